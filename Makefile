@@ -1,0 +1,44 @@
+# make run · make test · make lint · make bench: each sets up what it needs first.
+PYTHON ?= python3
+BIN := .venv/bin
+export TOKENIZERS_PARALLELISM ?= false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint bench notebook lock clean
+
+help:  ## Show this help
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.installed  ## Make .venv from requirements.lock
+
+.venv/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "emotune needs Python 3.11 or newer; set PYTHON=/path/to/it"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup  ## Set up, then do the main job on the bundled data (make run ARGS=--overwrite to do it again)
+	$(BIN)/emotune run --preset quickstart $(ARGS)
+
+test: setup lint  ## Set up, lint, then pass all tests
+	$(BIN)/python -m pytest
+
+lint: setup  ## Ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup  ## The README's figures, on the data that EMOTUNE_EMOTION_DATA names: about an hour
+	$(BIN)/python benchmarks/main_job.py
+
+lock:  ## Resolve the dependencies afresh and pin them
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet torch==2.13.0
+	.venv-lock/bin/python -m pip install --quiet hatchling ".[dev]"
+	{ echo "# Every version pinned: what make installs (Python 3.11 and 3.12). Made by make lock from pyproject.toml."; \
+	  .venv-lock/bin/python -m pip freeze --exclude emotune | sed -E 's/\+cpu$$//'; } > requirements.lock
+	rm -rf .venv-lock
+
+clean:  ## Remove .venv and caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache dist build

@@ -1,0 +1,65 @@
+"""emotune: fine-tune BERT-family text classifiers with LoRA, and know what it bought you.
+
+The public names load lazily, so `import emotune` costs milliseconds: torch and transformers are imported by the first call
+that needs them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Classifier": "emotune.models.classifier",
+    "Comparison": "emotune.evaluation.comparison",
+    "EmotuneError": "emotune.errors",
+    "Evaluation": "emotune.evaluation.scores",
+    "LoRA": "emotune.methods.lora",
+    "RunConfig": "emotune.config",
+    "Split": "emotune.data.dataset",
+    "TextDataset": "emotune.data.dataset",
+    "compare": "emotune.evaluation.comparison",
+    "evaluate": "emotune.evaluation.evaluate",
+    "finetune": "emotune.training.finetune",
+    "load": "emotune.artifact",
+    "load_base": "emotune.models.load",
+    "load_data": "emotune.data.load",
+    "predict": "emotune.inference.predict",
+    "run": "emotune.pipeline",
+    "verify": "emotune.verify",
+}
+
+__all__ = sorted([*_HOMES, "__version__"])
+
+if TYPE_CHECKING:
+    from emotune.artifact import load as load
+    from emotune.config import RunConfig as RunConfig
+    from emotune.data.dataset import Split as Split
+    from emotune.data.dataset import TextDataset as TextDataset
+    from emotune.data.load import load_data as load_data
+    from emotune.errors import EmotuneError as EmotuneError
+    from emotune.evaluation.comparison import Comparison as Comparison
+    from emotune.evaluation.comparison import compare as compare
+    from emotune.evaluation.evaluate import evaluate as evaluate
+    from emotune.evaluation.scores import Evaluation as Evaluation
+    from emotune.inference.predict import predict as predict
+    from emotune.methods.lora import LoRA as LoRA
+    from emotune.models.classifier import Classifier as Classifier
+    from emotune.models.load import load_base as load_base
+    from emotune.pipeline import run as run
+    from emotune.training.finetune import finetune as finetune
+    from emotune.verify import verify as verify
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'emotune' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

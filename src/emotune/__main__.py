@@ -1,0 +1,6 @@
+"""`python -m emotune`: the same as the command `emotune`."""
+
+from emotune.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""The folder that emotune hands over: save it, load it.
+
+It holds PEFT's own files with the head, the tokenizer, `config.json` with the labels, `emotune.json` with everything else, and no
+path of the machine that made it. Plain PEFT and transformers load it; the model card in it says how.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotune.errors import ArtifactError
+from emotune.output import written_whole
+
+if TYPE_CHECKING:
+    from emotune.models.classifier import Classifier
+
+FORMAT = 1
+DESCRIPTION = "emotune.json"
+WEIGHTS = "adapter_model.safetensors"
+# Files that decide predictions, or hold them. The model card is left out: people may edit it.
+CHECKED = (WEIGHTS, "adapter_config.json", "config.json", "predictions.parquet", "tokenizer.json", "tokenizer_config.json")
+# Same weights, same arithmetic: what remains between two processes is the order of float32 sums.
+LOGIT_TOLERANCE = 1e-4
+# Texts of our own whose logits are saved, so that any folder can be verified without its data.
+PROBES = (
+    "I can't stop smiling today.",
+    "nobody came, not even my brother",
+    "I have missed your voice more than I can say, come home soon.",
+    "They charged me twice and then put me on hold for an hour!",
+    "something is scratching at the back door and I am alone in the house",
+    "Wait, you two are married? Since when?",
+    "ok",
+    "It isn't that I mind the rain, the long walk or the broken umbrella; it is that you promised, and I believed you.",
+)
+
+
+def save(
+    classifier: Classifier, folder: str | Path, *, overwrite: bool = False, evidence: dict[str, Any] | None = None
+) -> Path:
+    """Save a tuned classifier.
+
+    Args:
+        classifier: What `finetune` gave.
+        folder: Where to; made if it is missing, written whole or not at all.
+        overwrite: Replace what stands there.
+        evidence: Further entries of `emotune.json` (configuration, data, metrics, times).
+
+    Returns:
+        The folder.
+
+    Raises:
+        ArtifactError: The classifier was not fine-tuned.
+        OutputError: The folder is not empty and `overwrite` is false, or it cannot be written.
+    """
+    with written_whole(Path(folder), overwrite) as work:
+        write_model(classifier, work)
+        write_description(classifier, work, evidence or {})
+    return Path(folder)
+
+
+def write_model(classifier: Classifier, folder: Path) -> None:
+    """Write PEFT's files, the tokenizer and the labels into an existing folder.
+
+    Raises:
+        ArtifactError: The classifier was not fine-tuned.
+    """
+    from transformers import AutoConfig
+
+    if not classifier.is_tuned:
+        raise ArtifactError(f"'{classifier.name}' was not fine-tuned: there is nothing to save. Call finetune first.")
+    # Given explicitly, PEFT would otherwise ask the Hub whether the base's embeddings were resized.
+    classifier.model.save_pretrained(folder, save_embedding_layers=False)
+    classifier.tokenizer.save_pretrained(folder)
+    config = AutoConfig.for_model(**classifier.model.config.to_dict())
+    config._name_or_path = ""
+    config.save_pretrained(folder)
+
+
+def write_description(classifier: Classifier, folder: Path, evidence: dict[str, Any]) -> None:
+    """Write `emotune.json`, last: it holds the checksums of every other file.
+
+    Args:
+        classifier: The saved classifier.
+        folder: The folder, all other files in place.
+        evidence: Further entries.
+    """
+    from emotune.inference.batching import encode
+    from emotune.inference.forward import compute_logits
+
+    logits = compute_logits(classifier.model, encode(classifier.tokenizer, PROBES, classifier.max_length))
+    description = {
+        "format": FORMAT,
+        "emotune": versions()["emotune"],
+        "base_model": {
+            "name": classifier.name,
+            "source": portable_source(classifier),
+            "revision": classifier.revision,
+        },
+        "labels": list(classifier.labels),
+        "max_length": classifier.max_length,
+        "seed": classifier.seed,
+        "method": {"name": classifier.method.name, **asdict(classifier.method)} if classifier.method else None,
+        "training": asdict(classifier.training) if classifier.training else None,
+        "train_examples_per_second": classifier.training.train_examples_per_second if classifier.training else None,
+        "versions": versions(),
+        **evidence,
+        "verification": {"texts": list(PROBES), "logits": logits.tolist(), "tolerance": LOGIT_TOLERANCE},
+        "files": {name: sha256(folder / name) for name in CHECKED if (folder / name).is_file()},
+    }
+    text = json.dumps(description, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+
+
+def portable_source(classifier: Classifier) -> str | None:
+    """What loads the base again anywhere: "bundled:…" or its Hub id; None for a folder of this machine."""
+    return classifier.source if classifier.source in (classifier.name, "bundled:minilm") else None
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on, by package name."""
+    import platform
+    from importlib.metadata import version
+
+    import emotune
+
+    packages = ("torch", "transformers", "peft", "tokenizers", "scikit-learn", "numpy")
+    return {
+        "emotune": emotune.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+    }
+
+
+def read_description(folder: str | Path) -> dict[str, Any]:
+    """Read `emotune.json`.
+
+    Raises:
+        ArtifactError: The folder or the file is missing, damaged, or of a newer format.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ArtifactError(f"There is no folder '{folder}'. Give the folder that emotune run saved.")
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise ArtifactError(f"'{folder}' has no {DESCRIPTION}, so it is not a folder that emotune saved, or it is incomplete.")
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        seen = description["format"]
+        missing = {"base_model", "labels", "max_length", "seed", "verification"} - set(description)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"'{path}' is damaged: {error}. Save the model again, or restore the file.") from None
+    if seen != FORMAT:
+        raise ArtifactError(f"'{path}' has format {seen}; this emotune reads format {FORMAT}. Install the version that wrote it.")
+    if missing:
+        raise ArtifactError(f"'{path}' is damaged: {', '.join(sorted(missing))} missing. Restore the file.")
+    return dict(description)
+
+
+def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
+    """Load a saved folder.
+
+    Args:
+        folder: What `save` wrote.
+        base: Where the base model is, for folders whose base was a local folder; also a local copy of a Hub model.
+
+    Raises:
+        ArtifactError: The folder is incomplete or damaged, or its base model is not known.
+        ModelError: The base model cannot be loaded.
+        HubError: The base model is on the Hub, and the Hub cannot be reached.
+    """
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import SafetensorError, safe_open
+    from transformers import AutoTokenizer
+
+    from emotune.methods.lora import LoRA
+    from emotune.models.classifier import Classifier
+    from emotune.models.load import load_base
+
+    folder = Path(folder)
+    description = read_description(folder)
+    source = base if base is not None else description["base_model"]["source"]
+    if source is None:
+        raise ArtifactError(
+            f"'{folder}' was trained on a base model from a local folder ('{description['base_model']['name']}'), which it does not contain. "
+            "Say where it is with --base FOLDER (base=... in Python)."
+        )
+    for name in ("adapter_config.json", WEIGHTS, "tokenizer_config.json"):
+        if not (folder / name).is_file():
+            raise ArtifactError(f"'{folder}' is incomplete: {name} is missing. Copy the whole folder, or save the model again.")
+    try:
+        with safe_open(folder / WEIGHTS, framework="pt") as weights:
+            saved = set(weights.keys())
+    except (SafetensorError, OSError) as error:
+        raise ArtifactError(f"'{folder / WEIGHTS}' is damaged: {error}. Copy the folder again, or save the model again.") from None
+    loaded = load_base(
+        source,
+        labels=tuple(description["labels"]),
+        max_length=description["max_length"],
+        seed=description["seed"],
+        revision=None if base is not None else description["base_model"]["revision"],
+    )
+    try:
+        model = PeftModel.from_pretrained(loaded.model, str(folder))
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"The adapter in '{folder}' does not fit the base model '{loaded.name}': {str(error).splitlines()[0]}"
+        ) from None
+    expected = set(get_peft_model_state_dict(model))
+    if expected != saved:
+        odd = sorted(expected ^ saved)
+        raise ArtifactError(f"The adapter in '{folder}' is incomplete: {len(odd)} tensors are missing or unknown, among them {odd[0]}.")
+    options = {name: value for name, value in description["method"].items() if name != "name"}
+    return Classifier(
+        name=description["base_model"]["name"],
+        source=str(source),
+        revision=description["base_model"]["revision"],
+        model=model.eval(),
+        tokenizer=AutoTokenizer.from_pretrained(str(folder)),
+        labels=tuple(description["labels"]),
+        max_length=description["max_length"],
+        seed=description["seed"],
+        method=LoRA(**options),
+    )
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,78 @@
+"""The command `emotune`: one file a command; each parses its options, calls the library and prints.
+
+Nothing here imports torch, transformers or pydantic before a command needs it, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import emotune
+from emotune.cli.console import print_error, quiet_libraries
+from emotune.cli.evaluate import evaluate
+from emotune.cli.predict import predict
+from emotune.cli.presets import presets
+from emotune.cli.run import RunCommand, run
+from emotune.cli.verify import verify
+from emotune.errors import EmotuneError
+
+
+class Commands(TyperGroup):
+    """The group of all commands, which turns what a user can put right into a message and an exit code.
+
+    Any other exception is a bug and passes with its traceback.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was chosen."""
+        try:
+            return super().invoke(ctx)
+        except EmotuneError as error:
+            print_error(str(error))
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            print_error("Stopped.")
+            raise typer.Exit(130) from error
+
+
+app = typer.Typer(
+    name="emotune", cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich"
+)
+app.command(cls=RunCommand)(run)
+app.command()(evaluate)
+app.command()(predict)
+app.command()(verify)
+app.command()(presets)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"emotune {emotune.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Fine-tune BERT-family text classifiers with LoRA, and know what it bought you.
+
+    Try it without network: emotune run --preset quickstart
+    """
+
+
+def main() -> None:
+    """Run the command on the arguments of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that is not UTF-8 gets escapes for what it cannot show, rather than a crash.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    quiet_libraries()
+    app()

@@ -1,0 +1,70 @@
+"""`emotune evaluate`: score a saved model on labelled rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emotune.cli.arguments import Base, Folder, LabelColumn, MaxCharacters, TextColumn
+
+if TYPE_CHECKING:
+    from emotune.evaluation.scores import Evaluation
+
+
+def evaluate(
+    folder: Folder,
+    data: Annotated[
+        str, typer.Option(metavar="DATA", help="Labelled rows: a file, a folder, a Hub data set id, or bundled:sample.")
+    ],
+    split: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Split of a folder or Hub data set; its test split if not given.")
+    ] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    max_characters: MaxCharacters = None,
+    base: Base = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+) -> None:
+    """Score a saved model on labelled rows: accuracy, precision, recall, F1, loss, overall and by class.
+
+    Examples:
+    $ emotune evaluate fine_tuned_lora_model --data bundled:sample
+    $ emotune evaluate fine_tuned_lora_model --data bundled:sample --split validation --json
+    $ emotune evaluate fine_tuned_lora_model --data messages.csv --text-column message
+    """
+    from emotune.artifact import load
+    from emotune.cli.console import ConsoleProgress, make_console
+    from emotune.data.load import MAX_CHARACTERS, load_split
+    from emotune.evaluation.evaluate import evaluate as score_split
+    from emotune.report.tables import evaluation_table
+
+    classifier = load(folder, base=base)
+    rows = load_split(
+        data,
+        labels=classifier.labels,
+        split=split,
+        text_column=text_column,
+        label_column=label_column,
+        max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
+    )
+    scored = score_split(classifier, rows, progress=ConsoleProgress(1, make_console(stderr=True)))
+    if as_json:
+        typer.echo(json.dumps(_figures(scored), ensure_ascii=False, indent=2))
+    else:
+        make_console().print(evaluation_table(scored))
+
+
+def _figures(evaluation: Evaluation) -> dict[str, object]:
+    """The scores and what they were measured on, for machines."""
+    return {
+        "model": evaluation.name,
+        "split": evaluation.split.name,
+        "rows": len(evaluation.split),
+        "fingerprint": evaluation.split.fingerprint,
+        "seconds": evaluation.seconds,
+        "note": evaluation.note,
+        **asdict(evaluation.metrics),
+    }

@@ -1,0 +1,157 @@
+"""`emotune predict`: label texts with a saved model."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from emotune.cli.arguments import Base, Folder, MaxCharacters, TextColumn
+from emotune.errors import ConfigError, DataError, OutputError
+
+if TYPE_CHECKING:
+    from emotune.inference.predict import Predictions
+
+
+def predict(
+    folder: Folder,
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TEXT", help="Texts; without any, they come from --file or standard input."),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="File of texts: one a line (.txt), or CSV, TSV, JSON Lines, Parquet."),
+    ] = None,
+    text_column: TextColumn = None,
+    max_characters: MaxCharacters = None,
+    base: Base = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line, with every label's probability.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to a file instead of standard output.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of --output.")] = False,
+    device: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="cpu, cuda or mps; auto takes the first of cuda, mps and cpu that is there."),
+    ] = "auto",
+) -> None:
+    """Label texts: one line a text, with label, probability and text separated by tabs.
+
+    Examples:
+    $ emotune predict fine_tuned_lora_model "I did not expect this at all"
+    $ emotune predict fine_tuned_lora_model --file messages.csv --text-column message --output labelled.tsv
+    $ echo "what a lovely day" | emotune predict fine_tuned_lora_model --json
+    """
+    for option, value in (("--text-column", text_column), ("--max-characters", max_characters)):
+        if value is not None and file is None:
+            raise ConfigError(
+                f"{option} is about the rows of a file, and no file was given. Add --file, or leave it out."
+            )
+    if overwrite and output is None:
+        raise ConfigError("--overwrite was given without --output. Add --output FILE, or leave it out.")
+    # Everything that can be wrong with the input and the output comes up before the model is loaded.
+    messages = _read_texts(texts or [], file, text_column, max_characters)
+    with _open_output(output, overwrite) as target:
+        from emotune.artifact import load
+        from emotune.cli.console import ConsoleProgress, make_console, print_notice
+        from emotune.inference.predict import predict as predict_labels
+        from emotune.report.formats import quantity
+        from emotune.training.precision import choose_device
+
+        chosen_device = choose_device(device)
+        classifier = load(folder, base=base)
+        classifier.model.to(chosen_device)
+        # The bar stays out of standard output, which is for the labels.
+        predictions = predict_labels(classifier, messages, progress=ConsoleProgress(1, make_console(stderr=True)))
+        for line in _lines(messages, predictions, as_json=as_json):
+            target.write(line + "\n")
+        target.flush()
+    if predictions.truncated:
+        cut = quantity(predictions.truncated, "text")
+        print_notice(f"Cut to the model's {classifier.max_length} tokens: {cut} of {len(messages):,}.")
+
+
+def _read_texts(
+    arguments: list[str], file: Path | None, text_column: str | None, max_characters: int | None
+) -> list[str]:
+    """The texts to label, from the one place that the user chose."""
+    if arguments and file is not None:
+        raise ConfigError("Texts were given both as arguments and with --file. Give one of the two.")
+    if file is not None:
+        from emotune.data.load import MAX_CHARACTERS, load_texts
+
+        limit = MAX_CHARACTERS if max_characters is None else max_characters
+        return list(load_texts(file, text_column=text_column, max_characters=limit))
+    if arguments:
+        for number, text in enumerate(arguments, start=1):
+            # The shell's bytes that are not UTF-8 arrive as lone surrogates.
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                raise DataError(f"Text {number} of the command line is not UTF-8. Convert it, for example with iconv.")
+        return arguments
+    if sys.stdin.isatty():
+        raise ConfigError(
+            "There is no text to label. Give it as an argument, with --file, or on standard input:\n"
+            '  emotune predict DIR "I did not expect this at all"'
+        )
+    return _read_lines(sys.stdin.buffer.read())
+
+
+def _read_lines(data: bytes) -> list[str]:
+    """One text a line of standard input."""
+    try:
+        lines = data.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(f"Line {line} of standard input is not UTF-8. Convert it, for example with iconv.") from None
+    if not lines[-1]:
+        lines.pop()
+    if not lines:
+        raise DataError("Standard input is empty. Expected one text a line.")
+    return [line.removesuffix("\r") for line in lines]
+
+
+@contextmanager
+def _open_output(path: Path | None, overwrite: bool) -> Iterator[TextIO]:
+    """Standard output, or a file that appears under its name only when it is complete."""
+    if path is None:
+        yield sys.stdout
+        return
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise OutputError(f"--output {path} exists and is not a file. Name a file.")
+    if path.exists() and not overwrite:
+        raise OutputError(f"--output {path} exists. Add --overwrite to replace it, or choose another name.")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        stream = partial.open("x", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise OutputError(
+            f"--output {path} cannot be written: {error.strerror}. Choose a folder you can write to."
+        ) from None
+    try:
+        with stream:
+            yield stream
+        partial.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            partial.unlink()
+
+
+def _lines(texts: list[str], predictions: Predictions, *, as_json: bool) -> Iterator[str]:
+    from emotune.report.formats import printable
+
+    for text, label, row in zip(texts, predictions.labels, predictions.probabilities.tolist(), strict=True):
+        probabilities = dict(zip(predictions.label_names, row, strict=True))
+        if as_json:
+            yield json.dumps({"text": text, "label": label, "probabilities": probabilities}, ensure_ascii=False)
+        else:
+            yield f"{printable(label)}\t{probabilities[label]:.4f}\t{printable(text)}"

@@ -1,0 +1,25 @@
+"""`emotune verify`: check that a saved folder still gives the predictions it was saved with."""
+
+from __future__ import annotations
+
+import typer
+
+from emotune.cli.arguments import Base, Folder
+
+
+def verify(folder: Folder, base: Base = None) -> None:
+    """Load a saved folder in a fresh process and require the predictions it was saved with.
+
+    Exits with 1 where they differ.
+
+    Example:
+    $ emotune verify fine_tuned_lora_model
+    """
+    from emotune.report.formats import quantity
+    from emotune.verify import verify as verify_folder
+
+    found = verify_folder(folder, base=base)
+    typer.echo(
+        f"Verified: the same labels on {quantity(found.rows, 'row')}, "
+        f"largest difference {found.largest_difference:.1e} ({found.tolerance:g} passes)."
+    )

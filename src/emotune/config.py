@@ -1,0 +1,490 @@
+"""The configuration of a run: every setting with its default, its range and its help, and where settings come from.
+
+Settings come in layers, the later over the earlier: the defaults below, a preset, a TOML file, the command line. Every
+mistake of every layer is collected and reported at once, each with its place. Names, types, ranges and help are written
+here and nowhere else: the command derives its options from them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from emotune.errors import ConfigError
+
+# Values in messages are cut to this many characters.
+_LONGEST_VALUE = 60
+
+
+def _as_text(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+Text = Annotated[str, Field(pattern=r"\S")]
+PathText = Annotated[Text, BeforeValidator(_as_text)]
+# TOML and JSON have lists where a frozen model has tuples, which strict validation would tell apart.
+Texts = Annotated[tuple[Text, ...], Field(strict=False, min_length=1)]
+
+
+class Section(BaseModel):
+    """What all parts of the configuration share: immutable, no unknown keys, no conversion of types, no infinities."""
+
+    # Validators are built when they are first needed, which help pages never do.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
+
+
+class DataConfig(Section):
+    """Which rows to train and score on."""
+
+    source: PathText = Field(
+        default="dair-ai/emotion",
+        description="The data: a Hub data set id, a file, a folder with one file a split, or bundled:sample.",
+    )
+    validation: PathText | None = Field(default=None, description="File of the validation split.")
+    test: PathText | None = Field(default=None, description="File of the test split.")
+    config: Text | None = Field(default=None, description="Configuration of a Hub data set that has several.")
+    revision: Text | None = Field(default=None, description="Branch, tag or commit of a Hub data set.")
+    text_column: Text | None = Field(default=None, description="Column of the texts; found by its name if not given.")
+    label_column: Text | None = Field(default=None, description="Column of the labels; found by its name if not given.")
+    labels: Texts | None = Field(
+        default=None, description="All labels in the order to use; the data's own if not given."
+    )
+    validation_size: float = Field(
+        default=0.15,
+        gt=0,
+        lt=1,
+        description="Share of the training rows cut off for validation where there is no such split.",
+    )
+    test_size: float = Field(
+        default=0.15,
+        gt=0,
+        lt=1,
+        description="Share of the training rows cut off for the test where there is no such split.",
+    )
+    max_characters: int = Field(
+        default=20_000,
+        ge=1,
+        description="Longest text accepted, in characters; a longer one is usually an unclosed quote.",
+    )
+
+    @field_validator("labels")
+    @classmethod
+    def _several_distinct(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if labels is not None and not len(labels) == len(set(labels)) >= 2:
+            raise ValueError("expected at least two labels, none of them twice")
+        return labels
+
+    @model_validator(mode="after")
+    def _something_left_to_train_on(self) -> Self:
+        if self.validation_size + self.test_size >= 1:
+            raise ValueError(
+                f"validation_size and test_size are {self.validation_size} and {self.test_size}; expected a sum below 1"
+            )
+        return self
+
+
+class ModelConfig(Section):
+    """Which encoder to start from."""
+
+    name: PathText = Field(
+        default="bert-base-uncased", description="The base model: a Hub id, a local folder, or bundled:minilm."
+    )
+    revision: Text | None = Field(default=None, description="Branch, tag or commit of a Hub model.")
+    max_length: int = Field(
+        default=128,
+        ge=8,
+        description="Tokens a text, special tokens counted; longer texts are cut, and the output says so.",
+    )
+
+
+class MethodConfig(Section):
+    """How to adapt the encoder."""
+
+    name: Literal["lora"] = Field(default="lora", description="The fine-tuning method.")
+    r: int = Field(default=16, ge=1, description="Rank of the adapters.")
+    alpha: float | None = Field(
+        default=None, gt=0, description="Numerator of the adapters' scale; twice the rank if not given."
+    )
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on the adapters' input.")
+    target_modules: Text | Texts = Field(
+        default="all-linear",
+        description="Layers to adapt: all-linear, a list of names, or a regular expression over full module names.",
+    )
+    rslora: bool = Field(
+        default=False, description="Scale by alpha over the square root of the rank, not over the rank."
+    )
+
+    @field_validator("target_modules")
+    @classmethod
+    def _compiles(cls, target_modules: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if isinstance(target_modules, str):
+            try:
+                re.compile(target_modules)
+            except re.error as error:
+                raise ValueError(
+                    f"expected all-linear, a list of names or a regular expression, and this is not one: {error}"
+                ) from None
+        return target_modules
+
+
+class TrainingConfig(Section):
+    """How to train, on what, from which seed."""
+
+    epochs: int = Field(default=4, ge=1, description="Passes over the training split, at most.")
+    learning_rate: float = Field(default=1e-3, gt=0, lt=1, description="Peak learning rate of AdamW.")
+    warmup: float = Field(
+        default=0.06, ge=0, lt=1, description="Share of all steps over which the learning rate rises."
+    )
+    weight_decay: float = Field(default=0.0, ge=0, description="AdamW's weight decay.")
+    batch_tokens: int = Field(default=1024, ge=8, description="Tokens a training batch, padding counted.")
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="Share of the target spread evenly over the labels."
+    )
+    max_grad_norm: float = Field(default=1.0, gt=0, description="Gradients are scaled down to this norm.")
+    patience: int = Field(
+        default=2, ge=1, description="Epochs without a better macro-F1 on validation before training stops."
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        lt=2**32,
+        description="Seed of the head, the adapters, the order of rows and any splits that are cut.",
+    )
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        default="auto", description="Arithmetic of training; auto takes bf16 only where the hardware multiplies it."
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto", description="Where to train; auto takes the first of cuda, mps and cpu that is there."
+    )
+    resume: bool = Field(default=False, description="Go on from the last checkpoint of a run that was cut short.")
+
+
+class OutputConfig(Section):
+    """Where the result goes."""
+
+    folder: PathText = Field(
+        default="fine_tuned_lora_model", description="Folder for the result; made if it is missing."
+    )
+    overwrite: bool = Field(default=False, description="Replace what stands in the output folder.")
+
+
+class RunConfig(Section):
+    """Everything `emotune run` does, in one immutable value.
+
+    Build it with `RunConfig.load`, which reports mistakes as messages for people. Each setting is addressed by its
+    section and name: "training.epochs".
+    """
+
+    data: DataConfig = Field(default_factory=DataConfig)
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    method: MethodConfig = Field(default_factory=MethodConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    output: OutputConfig = Field(default_factory=OutputConfig)
+
+    @classmethod
+    def load(
+        cls,
+        preset: str | None = None,
+        file: str | Path | None = None,
+        overrides: Mapping[str, Any] | Sequence[str | Override] = (),
+    ) -> RunConfig:
+        """Put the layers together: defaults, then the preset, then the file, then the overrides.
+
+        Args:
+            preset: Name of a preset.
+            file: A TOML file with any of the sections.
+            overrides: Values by key (`{"training.epochs": 5}`), or lines of text as on the command line
+                (`["training.epochs=5"]`), whose values are read as TOML, and as plain text where they are not TOML.
+
+        Raises:
+            ConfigError: Lists every mistake, with the preset, file or option it stands in.
+        """
+        draft = _Draft()
+        if preset is not None:
+            draft.add_preset(preset)
+        if file is not None:
+            draft.add_file(Path(file))
+        if isinstance(overrides, Mapping):
+            overrides = [Override(key, value, place="overrides") for key, value in overrides.items()]
+        draft.add_overrides(overrides)
+        return draft.finish()
+
+    def to_toml(self) -> str:
+        """The configuration as TOML that `load` reads back; settings that are not set are left out."""
+        import tomli_w
+
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+@dataclass(frozen=True)
+class Override:
+    """One setting that goes over all files.
+
+    Attributes:
+        key: Section and name: "training.epochs".
+        value: Text is read as on the command line; anything else is taken as it is.
+        place: Where the user wrote it, for messages: "--epochs".
+    """
+
+    key: str
+    value: Any
+    place: str
+
+
+def setting_help(key: str) -> tuple[str, str | None]:
+    """A setting's description, and its default in words or None where it has none.
+
+    Args:
+        key: Section and name: "training.epochs".
+    """
+    section, name = key.split(".")
+    field = _sections()[section].model_fields[name]
+    return field.description or "", None if field.default is None else str(field.default)
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names of the presets that come with emotune, in alphabetical order."""
+    files = resources.files("emotune").joinpath("presets").iterdir()
+    return tuple(sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
+
+
+def read_preset(name: str) -> str:
+    """A preset's TOML, whose first line is a comment that says what it is for.
+
+    Raises:
+        ConfigError: There is no preset of this name.
+    """
+    names = preset_names()
+    if name not in names:
+        guess = _did_you_mean(name, names) or "."
+        raise ConfigError(f"There is no preset {_shown(name)}{guess} The presets are: {', '.join(names)}.")
+    return resources.files("emotune").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
+
+
+class _Draft:
+    """The settings of all layers as they come in, and every mistake met on the way."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, dict[str, Any]] = {}
+        self._places: dict[str, str] = {}
+        self._mistakes: list[str] = []
+
+    def add_preset(self, name: str) -> None:
+        try:
+            text = read_preset(name)
+        except ConfigError as error:
+            self._mistakes.append(str(error))
+        else:
+            self._add_table(f"preset {name}", tomllib.loads(text))
+
+    def add_file(self, file: Path) -> None:
+        try:
+            text = file.read_text(encoding="utf-8-sig")
+        except OSError as error:
+            self._mistake(str(file), f"cannot be read ({error.strerror}); check the path of the configuration file")
+            return
+        except UnicodeDecodeError as error:
+            self._mistake(str(file), f"not UTF-8 at byte {error.start}; save the file as UTF-8")
+            return
+        try:
+            table = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            lines = len(text.splitlines())
+            self._mistake(str(file), f"not TOML: {error}".replace("end of document", f"the file's end, line {lines}"))
+        else:
+            self._add_table(str(file), table)
+
+    def add_overrides(self, overrides: Sequence[str | Override]) -> None:
+        given: dict[str, str] = {}
+        for item in overrides:
+            if isinstance(item, str):
+                key, equals, text = item.partition("=")
+                if not equals:
+                    self._mistake(
+                        "--set", f"{_shown(item)} has no '='; expected SECTION.KEY=VALUE, as in training.epochs=5"
+                    )
+                    continue
+                override = Override(key.strip(), text.strip(), place="--set")
+            else:
+                override = item
+            if override.key in given:
+                self._mistake(
+                    override.place, f"{override.key} was given before, by {given[override.key]}; give it once"
+                )
+            given[override.key] = override.place
+            value = override.value
+            if isinstance(value, str) and override.key in _schemas():
+                value = _read_text(value, _schemas()[override.key])
+            self._add(override.place, override.key, value)
+
+    def finish(self) -> RunConfig:
+        """The configuration, if there was no mistake in any layer."""
+        config = None
+        try:
+            config = RunConfig.model_validate(self._values)
+        except ValidationError as error:
+            self._add_validation_errors(error)
+        if config is None or self._mistakes:
+            if len(self._mistakes) == 1:
+                raise ConfigError(self._mistakes[0])
+            lines = "".join(f"\n  {mistake}" for mistake in self._mistakes)
+            raise ConfigError(f"The configuration has {len(self._mistakes)} mistakes:{lines}")
+        return config
+
+    def _mistake(self, place: str, text: str) -> None:
+        self._mistakes.append(f"{place}: {text}.")
+
+    def _add_table(self, place: str, table: Mapping[str, Any]) -> None:
+        for section, content in table.items():
+            if not isinstance(content, dict):
+                self._add(place, section, content)
+            elif section in RunConfig.model_fields:
+                for name, value in content.items():
+                    self._add(place, f"{section}.{name}", value)
+            else:
+                sections = tuple(RunConfig.model_fields)
+                hint = _did_you_mean(section, sections, form="[{}]") or f"; the sections are {', '.join(sections)}."
+                self._mistakes.append(f"{place}: [{_key(section)}] is not a section{hint}")
+
+    def _add(self, place: str, key: str, value: Any) -> None:
+        if key in _schemas():
+            section, name = key.split(".")
+            self._values.setdefault(section, {})[name] = value
+            self._places[key] = place
+        elif key in RunConfig.model_fields:
+            self._mistake(
+                place, f"{key} is a section, not a setting: got {_shown(value)}, expected [{key}] with settings in it"
+            )
+        else:
+            self._mistakes.append(f"{place}: {_key(key)} is not a setting{_closest_setting(key)}")
+
+    def _add_validation_errors(self, error: ValidationError) -> None:
+        reported = set()
+        for found in error.errors(include_url=False):
+            key = ".".join(str(part) for part in found["loc"][:2])
+            if key in reported:  # each branch of a union complains on its own
+                continue
+            reported.add(key)
+            own_message = found.get("ctx", {}).get("error")
+            if key in _schemas():
+                section, name = key.split(".")
+                expected = str(own_message) if own_message else f"expected {_expected(_schemas()[key])}"
+                self._mistake(self._places[key], f"{key} is {_shown(self._values[section][name])}; {expected}")
+            else:  # a rule about several settings of one section
+                places = dict.fromkeys(place for name, place in self._places.items() if name.startswith(f"{key}."))
+                self._mistake(", ".join(places), f"in [{key}], {own_message}")
+
+
+def _sections() -> dict[str, type[Section]]:
+    return {name: cast(type[Section], field.annotation) for name, field in RunConfig.model_fields.items()}
+
+
+@functools.cache
+def _schemas() -> dict[str, dict[str, Any]]:
+    """The JSON schema of each setting by its key: what pydantic says about its type and range."""
+    return {
+        f"{section}.{name}": schema
+        for section, model in _sections().items()
+        for name, schema in model.model_json_schema()["properties"].items()
+    }
+
+
+def _branches(schema: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return schema.get("anyOf", [schema])
+
+
+def _read_text(text: str, schema: Mapping[str, Any]) -> Any:
+    """Read a value from the command line with the setting's type in view.
+
+    TOML comes first. What is not TOML is text, or a number that TOML would write differently (".001"). Where text is
+    expected, what happens to look like a number, a date or a truth value is still text; where a setting may be left
+    open, none opens it.
+    """
+    kinds = {branch["type"] for branch in _branches(schema)}
+    if text == "none" and "null" in kinds:
+        return None
+    value: Any = text
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        if kinds & {"integer", "number"}:
+            try:
+                value = float(text)
+            except ValueError:
+                value = text
+    else:
+        if table.keys() == {"value"}:
+            value = table["value"]
+    if "string" in kinds and not (isinstance(value, str) or (isinstance(value, list) and "array" in kinds)):
+        return text
+    return value
+
+
+def _expected(schema: Mapping[str, Any]) -> str:
+    """What a setting takes, in words: "a number above 0 and below 1"."""
+    return " or ".join(_expected_type(branch) for branch in _branches(schema) if branch["type"] != "null")
+
+
+def _expected_type(schema: Mapping[str, Any]) -> str:
+    if "const" in schema:
+        return f'"{schema["const"]}"'
+    if "enum" in schema:
+        return "one of " + ", ".join(f'"{value}"' for value in schema["enum"])
+    noun = {
+        "integer": "a whole number",
+        "number": "a number",
+        "boolean": "true or false",
+        "string": "text that is not blank",
+        "array": 'a list of texts such as ["one", "two"]',
+    }[schema["type"]]
+    limits = {
+        "minimum": "of at least",
+        "exclusiveMinimum": "above",
+        "maximum": "of at most",
+        "exclusiveMaximum": "below",
+    }
+    ranges = [f"{words} {schema[name]}" for name, words in limits.items() if name in schema]
+    return " ".join([noun, " and ".join(ranges)]).strip()
+
+
+def _shown(value: Any) -> str:
+    """A value as a message shows it: on one line, control characters escaped, shortened."""
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
+
+
+def _key(key: str) -> str:
+    """A key as a message shows it: bare where TOML would write it so."""
+    return key if re.fullmatch(r"[\w.-]{1,60}", key) else _shown(key)
+
+
+def _closest_setting(key: str) -> str:
+    """The end of the sentence "X is not a setting": the setting that was probably meant, or those there are."""
+    section, _, name = key.rpartition(".")
+    known = tuple(_schemas())
+    own = tuple(candidate for candidate in known if candidate.startswith(f"{section}."))
+    for candidates in (own, known):
+        close = difflib.get_close_matches(name, {candidate.partition(".")[2] for candidate in candidates}, n=1)
+        if close:
+            namesakes = [candidate for candidate in candidates if candidate.endswith(f".{close[0]}")]
+            return f"; did you mean {difflib.get_close_matches(key, namesakes, n=1, cutoff=0.0)[0]}?"
+    if own:
+        return f"; the settings of [{section}] are {', '.join(setting.partition('.')[2] for setting in own)}."
+    sections = ", ".join(RunConfig.model_fields)
+    return _did_you_mean(key, known) or f"; the sections are {sections}, and a setting is written SECTION.KEY."
+
+
+def _did_you_mean(word: str, known: Sequence[str], form: str = "{}") -> str:
+    """The closest known word as "; did you mean X?", or "" where none is close."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {form.format(close[0])}?" if close else ""

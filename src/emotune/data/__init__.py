@@ -1,0 +1,1 @@
+"""The data: load it from anywhere, check it, split it."""

@@ -1,0 +1,94 @@
+"""The two nouns of the data: a `Split` of texts with labels, and the `TextDataset` of three splits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPLIT_NAMES = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of one split, in the order of their source.
+
+    Attributes:
+        name: "train", "validation", "test", or the name of a file scored on its own.
+        texts: The messages, one a row.
+        label_ids: Shape (rows,), int64; each an index into `labels`.
+        labels: The label names, in the data set's order. The same tuple in every split of a data set.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+    label_ids: NDArray[np.int64]
+    labels: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over texts, labels and their order: equal for equal rows, on every machine."""
+        digest = hashlib.sha256()
+        for part in ("\x1f".join(self.labels), *self.texts):
+            data = part.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(8, "little") + data)
+        digest.update(self.label_ids.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows a label, in label order; labels without rows count 0."""
+        found = np.bincount(self.label_ids, minlength=len(self.labels))
+        return {label: int(count) for label, count in zip(self.labels, found, strict=True)}
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64], name: str | None = None) -> Split:
+        """A split of the given rows, in the given order.
+
+        Args:
+            rows: Row numbers, counted from 0.
+            name: The new split's name; this split's where it is not given.
+        """
+        return Split(
+            name=self.name if name is None else name,
+            texts=tuple(self.texts[row] for row in rows),
+            label_ids=self.label_ids[np.asarray(rows, dtype=np.int64)],
+            labels=self.labels,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TextDataset:
+    """A labelled data set with its three splits.
+
+    Attributes:
+        name: The Hub id, "bundled:sample", or the base name of the file or folder: never a path of one machine.
+        labels: Label names in the data set's order; label id i is `labels[i]`.
+        train: The rows that train.
+        validation: The rows on which everything is chosen.
+        test: The rows that are scored once.
+        notes: What was done to the data on the way in, one plain sentence each (for example a split cut from training).
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+    notes: tuple[str, ...] = ()
+
+    @property
+    def splits(self) -> tuple[Split, Split, Split]:
+        """Train, validation and test, in this order."""
+        return (self.train, self.validation, self.test)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the three splits' fingerprints."""
+        return hashlib.sha256("".join(split.fingerprint for split in self.splits).encode()).hexdigest()

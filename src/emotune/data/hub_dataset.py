@@ -1,0 +1,104 @@
+"""Data sets of the Hugging Face Hub, read through the `datasets` library; no code of theirs is ever run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from emotune.data.table import Row, Table
+from emotune.data.wording import escaped, listed, quoted
+from emotune.errors import DataError
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+_ROWS_A_BATCH = 1000
+
+
+def open_hub_dataset(name: str, *, config: str | None, revision: str | None) -> dict[str, Table]:
+    """Download a data set, or take it from the cache, and give its splits under their own names.
+
+    Args:
+        name: The id, "owner/name".
+        config: Which of its configurations; needed where there are several and none is the default.
+        revision: A branch, tag or commit; None for the newest.
+
+    Raises:
+        DataError: A configuration must be chosen, the one chosen does not exist, or the data cannot be read, or not
+            without code of its own.
+        HubError: The Hub cannot be reached, or does not have the data set.
+    """
+    import datasets
+    from datasets.exceptions import DataFilesNotFoundError, DatasetBuildError
+
+    from emotune.hub import translate_hub_errors
+
+    with translate_hub_errors(name, "dataset"), _no_progress_bars():
+        try:
+            loaded: DatasetDict = datasets.load_dataset(name, config, revision=revision)
+        except ValueError as error:
+            # The library has no class of its own for "which configuration?", so the list of them decides.
+            known = datasets.get_dataset_config_names(name, revision=revision)
+            if (config is None and len(known) > 1) or (config is not None and config not in known):
+                raise _which_config(name, config, known) from error
+            raise DataError(f"{name} cannot be loaded: {_reason(error)}.") from error
+        except DataFilesNotFoundError as error:
+            raise DataError(f"{name} on the Hugging Face Hub holds no data files that can be read.") from error
+        except DatasetBuildError as error:
+            raise DataError(f"{name} was downloaded, but its files cannot be read: {_reason(error)}.") from error
+        except RuntimeError as error:
+            if "scripts are no longer supported" not in str(error):
+                raise
+            raise DataError(
+                f"{name} can be loaded only by running code from its repository, which emotune does not do. "
+                "Look for a copy in Parquet, or download its files and give their folder."
+            ) from error
+    return {str(split): _table(f"{name} ({split})", rows) for split, rows in loaded.items()}
+
+
+def _table(source: str, rows: Dataset) -> Table:
+    from datasets import ClassLabel
+
+    def read(wanted: Sequence[str]) -> Iterator[Row]:
+        number = 0
+        for batch in rows.select_columns(list(wanted)).iter(batch_size=_ROWS_A_BATCH):
+            for row in zip(*(batch[column] for column in wanted), strict=True):
+                number += 1
+                yield number, row
+
+    return Table(
+        source=source,
+        columns=tuple(rows.column_names),
+        read=read,
+        class_names={
+            column: tuple(feature.names) for column, feature in rows.features.items() if isinstance(feature, ClassLabel)
+        },
+    )
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """Without the bars of `datasets`, which would run across those of the job; afterwards they are as they were."""
+    from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    if are_progress_bars_disabled():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
+
+
+def _which_config(name: str, config: str | None, known: Sequence[str]) -> DataError:
+    problem = "has several configurations" if config is None else f"has no configuration {quoted(config)}"
+    return DataError(f"{name} {problem}: choose one of {listed(known)} with data.config.")
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of the innermost error: the library wraps what went wrong in errors that say only that it did."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return escaped(str(error).partition("\n")[0].rstrip(".") or type(error).__name__)

@@ -1,0 +1,154 @@
+"""From a table's cells to rows that can be trained or scored on: every text and every label is looked at here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from emotune.data.columns import text_and_label_columns
+from emotune.data.labels import LabelError, label_name
+from emotune.data.table import Row, Table
+from emotune.data.wording import counted, numbered, quoted
+from emotune.errors import DataError
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """The rows of one table, checked.
+
+    Attributes:
+        source: What messages call the table.
+        texts: The texts as they stand in the data.
+        names: The label name of each row.
+        class_names: All label names in order, where the data brings them.
+    """
+
+    source: str
+    texts: tuple[str, ...]
+    names: tuple[str, ...]
+    class_names: tuple[str, ...] | None
+
+
+def read_labelled(
+    table: Table, *, text_column: str | None, label_column: str | None, max_characters: int
+) -> LabelledRows:
+    """Read a table's texts and labels.
+
+    Args:
+        table: The table.
+        text_column: The column of texts, or None to find it by name.
+        label_column: The column of labels, or None to find it by name.
+        max_characters: The longest text allowed.
+
+    Raises:
+        DataError: A column is not found; there are no rows; texts or labels are missing or not what they should be.
+    """
+    columns = text_and_label_columns(table, text_column, label_column)
+    class_names = table.class_names.get(columns[1])
+    texts: list[str] = []
+    names: list[str] = []
+    blank: list[int] = []
+    unlabelled: list[int] = []
+    for number, (text_cell, label_cell) in table.read(columns):
+        text = _checked_text(table, number, text_cell, max_characters)
+        if not text.strip():
+            blank.append(number)
+        try:
+            name = label_name(label_cell, class_names)
+        except LabelError as error:
+            raise DataError(f"{table.at(number)}: {error}.") from None
+        if name is None:
+            unlabelled.append(number)
+            continue
+        if not _is_unicode(name):
+            raise _half_a_character(table, number, "label")
+        texts.append(text)
+        names.append(name)
+    if blank:
+        raise _blank(table, blank)
+    if unlabelled:
+        raise DataError(
+            f"{table.source}: the label is missing (empty, null or NaN) in {counted(len(unlabelled), 'row')}: "
+            f"{numbered(table.unit, unlabelled)}. Label or remove them."
+        )
+    if not texts:
+        raise _no_rows(table)
+    return LabelledRows(table.source, tuple(texts), tuple(names), class_names)
+
+
+def stream_texts(table: Table, rows: Iterator[Row], max_characters: int) -> Iterator[str]:
+    """Check and give texts one by one, for data too large to hold.
+
+    Args:
+        table: Where the rows come from.
+        rows: Rows whose only value is the text.
+        max_characters: The longest text allowed.
+
+    Raises:
+        DataError: A text is blank, too long or no text at all, or there are no rows; raised when reading gets there.
+    """
+    number = None
+    for number, (cell,) in rows:
+        text = _checked_text(table, number, cell, max_characters)
+        if not text.strip():
+            raise _blank(table, [number])
+        yield text
+    if number is None:
+        raise _no_rows(table)
+
+
+def _checked_text(table: Table, number: int, cell: object, max_characters: int) -> str:
+    """The text of a cell; a null becomes the empty text, which the caller counts among the blank ones.
+
+    Raises:
+        DataError: The cell holds no text, or one that is too long, or not Unicode, or has a NUL character in it.
+    """
+    if cell is None:
+        return ""
+    if not isinstance(cell, str):
+        raise DataError(
+            f"{table.at(number)}: the text is {quoted(cell)}, of type {type(cell).__name__}. "
+            "Expected text; if this is the wrong column, choose another with --text-column NAME."
+        )
+    if len(cell) > max_characters:
+        raise DataError(
+            f"{table.at(number)}: a text of {len(cell):,} characters; at most {max_characters:,} are allowed. "
+            f"It begins {quoted(cell)}.\n"
+            "Usually a quote was opened there and never closed. If texts are meant to be so long, "
+            "raise --max-characters."
+        )
+    if "\0" in cell:
+        raise DataError(f"{table.at(number)}: a NUL character in the text {quoted(cell)}. Is this binary data?")
+    if not _is_unicode(cell):
+        raise _half_a_character(table, number, "text")
+    return cell
+
+
+def _no_rows(table: Table) -> DataError:
+    """The error of a table without rows."""
+    return DataError(f"{table.source} has {'a header and ' if table.header is not None else ''}no rows.")
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether the text can be written as UTF-8: JSON can bring in lone surrogates, which no tokenizer takes."""
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _half_a_character(table: Table, number: int, what: str) -> DataError:
+    return DataError(
+        f"{table.at(number)}: the {what} holds half a character (a lone surrogate such as \\ud83d), "
+        "so it is not valid Unicode. It was probably cut in the middle of an emoji; mend or remove the row."
+    )
+
+
+def _blank(table: Table, numbers: Sequence[int]) -> DataError:
+    return DataError(
+        f"{table.source}: the text is empty or blank in {counted(len(numbers), 'row')}: "
+        f"{numbered(table.unit, numbers)}. Fill or remove them."
+    )

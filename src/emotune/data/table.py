@@ -1,0 +1,37 @@
+"""A `Table`: a data file or a Hub split, opened, whose rows are read as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Row = tuple[int, Sequence[object]]
+"""Where a row starts (its line or row number, counted from 1), and its values."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns by name, and the rows behind them.
+
+    Attributes:
+        source: What messages call it: a path as the user gave it, or a Hub id with its split.
+        columns: The column names, in the source's order.
+        read: Reads the rows, giving for each the values of the columns asked for, in the order asked for. Each call
+            reads anew.
+        unit: What row numbers count: lines of a text file, or rows.
+        header: The first line, where the column names were taken from it; None where a format carries names of its own.
+        class_names: For columns of label ids whose names are known (a Hub data set's ClassLabel): name i belongs
+            to id i.
+    """
+
+    source: str
+    columns: tuple[str, ...]
+    read: Callable[[Sequence[str]], Iterator[Row]]
+    unit: Literal["line", "row"] = "row"
+    header: str | None = None
+    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def at(self, number: int) -> str:
+        """The place of a row, for the start of a message: "reviews.csv, line 7"."""
+        return f"{self.source}, {self.unit} {number}"

@@ -1,0 +1,44 @@
+"""How the data's errors put values, counts and places into words: escaped, shortened, in plain English."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+_LONGEST_VALUE = 60
+_MOST_ITEMS = 8
+
+
+def shown(value: object) -> str:
+    """A value from a file, safe and short enough to print: control characters escaped, long text cut."""
+    text = str(value)
+    return escaped(text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…")
+
+
+def escaped(value: object) -> str:
+    """A path or an id in full, with its control characters escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(value))
+
+
+def quoted(value: object) -> str:
+    """As `shown`, between single quotes."""
+    return f"'{shown(value)}'"
+
+
+def listed(values: Iterable[object]) -> str:
+    """'a', 'b', 'c': at most eight of them, and how many more there are."""
+    return _enumerated([quoted(value) for value in values])
+
+
+def counted(number: int, singular: str, plural: str | None = None) -> str:
+    """The number with its noun: "1 row", "1,000 rows"."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def numbered(unit: str, numbers: Sequence[int]) -> str:
+    """Where in a file: "line 7", "lines 7, 9"; at most eight numbers, and how many more there are."""
+    return f"{unit if len(numbers) == 1 else unit + 's'} {_enumerated([str(number) for number in numbers])}"
+
+
+def _enumerated(items: Sequence[str]) -> str:
+    head = ", ".join(items[:_MOST_ITEMS])
+    return head if len(items) <= _MOST_ITEMS else f"{head} and {len(items) - _MOST_ITEMS:,} more"

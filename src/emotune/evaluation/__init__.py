@@ -1,0 +1,1 @@
+"""Scores, baselines and the comparison of two models on the same rows."""

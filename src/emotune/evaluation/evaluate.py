@@ -1,0 +1,61 @@
+"""The verb `evaluate`: score a classifier on a split, in float32, the way plain transformers would."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from emotune.data.dataset import Split
+from emotune.errors import DataError
+from emotune.evaluation.scores import Evaluation, score, softmax
+from emotune.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from emotune.models.classifier import Classifier
+
+UNTRAINED_HEAD = (
+    "The head of this model is random numbers, so this measures chance, not what the base model knows: "
+    "logistic regression on its frozen features does."
+)
+
+
+def evaluate(
+    classifier: Classifier, split: Split, *, name: str | None = None, progress: Progress = SILENT
+) -> Evaluation:
+    """Score a classifier on the rows of a split.
+
+    Args:
+        classifier: The model, base or tuned.
+        split: The rows; its labels must be the classifier's, in the same order.
+        name: What to call the model in tables; "tuned" or "base (untrained head)" by default.
+        progress: Shows a bar.
+
+    Raises:
+        DataError: The split is empty, or its labels are not the classifier's.
+    """
+    from emotune.inference.batching import encode_split
+    from emotune.inference.forward import compute_logits
+
+    if split.labels != classifier.labels:
+        raise DataError(
+            f"The classifier's labels are {', '.join(classifier.labels)}; those of '{split.name}' are "
+            f"{', '.join(split.labels)}. Score it on data with the same labels in the same order."
+        )
+    if len(split) == 0:
+        raise DataError(f"'{split.name}' has no rows to score.")
+    started = time.perf_counter()
+    encoded = encode_split(classifier.tokenizer, split, classifier.max_length)
+    logits = compute_logits(classifier.model, encoded, progress=progress, description=f"scoring {split.name}")
+    seconds = time.perf_counter() - started
+    probabilities = softmax(logits)
+    predictions = logits.argmax(axis=1)
+    return Evaluation(
+        name=name or ("tuned" if classifier.is_tuned else "base (untrained head)"),
+        split=split,
+        probabilities=probabilities,
+        logits=logits,
+        predictions=predictions,
+        metrics=score(split, predictions, probabilities),
+        seconds=seconds,
+        note="" if classifier.is_tuned else UNTRAINED_HEAD,
+    )

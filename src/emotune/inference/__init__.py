@@ -1,0 +1,1 @@
+"""Predictions: tokenize, batch by length, run the model."""

@@ -1,0 +1,61 @@
+"""Logits of many texts: the one place where a model is run for prediction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotune.inference.batching import Encoded, batches_by_length
+from emotune.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    import torch
+
+# 4,096 tokens keep the activations of BERT-base under 200 MB, and two cores busy.
+MAX_TOKENS = 4096
+
+
+def compute_logits(
+    model: torch.nn.Module,
+    encoded: Encoded,
+    *,
+    autocast: torch.dtype | None = None,
+    max_tokens: int = MAX_TOKENS,
+    progress: Progress = SILENT,
+    description: str = "predicting",
+) -> NDArray[np.float32]:
+    """Logits of every text, in the order given, without gradients and without dropout.
+
+    Args:
+        model: A sequence classifier; its mode (training or evaluation) is as before afterwards.
+        encoded: The texts' token ids.
+        autocast: The dtype of matrix products; None computes in the weights' own dtype, which is the reference.
+        max_tokens: Tokens a batch, padding counted.
+        progress: Shows a bar.
+        description: The bar's text.
+
+    Returns:
+        Shape (texts, classes).
+    """
+    import torch
+
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    outputs: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+    try:
+        with torch.inference_mode(), progress.bar(description, len(encoded)) as advance:
+            for rows in batches_by_length(encoded.lengths, max_tokens):
+                batch = {name: tensor.to(device) for name, tensor in encoded.batch(rows).items()}
+                with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+                    logits = model(**batch).logits
+                outputs.append((rows, logits.float().cpu().numpy()))
+                advance(len(rows))
+    finally:
+        model.train(was_training)
+    result = np.empty((len(encoded), outputs[0][1].shape[1]), dtype=np.float32)
+    for rows, logits in outputs:
+        result[rows] = logits
+    return result

@@ -1,0 +1,1 @@
+"""Base models: load one with its tokenizer, and what differs between families."""

@@ -1,0 +1,65 @@
+"""The noun of the models: a `Classifier`, a text classifier with its tokenizer and label names, tuned or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from emotune.methods.lora import LoRA
+    from emotune.training.record import TrainingRecord
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A sequence classifier: encoder, head, tokenizer and the names of its labels.
+
+    Attributes:
+        name: The base model's Hub id, or the base name of its local folder.
+        source: What was loaded: a Hub id, a local folder or "bundled:minilm". May be a path of this machine, so it is never saved.
+        revision: The commit of the Hub repository, where the model came from the Hub.
+        model: The transformers model in float32, or, once tuned, the PEFT model around it. In evaluation mode.
+        tokenizer: Its tokenizer.
+        labels: Label names; logit i belongs to `labels[i]`.
+        max_length: Tokens a text, special tokens counted; longer texts are cut.
+        seed: The seed that was set before the head was created.
+        method: The fine-tuning method, or None for a base model, whose head is random numbers.
+        training: How the tuned model was trained, or None.
+    """
+
+    name: str
+    source: str
+    revision: str | None
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    labels: tuple[str, ...]
+    max_length: int
+    seed: int
+    method: LoRA | None = None
+    training: TrainingRecord | None = None
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether the head was trained; scores of a model with an untrained head measure chance."""
+        return self.method is not None
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Save the tuned adapter, head, tokenizer and labels as a folder that plain PEFT and transformers load.
+
+        Args:
+            folder: Where to; made if it is missing.
+            overwrite: Replace what stands in a folder that is not empty.
+
+        Returns:
+            The folder.
+
+        Raises:
+            OutputError: The folder is not empty and `overwrite` is false, or it cannot be written.
+            ArtifactError: The model was not fine-tuned, so there is nothing to save.
+        """
+        from emotune.artifact import save
+
+        return save(self, folder, overwrite=overwrite)

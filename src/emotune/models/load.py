@@ -1,0 +1,371 @@
+"""Load a base model: find its folder (bundled, local or from the Hub), check it, and put a new head on its encoder.
+
+All three sources end as a folder on this machine, so that one path of code loads and checks them alike. Weights are
+read from safetensors only, and code that comes with a model is never run.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotune.errors import ModelError
+from emotune.models import bundled
+from emotune.models.classifier import Classifier
+from emotune.models.folder import CONFIG, FILES_TO_DOWNLOAD, WEIGHTS, WEIGHTS_INDEX, check_folder, weight_files
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+
+
+@dataclass(frozen=True)
+class _Base:
+    """A base model found on this machine.
+
+    Attributes:
+        name: How results name it: see `Classifier.name`.
+        source: What the caller asked for; messages call the model by it.
+        folder: Where its files are.
+        revision: The Hub's commit, where it came from there.
+    """
+
+    name: str
+    source: str
+    folder: Path
+    revision: str | None = None
+
+
+def load_base(
+    name: str | Path = "bert-base-uncased",
+    *,
+    labels: Sequence[str],
+    max_length: int = 128,
+    seed: int = 0,
+    revision: str | None = None,
+) -> Classifier:
+    """Load a pre-trained encoder and its tokenizer, with a new classification head of random numbers.
+
+    The head is always new, also where the checkpoint has one: its classes need not be these labels. The global random
+    generators of Python, NumPy and PyTorch are set to `seed` right before the head is made.
+
+    Args:
+        name: A local folder; else "bundled:minilm", which needs no network; else the id of a model on the Hub.
+        labels: Label names; logit i belongs to `labels[i]`.
+        max_length: Tokens a text, special tokens counted; longer texts are cut.
+        seed: Makes the same head each time.
+        revision: A branch, tag or commit of the Hub's repository; its default branch where it is not given.
+
+    Returns:
+        The classifier in float32 and evaluation mode.
+
+    Raises:
+        ModelError: There is no such model, its files are incomplete or damaged, its weights do not fit its
+            configuration, or it is of a kind that cannot classify texts.
+        HubError: The Hub could not be reached, or refused the model.
+    """
+    if len(labels) < 2 or len(set(labels)) < len(labels):
+        raise ModelError(f"A classifier needs at least two labels, all different; got {', '.join(labels) or 'none'}.")
+    base = _find(name, revision)
+    stored = check_folder(base.folder, base.source)
+    config = _load_config(base, stored, labels)
+    tokenizer = _load_tokenizer(base)
+    model = _load_model(base, config, seed)
+    _fit_tokenizer(base, model, tokenizer, max_length)
+    # The folder is this machine's affair: whatever is saved later must carry the name instead.
+    model.name_or_path = model.config.name_or_path = tokenizer.name_or_path = base.name
+    return Classifier(
+        name=base.name,
+        source=base.source,
+        revision=base.revision,
+        model=model,
+        tokenizer=tokenizer,
+        labels=tuple(labels),
+        max_length=max_length,
+        seed=seed,
+    )
+
+
+def _find(name: str | Path, revision: str | None) -> _Base:
+    """Find where a base model is, and fetch it from the Hub if that is where."""
+    source = str(name)
+    folder = Path(name).expanduser()
+    is_bundled = source.startswith("bundled:")
+    if revision is not None and (is_bundled or folder.exists()):
+        raise ModelError(f"'{source}' is on this machine and has no revisions; leave out revision '{revision}'.")
+    if is_bundled:
+        if source != bundled.SOURCE:
+            raise ModelError(f"There is no '{source}'. The bundled model is {bundled.SOURCE}.")
+        return _Base(bundled.HUB_ID, source, bundled.bundled_folder())
+    if folder.is_dir():
+        return _Base(_portable_name(folder), source, folder)
+    if folder.exists():
+        raise ModelError(f"'{source}' is a file. Give the folder that holds {CONFIG}, {WEIGHTS} and the tokenizer.")
+    if isinstance(name, Path) or _looks_like_path(source):
+        raise ModelError(
+            f"There is no folder '{source}'. Give an existing folder, a model id of the Hub, or bundled:minilm."
+        )
+    if not _HUB_ID.fullmatch(source):
+        raise ModelError(
+            f"'{source}' is neither an existing folder nor a model id of the Hub.\n"
+            "Ids of the Hub look like bert-base-uncased or owner/name."
+        )
+    folder = _download(source, revision)
+    return _Base(source, source, folder, revision=folder.name)
+
+
+def _looks_like_path(source: str) -> bool:
+    """Whether a name that does not exist here was meant as a path: an id of the Hub has at most one slash, inside."""
+    return source.startswith((".", "/", "~")) or source.endswith("/") or "\\" in source or source.count("/") > 1
+
+
+def _portable_name(folder: Path) -> str:
+    """A local folder's name for results: the Hub id in its configuration, or the folder's base name.
+
+    The configuration's `_name_or_path` alone proves little: a model saved after training still carries the name of
+    what it was trained from. It counts where the folder bears the same name, as a download does.
+    """
+    import json
+
+    base_name = folder.resolve().name
+    try:
+        stored = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["_name_or_path"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return base_name  # what is wrong with the file, if anything, is for check_folder to say
+    is_same = isinstance(stored, str) and _HUB_ID.fullmatch(stored) and stored.rpartition("/")[2] == base_name
+    return stored if is_same else base_name
+
+
+def _download(hub_id: str, revision: str | None) -> Path:
+    """Fetch what loading needs into the Hub library's cache; nothing is fetched twice.
+
+    Returns:
+        The folder of the snapshot, which is called by its commit.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    from emotune.hub import translate_hub_errors
+
+    with translate_hub_errors(hub_id, "model"), _bars_in_terminals_only():
+        try:
+            return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(FILES_TO_DOWNLOAD)))
+        except LocalEntryNotFoundError as error:
+            # Offline, with a snapshot that another program left: it may lack files that this one can do without.
+            snapshot = Path(getattr(error, "snapshot_path", None) or "/nonexistent")
+            if (snapshot / CONFIG).is_file() and (
+                (snapshot / WEIGHTS).is_file() or (snapshot / WEIGHTS_INDEX).is_file()
+            ):
+                return snapshot
+            raise
+
+
+def _load_config(base: _Base, stored: dict[str, Any], labels: Sequence[str]) -> PreTrainedConfig:
+    """Load the configuration with the new labels, once it is clear that the model's kind can classify texts."""
+    import transformers
+    from transformers import CONFIG_MAPPING, AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+
+    kind = stored.get("model_type")
+    if kind not in CONFIG_MAPPING:
+        reason = (
+            "it brings its own code, which emotune never runs"
+            if "auto_map" in stored
+            else f"transformers {transformers.__version__} does not know it"
+        )
+        raise ModelError(f"'{base.source}' has the model type {kind!r} in its {CONFIG}, and {reason}.")
+    if kind not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES:
+        raise ModelError(
+            f"'{base.source}' is of the type '{kind}', for which transformers has no text classifier. "
+            "Use an encoder such as BERT, DistilBERT, RoBERTa or GPT-2."
+        )
+    try:
+        return AutoConfig.from_pretrained(
+            base.folder,
+            trust_remote_code=False,
+            num_labels=len(labels),
+            id2label=dict(enumerate(labels)),
+            label2id={label: i for i, label in enumerate(labels)},
+            problem_type="single_label_classification",
+        )
+    except Exception as error:
+        raise ModelError(
+            f"'{base.source}': {CONFIG} does not hold a valid configuration: {_shortened(error)}"
+        ) from error
+
+
+def _load_tokenizer(base: _Base) -> PreTrainedTokenizerBase:
+    """Load the tokenizer from the model's folder."""
+    from transformers import AutoTokenizer
+
+    try:
+        with _quiet():
+            return AutoTokenizer.from_pretrained(base.folder, trust_remote_code=False)
+    except Exception as error:
+        raise ModelError(
+            f"'{base.source}': its tokenizer cannot be loaded: {_shortened(error)}\nDownload or copy the model again."
+        ) from error
+
+
+def _load_model(base: _Base, config: PreTrainedConfig, seed: int) -> PreTrainedModel:
+    """Load the encoder and make the head, and refuse a model whose encoder would be random numbers in any part."""
+    import torch
+    from safetensors.torch import load_file
+    from transformers import AutoModelForSequenceClassification
+
+    from emotune.models.families import head_modules
+
+    files = weight_files(base.folder, base.source)
+    try:
+        with _quiet():
+            with torch.device("meta"):  # the modules without their numbers
+                shell = AutoModelForSequenceClassification.from_config(config)
+            head = head_modules(shell)
+            # Read here rather than by transformers, which would take over a head that has the right size.
+            weights = {
+                key: tensor
+                for file in files
+                for key, tensor in load_file(file).items()
+                if not key.startswith(tuple(f"{module}." for module in head))
+            }
+            _set_seed(seed)
+            model, report = type(shell).from_pretrained(
+                None,
+                config=config,
+                state_dict=weights,
+                dtype=torch.float32,
+                ignore_mismatched_sizes=True,  # reported below, with the sizes
+                output_loading_info=True,
+            )
+    except Exception as error:
+        raise ModelError(f"'{base.source}': its weights cannot be loaded: {_shortened(error)}") from error
+    _check_encoder(base, model, report, head)
+    model.eval()
+    return model
+
+
+def _set_seed(seed: int) -> None:
+    """Set the global random generators; the function of transformers for this costs the import of its whole trainer."""
+    import random
+
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _check_encoder(base: _Base, model: PreTrainedModel, report: dict[str, Any], head: tuple[str, ...]) -> None:
+    """Check that the checkpoint filled the whole encoder, and that the encoder has room for the whole checkpoint.
+
+    A pooler may be missing (many checkpoints are saved without one); like the head, it is then new.
+    """
+    from torch import nn
+
+    from emotune.models.families import encoder, pooler_modules
+
+    new = tuple(f"{module}." for module in (*head, *pooler_modules(model)))
+    remedy = f"{CONFIG} and the weights belong to different models, or are damaged. Download or copy the model again."
+
+    mismatched = sorted(key for key in report["mismatched_keys"] if not key[0].startswith(new))
+    if mismatched:
+        key, found, expected = mismatched[0]
+        raise ModelError(
+            f"'{base.source}': {len(mismatched)} weights do not fit {CONFIG}; for example, {key} has the shape "
+            f"{tuple(found)}, expected {tuple(expected)}.\n{remedy}"
+        )
+    missing = sorted(key for key in report["missing_keys"] if not key.startswith(new))
+    if missing:
+        raise ModelError(
+            f"'{base.source}' lacks {len(missing)} of the encoder's weights, for example {missing[0]}; random numbers "
+            f"would stand in for them.\n{remedy}"
+        )
+    stacks = [f"{name}." for name, module in encoder(model).named_modules() if isinstance(module, nn.ModuleList)]
+    surplus = sorted(
+        key
+        for key in report["unexpected_keys"]
+        if key.removeprefix(f"{model.base_model_prefix}.").startswith(tuple(stacks))
+    )
+    if surplus:
+        raise ModelError(
+            f"'{base.source}' has {len(surplus)} weights of layers that {CONFIG} does not mention, for example "
+            f"{surplus[0]}.\n{remedy}"
+        )
+
+
+def _fit_tokenizer(base: _Base, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
+    """Make model and tokenizer agree on padding, and check that they agree on vocabulary and length."""
+    from emotune.models.families import position_limit
+
+    if tokenizer.pad_token_id is None:
+        # GPT-2 and its kin were trained without padding. The end-of-text token serves: the model looks for the last
+        # token that is not padding, and padding to the right leaves the positions of the text as they are.
+        if tokenizer.eos_token_id is None:
+            raise ModelError(f"'{base.source}': its tokenizer has neither a padding nor an end-of-text token.")
+        tokenizer.pad_token = tokenizer.eos_token
+        tokenizer.padding_side = "right"
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
+
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise ModelError(
+            f"'{base.source}': its tokenizer has {len(tokenizer):,} tokens, its model embeddings for {rows:,}. "
+            "They belong to different models; use the tokenizer's files that came with the model."
+        )
+    least = tokenizer.num_special_tokens_to_add() + 1
+    most = position_limit(model)
+    if max_length < least or (most is not None and max_length > most):
+        bounds = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise ModelError(
+            f"The maximum length of {max_length} tokens does not fit '{base.source}', which takes {bounds}."
+        )
+
+
+@contextmanager
+def _bars_in_terminals_only() -> Iterator[None]:
+    """Let the Hub library show how a download goes where somebody can watch it, and keep it out of logs."""
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    if are_progress_bars_disabled() or sys.stderr.isatty():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence transformers' progress bars and load reports for a while, and leave its settings as they were."""
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    showed_bars = logging.is_progress_bar_enabled()
+    hub_showed_bars = not are_progress_bars_disabled()  # transformers switches the Hub library's bars with its own
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if showed_bars:
+            logging.enable_progress_bar()
+            if not hub_showed_bars:
+                disable_progress_bars()
+
+
+def _shortened(error: Exception) -> str:
+    """A library's error for the second half of a message: its first line, at most 200 characters."""
+    line = str(error).strip().partition("\n")[0] or type(error).__name__
+    return line if len(line) <= 200 else f"{line[:199]}…"

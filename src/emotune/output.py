@@ -1,0 +1,89 @@
+"""Folders that are written whole or not at all, and the checks that find a bad one before hours are spent."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from emotune.errors import OutputError
+
+# Checkpoints of two epochs with optimizer state, and the result, for the largest encoders emotune is meant for.
+NEEDED_BYTES = 200_000_000
+
+
+def check_output(folder: Path, overwrite: bool) -> None:
+    """Refuse a folder that could not be written at the end.
+
+    Args:
+        folder: The folder to be written.
+        overwrite: Whether what stands there may be replaced.
+
+    Raises:
+        OutputError: It is a file, is not empty and may not be replaced, cannot be written, or the disk is nearly full.
+    """
+    folder = folder.absolute()
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"The output '{folder.name}' exists and is a file, not a folder. Choose another with --output.")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise OutputError(
+            f"The output folder '{folder}' exists and is not empty. Choose another with --output, or replace it with --overwrite."
+        )
+    if folder == Path.cwd() or folder in Path.cwd().parents:
+        raise OutputError(
+            f"The output folder '{folder}' holds the folder you are working in, so it cannot be replaced. Choose another with --output."
+        )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".emotune-"):
+            pass
+        if folder.is_dir():
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".emotune-"):
+                pass
+    except OSError as error:
+        raise OutputError(
+            f"The output folder '{folder}' cannot be written: {error.strerror or error}. Choose another with --output."
+        ) from None
+    free = shutil.disk_usage(folder.parent).free
+    if free < NEEDED_BYTES:
+        raise OutputError(
+            f"The disk of '{folder}' has {free / 1e6:.0f} MB free; a run needs {NEEDED_BYTES / 1e6:.0f} MB. "
+            "Make room, or choose another folder with --output."
+        )
+
+
+@contextmanager
+def written_whole(folder: Path, overwrite: bool) -> Iterator[Path]:
+    """A temporary folder beside `folder` that takes its place when the block ends well, and vanishes when it does not.
+
+    Args:
+        folder: The folder to be written.
+        overwrite: Whether what stands there may be replaced; it goes only once the new one is complete.
+
+    Yields:
+        The folder to write into.
+
+    Raises:
+        OutputError: As `check_output`, or the disk fills up while writing.
+    """
+    check_output(folder, overwrite)
+    folder = folder.absolute()
+    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        yield work
+        work.chmod(0o755)
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
+            folder.replace(old / "was")
+            work.replace(folder)
+            shutil.rmtree(old)
+        else:
+            work.replace(folder)
+    except OSError as error:
+        raise OutputError(
+            f"The output folder '{folder}' could not be written: {error.strerror or error}. What stood there before is untouched."
+        ) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,91 @@
+"""How values are written for people, so that one number looks the same in a table, a picture and the model card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emotune.evaluation.scores import Metrics
+
+# Joiners that Persian, Indic scripts and emoji need. Python counts them as unprintable, but they move no cursor.
+_JOINERS = "\u200c\u200d"
+
+
+def printable(text: str, limit: int | None = None) -> str:
+    r"""Text from a user on one line, with nothing in it that could steer a terminal or hide from the reader.
+
+    Control characters, line ends, marks that reverse the reading direction, unusual spaces and lone surrogates are
+    shown as Python would write them: `\n`, `\x1b`, `\u202e`.
+
+    Args:
+        text: Any text.
+        limit: Longest result in characters; what is longer ends in "...".
+    """
+    shown = "".join(
+        character
+        if character.isprintable() or character in _JOINERS
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+    if limit is not None and len(shown) > limit:
+        return shown[: limit - 3] + "..."
+    return shown
+
+
+def scores(metrics: Metrics) -> dict[str, float]:
+    """The scores that are shares of 1, higher being better, by the name under which they are shown."""
+    return {
+        "accuracy": metrics.accuracy,
+        "macro precision": metrics.macro_precision,
+        "macro recall": metrics.macro_recall,
+        "macro-F1": metrics.macro_f1,
+        "weighted precision": metrics.weighted_precision,
+        "weighted recall": metrics.weighted_recall,
+        "weighted-F1": metrics.weighted_f1,
+    }
+
+
+def share(value: float) -> str:
+    """A score between 0 and 1: "0.9290"."""
+    return f"{value:.4f}"
+
+
+def points(before: float, after: float) -> str:
+    """A difference of two scores in percentage points: "+58.1 points"."""
+    return f"{100 * (after - before):+z.1f} points"
+
+
+def nats(value: float | None) -> str:
+    """A cross-entropy: "0.214", or "none" for a model that gives labels without probabilities."""
+    return "none" if value is None else f"{value:.3f}"
+
+
+def nats_difference(before: float | None, after: float | None) -> str:
+    """A difference of two cross-entropies: "-1.587", or "none" where one is missing."""
+    return "none" if before is None or after is None else f"{after - before:+z.3f}"
+
+
+def percent(part: float, whole: float) -> str:
+    """A part as a percentage of a whole: "2.95 %"."""
+    return f"{100 * part / whole:.2f} %"
+
+
+def quantity(number: int, singular: str, plural: str | None = None) -> str:
+    """A number with its noun: "1 row", "2,000 rows"."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A wall time: "8.3 s", "4 min 31 s", "1 h 04 min"."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def memory(size: int) -> str:
+    """A size in bytes: "812 MiB", "1.42 GiB"."""
+    return f"{size / 2**20:.0f} MiB" if size < 2**30 else f"{size / 2**30:.2f} GiB"

@@ -1,0 +1,283 @@
+"""The model card: the README.md of a saved folder, in Markdown with the Hub's metadata on top.
+
+The text stands in `model_card.md.jinja`, every number comes from the objects. Whatever the template prints is escaped
+for Markdown unless it is a `_Markdown`, so a label such as `a|b` or `<script>` is shown, not obeyed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotune.errors import ArtifactError
+from emotune.report.formats import (
+    duration,
+    nats,
+    nats_difference,
+    percent,
+    points,
+    printable,
+    quantity,
+    scores,
+    share,
+)
+
+if TYPE_CHECKING:
+    from emotune.evaluation.comparison import Comparison
+    from emotune.evaluation.scores import Evaluation
+    from emotune.methods.lora import LoRA
+    from emotune.models.classifier import Classifier
+    from emotune.training.record import TrainingRecord
+
+_TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def model_card(
+    *,
+    classifier: Classifier,
+    dataset_name: str,
+    dataset_notes: Sequence[str],
+    comparison: Comparison,
+    versions: Mapping[str, str],
+    command: str,
+    created: str,
+) -> str:
+    """Write the model card of a tuned classifier.
+
+    Args:
+        classifier: The tuned classifier.
+        dataset_name: The data set's name; one of the form owner/name is linked as a Hub data set.
+        dataset_notes: What was done to the data on the way in, one sentence each.
+        comparison: The base model's scores against the tuned model's.
+        versions: Versions by package name.
+        command: The command line that made the folder.
+        created: The date, as it shall stand in the card.
+
+    Returns:
+        The text of README.md: YAML front matter that the Hub reads, then Markdown.
+
+    Raises:
+        ArtifactError: The classifier was not fine-tuned, so there is nothing to describe.
+    """
+    method, record = classifier.method, classifier.training
+    if method is None or record is None:
+        raise ArtifactError(
+            f"There is no model card to write: '{printable(classifier.name)}' was not fine-tuned. Fine-tune it first."
+        )
+    evaluations = (comparison.before, comparison.after, *comparison.baselines)
+    return (
+        _environment()
+        .from_string(_TEMPLATE.read_text(encoding="utf-8"))
+        .render(
+            front_matter=_Markdown(_front_matter(classifier, method, dataset_name, comparison.after)),
+            classifier=classifier,
+            labels=_listed(classifier.labels),
+            base_is_on_hub=_is_on_hub(classifier),
+            method=method,
+            options=_options(method),
+            record=record,
+            dataset_name=dataset_name,
+            dataset_notes=dataset_notes,
+            comparison=comparison,
+            notes=[(evaluation.name, evaluation.note) for evaluation in evaluations if evaluation.note],
+            interval=_accuracy_interval(comparison.after),
+            rarest=min(comparison.after.metrics.per_class.items(), key=lambda item: item[1].support),
+            score_table=_score_table(comparison),
+            class_table=_class_table(comparison),
+            epoch_table=_epoch_table(record),
+            target_table=_target_table(record),
+            versions=versions,
+            command=command,
+            created=created,
+        )
+    )
+
+
+class _Markdown(str):
+    """Text that is Markdown already, and goes into the card as it is."""
+
+
+def _environment() -> Any:
+    """The Jinja environment: unknown names are errors, and what is printed is escaped."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        undefined=StrictUndefined,
+        finalize=lambda value: value if isinstance(value, _Markdown) else _escaped(str(value)),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # it escapes for HTML; `finalize` escapes for Markdown
+    )
+    environment.filters.update(
+        code=_code, fenced=_fenced, share=share, percent=percent, duration=duration, quantity=quantity
+    )
+    return environment
+
+
+def _escaped(text: str) -> str:
+    """Text as Markdown that shows it literally, in a paragraph, a list item or a table's cell."""
+    text = printable(text)
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = re.sub(r"[\\`*_{}\[\]#|~$!]", r"\\\g<0>", text)
+    # What would begin a list or a rule, at the beginning alone.
+    text = re.sub(r"^[-+=](?!\d)", r"\\\g<0>", text)
+    return re.sub(r"^(\d+)([.)])(?!\d)", r"\1\\\2", text)
+
+
+def _code(text: object) -> _Markdown:
+    """A code span that shows the text literally."""
+    shown = printable(str(text))
+    ticks = "`" * (_longest_run_of_ticks(shown) + 1)
+    space = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return _Markdown(f"{ticks}{space}{shown}{space}{ticks}")
+
+
+def _fenced(text: str, language: str = "") -> _Markdown:
+    """A block of code that shows one line literally."""
+    shown = printable(text)
+    fence = "`" * max(3, _longest_run_of_ticks(shown) + 1)
+    return _Markdown(f"{fence}{language}\n{shown}\n{fence}")
+
+
+def _listed(texts: Iterable[str]) -> _Markdown:
+    """Code spans with commas between them."""
+    return _Markdown(", ".join(map(_code, texts)))
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> _Markdown:
+    """A table: names to the left, numbers to the right. Bars are escaped in cells of Markdown too, as tables demand."""
+    lines = [[_escaped(heading) for heading in headings], ["---", *["---:"] * (len(headings) - 1)]]
+    lines += [
+        [cell.replace("|", "\\|") if isinstance(cell, _Markdown) else _escaped(cell) for cell in row] for row in rows
+    ]
+    return _Markdown("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
+
+
+def _longest_run_of_ticks(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)
+
+
+def _front_matter(classifier: Classifier, method: LoRA, dataset_name: str, after: Evaluation) -> str:
+    """The card's metadata in the Hub's own format, as YAML. Names that are not Hub ids stay out of it."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    dataset_is_on_hub = _HUB_ID.fullmatch(dataset_name) is not None
+    results = [
+        EvalResult(
+            task_type="text-classification",
+            dataset_type=dataset_name,
+            dataset_name=dataset_name,
+            dataset_split=printable(after.split.name),
+            metric_type=metric,
+            metric_name=name,
+            metric_value=round(value, 4),
+        )
+        for metric, name, value in (
+            ("accuracy", "accuracy", after.metrics.accuracy),
+            ("f1", "macro-F1", after.metrics.macro_f1),
+        )
+    ]
+    data = ModelCardData(
+        base_model=classifier.name if _is_on_hub(classifier) else None,
+        library_name="peft",
+        pipeline_tag="text-classification",
+        tags=["emotune", method.name.lower()],
+        datasets=[dataset_name] if dataset_is_on_hub else None,
+        metrics=["accuracy", "f1", "precision", "recall"],
+        model_name=f"{classifier.name} with {method.name}" if dataset_is_on_hub else None,
+        eval_results=results if dataset_is_on_hub else None,
+    )
+    return data.to_yaml()
+
+
+def _is_on_hub(classifier: Classifier) -> bool:
+    """Whether the base model's name is one that the Hub knows, rather than that of a local folder."""
+    return classifier.revision is not None or _HUB_ID.fullmatch(classifier.name) is not None
+
+
+def _options(method: LoRA) -> _Markdown:
+    """The method's options with their values, defaults filled in."""
+    options = {**asdict(method), "alpha": method.scale_numerator}
+    shown = {name: ", ".join(value) if isinstance(value, tuple) else value for name, value in options.items()}
+    return _Markdown(", ".join(f"{_escaped(name)} {_code(value)}" for name, value in shown.items()))
+
+
+def _accuracy_interval(evaluation: Evaluation) -> tuple[float, float]:
+    """The 95 % interval of the accuracy (Wilson, 1927): how far it may lie off because the test rows are a sample."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(int(evaluation.correct.sum()), len(evaluation.split)).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def _score_table(comparison: Comparison) -> _Markdown:
+    """The overall scores: before, after, the difference, and each baseline."""
+    before, after = comparison.before.metrics, comparison.after.metrics
+    others = [baseline.metrics for baseline in comparison.baselines]
+    old, new = scores(before), scores(after)
+    rows = [
+        [
+            name,
+            share(old[name]),
+            share(new[name]),
+            points(old[name], new[name]),
+            *(share(scores(other)[name]) for other in others),
+        ]
+        for name in old
+    ]
+    rows.append(
+        [
+            "loss (cross-entropy), lower is better",
+            nats(before.loss),
+            nats(after.loss),
+            nats_difference(before.loss, after.loss),
+            *(nats(other.loss) for other in others),
+        ]
+    )
+    headings = ["score", f"before: {comparison.before.name}", f"after: {comparison.after.name}", "difference"]
+    return _table(headings + [baseline.name for baseline in comparison.baselines], rows)
+
+
+def _class_table(comparison: Comparison) -> _Markdown:
+    """Precision, recall and F1 of each class, before and after."""
+    after = comparison.after.metrics.per_class
+    rows = [
+        [
+            label,
+            f"{old.support:,}",
+            f"{share(old.precision)} → {share(after[label].precision)}",
+            f"{share(old.recall)} → {share(after[label].recall)}",
+            f"{share(old.f1)} → {share(after[label].f1)}",
+        ]
+        for label, old in comparison.before.metrics.per_class.items()
+    ]
+    return _table(["label", "rows", "precision", "recall", "F1"], rows)
+
+
+def _epoch_table(record: TrainingRecord) -> _Markdown:
+    """The course of the training."""
+    rows = [
+        [
+            f"{epoch.number} (kept)" if epoch.number == record.best_epoch else f"{epoch.number}",
+            nats(epoch.train_loss),
+            nats(epoch.validation_loss),
+            share(epoch.validation_accuracy),
+            share(epoch.validation_macro_f1),
+            duration(epoch.seconds),
+        ]
+        for epoch in record.epochs
+    ]
+    headings = ["epoch", "training loss", "validation loss", "validation accuracy", "validation macro-F1", "time"]
+    return _table(headings, rows)
+
+
+def _target_table(record: TrainingRecord) -> _Markdown:
+    """How many adapted modules there are of each kind: their names with layer numbers replaced by a star."""
+    kinds = Counter(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name) for name in record.target_modules)
+    return _table(["adapted modules", "how many"], [[_code(name), f"{count:,}"] for name, count in kinds.items()])

@@ -1,0 +1,253 @@
+"""Tables for the terminal: the data, the scores, before against after, and what the training cost.
+
+Each function gives a Rich renderable; `render` turns it into plain text. Whatever a user wrote (labels, names) goes in
+as `rich.text.Text`, so brackets in it are not markup, and escaped, so that it cannot steer the terminal.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from emotune.report.formats import (
+    duration,
+    memory,
+    nats,
+    nats_difference,
+    percent,
+    points,
+    printable,
+    quantity,
+    scores,
+    share,
+)
+
+if TYPE_CHECKING:
+    from emotune.data.dataset import TextDataset
+    from emotune.evaluation.comparison import Comparison
+    from emotune.evaluation.scores import Evaluation
+    from emotune.training.record import TrainingRecord
+
+_LONGEST_NAME = 60
+_LOSS = "loss (cross-entropy), lower is better"
+
+
+def render(renderable: RenderableType, width: int = 100, color: bool = False) -> str:
+    """Render to text without a line end after the last line, the same whatever terminal or environment this runs in.
+
+    Args:
+        renderable: What a function of this module gives, or anything else that Rich can show.
+        width: Columns of the page.
+        color: Keep colours, as terminal escape codes.
+    """
+    page = io.StringIO()
+    console = Console(
+        file=page,
+        width=width,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        no_color=not color,
+        legacy_windows=False,
+    )
+    console.print(renderable)
+    return "\n".join(line.rstrip() for line in page.getvalue().splitlines()).strip("\n")
+
+
+def scores_line(evaluation: Evaluation) -> str:
+    """The result in one line: "accuracy 0.9290, macro-F1 0.8861, loss 0.214 on 2,000 rows of test", then any note."""
+    metrics = evaluation.metrics
+    figures = [f"accuracy {share(metrics.accuracy)}", f"macro-F1 {share(metrics.macro_f1)}"]
+    if metrics.loss is not None:
+        figures.append(f"loss {nats(metrics.loss)}")
+    line = f"{', '.join(figures)} on {_rows_of(evaluation)}"
+    return f"{line}. {printable(evaluation.note)}" if evaluation.note else line
+
+
+def data_table(dataset: TextDataset) -> Table:
+    """Rows of each class in each split, with totals."""
+    table = _table(
+        ["class", *(split.name for split in dataset.splits)],
+        title=f"Rows of {printable(dataset.name)}",
+    )
+    counts = [split.counts for split in dataset.splits]
+    for label in dataset.labels:
+        table.add_row(_name(label), *(f"{count[label]:,}" for count in counts))
+    table.add_section()
+    table.add_row("all", *(f"{len(split):,}" for split in dataset.splits))
+    return table
+
+
+def evaluation_table(evaluation: Evaluation) -> Group:
+    """The scores of one model: overall, then by class."""
+    notes = _Notes()
+    heading = notes.mark(printable(evaluation.name, _LONGEST_NAME), evaluation)
+    overall = _table(["score", "value"], title="Scores")
+    for name, value in scores(evaluation.metrics).items():
+        overall.add_row(name, share(value))
+    overall.add_row(_LOSS, nats(evaluation.metrics.loss))
+    by_class = _table(["class", "rows", "precision", "recall", "F1"], title="By class")
+    for label, found in evaluation.metrics.per_class.items():
+        by_class.add_row(
+            _name(label), f"{found.support:,}", share(found.precision), share(found.recall), share(found.f1)
+        )
+    return _page([Text(f"{heading}, scored on {_rows_of(evaluation)}."), overall, by_class, *notes.lines])
+
+
+def comparison_table(comparison: Comparison) -> Group:
+    """Before against after: overall scores, baselines, scores by class, and the rows that changed sides.
+
+    A score whose evaluation has a note carries a number in brackets wherever it stands, and the note follows below.
+    """
+    notes = _Notes()
+    before = notes.mark("before", comparison.before)
+    after = notes.mark("after", comparison.after)
+    parts: list[RenderableType] = [
+        Text(
+            f"Before: {printable(comparison.before.name)}\nAfter:  {printable(comparison.after.name)}\n"
+            f"Both scored on the same {_rows_of(comparison.after)}."
+        ),
+        _overall(comparison, before, after),
+    ]
+    if comparison.baselines:
+        parts.append(_baselines(comparison, notes))
+    parts += [_by_class(comparison, before, after), Text(changed_rows(comparison)), *notes.lines]
+    return _page(parts)
+
+
+def changed_rows(comparison: Comparison) -> str:
+    """How many rows the second model got right that the first got wrong, and the other way round, in one sentence."""
+    return (
+        f"{quantity(len(comparison.fixed), 'row')} fixed (wrong before, right after) and "
+        f"{quantity(len(comparison.broken), 'row')} broken (right before, wrong after) "
+        f"of {len(comparison.after.split):,}."
+    )
+
+
+def cost_table(record: TrainingRecord) -> Table:
+    """What the training trained and what it cost: parameters, time, speed, memory."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in costs(record).items():
+        table.add_row(name, Text(value))
+    return table
+
+
+def costs(record: TrainingRecord) -> dict[str, str]:
+    """What the training cost, each figure in words by its name."""
+    trained = percent(record.trainable_parameters, record.total_parameters)
+    stopped = ", stopped early" if record.stopped_early else ""
+    return {
+        "trained parameters": f"{record.trainable_parameters:,} of {record.total_parameters:,} ({trained})",
+        "adapted modules": f"{len(record.target_modules):,}",
+        "epochs": f"{len(record.epochs)}{stopped}; the best is number {record.best_epoch}",
+        "time": f"{duration(record.seconds)}, validation included",
+        "speed": f"{record.train_examples_per_second:,.1f} examples/s, validation not counted",
+        "peak memory": memory(record.peak_memory_bytes),
+        "device": printable(record.device),
+        "precision": f"{printable(record.precision)} ({printable(record.precision_reason)})",
+    }
+
+
+class _Notes:
+    """The footnotes of one page: each evaluation's note once, numbered in the order in which the marks were made."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+
+    def mark(self, heading: str, evaluation: Evaluation) -> str:
+        """The heading, with the number of the evaluation's note behind it if it has one."""
+        if not evaluation.note:
+            return heading
+        if evaluation.note not in self._texts:
+            self._texts.append(evaluation.note)
+        return f"{heading} [{self._texts.index(evaluation.note) + 1}]"
+
+    @property
+    def lines(self) -> list[RenderableType]:
+        return [Text(f"[{number}] {printable(text)}") for number, text in enumerate(self._texts, start=1)]
+
+
+def _overall(comparison: Comparison, before_heading: str, after_heading: str) -> Table:
+    table = _table(["score", before_heading, after_heading, "difference"], title="Scores")
+    before, after = comparison.before.metrics, comparison.after.metrics
+    old, new = scores(before), scores(after)
+    for name in old:
+        table.add_row(name, share(old[name]), share(new[name]), _signed(points(old[name], new[name])))
+    loss_difference = nats_difference(before.loss, after.loss)
+    table.add_row(_LOSS, nats(before.loss), nats(after.loss), _signed(loss_difference, lower_is_better=True))
+    return table
+
+
+def _baselines(comparison: Comparison, notes: _Notes) -> Table:
+    table = _table(
+        ["model", "accuracy", "macro-F1", "after ahead by"],
+        title="Baselines on the same rows (the lead is in accuracy)",
+    )
+    after = comparison.after.metrics
+    for baseline in comparison.baselines:
+        found = baseline.metrics
+        table.add_row(
+            Text(notes.mark(printable(baseline.name, _LONGEST_NAME), baseline)),
+            share(found.accuracy),
+            share(found.macro_f1),
+            _signed(points(found.accuracy, after.accuracy)),
+        )
+    return table
+
+
+def _by_class(comparison: Comparison, before_heading: str, after_heading: str) -> Table:
+    # Two lines a class rather than two columns a score: eight columns of numbers do not fit a narrow terminal.
+    table = _table(["class", "rows", "", "precision", "recall", "F1"], title="By class")
+    for label, old in comparison.before.metrics.per_class.items():
+        new = comparison.after.metrics.per_class[label]
+        table.add_row(
+            _name(label),
+            f"{old.support:,}",
+            Text(before_heading),
+            share(old.precision),
+            share(old.recall),
+            share(old.f1),
+        )
+        table.add_row("", "", Text(after_heading), share(new.precision), share(new.recall), share(new.f1))
+    return table
+
+
+def _table(headings: Sequence[str], title: str) -> Table:
+    """An empty table: names to the left, which may wrap, and numbers to the right, which may not."""
+    table = Table(
+        title=Text(title, style="bold"),
+        title_justify="left",
+        box=box.HORIZONTALS,
+        show_edge=False,
+        pad_edge=False,
+    )
+    table.add_column(headings[0], overflow="fold")
+    for heading in headings[1:]:
+        table.add_column(Text(heading), justify="right", no_wrap=True)
+    return table
+
+
+def _page(parts: Iterable[RenderableType]) -> Group:
+    """The parts below each other with an empty line between them."""
+    spaced = [line for part in parts for line in (part, Text(""))]
+    return Group(*spaced[:-1])
+
+
+def _name(text: str) -> Text:
+    return Text(printable(text, _LONGEST_NAME))
+
+
+def _signed(difference: str, *, lower_is_better: bool = False) -> Text:
+    """A difference in green where it is a gain and red where it is a loss; the sign says the same without colour."""
+    style = {"+": "red", "-": "green"} if lower_is_better else {"+": "green", "-": "red"}
+    unchanged = not any(digit in difference for digit in "123456789")
+    return Text(difference, style="" if unchanged else style.get(difference[0], ""))
+
+
+def _rows_of(evaluation: Evaluation) -> str:
+    return f"{quantity(len(evaluation.split), 'row')} of {printable(evaluation.split.name)}"

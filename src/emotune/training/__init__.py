@@ -1,0 +1,1 @@
+"""Training: batches, precision, the thin Trainer subclass, and the `finetune` verb."""

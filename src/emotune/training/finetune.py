@@ -1,0 +1,284 @@
+"""The verb `finetune`: train adapters and head on the training split, keep the epoch that validation likes best.
+
+Training works on a copy of the base: frozen matrices in the precision of the products, plain ("eager") attention without
+attention dropout, because both are fast backward at the lengths of messages. The result holds the base's own float32
+weights with the trained adapters on them, so that its predictions are those of plain PEFT.
+"""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotune.data.dataset import TextDataset
+from emotune.errors import DataError, OutputError, TrainingError
+from emotune.methods.lora import LoRA
+from emotune.models.classifier import Classifier
+from emotune.progress import SILENT, Progress
+from emotune.training.options import TrainingOptions
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+    from emotune.training.precision import Precision
+    from emotune.training.record import Epoch, TrainingRecord
+    from emotune.training.trainer import AdapterTrainer
+
+# What the families call the dropout on attention weights in their configurations.
+ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
+
+
+def finetune(
+    base: Classifier,
+    data: TextDataset,
+    method: LoRA | None = None,
+    options: TrainingOptions | None = None,
+    *,
+    checkpoints: str | Path | None = None,
+    resume: bool = False,
+    progress: Progress = SILENT,
+) -> Classifier:
+    """Fine-tune a base model; the base itself is left as it was.
+
+    The epoch with the best macro-F1 on the validation split is kept; the test split is not looked at. The base's seed decides
+    adapters, order of rows and dropout: on one machine, equal arguments give equal weights.
+
+    Args:
+        base: The base model, as `load_base` gives it.
+        data: The data; `train` trains, `validation` chooses.
+        method: What is trained; LoRA on every linear layer where it is not given.
+        options: How it is trained.
+        checkpoints: Folder for Trainer's checkpoints, one an epoch, so that an interrupted run can resume; removed at the end.
+            A temporary folder where it is not given.
+        resume: Go on from the newest checkpoint in `checkpoints`.
+        progress: Shows a bar and a line an epoch.
+
+    Returns:
+        The tuned classifier, with its `training` record.
+
+    Raises:
+        DataError: The data's labels are not the base's.
+        MethodError: A target module that matches nothing.
+        OutputError: `resume` without a checkpoint to go on from.
+        TrainingError: Weights that do not move, or a loss that is not a number.
+    """
+    method = method or LoRA()
+    options = options or TrainingOptions()
+    if base.is_tuned:
+        raise TrainingError(f"'{base.name}' is fine-tuned already. Load the base model afresh with load_base, and fine-tune that.")
+    if data.labels != base.labels:
+        raise DataError(
+            f"The base model was loaded for the labels {', '.join(base.labels)}; the data has {', '.join(data.labels)}. "
+            "Load it with labels=data.labels."
+        )
+    if resume and checkpoints is None:
+        raise OutputError("resume needs the checkpoints folder of the interrupted run.")
+    if checkpoints is not None:
+        return _train(base, data, method, options, Path(checkpoints), resume, progress)
+    with tempfile.TemporaryDirectory(prefix="emotune-") as folder:
+        return _train(base, data, method, options, Path(folder), resume, progress)
+
+
+def _train(
+    base: Classifier,
+    data: TextDataset,
+    method: LoRA,
+    options: TrainingOptions,
+    checkpoints: Path,
+    resume: bool,
+    progress: Progress,
+) -> Classifier:
+    from peft import get_peft_model_state_dict
+    from transformers import set_seed
+    from transformers.trainer_utils import get_last_checkpoint
+
+    from emotune.training.precision import choose_device, choose_precision
+
+    started = time.perf_counter()
+    device = choose_device(options.device)
+    precision = choose_precision(options.precision, device)
+    checkpoint = get_last_checkpoint(str(checkpoints)) if resume and checkpoints.is_dir() else None
+    if resume and checkpoint is None:
+        raise OutputError(f"There is no checkpoint to resume from in {checkpoints}. Start the run without resume.")
+    copied = _copy_for_training(base.model)
+    # After the copy, which draws random numbers, and before the adapters, which must come from the seed alone.
+    set_seed(base.seed)
+    model = method.apply(copied, base.name)
+    targets = tuple(model.targeted_module_names)
+    _store_frozen_in(model, precision)
+    trainer = _make_trainer(base, data, model, options, device, precision, checkpoints, progress)
+    _run(trainer, checkpoint, progress)
+    trained = {name: tensor.detach().float().cpu().clone() for name, tensor in get_peft_model_state_dict(model).items()}
+    trainable, total = model.get_nb_trainable_parameters()
+    record = _record(trainer, targets, trainable, total, time.perf_counter() - started, device, precision, base.seed)
+    del trainer, model, copied
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return Classifier(
+        name=base.name,
+        source=base.source,
+        revision=base.revision,
+        model=_with_adapters(base, method, trained),
+        tokenizer=base.tokenizer,
+        labels=base.labels,
+        max_length=base.max_length,
+        seed=base.seed,
+        method=method,
+        training=record,
+    )
+
+
+def _copy_for_training(model: PreTrainedModel) -> PreTrainedModel:
+    """A copy with plain attention and without attention dropout; hidden dropout stays, since it earns its keep in accuracy."""
+    config = copy.deepcopy(model.config)
+    for name in ATTENTION_DROPOUT:
+        if hasattr(config, name):
+            setattr(config, name, 0.0)
+    config._attn_implementation = "eager"
+    twin = type(model)(config)
+    twin.load_state_dict(model.state_dict())
+    return twin
+
+
+def _store_frozen_in(model: PeftModel, precision: Precision) -> None:
+    """Keep frozen matrices in the dtype that their products are computed in: half the memory, and no cast at every use."""
+    if precision.autocast is None:
+        return
+    for parameter in model.parameters():
+        if not parameter.requires_grad and parameter.ndim >= 2:
+            parameter.data = parameter.data.to(precision.autocast)
+
+
+def _make_trainer(
+    base: Classifier,
+    data: TextDataset,
+    model: PeftModel,
+    options: TrainingOptions,
+    device: str,
+    precision: Precision,
+    checkpoints: Path,
+    progress: Progress,
+) -> AdapterTrainer:
+    from transformers import EarlyStoppingCallback, PrinterCallback, TrainingArguments
+
+    from emotune.inference.batching import encode_split
+    from emotune.training.trainer import AdapterTrainer, FiniteLoss, ProgressBar, WeightsMoved
+
+    arguments = TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=options.epochs,
+        learning_rate=options.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=options.warmup,
+        weight_decay=options.weight_decay,
+        label_smoothing_factor=options.label_smoothing,
+        max_grad_norm=options.max_grad_norm,
+        bf16=precision.name == "bf16",
+        use_cpu=device == "cpu",
+        seed=base.seed,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        logging_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="macro_f1",
+        greater_is_better=True,
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=device == "cuda",
+        remove_unused_columns=False,
+    )
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    trainer = AdapterTrainer(
+        model=model,
+        args=arguments,
+        encoded=encode_split(base.tokenizer, data.train, base.max_length),
+        label_ids=data.train.label_ids,
+        validation=data.validation,
+        encoded_validation=encode_split(base.tokenizer, data.validation, base.max_length),
+        batch_tokens=options.batch_tokens,
+        clock=ProgressBar(progress.say),
+        callbacks=[
+            WeightsMoved(trained),
+            FiniteLoss(),
+            EarlyStoppingCallback(early_stopping_patience=options.patience),
+        ],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _run(trainer: AdapterTrainer, checkpoint: str | None, progress: Progress) -> None:
+    steps = len(trainer.batches) * int(trainer.args.num_train_epochs)
+    with progress.bar("training", steps) as advance:
+        trainer.clock.advance = advance
+        trainer.train(resume_from_checkpoint=checkpoint)
+
+
+def _epochs(history: list[dict[str, Any]]) -> tuple[Epoch, ...]:
+    """Epochs from Trainer's log, which survives a resume: a training entry and a validation entry each."""
+    from emotune.training.record import Epoch
+
+    losses = {round(entry["epoch"]): entry["loss"] for entry in history if "loss" in entry}
+    return tuple(
+        Epoch(
+            number=round(entry["epoch"]),
+            train_loss=losses[round(entry["epoch"])],
+            validation_loss=entry["eval_loss"],
+            validation_accuracy=entry["eval_accuracy"],
+            validation_macro_f1=entry["eval_macro_f1"],
+            seconds=entry["train_seconds"],
+        )
+        for entry in history
+        if "eval_macro_f1" in entry
+    )
+
+
+def _record(
+    trainer: AdapterTrainer,
+    targets: tuple[str, ...],
+    trainable: int,
+    total: int,
+    seconds: float,
+    device: str,
+    precision: Precision,
+    seed: int,
+) -> TrainingRecord:
+    from emotune.memory import peak_memory_bytes
+    from emotune.training.record import TrainingRecord
+
+    epochs = _epochs(trainer.state.log_history)
+    best = max(epochs, key=lambda epoch: epoch.validation_macro_f1)
+    rows = len(trainer.encoded)
+    return TrainingRecord(
+        epochs=epochs,
+        best_epoch=best.number,
+        stopped_early=len(epochs) < int(trainer.args.num_train_epochs),
+        trainable_parameters=trainable,
+        total_parameters=total,
+        target_modules=targets,
+        examples=rows,
+        seconds=seconds,
+        train_examples_per_second=rows * len(epochs) / sum(epoch.seconds for epoch in epochs),
+        peak_memory_bytes=peak_memory_bytes(),
+        device=device,
+        precision=precision.name,
+        precision_reason=precision.reason,
+        seed=seed,
+    )
+
+
+def _with_adapters(base: Classifier, method: LoRA, trained: dict[str, Any]) -> PeftModel:
+    """The base's own float32 weights with the trained adapters and head on them."""
+    from peft import set_peft_model_state_dict
+
+    device = next(base.model.parameters()).device
+    model = method.apply(copy.deepcopy(base.model).cpu(), base.name)
+    result = set_peft_model_state_dict(model, trained)
+    if result.unexpected_keys:
+        raise TrainingError(f"Trained weights do not fit the model they came from: {result.unexpected_keys[:3]}.")
+    return model.to(device).eval()

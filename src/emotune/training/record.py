@@ -1,0 +1,63 @@
+"""What a training run leaves behind for the reader: the epochs, the times, the memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Scores after one epoch.
+
+    Attributes:
+        number: Counted from 1.
+        train_loss: Mean training loss over the epoch, with dropout, label smoothing included.
+        validation_loss: Mean cross-entropy on validation.
+        validation_accuracy: Accuracy on validation.
+        validation_macro_f1: Macro-F1 on validation: chooses the best epoch.
+        seconds: Wall time of the epoch's training, validation not counted.
+    """
+
+    number: int
+    train_loss: float
+    validation_loss: float
+    validation_accuracy: float
+    validation_macro_f1: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """One finished training run.
+
+    Attributes:
+        epochs: One entry an epoch that ran.
+        best_epoch: Number of the epoch whose weights were kept.
+        stopped_early: Whether training ended before the epochs asked for.
+        trainable_parameters: Parameters that were trained, head included.
+        total_parameters: All parameters of the tuned model.
+        target_modules: Full names of the modules that got an adapter.
+        examples: Training rows.
+        seconds: Wall time of training, validation after each epoch included.
+        train_examples_per_second: Rows trained a second, validation not counted.
+        peak_memory_bytes: Highest resident memory of the process up to the end of training.
+        device: "cpu", "cuda" or "mps".
+        precision: "bf16" or "fp32".
+        precision_reason: Why this precision, in words.
+        seed: The seed.
+    """
+
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+    stopped_early: bool
+    trainable_parameters: int
+    total_parameters: int
+    target_modules: tuple[str, ...]
+    examples: int
+    seconds: float
+    train_examples_per_second: float
+    peak_memory_bytes: int
+    device: str
+    precision: str
+    precision_reason: str
+    seed: int

@@ -1,0 +1,213 @@
+"""The thin subclass of transformers' Trainer: our batches, our loss, our validation; the loop, checkpoints and resume are Trainer's."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from emotune.data.dataset import Split
+from emotune.errors import TrainingError
+from emotune.evaluation.scores import score, softmax
+from emotune.inference.batching import Encoded
+from emotune.inference.forward import compute_logits
+from emotune.progress import Advance
+from emotune.training.batches import TokenBudgetBatches
+
+
+class Rows(Dataset[int]):
+    """Row numbers: a batch is cut from the encoded split by `collate`, which knows its padding."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, row: int) -> int:
+        return row
+
+
+class AdapterTrainer(Trainer):
+    """Trainer for one encoded training split and one encoded validation split.
+
+    Args:
+        model: The PEFT model.
+        args: Trainer's arguments.
+        encoded: The training rows.
+        label_ids: Shape (rows,), their labels.
+        validation: The validation split, with its labels.
+        encoded_validation: The same rows, encoded.
+        batch_tokens: Tokens a batch.
+        clock: Shows progress, and knows how long the last epoch took.
+        callbacks: Further callbacks.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: torch.nn.Module,
+        args: TrainingArguments,
+        encoded: Encoded,
+        label_ids: NDArray[np.int64],
+        validation: Split,
+        encoded_validation: Encoded,
+        batch_tokens: int,
+        clock: ProgressBar,
+        callbacks: Sequence[TrainerCallback],
+    ) -> None:
+        self.encoded = encoded
+        self.label_ids = torch.from_numpy(label_ids)
+        self.validation = validation
+        self.encoded_validation = encoded_validation
+        self.batches = TokenBudgetBatches(encoded.lengths, batch_tokens, args.seed)
+        self.clock = clock
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=Rows(len(encoded)),
+            eval_dataset=Rows(len(encoded_validation)),
+            callbacks=[clock, *callbacks],
+        )
+
+    def collate(self, rows: list[int]) -> dict[str, torch.Tensor]:
+        """Pad the rows' token ids and add their labels."""
+        return {**self.encoded.batch(rows), "labels": self.label_ids[rows]}
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Batches of like lengths within the token budget."""
+        loader = DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.collate)
+        return self.accelerator.prepare(loader)
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """Cross-entropy, summed over the batch and divided by the mean number of rows a batch.
+
+        Batches hold unlike numbers of rows; dividing by their mean number instead of each batch's own gives every row the same
+        weight in the gradient.
+        """
+        labels = inputs["labels"]
+        outputs = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
+        total = torch.nn.functional.cross_entropy(
+            outputs.logits.float(), labels, reduction="sum", label_smoothing=self.args.label_smoothing_factor
+        )
+        loss = total * (len(self.batches) / len(self.encoded))
+        return (loss, outputs) if return_outputs else loss
+
+    def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
+        """Score the validation split in the precision of training."""
+        logits = compute_logits(
+            self.model, self.encoded_validation, autocast=torch.bfloat16 if self.args.bf16 else None
+        )
+        metrics = score(self.validation, logits.argmax(axis=1), softmax(logits))
+        result = {
+            f"{metric_key_prefix}_loss": float(metrics.loss or 0.0),
+            f"{metric_key_prefix}_accuracy": metrics.accuracy,
+            f"{metric_key_prefix}_macro_f1": metrics.macro_f1,
+            "train_seconds": self.clock.epoch_seconds[-1],
+        }
+        self.log(dict(result))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, result)
+        return result
+
+
+class ProgressBar(TrainerCallback):
+    """Moves the front end's bar by one step a step, and measures the epochs' own time."""
+
+    def __init__(self, advance: Advance) -> None:
+        self.advance = advance
+        self.epoch_seconds: list[float] = []
+        self._started = 0.0
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Move past the steps of a resumed run."""
+        self.advance(state.global_step)
+
+    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Start the epoch's clock."""
+        self._started = time.perf_counter()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Count the step."""
+        self.advance(1)
+
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Stop the epoch's clock, before validation."""
+        self.epoch_seconds.append(time.perf_counter() - self._started)
+
+
+class WeightsMoved(TrainerCallback):
+    """After the first optimizer steps, requires that every adapted module and every tensor of the head has moved.
+
+    An adapter that is wired to nothing, or a head left frozen, trains without an error and scores badly for no visible reason.
+
+    Args:
+        parameters: The trained parameters by name.
+        after_steps: Optimizer steps before the check.
+    """
+
+    def __init__(self, parameters: dict[str, torch.nn.Parameter], after_steps: int = 3) -> None:
+        self.parameters = parameters
+        self.after_steps = after_steps
+        self.steps = 0
+        self.before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Take the weights as they are now: a resumed run has loaded its checkpoint since."""
+        self.before = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Compare with the weights at the start, once.
+
+        Raises:
+            TrainingError: Some did not move.
+        """
+        self.steps += 1
+        if self.steps != min(self.after_steps, state.max_steps):
+            return
+        still = [name for name, old in self.before.items() if torch.equal(old, self.parameters[name].detach())]
+        # A module's A gets no gradient while its B is zero, so an A may stand still for a step; its B may not.
+        still = [name for name in still if ".lora_A." not in name]
+        self.before.clear()
+        if still:
+            raise TrainingError(
+                f"After {self.steps} optimizer steps {len(still)} of {len(self.parameters)} trained tensors have not moved, "
+                f"among them {still[0]}.\nThey are wired to nothing, or the learning rate is zero. Nothing was saved."
+            )
+
+
+class FiniteLoss(TrainerCallback):
+    """Stops a run whose loss is not a number: its weights are lost already."""
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Look at the logged loss and gradient norm.
+
+        Raises:
+            TrainingError: One of them is not finite.
+        """
+        for key in ("loss", "grad_norm", "eval_loss"):
+            value = (logs or {}).get(key)
+            if value is not None and not math.isfinite(value):
+                raise TrainingError(
+                    f"The {key} became {value} at step {state.global_step}. "
+                    "Lower training.learning_rate, or use training.precision = \"fp32\". Nothing was saved."
+                )

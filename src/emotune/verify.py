@@ -1,0 +1,130 @@
+"""Verify a saved folder: load it in a fresh process and require the logits and labels it was saved with.
+
+`python -m emotune.verify FOLDER` is that fresh process; `verify` starts it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from emotune.errors import ArtifactError, EmotuneError, VerificationError
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The outcome of a check.
+
+    Attributes:
+        rows: Texts whose predictions were computed again: the probes and the saved test rows.
+        largest_difference: The largest absolute difference of a logit of the probes or of a probability of the test rows.
+        tolerance: The largest difference that passes.
+        changed_labels: Test rows whose label differs.
+        changed_files: Files that are not as they were saved.
+    """
+
+    rows: int
+    largest_difference: float
+    tolerance: float
+    changed_labels: int
+    changed_files: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything is as it was saved."""
+        return self.largest_difference <= self.tolerance and not self.changed_labels and not self.changed_files
+
+
+def verify(folder: str | Path, *, base: str | Path | None = None) -> Verification:
+    """Check a saved folder in a fresh process.
+
+    Args:
+        folder: What `save` or `emotune run` wrote.
+        base: Where the base model is, if the folder cannot say.
+
+    Returns:
+        The outcome, always a good one.
+
+    Raises:
+        ArtifactError: The folder is incomplete or damaged.
+        VerificationError: Predictions or files differ from what was saved.
+    """
+    command = [sys.executable, "-m", "emotune.verify", str(folder), *([str(base)] if base is not None else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    last = done.stdout.strip().splitlines()[-1:] or [""]
+    if done.returncode == 2:
+        raise ArtifactError(last[0])
+    if done.returncode != 0:
+        raise VerificationError(f"Loading '{folder}' in a fresh process failed:\n{done.stderr.strip()[-2000:]}")
+    found = json.loads(last[0])
+    result = Verification(**{**found, "changed_files": tuple(found["changed_files"])})
+    if not result.ok:
+        changed = f"; changed files: {', '.join(result.changed_files)}" if result.changed_files else ""
+        raise VerificationError(
+            f"'{folder}' does not give the predictions it was saved with: over {result.rows} texts the largest difference is "
+            f"{result.largest_difference:.3g} (at most {result.tolerance:g} passes), {result.changed_labels} labels changed{changed}.\n"
+            "Do not use this folder: train again, or restore its files."
+        )
+    return result
+
+
+def check(folder: str | Path, base: str | Path | None = None) -> Verification:
+    """Check a saved folder in this process.
+
+    Args:
+        folder: What `save` wrote.
+        base: Where the base model is, if the folder cannot say.
+
+    Raises:
+        ArtifactError: The folder is incomplete or damaged.
+    """
+    import numpy as np
+
+    from emotune.artifact import load, read_description, sha256
+    from emotune.evaluation.scores import softmax
+    from emotune.inference.batching import encode
+    from emotune.inference.forward import compute_logits
+
+    folder = Path(folder)
+    description = read_description(folder)
+    changed_files = tuple(
+        name
+        for name, digest in description.get("files", {}).items()
+        if not (folder / name).is_file() or sha256(folder / name) != digest
+    )
+    classifier = load(folder, base=base)
+    probes = description["verification"]
+    logits = compute_logits(classifier.model, encode(classifier.tokenizer, probes["texts"], classifier.max_length))
+    difference = float(np.abs(logits - np.asarray(probes["logits"])).max())
+    rows = len(probes["texts"])
+    changed_labels = 0
+    if (folder / "predictions.parquet").is_file():
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(folder / "predictions.parquet")
+        texts = table.column("text").to_pylist()
+        again = softmax(compute_logits(classifier.model, encode(classifier.tokenizer, texts, classifier.max_length)))
+        saved = np.column_stack([table.column(f"p_{label}").to_numpy() for label in classifier.labels])
+        labels = [classifier.labels[best] for best in again.argmax(axis=1)]
+        changed_labels = sum(a != b for a, b in zip(labels, table.column("prediction").to_pylist(), strict=True))
+        difference = max(difference, float(np.abs(again - saved).max()))
+        rows += len(texts)
+    return Verification(rows, difference, probes["tolerance"], changed_labels, changed_files)
+
+
+def _main() -> int:
+    folder, base = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
+    try:
+        result = check(folder, base)
+    except EmotuneError as error:
+        sys.stdout.write(" ".join(str(error).split()) + "\n")
+        return 2
+    sys.stdout.write(json.dumps(asdict(result)) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

@@ -1,0 +1,180 @@
+"""The command as a whole: help, version, and how mistakes, interruptions and bugs end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+
+import pytest
+
+import emotune
+from emotune.cli.console import quiet_libraries
+from emotune.errors import ArtifactError, EmotuneError, VerificationError
+
+from .conftest import Invoke
+
+COMMANDS = ("run", "evaluate", "predict", "verify", "presets")
+
+# Half a second is the aim; a busy machine gets more.
+SLOWEST_HELP = 1.5
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
+    """Make `emotune presets` raise the exception that is put into this list."""
+    planned: list[BaseException] = []
+
+    def fail() -> tuple[str, ...]:
+        raise planned[0]
+
+    monkeypatch.setattr("emotune.config.preset_names", fail)
+    return planned
+
+
+def test_version(invoke: Invoke) -> None:
+    result = invoke("--version")
+    assert (result.exit_code, result.stdout) == (0, f"emotune {emotune.__version__}\n")
+
+
+def test_help_lists_the_commands(invoke: Invoke) -> None:
+    result = invoke("--help")
+    assert result.exit_code == 0
+    assert all(f" {command} " in result.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_each_command_has_examples(invoke: Invoke, command: str) -> None:
+    result = invoke(command, "--help")
+    assert result.exit_code == 0
+    assert f"$ emotune {command} " in result.stdout or f"| emotune {command} " in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], *([command] for command in COMMANDS)], ids=lambda words: " ".join(words) or "all"
+)
+def test_help_answers_at_once(arguments: list[str], record_property: Callable[[str, object], None]) -> None:
+    code = (
+        "import sys; sys.argv[0] = 'emotune'; import atexit; from emotune.cli import main\n"
+        "heavy = {'torch', 'transformers', 'datasets', 'sklearn', 'matplotlib', 'pyarrow', 'numpy'}\n"
+        "atexit.register(lambda: print('heavy:', sorted(heavy & set(sys.modules))))\n"
+        "main()"
+    )
+    times = []
+    for _ in range(3):  # the first may compile; what counts is what a person meets every day
+        started = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments, "--help"],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=True,
+        )
+        times.append(time.perf_counter() - started)
+        if times[-1] < SLOWEST_HELP:
+            break
+    record_property("seconds", min(times))
+    assert "Usage" in done.stdout
+    assert done.stdout.endswith("heavy: []\n")
+    assert min(times) < SLOWEST_HELP, f"emotune {' '.join(arguments)} --help took {min(times):.2f} s"
+
+
+def test_unknown_command(invoke: Invoke) -> None:
+    result = invoke("pedict")
+    assert result.exit_code == 2
+    assert "predict" in result.stderr
+
+
+@pytest.mark.parametrize(("kind", "code"), [(ArtifactError, 2), (VerificationError, 1)])
+def test_mistakes_end_with_their_message_and_code(
+    invoke: Invoke, failing: list[BaseException], kind: type[EmotuneError], code: int
+) -> None:
+    failing.append(kind("The [red]folder[/red] is\n\x1b[31mdamaged."))
+    result = invoke("presets")
+    assert result.exit_code == code
+    assert result.stdout == ""
+    assert result.stderr == "The [red]folder[/red] is\n\\x1b[31mdamaged.\n"
+
+
+def test_long_messages_are_not_broken_into_lines(invoke: Invoke, failing: list[BaseException]) -> None:
+    failing.append(ArtifactError("word " * 100))
+    assert invoke("presets").stderr == "word " * 100 + "\n"
+
+
+def test_interruption(invoke: Invoke, failing: list[BaseException]) -> None:
+    failing.append(KeyboardInterrupt())
+    result = invoke("presets")
+    assert (result.exit_code, result.stderr) == (130, "Stopped.\n")
+
+
+def test_bugs_keep_their_traceback(invoke: Invoke, failing: list[BaseException]) -> None:
+    failing.append(RuntimeError("a bug"))
+    assert invoke("presets").exception is failing[0]
+
+
+def test_a_bug_s_traceback_is_python_s_own() -> None:
+    code = "import emotune.config, emotune.cli\nemotune.config.preset_names = None\nemotune.cli.main()"
+    done = subprocess.run([sys.executable, "-c", code, "presets"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback (most recent call last):")
+    assert "locals" not in done.stderr
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "emotune", "presets", "emotion"], stdout=write_end, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        os.close(write_end)
+    assert done.stderr == ""
+
+
+def test_a_terminal_without_unicode_gets_escapes() -> None:
+    code = (
+        "import emotune.config, emotune.cli\n"
+        "emotune.config.read_preset = lambda name: '# caf\\u00e9 \\U0001f600.\\n'\n"
+        "emotune.cli.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "presets", "quickstart"],
+        capture_output=True,
+        encoding="latin-1",
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+    )
+    assert (done.returncode, done.stdout) == (0, "# caf\xe9 \\U0001f600.\n")
+
+
+class TestQuietLibraries:
+    NAMES = ("TRANSFORMERS_VERBOSITY", "HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS")
+
+    @pytest.fixture(autouse=True)
+    def _own_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(
+            os, "environ", {name: value for name, value in os.environ.items() if name not in self.NAMES}
+        )
+
+    def test_asks_for_errors_only_and_no_bars(self) -> None:
+        with warnings.catch_warnings():
+            quiet_libraries()
+        assert [os.environ[name] for name in self.NAMES] == ["error", "1", "1"]
+
+    def test_leaves_alone_what_the_user_has_set(self) -> None:
+        os.environ["TRANSFORMERS_VERBOSITY"] = "debug"
+        with warnings.catch_warnings():
+            quiet_libraries()
+        assert os.environ["TRANSFORMERS_VERBOSITY"] == "debug"
+
+    def test_hides_only_other_libraries_warnings(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "warnoptions", [])
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            quiet_libraries()
+            for module in ("transformers.models", "torch", "torchlike", "emotune.config"):
+                warnings.warn_explicit("something", UserWarning, "file.py", 1, module=module, registry={})
+        assert len(seen) == 2

@@ -1,0 +1,181 @@
+"""`emotune predict`: where texts come from, how labels are written, and what is refused before the model is loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from emotune.errors import DataError
+from emotune.inference.predict import predict as library_predict
+from emotune.models.classifier import Classifier
+
+from .conftest import Invoke
+
+pytestmark = pytest.mark.usefixtures("saved")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "texts.csv"
+    path.write_text('message,author\n"a happy day",x\n"rain, again",y\n', encoding="utf-8")
+    return path
+
+
+class TestPlainOutput:
+    def test_texts_from_arguments(self, invoke: Invoke) -> None:
+        result = invoke("predict", "tuned", "a happy day", "rain")
+        assert result.exit_code == 0, result.stderr
+        assert result.stdout == "joy\t0.7500\ta happy day\nsadness\t0.7500\train\n"
+
+    def test_texts_from_standard_input(self, invoke: Invoke) -> None:
+        result = invoke("predict", "tuned", stdin="\ufeffa happy day\r\nrain\x0b\n")
+        assert result.stdout == "joy\t0.7500\ta happy day\nsadness\t0.7500\train\\x0b\n"
+
+    def test_last_line_may_lack_its_end(self, invoke: Invoke) -> None:
+        assert invoke("predict", "tuned", stdin="one\ntwo").stdout.count("\n") == 2
+
+    def test_texts_from_a_file(self, invoke: Invoke, file: Path) -> None:
+        result = invoke("predict", "tuned", "--file", file, "--text-column", "message")
+        assert result.stdout == "joy\t0.7500\ta happy day\nsadness\t0.7500\train, again\n"
+
+    def test_one_text_is_one_line(self, invoke: Invoke) -> None:
+        assert invoke("predict", "tuned", "a\tb\nc\x1b[31m").stdout == "sadness\t0.7500\ta\\tb\\nc\\x1b[31m\n"
+
+    def test_cut_texts_are_reported_beside_the_labels(self, invoke: Invoke) -> None:
+        result = invoke("predict", "tuned", "x" * 101, "short")
+        assert result.stdout.count("\n") == 2
+        assert result.stderr == "Cut to the model's 16 tokens: 1 text of 2.\n"
+
+
+def test_json_lines(invoke: Invoke) -> None:
+    result = invoke("predict", "tuned", "--json", 'a "happy"\nday', "tränen")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert lines == [
+        {"text": 'a "happy"\nday', "label": "joy", "probabilities": {"sadness": 0.25, "joy": 0.75}},
+        {"text": "tränen", "label": "sadness", "probabilities": {"sadness": 0.75, "joy": 0.25}},
+    ]
+    assert "tränen" in result.stdout
+
+
+def test_device(invoke: Invoke, saved: Classifier) -> None:
+    assert invoke("predict", "tuned", "text", "--device", "mps").exit_code == 0
+    assert str(saved.model.device) == "mps"
+
+
+class TestOutputFile:
+    def test_is_written_instead_of_standard_output(self, invoke: Invoke, tmp_path: Path) -> None:
+        target = tmp_path / "labels.tsv"
+        result = invoke("predict", "tuned", "a happy day", "--output", target)
+        assert (result.exit_code, result.stdout) == (0, "")
+        assert target.read_text(encoding="utf-8") == "joy\t0.7500\ta happy day\n"
+        assert list(tmp_path.iterdir()) == [target]
+
+    def test_is_not_replaced_unasked(self, invoke: Invoke, tmp_path: Path) -> None:
+        target = tmp_path / "labels.tsv"
+        target.write_text("precious", encoding="utf-8")
+        result = invoke("predict", "tuned", "text", "--output", target)
+        assert result.exit_code == 2
+        assert "--overwrite" in result.stderr
+        assert target.read_text(encoding="utf-8") == "precious"
+        assert invoke("predict", "tuned", "text", "--output", target, "--overwrite").exit_code == 0
+        assert target.read_text(encoding="utf-8") == "sadness\t0.7500\ttext\n"
+
+    def test_stays_as_it_was_when_the_job_fails(
+        self, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise DataError("no")
+
+        monkeypatch.setattr("emotune.inference.predict.predict", fail)
+        target = tmp_path / "labels.tsv"
+        target.write_text("precious", encoding="utf-8")
+        assert invoke("predict", "tuned", "text", "--output", target, "--overwrite").exit_code == 2
+        assert target.read_text(encoding="utf-8") == "precious"
+        assert list(tmp_path.iterdir()) == [target]
+
+    def test_must_be_a_file_in_a_folder_that_exists(self, invoke: Invoke, tmp_path: Path) -> None:
+        for target in (tmp_path, tmp_path / "missing" / "labels.tsv"):
+            result = invoke("predict", "tuned", "text", "--output", target, "--overwrite")
+            assert result.exit_code == 2
+            assert result.stderr.startswith("--output ")
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestRefusals:
+    @pytest.fixture(autouse=True)
+    def _no_loading(self, saved: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+        def load(*_: object, **__: object) -> None:
+            raise AssertionError("the model was loaded before the input was checked")
+
+        monkeypatch.setattr("emotune.artifact.load", load)
+
+    @pytest.mark.parametrize(
+        ("arguments", "stdin", "expected"),
+        [
+            (["text", "--file", "texts.csv"], None, "both as arguments and with --file"),
+            (["text", "--text-column", "x"], None, "--text-column is about the rows of a file"),
+            (["text", "--max-characters", "9"], None, "--max-characters is about the rows of a file"),
+            (["text", "--overwrite"], None, "--overwrite was given without --output"),
+            (["--file", "missing.csv"], None, "missing.csv"),
+            ([], b"", "Standard input is empty"),
+            ([], b"fine\n\xe9t\xe9\n", "Line 2 of standard input is not UTF-8"),
+            (["fine", "\udce9t\udce9"], None, "Text 2 of the command line is not UTF-8"),
+        ],
+    )
+    def test_of_input(self, invoke: Invoke, arguments: list[str], stdin: bytes | None, expected: str) -> None:
+        result = invoke("predict", "tuned", *arguments, stdin=stdin)
+        assert result.exit_code == 2, result.exception
+        assert expected in result.stderr
+        assert result.stdout == ""
+
+    @pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pseudo-terminals")
+    def test_of_a_terminal_that_would_wait_for_ever(self) -> None:
+        controller, terminal = os.openpty()
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "emotune", "predict", "tuned"], stdin=terminal, capture_output=True, text=True
+            )
+        finally:
+            os.close(controller)
+            os.close(terminal)
+        assert done.returncode == 2
+        assert done.stderr.startswith("There is no text to label.")
+
+
+def test_blank_text_is_refused(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emotune.inference.predict.predict", library_predict)  # refuses before it needs a model
+    result = invoke("predict", "tuned", "fine", "  ")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Text 2 is blank")
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    code = (
+        "import numpy as np, emotune.artifact, emotune.cli, emotune.inference.predict as inference\n"
+        "from types import SimpleNamespace\n"
+        "import emotune.training.precision as precision\n"
+        "precision.choose_device = lambda asked: asked\n"
+        "model = SimpleNamespace(to=lambda device: None)\n"
+        "emotune.artifact.load = lambda folder, base: SimpleNamespace(model=model)\n"
+        "inference.predict = lambda model, texts, progress: inference.Predictions(\n"
+        "    ('joy',) * len(texts), np.ones((len(texts), 1)), ('joy',), 0)\n"
+        "emotune.cli.main()"
+    )
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "predict", "tuned"],
+            input="some text\n" * 20_000,
+            stdout=write_end,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        os.close(write_end)
+    assert done.stderr == ""

@@ -1,0 +1,34 @@
+"""`emotune presets`: the list, and a preset to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from emotune.config import RunConfig, preset_names, read_preset
+
+from .conftest import Invoke
+
+
+def test_list_says_what_each_is_for(invoke: Invoke) -> None:
+    result = invoke("presets")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(preset_names())
+    assert all(line.endswith(".") for line in lines)
+
+
+def test_a_preset_is_printed_as_it_is_and_loads_as_a_file(invoke: Invoke, tmp_path: Path) -> None:
+    result = invoke("presets", "quickstart")
+    assert result.stdout == read_preset("quickstart")
+    file = tmp_path / "my.toml"
+    file.write_text(result.stdout, encoding="utf-8")
+    assert RunConfig.load(file=file) == RunConfig.load("quickstart")
+
+
+def test_unknown_preset(invoke: Invoke) -> None:
+    result = invoke("presets", "quickstat")
+    assert result.exit_code == 2
+    assert (
+        result.stderr
+        == "There is no preset 'quickstat'; did you mean quickstart? The presets are: emotion, quickstart.\n"
+    )

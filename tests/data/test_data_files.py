@@ -1,0 +1,304 @@
+"""Files that cannot be read as data, and the place and the remedy that the message must name."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emotune.data.load import load_data, load_texts
+from emotune.errors import DataError
+
+GOOD = "".join(f"text {i},{'joy' if i % 2 else 'anger'}\n" for i in range(12))
+
+
+def refusal(path: Path, content: bytes | str | None = None, **options: Any) -> str:
+    """Write the content, and give the message with which it is refused."""
+    if content is not None:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(DataError) as caught:
+        load_data(path, **options)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert message.count("\n") <= 2
+    return message.removeprefix(str(path))
+
+
+SUFFIXES = [".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_empty_file(tmp_path: Path, suffix: str) -> None:
+    assert refusal(tmp_path / f"d{suffix}", b"") == " is empty (0 bytes)."
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".csv", ".tsv", ".jsonl"])
+@pytest.mark.parametrize("content", [b"\n\n\r\n", b"\xef\xbb\xbf"])
+def test_nothing_but_blank_lines(tmp_path: Path, suffix: str, content: bytes) -> None:
+    assert "nothing but blank lines" in refusal(tmp_path / f"d{suffix}", content)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "header"), [(".txt", "text;label"), (".csv", "text,label"), (".tsv", "text\tlabel")]
+)
+def test_header_only(tmp_path: Path, suffix: str, header: str) -> None:
+    assert refusal(tmp_path / f"d{suffix}", header) == " has a header and no rows."
+
+
+def test_parquet_without_rows(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(
+        pa.table({"text": pa.array([], pa.string()), "label": pa.array([], pa.string())}), tmp_path / "d.parquet"
+    )
+    assert refusal(tmp_path / "d.parquet") == " has no rows."
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".csv", ".jsonl", ".png"])
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a PNG picture"),
+        (b"PK\x03\x04 and so on", "an Excel workbook"),
+        (b"text,label\na\0b,joy\n", "a binary file (a NUL byte at offset 12)"),
+        (b"PAR1....PAR1", "name it .parquet"),
+    ],
+)
+def test_binary_file(tmp_path: Path, suffix: str, content: bytes, kind: str) -> None:
+    assert kind in refusal(tmp_path / f"d{suffix}", content)
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".csv", ".tsv", ".jsonl"])
+def test_wrong_encoding(tmp_path: Path, suffix: str) -> None:
+    start = b"text;label\n" + b"good;joy\n" * 5000
+    message = refusal(
+        tmp_path / f"d{suffix}", (b'{"text": "x"}\n' if "json" in suffix else b"") + start + b"caf\xe9;joy\n"
+    )
+    if suffix in (".txt", ".csv"):  # the others meet another mistake first
+        assert message.startswith(", line 5002: byte 0xe9 at offset 45,014 is not UTF-8")
+        assert "iconv -f WINDOWS-1252 -t UTF-8 d" in message
+
+
+def test_utf16(tmp_path: Path) -> None:
+    message = refusal(tmp_path / "d.csv", "text,label\na,b\n".encode("utf-16"))
+    assert "is UTF-16" in message
+    assert "iconv -f UTF-16" in message
+
+
+def test_unknown_suffix(tmp_path: Path) -> None:
+    message = refusal(tmp_path / "d.xml", "<a/>")
+    assert "'.xml'" in message
+    assert all(suffix in message for suffix in SUFFIXES)
+
+
+def test_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "d.csv").write_text("text,label\n", encoding="utf-8")
+    monkeypatch.setattr(Path, "open", refuse)  # the mode of a file does not stop the superuser
+    assert refusal(tmp_path / "d.csv") == " cannot be read: Permission denied."
+
+
+# --- CSV --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "fields"), [("so good, so nice,joy", "3 fields"), ("nothing", "1 field"), (",,,", "4 fields")]
+)
+def test_ragged_row(tmp_path: Path, row: str, fields: str) -> None:
+    message = refusal(tmp_path / "d.csv", f"text,label\n{GOOD}\n{row}\n{GOOD}")
+    assert message.startswith(f", line 15: {fields}, but the header has 2.")
+    assert "A text with a comma in it must stand in double quotes" in message
+
+
+def test_unclosed_quote_to_the_end(tmp_path: Path) -> None:
+    message = refusal(tmp_path / "d.csv", f'text,label\n{GOOD}"never closed,joy\n{GOOD}')
+    assert message.startswith(", line 14: a quote is opened in this row and never closed")
+    assert "to line 26" in message
+
+
+def test_unclosed_quote_to_the_next_quote(tmp_path: Path) -> None:
+    message = refusal(tmp_path / "d.csv", f'text,label\n"never closed,joy\n{GOOD}"a proper one",joy\n')
+    assert message.startswith(", line 2: misplaced quote in this row (found on line 15)")
+
+
+def test_unclosed_quote_before_very_much_text(tmp_path: Path) -> None:
+    size = csv.field_size_limit()
+    message = refusal(tmp_path / "d.csv", f'text,label\n{GOOD}"never closed,joy\n' + GOOD * (size // len(GOOD) + 1))
+    assert message.startswith(f", line 14: a field of more than {size:,} characters")
+
+
+def test_unclosed_quote_in_the_header(tmp_path: Path) -> None:
+    assert ", line 1: a quote is opened" in refusal(tmp_path / "d.csv", '"text,label\na,joy\nb,anger\n')
+
+
+def test_delimiter_comes_from_the_header_alone(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("text;label\n" + "a, b, c, d, e;joy\nf, g, h;anger\n" * 8, encoding="utf-8")
+    assert set(load_data(tmp_path / "d.csv").train.texts) == {"a, b, c, d, e", "f, g, h"}
+
+
+# --- text;label -------------------------------------------------------------------------------------------------------
+
+
+def test_line_without_semicolon(tmp_path: Path) -> None:
+    message = refusal(tmp_path / "d.txt", "text;label\n\na;joy\nno label here\n")
+    assert message.startswith(", line 4: no semicolon in 'no label here'")
+
+
+# --- JSON Lines -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"text": "a", "label"', "not a JSON object (Expecting ':' delimiter)"),
+        ('["a", "joy"]', "not a JSON object (it is not an object)"),
+        ("5", "it is not an object"),
+        ("[" * 100_000, "not a JSON object"),
+        ('{"text": 1' + "0" * 5000 + "}", "not a JSON object"),
+        ('{"text": "a", "emotion": "joy"}', "no key 'label' in this object"),
+        ('{"text": "a", "text": "b", "label": "joy"}', "the key 'text' stands twice"),
+    ],
+)
+def test_bad_line(tmp_path: Path, line: str, said: str) -> None:
+    message = refusal(tmp_path / "d.jsonl", f'{{"text": "a", "label": "joy"}}\n\n{line}\n')
+    assert message.startswith(", line 3: ")
+    assert said in message
+    assert len(message) < 300
+
+
+def test_one_json_array(tmp_path: Path) -> None:
+    assert "one JSON array" in refusal(tmp_path / "d.json", '[{"text": "a", "label": "joy"}]')
+    assert "one JSON array" in refusal(tmp_path / "d.json", '[\n{"text": "a", "label": "joy"}\n]')
+
+
+# --- Parquet ----------------------------------------------------------------------------------------------------------
+
+
+def test_no_parquet_file(tmp_path: Path) -> None:
+    assert "is not a Parquet file" in refusal(tmp_path / "d.parquet", "text,label\na,joy\n")
+
+
+def test_damaged_parquet(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"text": ["a"], "label": ["b"]}), tmp_path / "d.parquet")
+    assert "is damaged" in refusal(tmp_path / "d.parquet", (tmp_path / "d.parquet").read_bytes()[:-20])
+
+
+# --- columns ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("suffix", "semicolon"), [(".txt", ";"), (".csv", ","), (".tsv", "\t")])
+def test_no_header(tmp_path: Path, suffix: str, semicolon: str) -> None:
+    content = f"i feel fine{semicolon}joy\ni do not{semicolon}anger\n"
+    message = refusal(tmp_path / f"d{suffix}", content)
+    assert message.startswith(" has no header: its first line is 'i feel fine")
+    assert "--text-column NAME and --label-column NAME" in message
+
+
+def test_no_header_and_no_semicolon(tmp_path: Path) -> None:
+    assert " has no header: its first line is 'just text'" in refusal(tmp_path / "d.txt", "just text\nmore text\n")
+
+
+def test_unknown_column(tmp_path: Path) -> None:
+    message = refusal(tmp_path / "d.csv", f"text,label\n{GOOD}", text_column="body")
+    assert message == " has no column 'body'. Its columns are 'text', 'label'."
+
+
+def test_one_column_for_both(tmp_path: Path) -> None:
+    assert "cannot hold both" in refusal(tmp_path / "d.csv", f"text,label\n{GOOD}", text_column="label")
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("text,mood", "no column is named like one of labels (label, "),
+        ("prose,label", "no column is named like one of texts (text, "),
+        (
+            "text,emotion,label",
+            "several columns could hold the labels: 'emotion', 'label'. Choose one with --label-column",
+        ),
+        ("Text,text,label", "several columns could hold the texts: 'Text', 'text'"),
+        ("text,label,text", "the column 'text' stands more than once"),
+        ("text,label,x,x", "the column 'x' stands more than once"),
+    ],
+)
+def test_columns_that_cannot_be_chosen(tmp_path: Path, header: str, said: str) -> None:
+    assert said in refusal(tmp_path / "d.csv", f"{header}\n{','.join('abcd'[: header.count(',') + 1])}\n")
+
+
+def test_column_names_are_shortened_and_escaped(tmp_path: Path) -> None:
+    names = ["\x1b[2J" + "n" * 500, *(f"c{i}" for i in range(40)), "text"]
+    message = refusal(tmp_path / "d.csv", ",".join(names) + "\n")
+    assert "\x1b" not in message
+    assert r"\x1b[2J" in message
+    assert "and 34 more" in message
+
+
+# --- texts alone ------------------------------------------------------------------------------------------------------
+
+
+def test_texts_of_a_plain_file(tmp_path: Path) -> None:
+    (tmp_path / "d.txt").write_text("first; with a semicolon\r\nsecond\n", encoding="utf-8-sig", newline="")
+    assert list(load_texts(tmp_path / "d.txt")) == ["first; with a semicolon", "second"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("d.txt", "text;label\na; b;joy\nc;anger\n"),
+        ("d.csv", 'id,text\n1,a; b\n2,"c"\n'),
+        ("d.csv", "text\na; b\nc\n"),
+        ("d.tsv", "label\tsentence\nx\ta; b\n\tc\n"),
+        ("d.jsonl", '{"text": "a; b"}\n{"text": "c", "label": null}\n'),
+    ],
+)
+def test_texts_of_tables_need_no_label(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert list(load_texts(str(tmp_path / name))) == ["a; b", "c"]
+
+
+def test_texts_of_parquet(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"body": ["a", "b"], "n": [1, 2]}), tmp_path / "d.parquet")
+    assert list(load_texts(tmp_path / "d.parquet", text_column="body")) == ["a", "b"]
+
+
+def test_texts_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text(f'text,label\nfirst,joy\n{GOOD * 1000}"never closed', encoding="utf-8")
+    texts = load_texts(tmp_path / "d.csv")
+    assert next(texts) == "first"
+    with pytest.raises(DataError, match="never closed"):
+        list(texts)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("d.txt", "a\n\nb\n", "blank in 1 row: line 2"),
+        ("d.csv", 'text\na\n" "\n', "blank in 1 row: line 3"),
+        ("d.csv", "text\n", "a header and no rows"),
+        ("d.csv", "i feel fine\nso do i\n", "has no header"),
+        ("d.txt", "a\n" + "x" * 50, "line 2: a text of 50 characters; at most 40"),
+        ("d.txt", "", "is empty"),
+        ("d.txt", "\n\n", "nothing but blank lines"),
+    ],
+)
+def test_texts_that_are_refused(tmp_path: Path, name: str, content: str, said: str) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        list(load_texts(tmp_path / name, max_characters=40))
+    assert said in str(caught.value)
+
+
+def test_texts_of_a_missing_file_are_refused_at_once() -> None:
+    with pytest.raises(DataError, match="No such file"):
+        load_texts("no-such-file")

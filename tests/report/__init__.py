@@ -1,0 +1,1 @@
+"""Tests of what people read: tables, figures, the model card."""
