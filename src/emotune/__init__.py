@@ -20,6 +20,7 @@ _HOMES = {
     "RunConfig": "emotune.config",
     "Split": "emotune.data.dataset",
     "TextDataset": "emotune.data.dataset",
+    "TrainingOptions": "emotune.training.options",
     "compare": "emotune.evaluation.comparison",
     "evaluate": "emotune.evaluation.evaluate",
     "finetune": "emotune.training.finetune",
@@ -28,10 +29,10 @@ _HOMES = {
     "load_data": "emotune.data.load",
     "predict": "emotune.inference.predict",
     "run": "emotune.pipeline",
-    "verify": "emotune.verify",
+    "verify": "emotune.verification",
 }
 
-__all__ = sorted([*_HOMES, "__version__"])
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604  # the names above, and nothing else
 
 if TYPE_CHECKING:
     from emotune.artifact import load as load
@@ -50,7 +51,8 @@ if TYPE_CHECKING:
     from emotune.models.load import load_base as load_base
     from emotune.pipeline import run as run
     from emotune.training.finetune import finetune as finetune
-    from emotune.verify import verify as verify
+    from emotune.training.options import TrainingOptions as TrainingOptions
+    from emotune.verification import verify as verify
 
 
 def __getattr__(name: str) -> Any:

@@ -16,13 +16,22 @@ from emotune.errors import ArtifactError
 from emotune.output import written_whole
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from emotune.models.classifier import Classifier
 
 FORMAT = 1
 DESCRIPTION = "emotune.json"
 WEIGHTS = "adapter_model.safetensors"
 # Files that decide predictions, or hold them. The model card is left out: people may edit it.
-CHECKED = (WEIGHTS, "adapter_config.json", "config.json", "predictions.parquet", "tokenizer.json", "tokenizer_config.json")
+CHECKED = (
+    WEIGHTS,
+    "adapter_config.json",
+    "config.json",
+    "predictions.parquet",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
 # Same weights, same arithmetic: what remains between two processes is the order of float32 sums.
 LOGIT_TOLERANCE = 1e-4
 # Texts of our own whose logits are saved, so that any folder can be verified without its data.
@@ -74,10 +83,33 @@ def write_model(classifier: Classifier, folder: Path) -> None:
         raise ArtifactError(f"'{classifier.name}' was not fine-tuned: there is nothing to save. Call finetune first.")
     # Given explicitly, PEFT would otherwise ask the Hub whether the base's embeddings were resized.
     classifier.model.save_pretrained(folder, save_embedding_layers=False)
-    classifier.tokenizer.save_pretrained(folder)
+    _clean_tokenizer(classifier).save_pretrained(folder)
     config = AutoConfig.for_model(**classifier.model.config.to_dict())
     config._name_or_path = ""
     config.save_pretrained(folder)
+
+
+def _clean_tokenizer(classifier: Classifier) -> PreTrainedTokenizerBase:
+    """A copy of the tokenizer without what the last call left in it, that cuts long texts where training did."""
+    import copy
+
+    tokenizer = copy.deepcopy(classifier.tokenizer)
+    for setting in (
+        "max_length",
+        "stride",
+        "truncation_strategy",
+        "truncation_side",
+        "pad_to_multiple_of",
+        "local_files_only",
+        "is_local",
+    ):
+        tokenizer.init_kwargs.pop(setting, None)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        backend.no_truncation()
+        backend.no_padding()
+    tokenizer.model_max_length = classifier.max_length
+    return tokenizer
 
 
 def write_description(classifier: Classifier, folder: Path, evidence: dict[str, Any]) -> None:
@@ -146,7 +178,9 @@ def read_description(folder: str | Path) -> dict[str, Any]:
         raise ArtifactError(f"There is no folder '{folder}'. Give the folder that emotune run saved.")
     path = folder / DESCRIPTION
     if not path.is_file():
-        raise ArtifactError(f"'{folder}' has no {DESCRIPTION}, so it is not a folder that emotune saved, or it is incomplete.")
+        raise ArtifactError(
+            f"'{folder}' has no {DESCRIPTION}, so it is not a folder that emotune saved, or it is incomplete."
+        )
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         seen = description["format"]
@@ -154,7 +188,9 @@ def read_description(folder: str | Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"'{path}' is damaged: {error}. Save the model again, or restore the file.") from None
     if seen != FORMAT:
-        raise ArtifactError(f"'{path}' has format {seen}; this emotune reads format {FORMAT}. Install the version that wrote it.")
+        raise ArtifactError(
+            f"'{path}' has format {seen}; this emotune reads format {FORMAT}. Install the version that wrote it."
+        )
     if missing:
         raise ArtifactError(f"'{path}' is damaged: {', '.join(sorted(missing))} missing. Restore the file.")
     return dict(description)
@@ -185,17 +221,22 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
     source = base if base is not None else description["base_model"]["source"]
     if source is None:
         raise ArtifactError(
-            f"'{folder}' was trained on a base model from a local folder ('{description['base_model']['name']}'), which it does not contain. "
+            f"'{folder}' was trained on a base model from a local folder ('{description['base_model']['name']}'), "
+            "which it does not contain. "
             "Say where it is with --base FOLDER (base=... in Python)."
         )
     for name in ("adapter_config.json", WEIGHTS, "tokenizer_config.json"):
         if not (folder / name).is_file():
-            raise ArtifactError(f"'{folder}' is incomplete: {name} is missing. Copy the whole folder, or save the model again.")
+            raise ArtifactError(
+                f"'{folder}' is incomplete: {name} is missing. Copy the whole folder, or save the model again."
+            )
     try:
         with safe_open(folder / WEIGHTS, framework="pt") as weights:
             saved = set(weights.keys())
     except (SafetensorError, OSError) as error:
-        raise ArtifactError(f"'{folder / WEIGHTS}' is damaged: {error}. Copy the folder again, or save the model again.") from None
+        raise ArtifactError(
+            f"'{folder / WEIGHTS}' is damaged: {error}. Copy the folder again, or save the model again."
+        ) from None
     loaded = load_base(
         source,
         labels=tuple(description["labels"]),
@@ -212,7 +253,9 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
     expected = set(get_peft_model_state_dict(model))
     if expected != saved:
         odd = sorted(expected ^ saved)
-        raise ArtifactError(f"The adapter in '{folder}' is incomplete: {len(odd)} tensors are missing or unknown, among them {odd[0]}.")
+        raise ArtifactError(
+            f"The adapter in '{folder}' is incomplete: {len(odd)} tensors are missing or unknown, among them {odd[0]}."
+        )
     options = {name: value for name, value in description["method"].items() if name != "name"}
     return Classifier(
         name=description["base_model"]["name"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -26,7 +27,9 @@ def check_output(folder: Path, overwrite: bool) -> None:
     """
     folder = folder.absolute()
     if folder.exists() and not folder.is_dir():
-        raise OutputError(f"The output '{folder.name}' exists and is a file, not a folder. Choose another with --output.")
+        raise OutputError(
+            f"The output '{folder.name}' exists and is a file, not a folder. Choose another with --output."
+        )
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise OutputError(
             f"The output folder '{folder}' exists and is not empty. Choose another with --output, or replace it with --overwrite."
@@ -73,7 +76,7 @@ def written_whole(folder: Path, overwrite: bool) -> Iterator[Path]:
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         yield work
-        work.chmod(0o755)
+        _share(work)
         if folder.exists():
             old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
             folder.replace(old / "was")
@@ -87,3 +90,12 @@ def written_whole(folder: Path, overwrite: bool) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _share(folder: Path) -> None:
+    """Give the folder and its files the modes that new ones get: temporary folders and safetensors files are private."""
+    mask = os.umask(0)
+    os.umask(mask)
+    folder.chmod(0o777 & ~mask)
+    for path in folder.iterdir():
+        path.chmod(0o666 & ~mask)

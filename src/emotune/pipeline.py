@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.scores import Evaluation
     from emotune.models.classifier import Classifier
-    from emotune.verify import Verification
+    from emotune.verification import Verification
 
 STEPS = 8
 
@@ -69,7 +71,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.training.finetune import finetune
     from emotune.training.options import TrainingOptions
     from emotune.training.precision import choose_device, choose_precision
-    from emotune.verify import verify
+    from emotune.verification import verify
 
     folder = Path(config.output.folder)
     checkpoints = Checkpoints(folder, config)
@@ -111,7 +113,13 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     with watch.step(f"Fine-tune with {method.name}"):
         progress.say(f"{precision.name} on {device}: {precision.reason}")
         tuned = finetune(
-            base, data, method, options, checkpoints=checkpoints.folder, resume=config.training.resume, progress=progress
+            base,
+            data,
+            method,
+            options,
+            checkpoints=checkpoints.folder,
+            resume=config.training.resume,
+            progress=progress,
         )
         training = tuned.training
         if training is None:
@@ -231,7 +239,13 @@ def write_predictions(evaluation: Evaluation, path: Path) -> None:
 def portable_configuration(config: RunConfig) -> dict[str, Any]:
     """The configuration with every path of this machine cut to its last part."""
     values = config.model_dump(mode="json")
-    for section, key in (("data", "source"), ("data", "validation"), ("data", "test"), ("model", "name"), ("output", "folder")):
+    for section, key in (
+        ("data", "source"),
+        ("data", "validation"),
+        ("data", "test"),
+        ("model", "name"),
+        ("output", "folder"),
+    ):
         value = values[section][key]
         if value is not None and (Path(value).is_absolute() or Path(value).exists()):
             values[section][key] = Path(value).resolve().name
@@ -243,8 +257,11 @@ def portable_command() -> str:
     program = Path(sys.argv[0]).name if sys.argv else ""
     if program not in ("emotune", "__main__.py"):
         return ""
-    words = [Path(word).name if "/" in word and Path(word).exists() else word for word in sys.argv[1:]]
-    return " ".join(["emotune", *words])
+    words = [
+        Path(word).name if word.startswith(("/", "~", ".")) or (os.sep in word and Path(word).exists()) else word
+        for word in sys.argv[1:]
+    ]
+    return shlex.join(["emotune", *words])
 
 
 class Stopwatch:

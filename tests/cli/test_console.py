@@ -42,7 +42,8 @@ def test_a_file_gets_plain_whole_lines() -> None:
     lines = text.splitlines()
     assert lines[0] == "[1/2] Before: [red]base[/red]"
     assert lines[1] == r"      accuracy 0.9 of \x1b[31mred\x07"
-    assert lines[2] == "      " + "word " * 40
+    assert lines[2] == "      " + "word " * 39 + "word"
+    assert not [line for line in lines if line.endswith(" ")]
     assert "[bold]joy" in text
     assert "scoring" not in text  # no bars
     assert "      between" in lines

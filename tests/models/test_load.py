@@ -234,7 +234,7 @@ def adapter(folder: Path) -> None:
 DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "no configuration": (remove("config.json"), r"has no config\.json"),
     "no weights": (remove("model.safetensors"), r"has no model\.safetensors, nor model\.safetensors\.index\.json with"),
-    "pickled weights": (pickle_only, r"it has pytorch_model\.bin\.\n.*safetensors only.*convert.*\npython -c"),
+    "pickled weights": (pickle_only, r"it has pytorch_model\.bin\.\n.*safetensors only.*Convert.*\npython -c"),
     "weights cut short": (cut_weights_short, r"model\.safetensors \([\d,]+ bytes\) is damaged or cut short"),
     "weights of no bytes": (overwrite("model.safetensors", b""), r"model\.safetensors \(0 bytes\) is damaged"),
     "weights of noise": (overwrite("model.safetensors", bytes(range(256)) * 8), r"is damaged or cut short"),

@@ -75,7 +75,12 @@ class ConsoleProgress:
 
     def show(self, renderable: Any) -> None:
         """Show a table or the like under the step."""
-        self._console.print(Padding(renderable, (0, 0, 0, _INDENT), expand=False))
+        if self._plain:
+            from emotune.report.tables import render
+
+            self._print(render(renderable, width=self._console.width - _INDENT))
+        else:
+            self._console.print(Padding(renderable, (0, 0, 0, _INDENT), expand=False))
 
     @contextmanager
     def bar(self, description: str, total: int) -> Iterator[Advance]:
@@ -123,7 +128,7 @@ class ConsoleProgress:
     def _print(self, text: str, style: str = "") -> None:
         if self._plain:  # whole lines are better for files and for grep than lines wrapped at a made-up width
             for line in text.split("\n"):
-                self._console.print(_safe(" " * _INDENT + line), soft_wrap=True)
+                self._console.print(_safe((" " * _INDENT + line).rstrip()), soft_wrap=True)
         else:
             self.show(_safe(text, style))
 

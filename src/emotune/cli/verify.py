@@ -16,7 +16,7 @@ def verify(folder: Folder, base: Base = None) -> None:
     $ emotune verify fine_tuned_lora_model
     """
     from emotune.report.formats import quantity
-    from emotune.verify import verify as verify_folder
+    from emotune.verification import verify as verify_folder
 
     found = verify_folder(folder, base=base)
     typer.echo(

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoRA:
-    """Low-rank adaptation: each adapted layer W x becomes W x + (alpha / r) B A x, and only A, B and the head (with BERT's pooler) are trained.
+    """Low-rank adaptation: each adapted layer W x becomes W x + (alpha / r) B A x.
+
+    Only A, B and the head are trained, and with the head BERT's pooler.
 
     Attributes:
         r: Rank of the adapters. Quality depends on it little; size and time a little more.

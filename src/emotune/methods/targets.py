@@ -81,9 +81,11 @@ def _nothing_matched(missing: Sequence[str], linear_modules: Sequence[str]) -> M
     close = [
         match
         for name in missing
-        for match in (difflib.get_close_matches(name, names, n=2, cutoff=0.5) + [synonyms.get(name, "")])
+        for match in [*difflib.get_close_matches(name, names, n=2, cutoff=0.5), synonyms.get(name, "")]
         if match in names
     ]
     closest = f"The closest are: {', '.join(dict.fromkeys(close))}. " if close else ""
     short = [name for name in names if "." not in name]
-    return MethodError(f"{seen}. {closest}This model's linear layers are called: {', '.join(short)}; or use '{ALL_LINEAR}'.")
+    return MethodError(
+        f"{seen}. {closest}This model's linear layers are called: {', '.join(short)}; or use '{ALL_LINEAR}'."
+    )

@@ -106,7 +106,7 @@ def _no_weights(folder: Path, name: str) -> ModelError:
     pickled = next((file.name for file in sorted(folder.glob("*.bin"))), None)
     return ModelError(
         f"'{name}' has no {WEIGHTS}, nor {WEIGHTS_INDEX} with its shards{f'; it has {pickled}' if pickled else ''}.\n"
-        "emotune loads safetensors only: a .bin file can run code. One that you trust you can convert to a new folder:\n"
+        "emotune loads safetensors only, as a .bin file can run code. Convert one that you trust to a new folder:\n"
         'python -c "from transformers import AutoModel as M, AutoTokenizer as T; '
         "[A.from_pretrained('OLD').save_pretrained('NEW') for A in (M, T)]\""
     )

@@ -70,7 +70,9 @@ def finetune(
     method = method or LoRA()
     options = options or TrainingOptions()
     if base.is_tuned:
-        raise TrainingError(f"'{base.name}' is fine-tuned already. Load the base model afresh with load_base, and fine-tune that.")
+        raise TrainingError(
+            f"'{base.name}' is fine-tuned already. Load the base model afresh with load_base, and fine-tune that."
+        )
     if data.labels != base.labels:
         raise DataError(
             f"The base model was loaded for the labels {', '.join(base.labels)}; the data has {', '.join(data.labels)}. "
@@ -97,6 +99,8 @@ def _train(
     from transformers import set_seed
     from transformers.trainer_utils import get_last_checkpoint
 
+    from emotune.training.dropout import use_byte_dropout
+    from emotune.training.fused import fuse_lora
     from emotune.training.precision import choose_device, choose_precision
 
     started = time.perf_counter()
@@ -111,6 +115,12 @@ def _train(
     model = method.apply(copied, base.name)
     targets = tuple(model.targeted_module_names)
     _store_frozen_in(model, precision)
+    use_byte_dropout(model)
+    fused, adapters = fuse_lora(model)
+    progress.say(
+        f"{fused} of {adapters} LoRA layers run fused"
+        + ("" if fused == adapters else "; the others run as PEFT wrote them")
+    )
     trainer = _make_trainer(base, data, model, options, device, precision, checkpoints, progress)
     _run(trainer, checkpoint, progress)
     trained = {name: tensor.detach().float().cpu().clone() for name, tensor in get_peft_model_state_dict(model).items()}
@@ -201,7 +211,7 @@ def _make_trainer(
         validation=data.validation,
         encoded_validation=encode_split(base.tokenizer, data.validation, base.max_length),
         batch_tokens=options.batch_tokens,
-        clock=ProgressBar(progress.say),
+        clock=ProgressBar(),
         callbacks=[
             WeightsMoved(trained),
             FiniteLoss(),

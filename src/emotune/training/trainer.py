@@ -69,6 +69,7 @@ class AdapterTrainer(Trainer):
         self.encoded_validation = encoded_validation
         self.batches = TokenBudgetBatches(encoded.lengths, batch_tokens, args.seed)
         self.clock = clock
+        self.control: TrainerControl
         super().__init__(
             model=model,
             args=args,
@@ -85,6 +86,24 @@ class AdapterTrainer(Trainer):
         """Batches of like lengths within the token budget."""
         loader = DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.collate)
         return self.accelerator.prepare(loader)
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LambdaLR:
+        """A linear rise over the warm-up steps, then a linear fall to zero.
+
+        Unlike transformers' own, the first step's rate is not zero: on a handful of steps a step that does nothing counts.
+        """
+        warmup = self.args.get_warmup_steps(num_training_steps)
+
+        def factor(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / (warmup + 1)
+            return max(0.0, (num_training_steps - step) / max(1, num_training_steps - warmup))
+
+        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
+        self._created_lr_scheduler = True
+        return self.lr_scheduler
 
     def compute_loss(
         self,
@@ -106,6 +125,10 @@ class AdapterTrainer(Trainer):
         loss = total * (len(self.batches) / len(self.encoded))
         return (loss, outputs) if return_outputs else loss
 
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """Save the adapter alone: Trainer's own way asks the Hub about the base's embeddings at every checkpoint."""
+        self.model.save_pretrained(output_dir or self.args.output_dir, save_embedding_layers=False)
+
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
         """Score the validation split in the precision of training."""
         logits = compute_logits(
@@ -126,8 +149,8 @@ class AdapterTrainer(Trainer):
 class ProgressBar(TrainerCallback):
     """Moves the front end's bar by one step a step, and measures the epochs' own time."""
 
-    def __init__(self, advance: Advance) -> None:
-        self.advance = advance
+    def __init__(self) -> None:
+        self.advance: Advance = lambda steps: None
         self.epoch_seconds: list[float] = []
         self._started = 0.0
 
@@ -209,5 +232,5 @@ class FiniteLoss(TrainerCallback):
             if value is not None and not math.isfinite(value):
                 raise TrainingError(
                     f"The {key} became {value} at step {state.global_step}. "
-                    "Lower training.learning_rate, or use training.precision = \"fp32\". Nothing was saved."
+                    'Lower training.learning_rate, or use training.precision = "fp32". Nothing was saved.'
                 )

@@ -1,6 +1,6 @@
 """Verify a saved folder: load it in a fresh process and require the logits and labels it was saved with.
 
-`python -m emotune.verify FOLDER` is that fresh process; `verify` starts it.
+`python -m emotune.verification FOLDER` is that fresh process; `verify` starts it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def verify(folder: str | Path, *, base: str | Path | None = None) -> Verificatio
         ArtifactError: The folder is incomplete or damaged.
         VerificationError: Predictions or files differ from what was saved.
     """
-    command = [sys.executable, "-m", "emotune.verify", str(folder), *([str(base)] if base is not None else [])]
+    command = [sys.executable, "-m", "emotune.verification", str(folder), *([str(base)] if base is not None else [])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     last = done.stdout.strip().splitlines()[-1:] or [""]
     if done.returncode == 2:

@@ -1,0 +1,188 @@
+"""The whole main job as a user runs it: quality over several seeds, wall time, and the quickstart.
+
+Run it alone on the machine:
+
+    EMOTUNE_EMOTION_DATA=/path/to/emotion python benchmarks/main_job.py            # 5 seeds and the quickstart
+    python benchmarks/main_job.py --only quickstart
+
+Protocol: every run is `emotune run` in a process of its own, one after another, nothing else running, all cores, default
+configuration but for the seed. Wall time is the whole process, imports and verification included. Quality comes from the
+`emotune.json` that the run wrote: the test split is scored once a run, for the epoch that validation chose. Results go to
+benchmarks/results/*.json, and as a Markdown table to benchmarks/results/main_job.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def run_job(arguments: list[str]) -> dict[str, Any]:
+    """Run the job in a process of its own; returns its emotune.json with "wall_seconds" added."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "tuned"
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "emotune", "run", *arguments, "--output", str(output)], check=True)
+        seconds = time.perf_counter() - started
+        return {**json.loads((output / "emotune.json").read_text(encoding="utf-8")), "wall_seconds": seconds}
+
+
+def summarize(run: dict[str, Any]) -> dict[str, Any]:
+    """The figures of one run that the tables need."""
+    metrics, training = run["metrics"], run["training"]
+    best = next(epoch for epoch in training["epochs"] if epoch["number"] == training["best_epoch"])
+    return {
+        "seed": run["seed"],
+        "test_accuracy": metrics["after"]["accuracy"],
+        "test_macro_f1": metrics["after"]["macro_f1"],
+        "test_loss": metrics["after"]["loss"],
+        "validation_accuracy": best["validation_accuracy"],
+        "validation_macro_f1": best["validation_macro_f1"],
+        "best_epoch": training["best_epoch"],
+        "before_accuracy": metrics["before"]["accuracy"],
+        "before_macro_f1": metrics["before"]["macro_f1"],
+        "baselines": {
+            name: {"accuracy": scores["accuracy"], "macro_f1": scores["macro_f1"]}
+            for name, scores in metrics["baselines"].items()
+        },
+        "wall_seconds": run["wall_seconds"],
+        "step_seconds": run["seconds"],
+        "train_examples_per_second": run["train_examples_per_second"],
+        "peak_memory_bytes": run["peak_memory_bytes"],
+    }
+
+
+def machine(run: dict[str, Any]) -> dict[str, Any]:
+    """What the figures depend on: processor, cores, precision, versions."""
+    processor = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [
+            line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
+        processor = names[0] if names else processor
+    return {
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "precision": run["training"]["precision"],
+        "precision_reason": run["training"]["precision_reason"],
+        "matrix_product_gflops": product_rates(),
+        "versions": run["versions"],
+    }
+
+
+def product_rates() -> dict[str, float]:
+    """Measured rate of 1024 x 384 by 384 x 1536 products in GFLOP/s, by dtype: times scale with it."""
+    import torch
+
+    rates: dict[str, float] = {}
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        x, weight = torch.randn(1024, 384).to(dtype), torch.randn(1536, 384).to(dtype)
+        times = []
+        for _ in range(60):
+            started = time.perf_counter()
+            torch.nn.functional.linear(x, weight)
+            times.append(time.perf_counter() - started)
+        rates[name] = round(2 * 1024 * 384 * 1536 / statistics.median(times) / 1e9)
+    return rates
+
+
+def write(name: str, value: dict[str, Any]) -> None:
+    """Write a result as JSON."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def read(name: str) -> dict[str, Any] | None:
+    """A result written earlier, or None."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def mean_and_deviation(values: list[float]) -> str:
+    """The mean, and where there is more than one value the sample standard deviation: 0.9290 ± 0.0021."""
+    spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.4f}{spread}"
+
+
+def table() -> str:
+    """The Markdown table of the README, from the results on disk."""
+    lines = ["| data | model | seeds | accuracy | macro-F1 | whole job |", "|---|---|---|---|---|---|"]
+    for name, label in (("emotion", "emotion (2,000 test rows)"), ("quickstart", "bundled messages (225 test rows)")):
+        result = read(name)
+        if result is None:
+            continue
+        runs = result["runs"]
+        minutes = [run["wall_seconds"] / 60 for run in runs]
+        spread = f"{min(minutes):.1f} to {max(minutes):.1f} min" if len(runs) > 1 else f"{minutes[0]:.1f} min"
+        for baseline in runs[0]["baselines"]:
+            accuracy = mean_and_deviation([run["baselines"][baseline]["accuracy"] for run in runs][:1])
+            f1 = mean_and_deviation([run["baselines"][baseline]["macro_f1"] for run in runs][:1])
+            lines.append(f"| {label} | {baseline} | | {accuracy} | {f1} | |")
+        lines.append(
+            f"| {label} | untrained head (chance) | {len(runs)} "
+            f"| {mean_and_deviation([run['before_accuracy'] for run in runs])} "
+            f"| {mean_and_deviation([run['before_macro_f1'] for run in runs])} | |"
+        )
+        lines.append(
+            f"| {label} | **tuned with LoRA** | {len(runs)} "
+            f"| **{mean_and_deviation([run['test_accuracy'] for run in runs])}** "
+            f"| **{mean_and_deviation([run['test_macro_f1'] for run in runs])}** | {spread} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def measure(name: str, arguments: list[str], seeds: int) -> None:
+    """Run one job over seeds and write its result after every run."""
+    runs: list[dict[str, Any]] = []
+    for seed in range(seeds):
+        run = run_job([*arguments, "--seed", str(seed)])
+        runs.append(summarize(run))
+        write(name, {"arguments": ["emotune", "run", *arguments], "machine": machine(run), "runs": runs})
+        print(f"{name} seed {seed}: {json.dumps({k: v for k, v in runs[-1].items() if isinstance(v, (int, float))})}")
+
+
+def main() -> None:
+    """Measure, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=["emotion", "quickstart", "table"], help="one part of it")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds, counted from 0 (default: 5)")
+    options = parser.parse_args()
+    data = os.environ.get("EMOTUNE_EMOTION_DATA")
+    if options.only in (None, "quickstart"):
+        measure("quickstart", ["--preset", "quickstart"], options.seeds)
+    if options.only == "emotion" and not data:
+        parser.error("EMOTUNE_EMOTION_DATA is not set: it names the folder or the Hub id of the real emotion data")
+    if options.only in (None, "emotion"):
+        if data:
+            # The path stays out of the result: what was run is the same wherever the data lies.
+            measure_on_real(data, options.seeds)
+        else:
+            print("EMOTUNE_EMOTION_DATA is not set, so the real data was left out.")
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "main_job.md").write_text(table(), encoding="utf-8")
+    print(table())
+
+
+def measure_on_real(data: str, seeds: int) -> None:
+    """The real data, with its path replaced in what is written."""
+    measure("emotion", ["--model", "bundled:minilm", "--data", data], seeds)
+    result = read("emotion")
+    if result is not None:
+        result["arguments"] = [word.replace(data, "EMOTUNE_EMOTION_DATA") for word in result["arguments"]]
+        write("emotion", result)
+
+
+if __name__ == "__main__":
+    main()
