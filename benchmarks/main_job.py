@@ -8,7 +8,7 @@ Run it alone on the machine:
 Protocol: every run is `emotune run` in a process of its own, one after another, nothing else running, all cores, default
 configuration but for the seed. Wall time is the whole process, imports and verification included. Quality comes from the
 `emotune.json` that the run wrote: the test split is scored once a run, for the epoch that validation chose. Results go to
-benchmarks/results/*.json, and as a Markdown table to benchmarks/results/main_job.md.
+benchmarks/results/*.json, and as a Markdown table to benchmarks/results/main_job.md and into the README.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parent.parent / "README.md"
 
 
 def run_job(arguments: list[str]) -> dict[str, Any]:
@@ -143,6 +144,16 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def quote_in_readme() -> None:
+    """Put the table between the README's two markers."""
+    text = README.read_text(encoding="utf-8")
+    head, begin, rest = text.partition("<!-- results: written by benchmarks/main_job.py -->\n")
+    _, end, tail = rest.partition("<!-- end of results -->")
+    if not begin or not end:
+        raise SystemExit(f"{README.name} has lost the markers around its results")
+    README.write_text(f"{head}{begin}{table()}{end}{tail}", encoding="utf-8")
+
+
 def measure(name: str, arguments: list[str], seeds: int) -> None:
     """Run one job over seeds and write its result after every run."""
     runs: list[dict[str, Any]] = []
@@ -172,6 +183,7 @@ def main() -> None:
             print("EMOTUNE_EMOTION_DATA is not set, so the real data was left out.")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "main_job.md").write_text(table(), encoding="utf-8")
+    quote_in_readme()
     print(table())
 
 

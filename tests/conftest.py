@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from transformers import BertTokenizer
 
     from emotune.data.dataset import Split, TextDataset
+    from emotune.models.classifier import Classifier
+    from emotune.training.options import TrainingOptions
 
 EMOTIONS = ("sadness", "joy", "love", "anger", "fear", "surprise")
 
@@ -100,6 +102,36 @@ def tiny_data() -> TextDataset:
         _made_up_split(name, rows, generator) for name, rows in (("train", 120), ("validation", 36), ("test", 36))
     )
     return TextDataset(name="tiny", labels=EMOTIONS, train=train, validation=validation, test=test)
+
+
+@pytest.fixture(scope="session")
+def tiny_options() -> TrainingOptions:
+    """How the tiny model learns the tiny data in a second or two: small batches, a high rate, float32 on the processor."""
+    from emotune.training.options import TrainingOptions
+
+    return TrainingOptions(epochs=12, learning_rate=8e-3, batch_tokens=128, patience=12, precision="fp32", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tiny_bert: Path, tiny_data: TextDataset) -> Classifier:
+    """The tiny model with an untrained head. Shared: copy the model before changing anything."""
+    from emotune.models.load import load_base
+
+    return load_base(tiny_bert, labels=tiny_data.labels, max_length=32)
+
+
+@pytest.fixture(scope="session")
+def tiny_tuned(tiny_base: Classifier, tiny_data: TextDataset, tiny_options: TrainingOptions) -> Classifier:
+    """The tiny model, tuned on the tiny data. Shared: copy the model before changing anything."""
+    from emotune.training.finetune import finetune
+
+    return finetune(tiny_base, tiny_data, options=tiny_options)
+
+
+@pytest.fixture(scope="session")
+def tiny_saved(tiny_tuned: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tuned tiny model. Shared: copy it before changing anything."""
+    return tiny_tuned.save(tmp_path_factory.mktemp("saved") / "tuned")
 
 
 @pytest.fixture(scope="session")

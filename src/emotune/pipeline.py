@@ -64,7 +64,8 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.evaluation.comparison import compare
     from emotune.evaluation.evaluate import evaluate
     from emotune.methods.lora import LoRA
-    from emotune.methods.targets import summarize_targets
+    from emotune.methods.targets import resolve_targets, summarize_targets
+    from emotune.models.families import encoder_linear_modules
     from emotune.models.load import load_base
     from emotune.output import check_output
     from emotune.report import tables
@@ -74,7 +75,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.verification import verify
 
     folder = Path(config.output.folder)
-    checkpoints = Checkpoints(folder, config)
+    checkpoints = Checkpoints(config)
     check_output(folder, config.output.overwrite)
     checkpoints.check()
     method = LoRA(**config.method.model_dump(exclude={"name"}))
@@ -88,7 +89,6 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         progress.show(tables.data_table(data))
         for note in data.notes:
             progress.say(note)
-        checkpoints.claim(data)
 
     with watch.step("Base model"):
         base = load_base(
@@ -100,6 +100,8 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         )
         base.model.to(device)
         say_base(base, data, progress)
+        targets = resolve_targets(encoder_linear_modules(base.model), method.target_modules)
+        progress.say(f"{method.name} will adapt {summarize_targets(targets)}")
 
     with watch.step("Before"):
         before = evaluate(base, data.test, progress=progress)
@@ -112,19 +114,13 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
 
     with watch.step(f"Fine-tune with {method.name}"):
         progress.say(f"{precision.name} on {device}: {precision.reason}")
-        tuned = finetune(
-            base,
-            data,
-            method,
-            options,
-            checkpoints=checkpoints.folder,
-            resume=config.training.resume,
-            progress=progress,
-        )
+        with checkpoints.claimed(data) as kept:
+            tuned = finetune(
+                base, data, method, options, checkpoints=kept, resume=config.training.resume, progress=progress
+            )
         training = tuned.training
         if training is None:
             raise RuntimeError("finetune gave a classifier without its training record")
-        progress.say(f"adapted: {summarize_targets(training.target_modules)}")
         progress.say(
             f"kept epoch {training.best_epoch} of {len(training.epochs)}, "
             f"{training.train_examples_per_second:.0f} examples/s"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from emotune.report.formats import duration, memory, nats, nats_difference, points, printable, quantity
+from emotune.report.formats import duration, memory, nats, nats_difference, points, quantity
+from emotune.text import printable
 
 
 @pytest.mark.parametrize(

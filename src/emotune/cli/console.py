@@ -85,7 +85,7 @@ class ConsoleProgress:
     @contextmanager
     def bar(self, description: str, total: int) -> Iterator[Advance]:
         """Show a bar that vanishes at the end; bars within bars stand below each other. Without a terminal, nothing."""
-        from emotune.report.formats import printable
+        from emotune.text import printable
 
         if self._plain:
             yield lambda units: None
@@ -150,6 +150,6 @@ def quiet_libraries() -> None:
 
 def _safe(text: str, style: str = "") -> Text:
     """Text that a terminal shows as it is: no markup, no control characters but line ends."""
-    from emotune.report.formats import printable
+    from emotune.text import printable
 
     return Text("\n".join(printable(line) for line in text.split("\n")), style=style)

@@ -147,7 +147,7 @@ def _open_output(path: Path | None, overwrite: bool) -> Iterator[TextIO]:
 
 
 def _lines(texts: list[str], predictions: Predictions, *, as_json: bool) -> Iterator[str]:
-    from emotune.report.formats import printable
+    from emotune.text import printable
 
     for text, label, row in zip(texts, predictions.labels, predictions.probabilities.tolist(), strict=True):
         probabilities = dict(zip(predictions.label_names, row, strict=True))

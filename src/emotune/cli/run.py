@@ -135,7 +135,8 @@ def run(
 
     from emotune import pipeline
     from emotune.cli.console import ConsoleProgress
-    from emotune.report.formats import duration, printable
+    from emotune.report.formats import duration
+    from emotune.text import printable
 
     result = pipeline.run(configuration, ConsoleProgress(pipeline.STEPS))
     folder = printable(shlex.quote(str(result.folder)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from emotune.text import printable
+
 _LONGEST_VALUE = 60
 _MOST_ITEMS = 8
 
@@ -16,7 +18,7 @@ def shown(value: object) -> str:
 
 def escaped(value: object) -> str:
     """A path or an id in full, with its control characters escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(value))
+    return printable(str(value))
 
 
 def quoted(value: object) -> str:

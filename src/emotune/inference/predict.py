@@ -50,6 +50,7 @@ def predict(classifier: Classifier, texts: Sequence[str], *, progress: Progress 
 
     if isinstance(texts, str):
         raise DataError("predict takes a list of texts, and was given one string. Write predict(classifier, [text]).")
+    texts = list(texts)  # of an array or a column of a table, too
     if not texts:
         raise DataError("There is no text to predict. Give at least one.")
     for number, text in enumerate(texts, start=1):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,16 +36,16 @@ class LoRA:
     r: int = 16
     alpha: float | None = None
     dropout: float = 0.0
-    target_modules: str | tuple[str, ...] = ALL_LINEAR
+    target_modules: str | Sequence[str] = ALL_LINEAR
     rslora: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.target_modules, str):
             object.__setattr__(self, "target_modules", tuple(self.target_modules))
         mistakes = []
-        if self.r < 1:
+        if not isinstance(self.r, int) or self.r < 1:
             mistakes.append(f"the rank r is {self.r}; expected a whole number of at least 1")
-        if self.alpha is not None and self.alpha <= 0:
+        if self.alpha is not None and not 0 < self.alpha < math.inf:
             mistakes.append(f"alpha is {self.alpha}; expected a number above 0, or none for twice the rank")
         if not 0 <= self.dropout < 1:
             mistakes.append(f"dropout is {self.dropout}; expected a share from 0 up to, not including, 1")

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.errors import OutputError
-from emotune.report.formats import printable, quantity, share
+from emotune.report.formats import quantity, share
+from emotune.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

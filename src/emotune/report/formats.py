@@ -7,30 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from emotune.evaluation.scores import Metrics
 
-# Joiners that Persian, Indic scripts and emoji need. Python counts them as unprintable, but they move no cursor.
-_JOINERS = "\u200c\u200d"
-
-
-def printable(text: str, limit: int | None = None) -> str:
-    r"""Text from a user on one line, with nothing in it that could steer a terminal or hide from the reader.
-
-    Control characters, line ends, marks that reverse the reading direction, unusual spaces and lone surrogates are
-    shown as Python would write them: `\n`, `\x1b`, `\u202e`.
-
-    Args:
-        text: Any text.
-        limit: Longest result in characters; what is longer ends in "...".
-    """
-    shown = "".join(
-        character
-        if character.isprintable() or character in _JOINERS
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
-    if limit is not None and len(shown) > limit:
-        return shown[: limit - 3] + "..."
-    return shown
-
 
 def scores(metrics: Metrics) -> dict[str, float]:
     """The scores that are shares of 1, higher being better, by the name under which they are shown."""

@@ -14,17 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotune.errors import ArtifactError
-from emotune.report.formats import (
-    duration,
-    nats,
-    nats_difference,
-    percent,
-    points,
-    printable,
-    quantity,
-    scores,
-    share,
-)
+from emotune.report.formats import duration, nats, nats_difference, percent, points, quantity, scores, share
+from emotune.text import printable
 
 if TYPE_CHECKING:
     from emotune.evaluation.comparison import Comparison

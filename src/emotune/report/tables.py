@@ -15,18 +15,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from emotune.report.formats import (
-    duration,
-    memory,
-    nats,
-    nats_difference,
-    percent,
-    points,
-    printable,
-    quantity,
-    scores,
-    share,
-)
+from emotune.report.formats import duration, memory, nats, nats_difference, percent, points, quantity, scores, share
+from emotune.text import printable
 
 if TYPE_CHECKING:
     from emotune.data.dataset import TextDataset

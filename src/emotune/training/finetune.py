@@ -8,7 +8,6 @@ weights with the trained adapters on them, so that its predictions are those of 
 from __future__ import annotations
 
 import copy
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -53,8 +52,8 @@ def finetune(
         data: The data; `train` trains, `validation` chooses.
         method: What is trained; LoRA on every linear layer where it is not given.
         options: How it is trained.
-        checkpoints: Folder for Trainer's checkpoints, one an epoch, so that an interrupted run can resume; removed at the end.
-            A temporary folder where it is not given.
+        checkpoints: Folder for Trainer's checkpoints, one an epoch, so that an interrupted run can resume; the caller
+            removes them. A temporary folder where it is not given.
         resume: Go on from the newest checkpoint in `checkpoints`.
         progress: Shows a bar and a line an epoch.
 
@@ -123,11 +122,12 @@ def _train(
     )
     trainer = _make_trainer(base, data, model, options, device, precision, checkpoints, progress)
     _run(trainer, checkpoint, progress)
-    trained = {name: tensor.detach().float().cpu().clone() for name, tensor in get_peft_model_state_dict(model).items()}
+    # Given explicitly, PEFT would otherwise ask the Hub whether the base's embeddings were resized.
+    weights = get_peft_model_state_dict(model, save_embedding_layers=False)
+    trained = {name: tensor.detach().float().cpu().clone() for name, tensor in weights.items()}
     trainable, total = model.get_nb_trainable_parameters()
     record = _record(trainer, targets, trainable, total, time.perf_counter() - started, device, precision, base.seed)
     del trainer, model, copied
-    shutil.rmtree(checkpoints, ignore_errors=True)
     return Classifier(
         name=base.name,
         source=base.source,
@@ -211,7 +211,7 @@ def _make_trainer(
         validation=data.validation,
         encoded_validation=encode_split(base.tokenizer, data.validation, base.max_length),
         batch_tokens=options.batch_tokens,
-        clock=ProgressBar(),
+        clock=ProgressBar(progress),
         callbacks=[
             WeightsMoved(trained),
             FiniteLoss(),

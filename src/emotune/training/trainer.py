@@ -18,7 +18,7 @@ from emotune.errors import TrainingError
 from emotune.evaluation.scores import score, softmax
 from emotune.inference.batching import Encoded
 from emotune.inference.forward import compute_logits
-from emotune.progress import Advance
+from emotune.progress import SILENT, Advance, Progress
 from emotune.training.batches import TokenBudgetBatches
 
 
@@ -147,9 +147,14 @@ class AdapterTrainer(Trainer):
 
 
 class ProgressBar(TrainerCallback):
-    """Moves the front end's bar by one step a step, and measures the epochs' own time."""
+    """Moves the front end's bar by one step a step, measures the epochs' own time, and says how each ended.
 
-    def __init__(self) -> None:
+    Args:
+        progress: The front end.
+    """
+
+    def __init__(self, progress: Progress = SILENT) -> None:
+        self.progress = progress
         self.advance: Advance = lambda steps: None
         self.epoch_seconds: list[float] = []
         self._started = 0.0
@@ -169,6 +174,23 @@ class ProgressBar(TrainerCallback):
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Stop the epoch's clock, before validation."""
         self.epoch_seconds.append(time.perf_counter() - self._started)
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Say the epoch's losses and scores."""
+        found = metrics or {}
+        train_loss = next(entry["loss"] for entry in reversed(state.log_history) if "loss" in entry)
+        self.progress.say(
+            f"epoch {round(state.epoch or 0)}: training loss {train_loss:.3f}, validation loss {found['eval_loss']:.3f}, "
+            f"accuracy {found['eval_accuracy']:.4f}, macro-F1 {found['eval_macro_f1']:.4f}, "
+            f"{found['train_seconds']:.0f} s"
+        )
 
 
 class WeightsMoved(TrainerCallback):

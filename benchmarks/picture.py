@@ -1,0 +1,37 @@
+"""Draw the README's picture: what the quickstart prints, recorded as it runs, as an SVG of a terminal.
+
+python benchmarks/picture.py docs/images/run.svg
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from emotune.cli.console import ConsoleProgress
+from emotune.config import RunConfig
+from emotune.pipeline import STEPS, run
+
+
+def main() -> None:
+    """Run the quickstart into a temporary folder and save the picture."""
+    target = Path(sys.argv[1])
+    console = Console(record=True, width=108, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "fine_tuned_lora_model"
+        config = RunConfig.load("quickstart", None, {"output.folder": str(output)})
+        run(config, ConsoleProgress(STEPS, console))
+        picture = console.export_svg(title="emotune run --preset quickstart").replace(f"{folder}/", "")
+    # Rich's template fetches its font from a server; any monospaced font will do.
+    picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(picture, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

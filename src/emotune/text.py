@@ -1,0 +1,27 @@
+"""Text from outside, made safe to show: nothing in it may steer a terminal or hide from the reader."""
+
+from __future__ import annotations
+
+# Joiners that Persian, Indic scripts and emoji need. Python counts them as unprintable, but they move no cursor.
+_JOINERS = "\u200c\u200d"
+
+
+def printable(text: str, limit: int | None = None) -> str:
+    r"""Text from a user on one line, with nothing in it that could steer a terminal or hide from the reader.
+
+    Control characters, line ends, marks that reverse the reading direction, unusual spaces and lone surrogates are
+    shown as Python would write them: `\n`, `\x1b`, `\u202e`.
+
+    Args:
+        text: Any text.
+        limit: Longest result in characters; what is longer ends in "...".
+    """
+    shown = "".join(
+        character
+        if character.isprintable() or character in _JOINERS
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+    if limit is not None and len(shown) > limit:
+        return shown[: limit - 3] + "..."
+    return shown

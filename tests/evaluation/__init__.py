@@ -1,0 +1,1 @@
+"""Tests of scores, baselines and the comparison."""

@@ -1,0 +1,58 @@
+"""Two models side by side: only on the same rows, and rows fixed and broken counted by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from emotune.errors import DataError
+from emotune.evaluation.comparison import compare
+
+from .conftest import MakeEvaluation, MakeSplit
+
+
+def test_fixed_and_broken_by_hand(make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
+    split = make_split([0, 0, 1, 1, 2, 2])
+    #                                 right, wrong, right, wrong, wrong, wrong
+    before = make_evaluation(split, [0, 1, 1, 0, 0, 0])
+    #                                 right, right, wrong, wrong, wrong, right
+    after = make_evaluation(split, [0, 0, 2, 2, 0, 2])
+    found = compare(before, after)
+    assert found.fixed.tolist() == [1, 5]
+    assert found.broken.tolist() == [2]
+    assert (found.before, found.after, found.baselines) == (before, after, ())
+    turned = compare(after, before)
+    assert (turned.fixed.tolist(), turned.broken.tolist()) == ([2], [1, 5])
+
+
+def test_equal_rows_of_another_object_will_do(make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
+    before = make_evaluation(make_split([0, 1]), [0, 0])
+    after = make_evaluation(make_split([0, 1], name="test.csv"), [0, 1])
+    assert compare(before, after).fixed.tolist() == [1]
+
+
+def test_the_table_names_both_models(make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
+    split = make_split([0, 1])
+    text = str(compare(make_evaluation(split, [0, 0], "the base"), make_evaluation(split, [0, 1], "the tuned one")))
+    assert "the base" in text
+    assert "the tuned one" in text
+    assert "0.5000" in text
+    assert "1.0000" in text
+
+
+@pytest.mark.parametrize("place", ["after", "baseline"])
+@pytest.mark.parametrize("difference", ["fewer rows", "other order", "other labels of rows", "other label names"])
+def test_different_rows_are_refused(
+    make_split: MakeSplit, make_evaluation: MakeEvaluation, place: str, difference: str
+) -> None:
+    split = make_split([0, 1, 2, 0])
+    other = {
+        "fewer rows": split.take([0, 1, 2]),
+        "other order": split.take([1, 0, 2, 3]),
+        "other labels of rows": make_split([0, 1, 2, 1]),
+        "other label names": make_split([0, 1, 2, 0], labels=("sadness", "love", "joy")),
+    }[difference]
+    here = make_evaluation(split, [0, 0, 0, 0], "here")
+    elsewhere = make_evaluation(other, [0] * len(other), "elsewhere")
+    evaluations = (here, elsewhere) if place == "after" else (here, here, elsewhere)
+    with pytest.raises(DataError, match="Cannot compare 'here' with 'elsewhere'"):
+        compare(*evaluations)

@@ -1,0 +1,1 @@
+"""Tests of tokenization, batching and prediction."""

@@ -1,0 +1,63 @@
+"""Predictions for texts in memory, and what is not a text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from emotune.errors import DataError
+from emotune.inference.predict import predict
+
+if TYPE_CHECKING:
+    from emotune.data.dataset import TextDataset
+    from emotune.models.classifier import Classifier
+
+
+def test_is_what_the_plain_model_says(tiny_tuned: Classifier, tiny_data: TextDataset) -> None:
+    texts = tiny_data.test.texts
+    found = predict(tiny_tuned, texts)
+    with torch.no_grad():
+        logits = tiny_tuned.model(**tiny_tuned.tokenizer(list(texts), padding=True, return_tensors="pt")).logits
+    np.testing.assert_allclose(found.probabilities, logits.softmax(-1).numpy(), rtol=1e-4, atol=1e-6)
+    assert found.labels == tuple(tiny_data.labels[i] for i in logits.argmax(-1))
+    assert found.label_names == tiny_data.labels
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
+
+
+def test_does_not_depend_on_the_texts_beside_it(tiny_tuned: Classifier, tiny_data: TextDataset) -> None:
+    text = tiny_data.test.texts[0]
+    alone = predict(tiny_tuned, [text])
+    among = predict(tiny_tuned, ["badi " * 25, text, *tiny_data.test.texts])
+    np.testing.assert_allclose(among.probabilities[1], alone.probabilities[0], rtol=1e-4, atol=1e-6)
+
+
+def test_counts_the_texts_that_were_cut(tiny_tuned: Classifier) -> None:
+    assert predict(tiny_tuned, ["badi " * 30, "badi " * 31, "badi"]).truncated == 1
+
+
+def test_takes_any_sequence_of_strings(tiny_tuned: Classifier, tiny_data: TextDataset) -> None:
+    texts = list(tiny_data.test.texts[:3])
+    expected = predict(tiny_tuned, texts).labels
+    assert predict(tiny_tuned, tuple(texts)).labels == expected
+    column: Any = np.array(texts)  # as a table's column would be
+    assert predict(tiny_tuned, column).labels == expected
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ("one text", r"one string.*\[text\]"),
+        ([], "no text"),
+        (["fine", ""], "Text 2 is blank"),
+        (["fine", "fine", " \t\n\u00a0"], "Text 3 is blank"),
+        (["fine", None], "Text 2 is NoneType"),
+        ([3.5], "Text 1 is float"),
+        (["fine", b"bytes"], "Text 2 is bytes"),
+    ],
+)
+def test_what_is_not_a_text_is_refused(tiny_tuned: Classifier, texts: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        predict(tiny_tuned, texts)

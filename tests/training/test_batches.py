@@ -1,0 +1,87 @@
+"""Training batches: every row once, within the budget, in an order that seed and epoch decide."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from emotune.training.batches import TokenBudgetBatches
+
+
+@pytest.fixture
+def lengths() -> NDArray[np.int64]:
+    """Lengths of 300 rows, 3 to 60 tokens, most of them short."""
+    return np.random.default_rng(0).geometric(0.1, size=300).clip(3, 60).astype(np.int64)
+
+
+def epoch(batches: TokenBudgetBatches, number: int) -> list[list[int]]:
+    batches.set_epoch(number)
+    return list(batches)
+
+
+@pytest.mark.parametrize("max_tokens", [1, 60, 256, 10**6])
+def test_every_row_once_an_epoch(lengths: NDArray[np.int64], max_tokens: int) -> None:
+    batches = TokenBudgetBatches(lengths, max_tokens, seed=0)
+    for number in range(3):
+        rows = [row for batch in epoch(batches, number) for row in batch]
+        assert sorted(rows) == list(range(len(lengths)))
+
+
+@pytest.mark.parametrize("max_tokens", [60, 100, 256])
+def test_the_budget_holds_with_padding_counted(lengths: NDArray[np.int64], max_tokens: int) -> None:
+    for batch in TokenBudgetBatches(lengths, max_tokens, seed=0):
+        assert len(batch) * lengths[batch].max() <= max_tokens
+
+
+def test_the_budget_is_used(lengths: NDArray[np.int64]) -> None:
+    batches = sorted(TokenBudgetBatches(lengths, 256, seed=0), key=lambda batch: lengths[batch].max())
+    for batch, following in zip(batches, batches[1:], strict=False):
+        assert (len(batch) + 1) * lengths[following].min() > 256
+
+
+def test_like_lengths_are_together(lengths: NDArray[np.int64]) -> None:
+    batches = list(TokenBudgetBatches(lengths, 256, seed=0))
+    padded = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+    assert padded < 1.1 * lengths.sum()
+    ranges = sorted((lengths[batch].min(), lengths[batch].max()) for batch in batches)
+    assert all(high <= low for (_, high), (low, _) in zip(ranges, ranges[1:], strict=False))
+
+
+def test_seed_and_epoch_decide_the_order(lengths: NDArray[np.int64]) -> None:
+    np.random.seed(5)
+    first = epoch(TokenBudgetBatches(lengths, 256, seed=1), 3)
+    np.random.seed(6)
+    again = TokenBudgetBatches(lengths, 256, seed=1)
+    epoch(again, 0)  # what came before plays no part
+    assert epoch(again, 3) == first
+    assert epoch(TokenBudgetBatches(lengths, 256, seed=2), 3) != first
+
+
+def test_epochs_differ_in_order_and_in_company(lengths: NDArray[np.int64]) -> None:
+    batches = TokenBudgetBatches(lengths, 256, seed=0)
+    first, second = epoch(batches, 0), epoch(batches, 1)
+    assert first != second
+    assert {frozenset(batch) for batch in first} != {frozenset(batch) for batch in second}
+
+
+def test_every_epoch_has_the_same_number_of_batches(lengths: NDArray[np.int64]) -> None:
+    batches = TokenBudgetBatches(lengths, 256, seed=0)
+    assert {len(epoch(batches, number)) for number in range(5)} == {len(batches)}
+
+
+def test_batches_do_not_come_in_the_order_of_their_lengths(lengths: NDArray[np.int64]) -> None:
+    longest = [int(lengths[batch].max()) for batch in TokenBudgetBatches(lengths, 256, seed=0)]
+    assert longest != sorted(longest)
+    assert longest != sorted(longest, reverse=True)
+
+
+def test_a_row_longer_than_the_budget_makes_a_batch_of_its_own() -> None:
+    batches = TokenBudgetBatches(np.array([5, 500, 5, 700, 5]), 20, seed=0)
+    assert sorted(sorted(batch) for batch in batches) == [[0, 2, 4], [1], [3]]
+
+
+def test_one_row_makes_one_batch() -> None:
+    batches = TokenBudgetBatches(np.array([12]), 8, seed=0)
+    assert list(batches) == [[0]]
+    assert len(batches) == 1

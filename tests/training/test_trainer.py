@@ -1,0 +1,199 @@
+"""The Trainer subclass: every row weighs the same, the loss is torch's, and training that means nothing is stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from transformers import TrainerControl, TrainerState, TrainingArguments
+
+from emotune.errors import TrainingError
+from emotune.inference.batching import encode_split
+from emotune.methods.lora import LoRA
+from emotune.models.load import load_base
+from emotune.training.trainer import AdapterTrainer, FiniteLoss, ProgressBar, WeightsMoved
+
+if TYPE_CHECKING:
+    from emotune.data.dataset import TextDataset
+
+MakeTrainer = Callable[..., AdapterTrainer]
+
+
+@pytest.fixture
+def make_trainer(tiny_bert: Path, tiny_data: TextDataset, tmp_path: Path) -> MakeTrainer:
+    """A trainer of a fresh model without dropout, on texts of very unlike lengths, so that batches differ in rows."""
+
+    def make(**arguments: Any) -> AdapterTrainer:
+        base = load_base(tiny_bert, labels=tiny_data.labels, max_length=64)
+        model = LoRA(r=4).apply(base.model, base.name).eval()
+        for name, parameter in model.named_parameters():  # with B at zero, A has no gradient
+            if ".lora_B." in name:
+                nn.init.normal_(parameter, std=0.1)
+        texts = tuple(
+            " ".join([text] * (row % 7 + 1)) for row, text in enumerate(tiny_data.train.texts)
+        )
+        train = dataclasses.replace(tiny_data.train, texts=texts)
+        return AdapterTrainer(
+            model=model,
+            args=TrainingArguments(
+                output_dir=str(tmp_path / "out"), use_cpu=True, report_to="none", disable_tqdm=True, **arguments
+            ),
+            encoded=encode_split(base.tokenizer, train, 64),
+            label_ids=train.label_ids,
+            validation=tiny_data.validation,
+            encoded_validation=encode_split(base.tokenizer, tiny_data.validation, 64),
+            batch_tokens=200,
+            clock=ProgressBar(),
+            callbacks=[],
+        )
+
+    return make
+
+
+def gradients(model: nn.Module) -> dict[str, torch.Tensor]:
+    found = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, name
+            found[name] = parameter.grad.clone()
+            parameter.grad = None
+    return found
+
+
+class TestLoss:
+    def test_every_row_weighs_the_same_however_many_share_its_batch(self, make_trainer: MakeTrainer) -> None:
+        trainer = make_trainer()
+        batches = list(trainer.get_train_dataloader())
+        sizes = {len(batch["labels"]) for batch in batches}
+        assert max(sizes) > 2 * min(sizes)
+        for batch in batches:
+            trainer.compute_loss(trainer.model, batch).backward()
+        by_batches = gradients(trainer.model)
+
+        whole = trainer.collate(list(range(len(trainer.encoded))))
+        labels = whole.pop("labels")
+        nn.functional.cross_entropy(trainer.model(**whole).logits, labels).backward()
+        at_once = gradients(trainer.model)
+        for name, gradient in at_once.items():
+            mean = by_batches[name] / len(batches)
+            torch.testing.assert_close(mean, gradient, rtol=1e-3, atol=1e-6, msg=name)
+
+    @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+    def test_is_torchs_cross_entropy_with_its_label_smoothing(
+        self, make_trainer: MakeTrainer, smoothing: float
+    ) -> None:
+        trainer = make_trainer(label_smoothing_factor=smoothing)
+        batch = trainer.collate([3, 1, 4, 15])
+        found, outputs = trainer.compute_loss(trainer.model, batch, return_outputs=True)
+        share = 4 / (len(trainer.encoded) / len(trainer.batches))
+        mean = nn.CrossEntropyLoss(label_smoothing=smoothing)(outputs.logits, batch["labels"])
+        torch.testing.assert_close(found, mean * share)
+        # And by its definition: the true label gets 1 - s, and s is spread over all labels.
+        log = outputs.logits.log_softmax(-1)
+        targets = torch.full_like(log, smoothing / 6)
+        targets[range(4), batch["labels"]] += 1 - smoothing
+        torch.testing.assert_close(mean, -(targets * log).sum(-1).mean())
+
+
+class TestBatches:
+    def test_rows_come_with_their_own_labels(self, make_trainer: MakeTrainer) -> None:
+        trainer = make_trainer()
+        rows = [7, 0, 100]
+        batch = trainer.collate(rows)
+        assert batch["labels"].tolist() == trainer.label_ids[rows].tolist()
+        for place, row in enumerate(rows):
+            length = trainer.encoded.lengths[row]
+            assert batch["input_ids"][place, :length].tolist() == trainer.encoded.ids[row].tolist()
+            assert int(batch["attention_mask"][place].sum()) == length
+
+    def test_an_epoch_of_the_loader_has_every_row_once(self, make_trainer: MakeTrainer) -> None:
+        trainer = make_trainer()
+        labels = torch.cat([batch["labels"] for batch in trainer.get_train_dataloader()])
+        assert torch.bincount(labels).tolist() == np.bincount(trainer.label_ids.numpy()).tolist()
+
+
+class TestWarmUp:
+    @pytest.mark.parametrize(("steps", "warmup"), [(1, 0.06), (2, 0.06), (10, 0.3), (10, 0.0), (100, 0.06)])
+    def test_rises_and_falls_linearly_and_every_step_counts(
+        self, make_trainer: MakeTrainer, steps: int, warmup: float
+    ) -> None:
+        trainer = make_trainer(learning_rate=0.5, warmup_steps=warmup)
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.5)
+        schedule = trainer.create_scheduler(steps, optimizer)
+        rates = []
+        for _ in range(steps):
+            rates.append(schedule.get_last_lr()[0])
+            optimizer.step()
+            schedule.step()
+        peak = int(np.argmax(rates))
+        assert min(rates) > 0
+        assert max(rates) <= 0.5
+        assert abs(peak - warmup * steps) <= 1
+        for part in (rates[: peak + 1], rates[peak + 1 :]):
+            np.testing.assert_allclose(np.diff(part, n=2), 0, atol=1e-12)
+        assert rates[peak:] == sorted(rates[peak:], reverse=True)
+
+
+def steps(callback: WeightsMoved, parameters: Iterable[nn.Parameter], count: int, max_steps: int = 100) -> None:
+    """Tell a callback of optimizer steps that move the given parameters."""
+    arguments: Any = None
+    state, control = TrainerState(max_steps=max_steps), TrainerControl()
+    callback.on_train_begin(arguments, state, control)
+    for _ in range(count):
+        with torch.no_grad():
+            for parameter in parameters:
+                parameter += 1
+        callback.on_step_end(arguments, state, control)
+
+
+class TestWeightsMoved:
+    @pytest.fixture
+    def parameters(self) -> dict[str, nn.Parameter]:
+        names = ("layer.lora_A.default.weight", "layer.lora_B.default.weight", "classifier.weight")
+        return {name: nn.Parameter(torch.zeros(2)) for name in names}
+
+    def test_is_content_when_all_move(self, parameters: dict[str, nn.Parameter]) -> None:
+        steps(WeightsMoved(parameters), parameters.values(), 10)
+
+    @pytest.mark.parametrize("still", ["layer.lora_B.default.weight", "classifier.weight"])
+    def test_names_what_stands_still(self, parameters: dict[str, nn.Parameter], still: str) -> None:
+        moving = [parameter for name, parameter in parameters.items() if name != still]
+        steps(WeightsMoved(parameters, after_steps=3), moving, 2)  # too early to tell
+        with pytest.raises(TrainingError, match=f"1 of 3 .* {still}"):
+            steps(WeightsMoved(parameters, after_steps=3), moving, 3)
+
+    def test_lets_a_stand_still_while_b_is_zero(self, parameters: dict[str, nn.Parameter]) -> None:
+        steps(WeightsMoved(parameters), list(parameters.values())[1:], 10)
+
+    def test_looks_at_the_last_step_of_a_run_that_is_shorter(self, parameters: dict[str, nn.Parameter]) -> None:
+        with pytest.raises(TrainingError, match="After 1 optimizer steps"):
+            steps(WeightsMoved(parameters, after_steps=3), [], 1, max_steps=1)
+
+    def test_counts_from_the_weights_that_a_resumed_run_has_loaded(self, parameters: dict[str, nn.Parameter]) -> None:
+        callback = WeightsMoved(parameters)
+        with torch.no_grad():
+            for parameter in parameters.values():
+                parameter += 1  # the checkpoint's weights
+        with pytest.raises(TrainingError):
+            steps(callback, [], 3)
+
+
+class TestFiniteLoss:
+    @pytest.mark.parametrize("key", ["loss", "grad_norm", "eval_loss"])
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_stops_at_what_is_not_a_number(self, key: str, value: float) -> None:
+        arguments: Any = None
+        state = TrainerState(global_step=12)
+        with pytest.raises(TrainingError, match=f"{key} became {value} at step 12.*learning_rate"):
+            FiniteLoss().on_log(arguments, state, TrainerControl(), logs={key: value})
+
+    @pytest.mark.parametrize("logs", [None, {}, {"loss": 1.5, "grad_norm": 0.0, "epoch": 1.0}])
+    def test_lets_numbers_pass(self, logs: dict[str, float] | None) -> None:
+        arguments: Any = None
+        FiniteLoss().on_log(arguments, TrainerState(), TrainerControl(), logs=logs)
