@@ -7,14 +7,18 @@ stay offline and get an empty cache. This happens at import, because they read t
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import random
 import shutil
 import string
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 
     from emotune.data.dataset import Split, TextDataset
     from emotune.models.classifier import Classifier
+    from emotune.pipeline import RunResult
+    from emotune.progress import Advance
     from emotune.training.options import TrainingOptions
 
 EMOTIONS = ("sadness", "joy", "love", "anger", "fear", "surprise")
@@ -134,6 +140,100 @@ def tiny_saved(tiny_tuned: Classifier, tmp_path_factory: pytest.TempPathFactory)
     return tiny_tuned.save(tmp_path_factory.mktemp("saved") / "tuned")
 
 
+@dataclass
+class Recording:
+    """A front end that writes down what it is told."""
+
+    steps: list[str] = field(default_factory=list)
+    finished: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    shown: list[Any] = field(default_factory=list)
+    bars: list[tuple[str, int, int]] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        self.steps.append(title)
+        yield
+        self.finished.append(title)
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def show(self, renderable: Any) -> None:
+        self.shown.append(renderable)
+
+    @contextmanager
+    def bar(self, description: str, total: int) -> Iterator[Advance]:
+        done = 0
+
+        def advance(units: int) -> None:
+            nonlocal done
+            done += units
+
+        yield advance
+        self.bars.append((description, total, done))
+
+
+@pytest.fixture(scope="session")
+def hub_named_bert(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model as a download of the Hub's "owner/tiny-bert": its configuration and its folder say so."""
+    folder = Path(shutil.copytree(tiny_bert, tmp_path_factory.mktemp("downloads") / "tiny-bert"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"_name_or_path": "owner/tiny-bert"}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_files(tiny_data: TextDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny data as a folder with a CSV file a split."""
+    folder = tmp_path_factory.mktemp("data") / "made-up"
+    folder.mkdir()
+    for split in tiny_data.splits:
+        rows = [f"{text},{split.labels[i]}" for text, i in zip(split.texts, split.label_ids, strict=True)]
+        (folder / f"{split.name}.csv").write_text("\n".join(["text,label", *rows, ""]))
+    return folder
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of the main job.
+
+    Attributes:
+        result: What it gave.
+        progress: What it told the front end.
+        settings: What it was asked, as overrides of the configuration.
+    """
+
+    result: RunResult
+    progress: Recording
+    settings: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def tiny_run(hub_named_bert: Path, tiny_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The whole main job on the tiny model and the tiny data. Shared: copy its folder before changing anything."""
+    from emotune.config import RunConfig
+    from emotune.pipeline import run
+
+    settings = {
+        "model.name": str(hub_named_bert),
+        "model.max_length": 32,
+        "data.source": str(tiny_files),
+        # Given, since files name labels only; the order is then that of the data.
+        "data.labels": list(EMOTIONS),
+        "training.epochs": 8,
+        "training.learning_rate": 8e-3,
+        "training.batch_tokens": 128,
+        "training.patience": 8,
+        "training.precision": "fp32",
+        "training.device": "cpu",
+        "output.folder": str(tmp_path_factory.mktemp("run") / "tuned"),
+    }
+    progress = Recording()
+    result = run(RunConfig.load(overrides=settings), progress)
+    return Run(result, progress, settings)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> str:
     """Where the real emotion data is: a folder or a Hub id. Skips the test where none is given."""
@@ -155,3 +255,23 @@ def _made_up_split(name: str, rows: int, generator: random.Random) -> Split:
         generator.shuffle(words)
         texts.append(" ".join(words))
     return Split(name=name, texts=tuple(texts), label_ids=label_ids, labels=EMOTIONS)
+
+
+# Where the real data is given, a test that needs it and was skipped is a hole in the run, not a courtesy.
+_real_outcomes: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note how the tests that need the real data ended."""
+    if "real" in report.keywords and (report.when == "call" or report.outcome == "skipped"):
+        _real_outcomes.append(report.outcome)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a whole run in which EMOTUNE_REQUIRE_REAL_DATA is set and tests of the real data were skipped or missing."""
+    required = os.environ.get("EMOTUNE_REQUIRE_REAL_DATA")
+    if required and session.testscollected and ("skipped" in _real_outcomes or not _real_outcomes):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line("EMOTUNE_REQUIRE_REAL_DATA is set, and tests of the real data did not run.", red=True)

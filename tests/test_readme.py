@@ -12,7 +12,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_quotes_the_results_that_the_benchmark_wrote() -> None:
-    quoted = README.split("<!-- results: written by benchmarks/main_job.py -->\n")[1].split("<!-- end of results -->")[0]
+    quoted = README.split("<!-- results: written by benchmarks/main_job.py -->\n")[1].split("<!-- end of results -->")[
+        0
+    ]
     assert quoted == (ROOT / "benchmarks" / "results" / "main_job.md").read_text(encoding="utf-8")
     runs = json.loads((ROOT / "benchmarks" / "results" / "emotion.json").read_text(encoding="utf-8"))["runs"]
     accuracies = [run["test_accuracy"] for run in runs]

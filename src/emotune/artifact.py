@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotune.errors import ArtifactError
+from emotune.models.bundled import SOURCE as BUNDLED
 from emotune.output import written_whole
 
 if TYPE_CHECKING:
@@ -23,15 +25,26 @@ if TYPE_CHECKING:
 FORMAT = 1
 DESCRIPTION = "emotune.json"
 WEIGHTS = "adapter_model.safetensors"
+PREDICTIONS = "predictions.parquet"
 # Files that decide predictions, or hold them. The model card is left out: people may edit it.
 CHECKED = (
     WEIGHTS,
     "adapter_config.json",
     "config.json",
-    "predictions.parquet",
+    PREDICTIONS,
     "tokenizer.json",
     "tokenizer_config.json",
 )
+# The entries of the description that loading and verifying need.
+NEEDED = {
+    "base_model": dict,
+    "labels": list,
+    "max_length": int,
+    "seed": int,
+    "method": dict,
+    "verification": dict,
+    "files": dict,
+}
 # Same weights, same arithmetic: what remains between two processes is the order of float32 sums.
 LOGIT_TOLERANCE = 1e-4
 # Texts of our own whose logits are saved, so that any folder can be verified without its data.
@@ -149,7 +162,9 @@ def write_description(classifier: Classifier, folder: Path, evidence: dict[str, 
 
 def portable_source(classifier: Classifier) -> str | None:
     """What loads the base again anywhere: "bundled:…" or its Hub id; None for a folder of this machine."""
-    return classifier.source if classifier.source in (classifier.name, "bundled:minilm") else None
+    # A local folder may be called like its model; what came from the Hub has a revision.
+    from_hub = classifier.source == classifier.name and classifier.revision is not None
+    return classifier.source if from_hub or classifier.source == BUNDLED else None
 
 
 def versions() -> dict[str, str]:
@@ -184,15 +199,15 @@ def read_description(folder: str | Path) -> dict[str, Any]:
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         seen = description["format"]
-        missing = {"base_model", "labels", "max_length", "seed", "verification"} - set(description)
     except (ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"'{path}' is damaged: {error}. Save the model again, or restore the file.") from None
     if seen != FORMAT:
         raise ArtifactError(
             f"'{path}' has format {seen}; this emotune reads format {FORMAT}. Install the version that wrote it."
         )
-    if missing:
-        raise ArtifactError(f"'{path}' is damaged: {', '.join(sorted(missing))} missing. Restore the file.")
+    wrong = [name for name, kind in NEEDED.items() if not isinstance(description.get(name), kind)]
+    if wrong:
+        raise ArtifactError(f"'{path}' is damaged: {', '.join(wrong)} missing or of another type. Restore the file.")
     return dict(description)
 
 
@@ -225,7 +240,9 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
             "which it does not contain. "
             "Say where it is with --base FOLDER (base=... in Python)."
         )
-    for name in ("adapter_config.json", WEIGHTS, "tokenizer_config.json"):
+    for name in ("adapter_config.json", WEIGHTS, "tokenizer_config.json", *description["files"]):
+        if name == PREDICTIONS:  # of use to people and to verify
+            continue
         if not (folder / name).is_file():
             raise ArtifactError(
                 f"'{folder}' is incomplete: {name} is missing. Copy the whole folder, or save the model again."
@@ -245,7 +262,9 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
         revision=None if base is not None else description["base_model"]["revision"],
     )
     try:
-        model = PeftModel.from_pretrained(loaded.model, str(folder))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Found missing adapter keys")  # an error, below
+            model = PeftModel.from_pretrained(loaded.model, str(folder))
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(
             f"The adapter in '{folder}' does not fit the base model '{loaded.name}': {str(error).splitlines()[0]}"
@@ -256,13 +275,19 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
         raise ArtifactError(
             f"The adapter in '{folder}' is incomplete: {len(odd)} tensors are missing or unknown, among them {odd[0]}."
         )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+    except Exception as error:
+        raise ArtifactError(
+            f"The tokenizer in '{folder}' is damaged: {error}. Copy the folder again, or save the model again."
+        ) from None
     options = {name: value for name, value in description["method"].items() if name != "name"}
     return Classifier(
         name=description["base_model"]["name"],
         source=str(source),
         revision=description["base_model"]["revision"],
         model=model.eval(),
-        tokenizer=AutoTokenizer.from_pretrained(str(folder)),
+        tokenizer=tokenizer,
         labels=tuple(description["labels"]),
         max_length=description["max_length"],
         seed=description["seed"],

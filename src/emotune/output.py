@@ -80,8 +80,13 @@ def written_whole(folder: Path, overwrite: bool) -> Iterator[Path]:
         if folder.exists():
             old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
             folder.replace(old / "was")
-            work.replace(folder)
-            shutil.rmtree(old)
+            try:
+                work.replace(folder)
+            except OSError:
+                (old / "was").replace(folder)
+                old.rmdir()
+                raise
+            shutil.rmtree(old, ignore_errors=True)
         else:
             work.replace(folder)
     except OSError as error:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 import time
@@ -58,6 +57,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     Raises:
         EmotuneError: One of its subclasses; the output folder is then as it was before.
     """
+    from emotune.artifact import portable_source
     from emotune.checkpoints import Checkpoints
     from emotune.data.load import load_data
     from emotune.evaluation.baselines import frozen_features, majority_class
@@ -141,7 +141,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         progress.say(f"saved to {folder}")
 
     with watch.step("Verify"):
-        local_base = None if tuned.source in (tuned.name, "bundled:minilm") else tuned.source
+        local_base = None if portable_source(tuned) else tuned.source
         verification = verify(folder, base=local_base)
         progress.say(
             f"a fresh process gives the same labels on {verification.rows} texts; the largest difference is "
@@ -243,21 +243,35 @@ def portable_configuration(config: RunConfig) -> dict[str, Any]:
         ("output", "folder"),
     ):
         value = values[section][key]
-        if value is not None and (Path(value).is_absolute() or Path(value).exists()):
-            values[section][key] = Path(value).resolve().name
+        if value is not None and (section == "output" or _is_path(value)):
+            values[section][key] = _last_part(value)
     return values
 
 
 def portable_command() -> str:
     """The command line that started this process, paths cut to their last part; "" inside another program."""
-    program = Path(sys.argv[0]).name if sys.argv else ""
-    if program not in ("emotune", "__main__.py"):
+    program = Path(sys.argv[0]) if sys.argv else Path()
+    if program.stem != "emotune" and program.parts[-2:] != ("emotune", "__main__.py"):
         return ""
-    words = [
-        Path(word).name if word.startswith(("/", "~", ".")) or (os.sep in word and Path(word).exists()) else word
-        for word in sys.argv[1:]
-    ]
-    return shlex.join(["emotune", *words])
+    return shlex.join(["emotune", *map(_portable_word, sys.argv[1:])])
+
+
+def _portable_word(word: str) -> str:
+    """A word of the command line, with the path that it is or holds ("--data=/home/me/x.csv") cut to its last part."""
+    option, equals, value = word.partition("=")
+    if not equals or _is_path(word):
+        option, value = "", word
+    value = value.strip("'\"")  # TOML's quotes, as in --set data.source="/home/me/x.csv"
+    return option + equals + _last_part(value) if _is_path(value) else word
+
+
+def _is_path(value: str) -> bool:
+    """Whether a word is a path rather than a name: a Hub id has one slash as well, but is no file."""
+    return value.startswith(("/", "~", "./", "../")) or Path(value).is_absolute() or Path(value).exists()
+
+
+def _last_part(path: str) -> str:
+    return Path(path).expanduser().resolve().name
 
 
 class Stopwatch:

@@ -10,8 +10,13 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emotune.errors import ArtifactError, EmotuneError, VerificationError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,14 @@ def verify(folder: str | Path, *, base: str | Path | None = None) -> Verificatio
         ArtifactError: The folder is incomplete or damaged.
         VerificationError: Predictions or files differ from what was saved.
     """
-    command = [sys.executable, "-m", "emotune.verification", str(folder), *([str(base)] if base is not None else [])]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "emotune.verification",
+        str(folder),
+        *([str(base)] if base is not None else []),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     last = done.stdout.strip().splitlines()[-1:] or [""]
     if done.returncode == 2:
@@ -83,7 +95,7 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
     """
     import numpy as np
 
-    from emotune.artifact import load, read_description, sha256
+    from emotune.artifact import PREDICTIONS, load, read_description, sha256
     from emotune.evaluation.scores import softmax
     from emotune.inference.batching import encode
     from emotune.inference.forward import compute_logits
@@ -92,7 +104,7 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
     description = read_description(folder)
     changed_files = tuple(
         name
-        for name, digest in description.get("files", {}).items()
+        for name, digest in description["files"].items()
         if not (folder / name).is_file() or sha256(folder / name) != digest
     )
     classifier = load(folder, base=base)
@@ -101,18 +113,28 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
     difference = float(np.abs(logits - np.asarray(probes["logits"])).max())
     rows = len(probes["texts"])
     changed_labels = 0
-    if (folder / "predictions.parquet").is_file():
-        import pyarrow.parquet as pq
-
-        table = pq.read_table(folder / "predictions.parquet")
-        texts = table.column("text").to_pylist()
+    if (folder / PREDICTIONS).is_file():
+        texts, labels, saved = _read_predictions(folder / PREDICTIONS, classifier.labels)
         again = softmax(compute_logits(classifier.model, encode(classifier.tokenizer, texts, classifier.max_length)))
-        saved = np.column_stack([table.column(f"p_{label}").to_numpy() for label in classifier.labels])
-        labels = [classifier.labels[best] for best in again.argmax(axis=1)]
-        changed_labels = sum(a != b for a, b in zip(labels, table.column("prediction").to_pylist(), strict=True))
+        found = [classifier.labels[best] for best in again.argmax(axis=1)]
+        changed_labels = sum(a != b for a, b in zip(found, labels, strict=True))
         difference = max(difference, float(np.abs(again - saved).max()))
         rows += len(texts)
     return Verification(rows, difference, probes["tolerance"], changed_labels, changed_files)
+
+
+def _read_predictions(path: Path, labels: tuple[str, ...]) -> tuple[list[str], list[str], NDArray[np.float64]]:
+    """Texts, predicted label names and probabilities, shape (rows, classes), of the saved test rows."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        probabilities = np.column_stack([table.column(f"p_{label}").to_numpy() for label in labels])
+        return table.column("text").to_pylist(), table.column("prediction").to_pylist(), probabilities
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise ArtifactError(f"'{path}' is damaged: {error}. Restore the file, or save the model again.") from None
 
 
 def _main() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -36,7 +38,7 @@ def test_the_budget_holds_with_padding_counted(lengths: NDArray[np.int64], max_t
 
 def test_the_budget_is_used(lengths: NDArray[np.int64]) -> None:
     batches = sorted(TokenBudgetBatches(lengths, 256, seed=0), key=lambda batch: lengths[batch].max())
-    for batch, following in zip(batches, batches[1:], strict=False):
+    for batch, following in pairwise(batches):
         assert (len(batch) + 1) * lengths[following].min() > 256
 
 
@@ -45,7 +47,7 @@ def test_like_lengths_are_together(lengths: NDArray[np.int64]) -> None:
     padded = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
     assert padded < 1.1 * lengths.sum()
     ranges = sorted((lengths[batch].min(), lengths[batch].max()) for batch in batches)
-    assert all(high <= low for (_, high), (low, _) in zip(ranges, ranges[1:], strict=False))
+    assert all(high <= low for (_, high), (low, _) in pairwise(ranges))
 
 
 def test_seed_and_epoch_decide_the_order(lengths: NDArray[np.int64]) -> None:

@@ -17,6 +17,7 @@ from emotune.errors import TrainingError
 from emotune.inference.batching import encode_split
 from emotune.methods.lora import LoRA
 from emotune.models.load import load_base
+from emotune.progress import SILENT
 from emotune.training.trainer import AdapterTrainer, FiniteLoss, ProgressBar, WeightsMoved
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ def make_trainer(tiny_bert: Path, tiny_data: TextDataset, tmp_path: Path) -> Mak
         for name, parameter in model.named_parameters():  # with B at zero, A has no gradient
             if ".lora_B." in name:
                 nn.init.normal_(parameter, std=0.1)
-        texts = tuple(
-            " ".join([text] * (row % 7 + 1)) for row, text in enumerate(tiny_data.train.texts)
-        )
+        texts = tuple(" ".join([text] * (row % 7 + 1)) for row, text in enumerate(tiny_data.train.texts))
         train = dataclasses.replace(tiny_data.train, texts=texts)
         return AdapterTrainer(
             model=model,
@@ -49,7 +48,7 @@ def make_trainer(tiny_bert: Path, tiny_data: TextDataset, tmp_path: Path) -> Mak
             validation=tiny_data.validation,
             encoded_validation=encode_split(base.tokenizer, tiny_data.validation, 64),
             batch_tokens=200,
-            clock=ProgressBar(),
+            clock=ProgressBar(SILENT),
             callbacks=[],
         )
 
@@ -126,9 +125,9 @@ class TestWarmUp:
         trainer = make_trainer(learning_rate=0.5, warmup_steps=warmup)
         optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.5)
         schedule = trainer.create_scheduler(steps, optimizer)
-        rates = []
+        rates: list[float] = []
         for _ in range(steps):
-            rates.append(schedule.get_last_lr()[0])
+            rates.append(float(schedule.get_last_lr()[0]))
             optimizer.step()
             schedule.step()
         peak = int(np.argmax(rates))
@@ -148,7 +147,7 @@ def steps(callback: WeightsMoved, parameters: Iterable[nn.Parameter], count: int
     for _ in range(count):
         with torch.no_grad():
             for parameter in parameters:
-                parameter += 1
+                parameter.add_(1)
         callback.on_step_end(arguments, state, control)
 
 
@@ -179,7 +178,7 @@ class TestWeightsMoved:
         callback = WeightsMoved(parameters)
         with torch.no_grad():
             for parameter in parameters.values():
-                parameter += 1  # the checkpoint's weights
+                parameter.add_(1)  # the checkpoint's weights
         with pytest.raises(TrainingError):
             steps(callback, [], 3)
 

@@ -202,7 +202,12 @@ def _make_trainer(
         dataloader_pin_memory=device == "cuda",
         remove_unused_columns=False,
     )
-    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    # By name and not by requires_grad: an adapter or a head that was left frozen is what WeightsMoved has to find.
+    trained = {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if ".lora_" in name or ".modules_to_save." in name
+    }
     trainer = AdapterTrainer(
         model=model,
         args=arguments,
