@@ -16,10 +16,11 @@ import pytest
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
+from emotune import portable
 from emotune.artifact import read_description
 from emotune.config import RunConfig
 from emotune.errors import DataError, EmotuneError, MethodError, ModelError, OutputError, VerificationError
-from emotune.pipeline import STEPS, portable_command, portable_configuration, run
+from emotune.pipeline import STEPS, run
 from emotune.verification import Verification
 
 from .conftest import EMOTIONS, Recording
@@ -387,7 +388,7 @@ class TestPortability:
     )
     def test_the_command(self, place: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], expected: str) -> None:
         monkeypatch.setattr(sys, "argv", ["/usr/bin/emotune", *(word.replace("PLACE", str(place)) for word in words)])
-        assert portable_command() == expected
+        assert portable.command() == expected
 
     @pytest.mark.parametrize(
         ("program", "known"),
@@ -405,7 +406,7 @@ class TestPortability:
         self, monkeypatch: pytest.MonkeyPatch, program: str, known: bool
     ) -> None:
         monkeypatch.setattr(sys, "argv", [program, "run"])
-        assert portable_command() == ("emotune run" if known else "")
+        assert portable.command() == ("emotune run" if known else "")
 
     @pytest.mark.parametrize(
         ("key", "value", "expected"),
@@ -427,9 +428,9 @@ class TestPortability:
     def test_the_configuration(self, place: Path, key: str, value: str, expected: str) -> None:
         config = RunConfig.load(overrides={key: value.replace("PLACE", str(place))})
         section, name = key.split(".")
-        values = portable_configuration(config)
+        values = portable.configuration(config)
         assert values[section][name] == expected
-        others = portable_configuration(RunConfig())
+        others = portable.configuration(RunConfig())
         others[section][name] = expected
         assert values == others
 

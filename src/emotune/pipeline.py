@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -168,7 +166,7 @@ def write_folder(
     folder: Path, config: RunConfig, data: TextDataset, tuned: Classifier, comparison: Comparison, watch: Stopwatch
 ) -> None:
     """Write everything that is handed over into the folder, whole or not at all."""
-    from emotune import artifact
+    from emotune import artifact, portable
     from emotune.memory import peak_memory_bytes
     from emotune.output import written_whole
     from emotune.report import figures
@@ -177,8 +175,8 @@ def write_folder(
     created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     evidence = {
         "created": created,
-        "command": portable_command(),
-        "configuration": portable_configuration(config),
+        "command": portable.command(),
+        "configuration": portable.configuration(config),
         "data": {
             "name": data.name,
             "fingerprint": data.fingerprint,
@@ -208,7 +206,7 @@ def write_folder(
             dataset_notes=data.notes,
             comparison=comparison,
             versions=artifact.versions(),
-            command=portable_command(),
+            command=portable.command(),
             created=created,
         )
         (work / "README.md").write_text(card, encoding="utf-8")
@@ -230,48 +228,6 @@ def write_predictions(evaluation: Evaluation, path: Path) -> None:
         **{f"p_{label}": evaluation.probabilities[:, column] for column, label in enumerate(split.labels)},
     }
     pq.write_table(pa.table(columns), path)
-
-
-def portable_configuration(config: RunConfig) -> dict[str, Any]:
-    """The configuration with every path of this machine cut to its last part."""
-    values = config.model_dump(mode="json")
-    for section, key in (
-        ("data", "source"),
-        ("data", "validation"),
-        ("data", "test"),
-        ("model", "name"),
-        ("output", "folder"),
-    ):
-        value = values[section][key]
-        if value is not None and (section == "output" or _is_path(value)):
-            values[section][key] = _last_part(value)
-    return values
-
-
-def portable_command() -> str:
-    """The command line that started this process, paths cut to their last part; "" inside another program."""
-    program = Path(sys.argv[0]) if sys.argv else Path()
-    if program.stem != "emotune" and program.parts[-2:] != ("emotune", "__main__.py"):
-        return ""
-    return shlex.join(["emotune", *map(_portable_word, sys.argv[1:])])
-
-
-def _portable_word(word: str) -> str:
-    """A word of the command line, with the path that it is or holds ("--data=/home/me/x.csv") cut to its last part."""
-    option, equals, value = word.partition("=")
-    if not equals or _is_path(word):
-        option, value = "", word
-    value = value.strip("'\"")  # TOML's quotes, as in --set data.source="/home/me/x.csv"
-    return option + equals + _last_part(value) if _is_path(value) else word
-
-
-def _is_path(value: str) -> bool:
-    """Whether a word is a path rather than a name: a Hub id has one slash as well, but is no file."""
-    return value.startswith(("/", "~", "./", "../")) or Path(value).is_absolute() or Path(value).exists()
-
-
-def _last_part(path: str) -> str:
-    return Path(path).expanduser().resolve().name
 
 
 class Stopwatch:

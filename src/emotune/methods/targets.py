@@ -20,8 +20,9 @@ def resolve_targets(linear_modules: Sequence[str], target_modules: str | Sequenc
 
     Args:
         linear_modules: Full dotted names of every linear layer of the encoder (the head is not among them).
-        target_modules: "all-linear"; a regular expression that must match full names; or a list of names, each of which
-            matches the modules that are called so or whose dotted name ends with it ("query", "attention.output.dense").
+        target_modules: "all-linear"; a name or a list of names, each of which matches the modules that are called so or
+            whose dotted name ends with it ("query", "attention.output.dense"); or a regular expression that must match
+            full names.
 
     Returns:
         Full names of the matched modules, in the model's order.
@@ -31,6 +32,8 @@ def resolve_targets(linear_modules: Sequence[str], target_modules: str | Sequenc
     """
     if target_modules == ALL_LINEAR:
         return tuple(linear_modules)
+    if isinstance(target_modules, str) and re.fullmatch(r"\w+(\.\w+)*", target_modules):
+        target_modules = [target_modules]  # a plain name, though as a pattern it would be one as well
     if isinstance(target_modules, str):
         try:
             pattern = re.compile(target_modules)
