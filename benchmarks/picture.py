@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -20,17 +21,18 @@ from emotune.pipeline import STEPS, run
 
 def main() -> None:
     """Run the quickstart into a temporary folder and save the picture."""
-    target = Path(sys.argv[1])
+    images = Path(sys.argv[1])
+    images.mkdir(parents=True, exist_ok=True)
     console = Console(record=True, width=108, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "fine_tuned_lora_model"
         config = RunConfig.load("quickstart", None, {"output.folder": str(output)})
         run(config, ConsoleProgress(STEPS, console))
+        shutil.copy(output / "confusion_matrix.png", images)
         picture = console.export_svg(title="emotune run --preset quickstart").replace(f"{folder}/", "")
     # Rich's template fetches its font from a server; any monospaced font will do.
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(picture, encoding="utf-8")
+    (images / "run.svg").write_text(picture, encoding="utf-8")
 
 
 if __name__ == "__main__":
