@@ -39,6 +39,7 @@ def old(tmp_path: Path) -> Path:
     """A folder with a result in it."""
     folder = tmp_path / "place" / "result"
     (folder / "sub").mkdir(parents=True)
+    (folder / "emotune.json").write_text("{}")
     (folder / "old.txt").write_text("old")
     (folder / "sub" / "deep.txt").write_text("deep")
     return folder
@@ -49,7 +50,7 @@ def tree(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
-OLD = {"result/old.txt": "old", "result/sub/deep.txt": "deep"}
+OLD = {"result/emotune.json": "{}", "result/old.txt": "old", "result/sub/deep.txt": "deep"}
 
 
 class TestWritten:
@@ -184,3 +185,32 @@ def test_checking_leaves_nothing_behind(old: Path, tmp_path: Path) -> None:
     check(tmp_path / "new")
     assert [path.name for path in tmp_path.iterdir()] == ["place"]
     assert tree(old.parent) == OLD
+
+
+class TestOverwriteLosesNothingElse:
+    def test_a_folder_that_is_no_result_is_not_replaced(self, old: Path) -> None:
+        (old / "emotune.json").unlink()
+        with pytest.raises(OutputError, match=r"has no emotune\.json.*--overwrite does not replace it"):
+            write(old, overwrite=True)
+        assert (old / "old.txt").read_text() == "old"
+
+    @pytest.mark.parametrize("inside", ["", "old.txt", "sub", "sub/deep.txt"])
+    def test_a_folder_that_holds_what_the_run_reads(self, old: Path, inside: str) -> None:
+        with pytest.raises(OutputError, match="which this run reads"):
+            check_output(old, True, [old / inside])
+
+    def test_what_the_run_reads_may_stand_beside_it(self, old: Path) -> None:
+        check_output(old, True, [old.parent / "data.csv", old.parent])
+
+    def test_a_link_is_followed(self, old: Path, tmp_path: Path) -> None:
+        link = tmp_path / "link"
+        link.symlink_to(old)
+        write(link, overwrite=True)
+        assert link.is_symlink()
+        assert tree(old) == {"new.txt": "new"}
+
+    def test_a_refused_folder_leaves_no_parents(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+        with pytest.raises(OutputError, match=r"0 MB free"):
+            check(tmp_path / "a" / "b")
+        assert list(tmp_path.iterdir()) == []

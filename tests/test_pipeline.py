@@ -208,10 +208,18 @@ class TestOutput:
         assert progress.steps == []
         assert (folder / "mine.txt").read_text() == "mine"
 
+    @pytest.mark.parametrize("key", ["data.source", "model.name"])
+    def test_it_never_replaces_what_the_run_reads(self, settings: Settings, key: str) -> None:
+        place = Path(settings[key])
+        with pytest.raises(OutputError, match="which this run reads"):
+            start(settings | {"output.folder": str(place if place.is_dir() else place.parent)}, output__overwrite=True)
+        assert place.exists()
+
     def test_it_is_replaced_if_asked(self, settings: Settings, unverified: list[Any]) -> None:
         folder = Path(settings["output.folder"])
         folder.mkdir(parents=True)
         (folder / "mine.txt").write_text("mine")
+        (folder / "emotune.json").write_text("{}")
         start(settings, output__overwrite=True)
         assert {path.name for path in folder.iterdir()} == FILES
         assert beside(settings) == ["tuned"]
@@ -232,6 +240,7 @@ class TestOutput:
         folder = Path(settings["output.folder"])
         folder.mkdir(parents=True)
         (folder / "mine.txt").write_text("mine")
+        (folder / "emotune.json").write_text("{}")
         progress = Recording()
         with pytest.raises(error) as raised:
             start(settings | changes, progress, output__overwrite=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotune.errors import ArtifactError
 from emotune.models.bundled import SOURCE as BUNDLED
-from emotune.output import written_whole
+from emotune.output import DESCRIPTION, written_whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from emotune.models.classifier import Classifier
 
 FORMAT = 1
-DESCRIPTION = "emotune.json"
 WEIGHTS = "adapter_model.safetensors"
 PREDICTIONS = "predictions.parquet"
 # Files that decide predictions, or hold them. The model card is left out: people may edit it.

@@ -26,7 +26,7 @@ class Checkpoints:
     """
 
     def __init__(self, config: RunConfig) -> None:
-        output = Path(config.output.folder).absolute()
+        output = Path(config.output.folder).expanduser().resolve()
         self.folder = output.parent / f".{output.name}.checkpoints"
         self._stamp = self.folder / "run.json"
         self._overwrite = config.output.overwrite
@@ -77,7 +77,7 @@ class Checkpoints:
             )
         if not self._resume:
             self.remove()
-            self.folder.mkdir()
+            self.folder.mkdir(parents=True)
             stamp = {"configuration": self._wanted, "data": data.fingerprint}
             self._stamp.write_text(json.dumps(stamp), encoding="utf-8")
         try:

@@ -468,13 +468,19 @@ def _key(key: str) -> str:
     return key if re.fullmatch(r"[\w.-]{1,60}", key) else _shown(key)
 
 
+# What other tools call some settings.
+NICKNAMES = {"lr": "learning_rate", "rank": "r", "batch_size": "batch_tokens", "num_train_epochs": "epochs"}
+
+
 def _closest_setting(key: str) -> str:
     """The end of the sentence "X is not a setting": the setting that was probably meant, or those there are."""
     section, _, name = key.rpartition(".")
     known = tuple(_schemas())
     own = tuple(candidate for candidate in known if candidate.startswith(f"{section}."))
     for candidates in (own, known):
-        close = difflib.get_close_matches(name, {candidate.partition(".")[2] for candidate in candidates}, n=1)
+        close = difflib.get_close_matches(
+            NICKNAMES.get(name, name), {candidate.partition(".")[2] for candidate in candidates}, n=1
+        )
         if close:
             namesakes = [candidate for candidate in candidates if candidate.endswith(f".{close[0]}")]
             return f"; did you mean {difflib.get_close_matches(key, namesakes, n=1, cutoff=0.0)[0]}?"

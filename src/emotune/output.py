@@ -5,51 +5,78 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from emotune.errors import OutputError
 
+# The file that says that a folder is one of emotune's, and what it holds.
+DESCRIPTION = "emotune.json"
 # Checkpoints of two epochs with optimizer state, and the result, for the largest encoders emotune is meant for.
 NEEDED_BYTES = 200_000_000
 
 
-def check_output(folder: Path, overwrite: bool) -> None:
-    """Refuse a folder that could not be written at the end.
+def check_output(folder: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> None:
+    """Refuse a folder that could not be written at the end, or whose replacement would lose something else.
 
     Args:
         folder: The folder to be written.
-        overwrite: Whether what stands there may be replaced.
+        overwrite: Whether a result of emotune that stands there may be replaced.
+        inputs: Files and folders that the run reads, which must not lie in the folder.
 
     Raises:
-        OutputError: It is a file, is not empty and may not be replaced, cannot be written, or the disk is nearly full.
+        OutputError: It is a file, holds something that may not be replaced, cannot be written, or the disk is nearly full.
     """
-    folder = folder.absolute()
+    folder = folder.expanduser().resolve()
     if folder.exists() and not folder.is_dir():
         raise OutputError(
             f"The output '{folder.name}' exists and is a file, not a folder. Choose another with --output."
         )
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise OutputError(
-            f"The output folder '{folder}' exists and is not empty. Choose another with --output, or replace it with --overwrite."
-        )
     if folder == Path.cwd() or folder in Path.cwd().parents:
         raise OutputError(
-            f"The output folder '{folder}' holds the folder you are working in, so it cannot be replaced. Choose another with --output."
+            f"The output folder '{folder}' holds the folder you are working in, so it cannot be replaced. "
+            "Choose another with --output."
         )
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".emotune-"):
-            pass
-        if folder.is_dir():
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".emotune-"):
-                pass
-    except OSError as error:
+    for path in (path.resolve() for path in inputs):
+        if path == folder or folder in path.parents:
+            raise OutputError(
+                f"The output folder '{folder}' holds '{path.name}', which this run reads, so it cannot be replaced. "
+                "Choose another with --output."
+            )
+    _check_contents(folder, overwrite)
+    _check_writable(folder)
+
+
+def _check_contents(folder: Path, overwrite: bool) -> None:
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not overwrite:
         raise OutputError(
-            f"The output folder '{folder}' cannot be written: {error.strerror or error}. Choose another with --output."
-        ) from None
-    free = shutil.disk_usage(folder.parent).free
+            f"The output folder '{folder}' exists and is not empty. "
+            "Choose another with --output, or replace it with --overwrite."
+        )
+    if not (folder / DESCRIPTION).is_file():
+        raise OutputError(
+            f"The output folder '{folder}' has no {DESCRIPTION}, so it is no result of emotune, "
+            "and --overwrite does not replace it.\nRemove it yourself, or choose another with --output."
+        )
+
+
+def _check_writable(folder: Path) -> None:
+    place = folder
+    while not place.exists():
+        place = place.parent
+    # Where the folder exists it is moved aside, which its parent must allow too.
+    for written in {place, folder.parent if folder.exists() else place}:
+        try:
+            with tempfile.TemporaryDirectory(dir=written, prefix=".emotune-"):
+                pass
+        except OSError as error:
+            raise OutputError(
+                f"The output folder '{folder}' cannot be written: {error.strerror or error}. Choose another with --output."
+            ) from None
+    free = shutil.disk_usage(place).free
     if free < NEEDED_BYTES:
         raise OutputError(
             f"The disk of '{folder}' has {free / 1e6:.0f} MB free; a run needs {NEEDED_BYTES / 1e6:.0f} MB. "
@@ -72,7 +99,8 @@ def written_whole(folder: Path, overwrite: bool) -> Iterator[Path]:
         OutputError: As `check_output`, or the disk fills up while writing.
     """
     check_output(folder, overwrite)
-    folder = folder.absolute()
+    folder = folder.expanduser().resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         yield work

@@ -44,6 +44,13 @@ class RunResult:
     verification: Verification
     seconds: float
 
+    @property
+    def local_base(self) -> str | None:
+        """Where the base model is, if it is a folder of this machine, which the saved folder cannot name."""
+        from emotune.artifact import portable_source
+
+        return None if portable_source(self.classifier) else self.classifier.source
+
 
 def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     """Do the main job.
@@ -74,7 +81,9 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
 
     folder = Path(config.output.folder)
     checkpoints = Checkpoints(config)
-    check_output(folder, config.output.overwrite)
+    read = (config.model.name, config.data.source, config.data.validation, config.data.test)
+    inputs = [Path(name).expanduser() for name in read if name is not None and Path(name).expanduser().exists()]
+    check_output(folder, config.output.overwrite, inputs)
     checkpoints.check()
     method = LoRA(**config.method.model_dump(exclude={"name"}))
     options = TrainingOptions(**config.training.model_dump(exclude={"seed", "resume"}))
@@ -139,8 +148,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         progress.say(f"saved to {folder}")
 
     with watch.step("Verify"):
-        local_base = None if portable_source(tuned) else tuned.source
-        verification = verify(folder, base=local_base)
+        verification = verify(folder, base=None if portable_source(tuned) else tuned.source)
         progress.say(
             f"a fresh process gives the same labels on {verification.rows} texts; the largest difference is "
             f"{verification.largest_difference:.1e} (at most {verification.tolerance:.0e} passes)"
@@ -154,7 +162,7 @@ def say_base(base: Classifier, data: TextDataset, progress: Progress) -> None:
     from emotune.inference.batching import encode_split
 
     parameters = sum(parameter.numel() for parameter in base.model.parameters())
-    progress.say(f"{base.name}: {type(base.model).__name__}, {parameters / 1e6:.1f} million parameters")
+    progress.say(f"{base.name}: {type(base.model).__name__}, {parameters:,} parameters")
     encoded = [encode_split(base.tokenizer, split, base.max_length) for split in data.splits]
     cut = sum(split.truncated for split in encoded)
     rows = sum(len(split) for split in data.splits)

@@ -25,7 +25,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
         started.append(config)
         with progress.step("Data"):
             progress.say("some rows")
-        return SimpleNamespace(folder=Path(config.output.folder), seconds=75.0)
+        return SimpleNamespace(folder=Path(config.output.folder), seconds=75.0, local_base=None)
 
     monkeypatch.setattr("emotune.pipeline.run", run)
     return started

@@ -140,8 +140,9 @@ def run(
 
     result = pipeline.run(configuration, ConsoleProgress(pipeline.STEPS))
     folder = printable(shlex.quote(str(result.folder)))
+    base = "" if result.local_base is None else f" --base {printable(shlex.quote(result.local_base))}"
     typer.echo(f"\nDone in {duration(result.seconds)}. The tuned model is in {folder}; try it:")
-    typer.echo(f'  emotune predict {folder} "I did not expect this at all"')
+    typer.echo(f'  emotune predict {folder}{base} "I did not expect this at all"')
 
 
 def _override(name: str, value: str | bool) -> Override:
