@@ -10,6 +10,8 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +19,16 @@ from rich.console import Console
 from emotune.cli.console import ConsoleProgress
 from emotune.config import RunConfig
 from emotune.pipeline import STEPS, run
+from emotune.progress import Advance
+
+
+class Recorded(ConsoleProgress):
+    """Without bars: a recording would keep every state of them."""
+
+    @contextmanager
+    def bar(self, description: str, total: int) -> Iterator[Advance]:
+        """Show nothing."""
+        yield lambda units: None
 
 
 def main() -> None:
@@ -27,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "fine_tuned_lora_model"
         config = RunConfig.load("quickstart", None, {"output.folder": str(output)})
-        run(config, ConsoleProgress(STEPS, console))
+        run(config, Recorded(STEPS, console))
         shutil.copy(output / "confusion_matrix.png", images)
         picture = console.export_svg(title="emotune run --preset quickstart").replace(f"{folder}/", "")
     # Rich's template fetches its font from a server; any monospaced font will do.

@@ -102,7 +102,10 @@ class TestSaved:
         (tmp_path / "out" / "mine.txt").write_text("mine")
         with pytest.raises(OutputError, match="not empty"):
             tiny_tuned.save(tmp_path / "out")
+        with pytest.raises(OutputError, match="no result of emotune"):
+            tiny_tuned.save(tmp_path / "out", overwrite=True)
         assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
+        (tmp_path / "out" / "emotune.json").write_text("{}")
         assert tiny_tuned.save(tmp_path / "out", overwrite=True) == tmp_path / "out"
         assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
 
