@@ -67,7 +67,7 @@ def save(
     Args:
         classifier: What `finetune` gave.
         folder: Where to; made if it is missing, written whole or not at all.
-        overwrite: Replace what stands there.
+        overwrite: Replace a result of emotune that stands there.
         evidence: Further entries of `emotune.json` (configuration, data, metrics, times).
 
     Returns:

@@ -175,7 +175,7 @@ class OutputConfig(Section):
     folder: PathText = Field(
         default="fine_tuned_lora_model", description="Folder for the result; made if it is missing."
     )
-    overwrite: bool = Field(default=False, description="Replace what stands in the output folder.")
+    overwrite: bool = Field(default=False, description="Replace a result of emotune that stands in the output folder.")
 
 
 class RunConfig(Section):

@@ -51,7 +51,7 @@ class Classifier:
 
         Args:
             folder: Where to; made if it is missing.
-            overwrite: Replace what stands in a folder that is not empty.
+            overwrite: Replace a result of emotune that stands there.
 
         Returns:
             The folder.
