@@ -37,7 +37,8 @@ class Checkpoints:
         self._wanted["training"].pop("resume")
 
     @property
-    def _unfinished(self) -> bool:
+    def unfinished(self) -> bool:
+        """Whether a run that stopped has left a checkpoint to go on from."""
         return self.folder.is_dir() and any(self.folder.glob("checkpoint-*"))
 
     def check(self) -> None:
@@ -47,14 +48,14 @@ class Checkpoints:
             OutputError: There is an unfinished run and neither resume nor overwrite was asked; or resume was, and there is
                 none, or it had another configuration.
         """
-        if self._resume and not self._unfinished:
+        if self._resume and not self.unfinished:
             raise OutputError(f"There is no unfinished run to resume at '{self.folder}'. Start it without --resume.")
         if self._resume and self._read().get("configuration") != self._wanted:
             raise OutputError(
                 f"The unfinished run at '{self.folder}' had another configuration, so this one cannot continue it. "
                 "Give the options it had, or start anew with --overwrite."
             )
-        if self._unfinished and not self._resume and not self._overwrite:
+        if self.unfinished and not self._resume and not self._overwrite:
             raise OutputError(
                 f"An unfinished run left checkpoints at '{self.folder}'. "
                 "Continue it with --resume, or discard it with --overwrite."
@@ -83,7 +84,7 @@ class Checkpoints:
         try:
             yield self.folder
         finally:
-            if not self._unfinished:
+            if not self.unfinished:
                 self.remove()
 
     def remove(self) -> None:

@@ -136,3 +136,19 @@ def test_errors_of_the_job(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("emotune.pipeline.run", run)
     result = invoke("run", "--data", "x.csv")
     assert (result.exit_code, result.stderr) == (2, "No such file: x.csv.\n")
+
+
+def test_a_stopped_run_says_how_to_go_on(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    checkpoints = tmp_path / ".tuned.checkpoints"
+
+    def run(config: RunConfig, progress: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("emotune.pipeline.run", run)
+    result = invoke("run", "--output", str(tmp_path / "tuned"))
+    assert (result.exit_code, result.stderr) == (130, "Stopped.\n")
+
+    (checkpoints / "checkpoint-7").mkdir(parents=True)
+    result = invoke("run", "--output", str(tmp_path / "tuned"))
+    assert result.exit_code == 130
+    assert result.stderr.startswith("Stopped. The finished epochs are kept; the same command with --resume")

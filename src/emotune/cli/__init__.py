@@ -36,7 +36,7 @@ class Commands(TyperGroup):
             print_error(str(error))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            print_error("Stopped.")
+            print_error(" ".join(["Stopped.", *map(str, error.args)]))
             raise typer.Exit(130) from error
 
 

@@ -134,11 +134,18 @@ def run(
         return
 
     from emotune import pipeline
+    from emotune.checkpoints import Checkpoints
     from emotune.cli.console import ConsoleProgress
     from emotune.report.formats import duration
     from emotune.text import printable
 
-    result = pipeline.run(configuration, ConsoleProgress(pipeline.STEPS))
+    try:
+        result = pipeline.run(configuration, ConsoleProgress(pipeline.STEPS))
+    except KeyboardInterrupt as error:
+        if Checkpoints(configuration).unfinished:
+            kept = "The finished epochs are kept; the same command with --resume goes on from there."
+            raise KeyboardInterrupt(kept) from error
+        raise
     folder = printable(shlex.quote(str(result.folder)))
     base = "" if result.local_base is None else f" --base {printable(shlex.quote(result.local_base))}"
     typer.echo(f"\nDone in {duration(result.seconds)}. The tuned model is in {folder}; try it:")
