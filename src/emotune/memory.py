@@ -14,3 +14,20 @@ def peak_memory_bytes() -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux counts in KiB, macOS in bytes.
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def keep_freed_memory() -> None:
+    """Ask glibc to keep freed memory for the next allocation, where there is glibc; elsewhere do nothing.
+
+    By default blocks of some megabytes, which is what activations are, go back to the system when they are freed and are mapped
+    and zeroed afresh when they are wanted again: a tenth of a training step (docs/LOG.md). `mallopt(3)` has the numbers.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    import ctypes
+
+    trim_threshold, mmap_threshold = -1, -3
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(mmap_threshold, 32 * 2**20)  # the largest that is allowed
+        mallopt(trim_threshold, 2**30)

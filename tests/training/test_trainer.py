@@ -48,6 +48,7 @@ def make_trainer(tiny_bert: Path, tiny_data: TextDataset, tmp_path: Path) -> Mak
             validation=tiny_data.validation,
             encoded_validation=encode_split(base.tokenizer, tiny_data.validation, 64),
             batch_tokens=200,
+            packed=False,
             clock=ProgressBar(SILENT),
             callbacks=[],
         )

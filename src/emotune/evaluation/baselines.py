@@ -106,6 +106,10 @@ def mean_features(
     """
     import torch
 
+    from emotune.engine.encoder import Encoder
+    from emotune.engine.install import embed
+    from emotune.engine.layers import why_not
+    from emotune.engine.layout import Layout
     from emotune.inference.batching import batches_by_length, encode_split
     from emotune.inference.forward import MAX_TOKENS
 
@@ -113,12 +117,23 @@ def mean_features(
     device = next(encoder.parameters()).device
     encoded = encode_split(base.tokenizer, split, base.max_length)
     features = np.empty((len(split), base.model.config.hidden_size), dtype=np.float32)
+    fast = None
+    if why_not(base.model, encoder) is None:
+        dtype = autocast or next(encoder.parameters()).dtype
+        fast = Encoder(encoder, base.model.config, dtype, first_only=False)
     with torch.inference_mode(), progress.bar(f"features of {split.name}", len(split)) as advance:
         for rows in batches_by_length(encoded.lengths, MAX_TOKENS):
-            batch = {name: tensor.to(device) for name, tensor in encoded.batch(rows).items()}
-            with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
-                hidden = encoder(**batch).last_hidden_state.float()
-            mask = batch["attention_mask"].unsqueeze(-1).float()
-            features[rows] = ((hidden * mask).sum(1) / mask.sum(1)).cpu().numpy()
+            if fast is not None:
+                batch = {name: tensor.to(device) for name, tensor in encoded.packed(rows).items()}
+                layout = Layout.of(batch["lengths"])
+                hidden = fast(embed(encoder, batch["input_ids"], layout), layout, training=False).float()
+                sums = torch.zeros(len(rows), hidden.shape[1], device=device).index_add_(0, layout.text, hidden)
+                features[rows] = (sums / batch["lengths"][:, None]).cpu().numpy()
+            else:
+                batch = {name: tensor.to(device) for name, tensor in encoded.batch(rows).items()}
+                with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+                    hidden = encoder(**batch).last_hidden_state.float()
+                mask = batch["attention_mask"].unsqueeze(-1).float()
+                features[rows] = ((hidden * mask).sum(1) / mask.sum(1)).cpu().numpy()
             advance(len(rows))
     return features

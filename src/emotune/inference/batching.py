@@ -53,6 +53,17 @@ class Encoded:
             mask[place, :length] = 1
         return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
 
+    def packed(self, rows: Sequence[int] | NDArray[np.int64]) -> dict[str, torch.Tensor]:
+        """The given rows one after another, without padding.
+
+        Returns:
+            "input_ids", int64 of shape (tokens,), and "lengths", int64 of shape (rows,).
+        """
+        import torch
+
+        ids = np.concatenate([self.ids[row] for row in rows]).astype(np.int64)
+        return {"input_ids": torch.from_numpy(ids), "lengths": torch.from_numpy(self.lengths[np.asarray(rows)])}
+
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> Encoded:
     """Tokenize texts.

@@ -41,14 +41,21 @@ def compute_logits(
     """
     import torch
 
+    from emotune.engine.install import installed
+
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     outputs: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
     try:
-        with torch.inference_mode(), progress.bar(description, len(encoded)) as advance:
+        with (
+            torch.inference_mode(),
+            installed(model, autocast) as reason,
+            progress.bar(description, len(encoded)) as advance,
+        ):
+            cut = encoded.packed if reason is None else encoded.batch
             for rows in batches_by_length(encoded.lengths, max_tokens):
-                batch = {name: tensor.to(device) for name, tensor in encoded.batch(rows).items()}
+                batch = {name: tensor.to(device) for name, tensor in cut(rows).items()}
                 with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
                     logits = model(**batch).logits
                 outputs.append((rows, logits.float().cpu().numpy()))

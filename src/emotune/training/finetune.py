@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
 
+    from emotune.engine.dropout import MaskPool
     from emotune.training.precision import Precision
     from emotune.training.record import Epoch, TrainingRecord
     from emotune.training.trainer import AdapterTrainer
@@ -94,12 +95,13 @@ def _train(
     resume: bool,
     progress: Progress,
 ) -> Classifier:
+    import torch
     from peft import get_peft_model_state_dict
     from transformers import set_seed
     from transformers.trainer_utils import get_last_checkpoint
 
-    from emotune.training.dropout import use_byte_dropout
-    from emotune.training.fused import fuse_lora
+    from emotune.engine.install import install, use_pooled_dropout
+    from emotune.memory import keep_freed_memory
     from emotune.training.precision import choose_device, choose_precision
 
     started = time.perf_counter()
@@ -114,13 +116,16 @@ def _train(
     model = method.apply(copied, base.name)
     targets = tuple(model.targeted_module_names)
     _store_frozen_in(model, precision)
-    use_byte_dropout(model)
-    fused, adapters = fuse_lora(model)
+    pools: dict[float, MaskPool] = {}
+    use_pooled_dropout(model, pools)
+    reason = install(model, precision.autocast or torch.float32, pools=pools, share=True)
     progress.say(
-        f"{fused} of {adapters} LoRA layers run fused"
-        + ("" if fused == adapters else "; the others run as PEFT wrote them")
+        "fast path: texts packed without padding, forward and backward written out"
+        if reason is None
+        else f"plain path, padded batches and PEFT's own layers: the fast one does not cover this model, since {reason}"
     )
-    trainer = _make_trainer(base, data, model, options, device, precision, checkpoints, progress)
+    keep_freed_memory()
+    trainer = _make_trainer(base, data, model, options, device, precision, checkpoints, reason is None, pools, progress)
     _run(trainer, checkpoint, progress)
     # Given explicitly, PEFT would otherwise ask the Hub whether the base's embeddings were resized.
     weights = get_peft_model_state_dict(model, save_embedding_layers=False)
@@ -171,12 +176,14 @@ def _make_trainer(
     device: str,
     precision: Precision,
     checkpoints: Path,
+    packed: bool,
+    pools: dict[float, MaskPool],
     progress: Progress,
 ) -> AdapterTrainer:
     from transformers import EarlyStoppingCallback, PrinterCallback, TrainingArguments
 
     from emotune.inference.batching import encode_split
-    from emotune.training.trainer import AdapterTrainer, FiniteLoss, ProgressBar, WeightsMoved
+    from emotune.training.trainer import AdapterTrainer, FiniteLoss, ProgressBar, RenewMasks, WeightsMoved
 
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
@@ -216,8 +223,10 @@ def _make_trainer(
         validation=data.validation,
         encoded_validation=encode_split(base.tokenizer, data.validation, base.max_length),
         batch_tokens=options.batch_tokens,
+        packed=packed,
         clock=ProgressBar(progress),
         callbacks=[
+            RenewMasks(pools),
             WeightsMoved(trained),
             FiniteLoss(),
             EarlyStoppingCallback(early_stopping_patience=options.patience),

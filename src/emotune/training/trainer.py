@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from emotune.data.dataset import Split
+from emotune.engine.dropout import MaskPool
 from emotune.errors import TrainingError
 from emotune.evaluation.scores import score, softmax
 from emotune.inference.batching import Encoded
@@ -46,6 +47,7 @@ class AdapterTrainer(Trainer):
         validation: The validation split, with its labels.
         encoded_validation: The same rows, encoded.
         batch_tokens: Tokens a batch.
+        packed: Whether the model takes packed batches.
         clock: Shows progress, and knows how long the last epoch took.
         callbacks: Further callbacks.
     """
@@ -60,6 +62,7 @@ class AdapterTrainer(Trainer):
         validation: Split,
         encoded_validation: Encoded,
         batch_tokens: int,
+        packed: bool,
         clock: ProgressBar,
         callbacks: Sequence[TrainerCallback],
     ) -> None:
@@ -67,6 +70,7 @@ class AdapterTrainer(Trainer):
         self.label_ids = torch.from_numpy(label_ids)
         self.validation = validation
         self.encoded_validation = encoded_validation
+        self.packed = packed
         self.batches = TokenBudgetBatches(encoded.lengths, batch_tokens, args.seed)
         self.clock = clock
         self.control: TrainerControl
@@ -79,8 +83,9 @@ class AdapterTrainer(Trainer):
         )
 
     def collate(self, rows: list[int]) -> dict[str, torch.Tensor]:
-        """Pad the rows' token ids and add their labels."""
-        return {**self.encoded.batch(rows), "labels": self.label_ids[rows]}
+        """Pack or pad the rows' token ids and add their labels."""
+        cut = self.encoded.packed if self.packed else self.encoded.batch
+        return {**cut(rows), "labels": self.label_ids[rows]}
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches of like lengths within the token budget."""
@@ -191,6 +196,22 @@ class ProgressBar(TrainerCallback):
             f"accuracy {found['eval_accuracy']:.4f}, macro-F1 {found['eval_macro_f1']:.4f}, "
             f"{found['train_seconds']:.0f} s"
         )
+
+
+class RenewMasks(TrainerCallback):
+    """Draws the pools of dropout masks anew at every epoch, from the seed and the epoch alone.
+
+    Args:
+        pools: The pools.
+    """
+
+    def __init__(self, pools: dict[float, MaskPool]) -> None:
+        self.pools = pools
+
+    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Renew every pool."""
+        for number, pool in enumerate(self.pools.values()):
+            pool.renew(hash((args.seed, round(state.epoch or 0), number)))
 
 
 class WeightsMoved(TrainerCallback):

@@ -1,0 +1,1 @@
+"""The fast path of encoders: texts packed without padding, forward and backward passes written out."""

@@ -1,0 +1,99 @@
+"""Attention over the groups of a packed batch, forward and backward: no padding, so no mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from emotune.engine.layout import Layout
+
+
+@dataclass(frozen=True)
+class Attended:
+    """What the backward pass of one group needs; the first dimension of each is texts times heads.
+
+    Attributes:
+        query: Shape (.., queries, head size).
+        key: Shape (.., length, head size).
+        value: The same shape.
+        weights: Shape (.., queries, length).
+    """
+
+    query: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
+    weights: torch.Tensor
+
+
+def attend(
+    query: torch.Tensor, keys_values: torch.Tensor, layout: Layout, heads: int, *, first_only: bool
+) -> tuple[torch.Tensor, list[Attended]]:
+    """Softmax attention of every text to itself.
+
+    Args:
+        query: Shape (tokens, hidden), or (texts, hidden) where only first tokens ask.
+        keys_values: Shape (tokens, 2 hidden), keys and values side by side.
+        layout: Where the texts lie.
+        heads: Attention heads.
+        first_only: Whether only the first token of each text asks.
+
+    Returns:
+        Context vectors in the shape of `query`, and what `attend_backward` needs.
+    """
+    size = query.shape[1] // heads
+    context = torch.empty(query.shape, dtype=query.dtype, device=query.device)
+    saved = []
+    for group in layout.groups:
+        asking = group.texts if first_only else group.tokens
+        texts = group.texts.stop - group.texts.start
+        q = _split_heads(query[asking], texts, heads)
+        kv = keys_values[group.tokens].view(texts, group.length, 2, heads, size).permute(2, 0, 3, 1, 4)
+        k, v = kv.reshape(2, texts * heads, group.length, size)
+        scores = torch.baddbmm(q.new_empty(()), q, k.transpose(1, 2), beta=0, alpha=size**-0.5)
+        weights = torch.softmax(scores, -1, dtype=torch.promote_types(q.dtype, torch.float32)).to(q.dtype)
+        _join_heads(torch.bmm(weights, v), context[asking], texts, heads)
+        saved.append(Attended(q, k, v, weights))
+    return context, saved
+
+
+def attend_backward(
+    d_context: torch.Tensor,
+    saved: list[Attended],
+    layout: Layout,
+    d_query: torch.Tensor,
+    d_keys_values: torch.Tensor,
+    heads: int,
+    *,
+    first_only: bool,
+) -> None:
+    """Write the gradients of query and of keys and values, in the shapes that `attend` took."""
+    size = d_context.shape[1] // heads
+    for group, past in zip(layout.groups, saved, strict=True):
+        asking = group.texts if first_only else group.tokens
+        texts = group.texts.stop - group.texts.start
+        d_out = _split_heads(d_context[asking], texts, heads)
+        d_kv = torch.empty(2, *past.key.shape, dtype=d_out.dtype, device=d_out.device)
+        torch.bmm(past.weights.transpose(1, 2), d_out, out=d_kv[1])
+        d_weights = torch.bmm(d_out, past.value.transpose(1, 2))
+        # The derivative of softmax: dS = P (dP - sum(P dP)).
+        d_weights.mul_(past.weights)
+        d_scores = torch.addcmul(d_weights, past.weights, d_weights.sum(-1, keepdim=True), value=-1).mul_(size**-0.5)
+        _join_heads(torch.bmm(d_scores, past.key), d_query[asking], texts, heads)
+        torch.bmm(d_scores.transpose(1, 2), past.query, out=d_kv[0])
+        target = d_keys_values[group.tokens].view(texts, group.length, 2, heads, size).permute(2, 0, 3, 1, 4)
+        target.copy_(d_kv.view(2, texts, heads, group.length, size))
+
+
+def _split_heads(x: torch.Tensor, texts: int, heads: int) -> torch.Tensor:
+    """From (texts x length, hidden) to (texts x heads, length, head size), contiguous."""
+    size = x.shape[1] // heads
+    length = x.shape[0] // texts
+    return x.view(texts, length, heads, size).transpose(1, 2).reshape(texts * heads, length, size)
+
+
+def _join_heads(x: torch.Tensor, out: torch.Tensor, texts: int, heads: int) -> None:
+    """The reverse, into `out`."""
+    size = out.shape[1] // heads
+    length = out.shape[0] // texts
+    out.view(texts, length, heads, size).transpose(1, 2).copy_(x.view(texts, heads, length, size))

@@ -1,0 +1,314 @@
+"""A whole stack of encoder layers as one autograd function over a packed batch.
+
+Against one function a linear layer this saves casts, copies and the graph's own work, and allows what only the whole knows:
+no padding and no mask; query, key and value in one product; no gradient below the first adapter; and, where the head reads the
+first token alone, a last layer that computes nothing for the others but their keys and values. All of it is exact: logits and
+gradients are those of the layers as transformers and PEFT wrote them, up to rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from emotune.engine.attention import Attended, attend, attend_backward
+from emotune.engine.dropout import MaskPool
+from emotune.engine.layers import FAMILIES, LayerModules, layer_modules
+from emotune.engine.layout import Layout
+from emotune.engine.linear import Projection
+
+
+@dataclass
+class _Saved:
+    """What the backward pass of one layer needs. T tokens come in; Q of them ask: all, or one a text."""
+
+    x: torch.Tensor  # (T, hidden), the input
+    residual: torch.Tensor  # (Q, hidden), the rows of the input that ask
+    projected: list[torch.Tensor | None]  # x A' of the projections, in the order of `EncoderLayer.projections`
+    attended: list[Attended]
+    context: torch.Tensor  # (Q, hidden)
+    attention_mask: torch.Tensor | None  # dropout masks, (Q, hidden)
+    attention_norm: tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # input, mean, reciprocal deviation
+    y: torch.Tensor  # (Q, hidden), after the first normalization
+    inner: torch.Tensor  # (Q, inner), before the activation
+    activated: torch.Tensor  # (Q, inner), after it
+    output_mask: torch.Tensor | None
+    output_norm: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+class _Norm:
+    """A frozen layer normalization, whose own weights are at least float32."""
+
+    def __init__(self, norm: nn.LayerNorm, dtype: torch.dtype) -> None:
+        kept = torch.promote_types(dtype, torch.float32)
+        self.shape, self.eps = list(norm.normalized_shape), norm.eps
+        self.weight, self.bias = norm.weight.detach().to(kept), norm.bias.detach().to(kept)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        y, mean, deviation = torch.native_layer_norm(x, self.shape, self.weight, self.bias, self.eps)
+        return y, (x, mean, deviation)
+
+    def backward(self, dy: torch.Tensor, saved: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        x, mean, deviation = saved
+        dx, _, _ = torch.ops.aten.native_layer_norm_backward(
+            dy, x, self.shape, mean, deviation, self.weight, self.bias, [True, False, False]
+        )
+        return dx
+
+
+class EncoderLayer:
+    """One layer: attention, add and normalize, two linear layers, add and normalize.
+
+    Args:
+        modules: Its modules.
+        heads: Attention heads.
+        first_only: Compute the first token of each text alone.
+        attention_pool: Dropout on what attention gives.
+        output_pool: Dropout on what the inner layers give.
+        dtype: What products are computed in.
+        share: Let the modules' weights be views of the joint ones.
+        merge: Add adapters to the weights.
+    """
+
+    def __init__(
+        self,
+        modules: LayerModules,
+        heads: int,
+        *,
+        first_only: bool,
+        attention_pool: MaskPool,
+        output_pool: MaskPool,
+        dtype: torch.dtype,
+        share: bool,
+        merge: bool,
+    ) -> None:
+        def projection(*layers: nn.Module) -> Projection:
+            return Projection(layers, dtype, share=share, merge=merge)
+
+        self.heads = heads
+        self.first_only = first_only
+        self.attention_pool, self.output_pool = attention_pool, output_pool
+        joint = projection(modules.query, modules.key, modules.value)
+        # Where only first tokens ask, query is a product of its own.
+        self.inputs = [joint.part(0, 1), joint.part(1, 3)] if first_only else [joint]
+        self.attended = projection(modules.attended)
+        self.inner = projection(modules.inner)
+        self.outer = projection(modules.outer)
+        self.attention_norm = _Norm(modules.attention_norm, dtype)
+        self.output_norm = _Norm(modules.output_norm, dtype)
+
+    @property
+    def projections(self) -> list[Projection]:
+        """All of them, in the order of the forward pass."""
+        return [*self.inputs, self.attended, self.inner, self.outer]
+
+    def forward(
+        self, x: torch.Tensor, layout: Layout, *, dropout: bool, save: bool
+    ) -> tuple[torch.Tensor, _Saved | None]:
+        """The layer's output, and what its backward pass needs.
+
+        Args:
+            x: Shape (tokens, hidden).
+            layout: Where the texts lie.
+            dropout: Whether to drop.
+            save: Whether a backward pass follows.
+        """
+        hidden = x.shape[1]
+        if self.first_only:
+            residual = x[layout.first]
+            query, low_query = self.inputs[0].forward(residual)
+            keys_values, low_keys_values = self.inputs[1].forward(x)
+            projected = [low_query, low_keys_values]
+        else:
+            residual = x
+            joint, low_joint = self.inputs[0].forward(x)
+            query, keys_values = joint[:, :hidden], joint[:, hidden:]
+            projected = [low_joint]
+        context, attended = attend(query, keys_values, layout, self.heads, first_only=self.first_only)
+        out, low = self.attended.forward(context)
+        projected.append(low)
+        attention_mask, out = _drop_and_add(out, residual, self.attention_pool, dropout)
+        y, attention_norm = self.attention_norm.forward(out)
+        inner, low = self.inner.forward(y)
+        projected.append(low)
+        activated = nn.functional.gelu(inner)
+        out, low = self.outer.forward(activated)
+        projected.append(low)
+        output_mask, out = _drop_and_add(out, y, self.output_pool, dropout)
+        z, output_norm = self.output_norm.forward(out)
+        if not save:
+            return z, None
+        return z, _Saved(
+            x,
+            residual,
+            projected,
+            attended,
+            context,
+            attention_mask,
+            attention_norm,
+            y,
+            inner,
+            activated,
+            output_mask,
+            output_norm,
+        )
+
+    def backward(
+        self, dz: torch.Tensor, saved: _Saved, layout: Layout, *, needs_dx: bool
+    ) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
+        """The gradient of the layer's input, if it is needed, and those of its adapters, in the order of `projections`."""
+        d_sum = self.output_norm.backward(dz, saved.output_norm)
+        d_out = d_sum if saved.output_mask is None else d_sum * saved.output_mask
+        d_activated, outer_grads = self.outer.backward(d_out, saved.activated, saved.projected[-1])
+        d_inner = torch.ops.aten.gelu_backward(d_activated, saved.inner)
+        dy, inner_grads = self.inner.backward(d_inner, saved.y, saved.projected[-2])
+        d_sum = self.attention_norm.backward(dy.add_(d_sum), saved.attention_norm)
+        d_out = d_sum if saved.attention_mask is None else d_sum * saved.attention_mask
+        d_context, attended_grads = self.attended.backward(d_out, saved.context, saved.projected[-3])
+        tokens, hidden = saved.x.shape
+        d_joint = torch.empty(tokens, 3 * hidden, dtype=dz.dtype, device=dz.device)
+        d_query, d_keys_values = d_joint[:, :hidden], d_joint[:, hidden:]
+        if self.first_only:
+            d_query = torch.empty_like(d_context)
+        attend_backward(
+            d_context, saved.attended, layout, d_query, d_keys_values, self.heads, first_only=self.first_only
+        )
+        dys = [d_query, d_keys_values] if self.first_only else [d_joint]
+        xs = [saved.residual, saved.x] if self.first_only else [saved.x]
+        gradients: list[torch.Tensor] = []
+        dlows = []
+        for part, dy, x, low in zip(self.inputs, dys, xs, saved.projected, strict=False):
+            dlow, found = part.adapter_gradients(dy, x, low)
+            dlows.append(dlow)
+            gradients += found
+        gradients += [*attended_grads, *inner_grads, *outer_grads]
+        if not needs_dx:
+            return None, gradients
+        dx = self.inputs[-1].input_gradient(dys[-1], dlows[-1])
+        if self.first_only:
+            return dx.index_add_(
+                0, layout.first, self.inputs[0].input_gradient(d_query, dlows[0]).add_(d_sum)
+            ), gradients
+        return dx.add_(d_sum), gradients
+
+
+def _drop_and_add(
+    out: torch.Tensor, residual: torch.Tensor, pool: MaskPool, dropout: bool
+) -> tuple[torch.Tensor | None, torch.Tensor]:
+    if not dropout or pool.p == 0:
+        return None, out.add_(residual)
+    mask = pool.draw(out.numel(), out.dtype, out.device).view(out.shape)
+    return mask, torch.addcmul(residual, out, mask)
+
+
+class Encoder:
+    """The stack of layers of an encoder, on the encoder's own weights.
+
+    Args:
+        encoder: The encoder's module; `why_not` has found nothing against it.
+        config: Its configuration.
+        dtype: What products are computed in.
+        pools: Dropout masks by rate; those missing are made.
+        first_only: Return the first token of each text alone.
+        share: Let the modules' weights be views of the joint ones, which training wants; else the weights are copies.
+        merge: Add adapters to the weights, for prediction.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        config: Any,
+        dtype: torch.dtype,
+        *,
+        pools: dict[float, MaskPool] | None = None,
+        first_only: bool = True,
+        share: bool = False,
+        merge: bool = False,
+    ) -> None:
+        names = FAMILIES[config.model_type]
+        pools = {} if pools is None else pools
+
+        def pool(setting: str) -> MaskPool:
+            rate = float(getattr(config, setting)) if setting else 0.0
+            return pools.setdefault(rate, MaskPool(rate))
+
+        modules = list(layer_modules(encoder, names))
+        self.layers = [
+            EncoderLayer(
+                layer,
+                config.num_attention_heads,
+                first_only=first_only and number == len(modules) - 1,
+                attention_pool=pool(names.attention_dropout),
+                output_pool=pool(names.output_dropout),
+                dtype=dtype,
+                share=share,
+                merge=merge,
+            )
+            for number, layer in enumerate(modules)
+        ]
+        self.dtype = dtype
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """The adapters' A and B, in the order of the layers."""
+        return [parameter for layer in self.layers for part in layer.projections for parameter in part.parameters]
+
+    @property
+    def first_trained(self) -> int:
+        """The first layer with adapters; below it nothing needs a gradient."""
+        for number, layer in enumerate(self.layers):
+            if any(part.adapters for part in layer.projections):
+                return number
+        return len(self.layers)
+
+    def __call__(self, x: torch.Tensor, layout: Layout, *, training: bool) -> torch.Tensor:
+        """Run the stack.
+
+        Args:
+            x: Shape (tokens, hidden): embeddings.
+            layout: Where the texts lie.
+            training: Whether to drop.
+
+        Returns:
+            Shape (texts, hidden) where first tokens alone are wanted, else (tokens, hidden).
+        """
+        # Autocast would cast inside products; the layers do all their casts themselves.
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.to(self.dtype)
+            for layer in self.layers:
+                for part in layer.projections:
+                    part.refresh()
+            parameters = self.parameters
+            if torch.is_grad_enabled() and (x.requires_grad or parameters):
+                return _Stack.apply(x, self, layout, training, *parameters)
+            for layer in self.layers:
+                x, _ = layer.forward(x, layout, dropout=training, save=False)
+            return x
+
+
+class _Stack(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: torch.Tensor, encoder: Encoder, layout: Layout, training: bool, *parameters: nn.Parameter
+    ) -> torch.Tensor:
+        lowest = 0 if ctx.needs_input_grad[0] else encoder.first_trained
+        ctx.saved = []
+        for number, layer in enumerate(encoder.layers):
+            x, saved = layer.forward(x, layout, dropout=training, save=number >= lowest)
+            ctx.saved.append(saved)
+        ctx.encoder, ctx.layout, ctx.lowest = encoder, layout, lowest
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        dx: torch.Tensor | None = grads[0]
+        found: list[torch.Tensor] = []
+        for number in reversed(range(ctx.lowest, len(ctx.encoder.layers))):
+            needs_dx = number > ctx.lowest or ctx.needs_input_grad[0]
+            layer, saved = ctx.encoder.layers[number], ctx.saved[number]
+            dx, layer_grads = layer.backward(dx, saved, ctx.layout, needs_dx=needs_dx)
+            found = [*layer_grads, *found]
+        return dx, None, None, None, *found

@@ -1,0 +1,164 @@
+"""Which encoders the fast path covers, and where their layers keep what: one table, and checks against the model itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class Names:
+    """Where a family's layers keep their modules.
+
+    Attributes:
+        layers: The list of layers, from the encoder.
+        query, key, value, attended, attention_norm, inner, outer, output_norm: Modules of a layer.
+        attention_dropout: The setting with the rate of dropout on what attention gives; "" for none.
+        output_dropout: The setting with the rate on what the inner layers give.
+        activation: The setting with the activation's name.
+    """
+
+    layers: str
+    query: str
+    key: str
+    value: str
+    attended: str
+    attention_norm: str
+    inner: str
+    outer: str
+    output_norm: str
+    attention_dropout: str
+    output_dropout: str
+    activation: str
+
+
+_BERT = Names(
+    layers="encoder.layer",
+    query="attention.self.query",
+    key="attention.self.key",
+    value="attention.self.value",
+    attended="attention.output.dense",
+    attention_norm="attention.output.LayerNorm",
+    inner="intermediate.dense",
+    outer="output.dense",
+    output_norm="output.LayerNorm",
+    attention_dropout="hidden_dropout_prob",
+    output_dropout="hidden_dropout_prob",
+    activation="hidden_act",
+)
+_DISTILBERT = Names(
+    layers="transformer.layer",
+    query="attention.q_lin",
+    key="attention.k_lin",
+    value="attention.v_lin",
+    attended="attention.out_lin",
+    attention_norm="sa_layer_norm",
+    inner="ffn.lin1",
+    outer="ffn.lin2",
+    output_norm="output_layer_norm",
+    attention_dropout="",
+    output_dropout="dropout",
+    activation="activation",
+)
+# Encoders that normalize after each block, have absolute positions, and whose head reads the first token.
+FAMILIES = {
+    "bert": _BERT,
+    "camembert": _BERT,
+    "distilbert": _DISTILBERT,
+    "electra": _BERT,
+    "roberta": _BERT,
+    "xlm-roberta": _BERT,
+}
+
+
+@dataclass(frozen=True)
+class LayerModules:
+    """The modules of one layer; linear ones may have PEFT's LoRA around them."""
+
+    query: nn.Module
+    key: nn.Module
+    value: nn.Module
+    attended: nn.Module
+    attention_norm: nn.LayerNorm
+    inner: nn.Module
+    outer: nn.Module
+    output_norm: nn.LayerNorm
+
+    @property
+    def linear(self) -> tuple[nn.Module, ...]:
+        """The linear layers."""
+        return self.query, self.key, self.value, self.attended, self.inner, self.outer
+
+
+def layer_modules(encoder: nn.Module, names: Names) -> Iterator[LayerModules]:
+    """The layers of an encoder, from the first to the last."""
+    for layer in encoder.get_submodule(names.layers).children():
+        yield LayerModules(
+            **{name: layer.get_submodule(getattr(names, name)) for name in LayerModules.__dataclass_fields__}  # type: ignore[arg-type]
+        )
+
+
+def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
+    """Why the fast path does not cover a classifier, in words; None where it does.
+
+    Args:
+        model: The sequence classifier, with or without PEFT's layers in it.
+        encoder: The encoder inside it.
+    """
+    config: Any = model.config
+    names = FAMILIES.get(config.model_type)
+    if names is None:
+        return f"{config.model_type} is not among {', '.join(FAMILIES)}"
+    if getattr(config, "is_decoder", False) or getattr(config, "add_cross_attention", False):
+        return "it is a decoder"
+    if getattr(config, names.activation) != "gelu":
+        return f"its activation is {getattr(config, names.activation)}, not gelu"
+    if hasattr(encoder, "embeddings_project"):
+        return "its embeddings are smaller than its layers"
+    try:
+        layers = list(layer_modules(encoder, names))
+    except AttributeError as error:
+        return f"its layers are built otherwise ({error})"
+    for layer in layers:
+        for module in layer.linear:
+            if type(module) is not nn.Linear and not _is_plain_lora(module):
+                return f"{type(module).__name__} is another kind of layer, or its options are not covered"
+        biases = {
+            getattr(module, "base_layer", module).bias is None for module in (layer.query, layer.key, layer.value)
+        }
+        if len(biases) > 1:
+            return "query, key and value differ in having a bias"
+        for norm in (layer.attention_norm, layer.output_norm):
+            if type(norm) is not nn.LayerNorm or not norm.elementwise_affine:
+                return "its normalization is another"
+    trained_otherwise = [
+        name
+        for name, parameter in encoder.named_parameters()
+        if parameter.requires_grad and ".lora_" not in name and not name.startswith("pooler.")
+    ]
+    if trained_otherwise:
+        return f"{trained_otherwise[0]} is trained in full"
+    return None
+
+
+def _is_plain_lora(layer: Any) -> bool:
+    """Whether this is LoRA as the formula has it, on an `nn.Linear`: one active adapter, no dropout of its own, no variant."""
+    from peft.tuners.lora import Linear
+
+    return (
+        type(layer) is Linear
+        and type(layer.base_layer) is nn.Linear
+        and layer.active_adapters == ["default"]
+        and not layer.disable_adapters
+        and not layer.merged
+        and not layer.fan_in_fan_out
+        and isinstance(layer.lora_dropout["default"], nn.Identity)
+        and layer.lora_B["default"].bias is None
+        and not getattr(layer, "lora_variant", {}).get("default")
+    )

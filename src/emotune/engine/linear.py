@@ -1,0 +1,167 @@
+"""A frozen linear layer, or several that read the same input, with LoRA beside them; forward and backward written out.
+
+For frozen W, b and trained A, B with scale s, the layer is y = x W' + b + s (x A') B'. Its backward pass is
+
+    dx = dy W + s (dy B) A        dB = s dy' (x A')        dA = s (dy B)' x
+
+W's own gradient is never formed. Query, key and value are one product of three times the width, and their A one of three
+times the rank. PEFT computes the same from separate modules, each of which casts its input and its weights in both directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One LoRA adapter of a linear layer.
+
+    Attributes:
+        a: A, shape (r, in).
+        b: B, shape (out, r).
+        scale: What B A x is multiplied by.
+        columns: The outputs that it adds to.
+        ranks: Its rows in the stacked A of its layer.
+    """
+
+    a: nn.Parameter
+    b: nn.Parameter
+    scale: float
+    columns: slice
+    ranks: slice
+
+
+class Projection:
+    """Linear layers that read one input, as one.
+
+    Args:
+        layers: `nn.Linear`, or PEFT's LoRA layers around it, all with or all without bias.
+        dtype: What products are computed in.
+        share: Let the layers' own weights be views of the joint one, so that memory holds it once.
+        merge: Add the adapters to the weights, for prediction.
+    """
+
+    def __init__(
+        self, layers: Sequence[Any], dtype: torch.dtype, *, share: bool = False, merge: bool = False
+    ) -> None:
+        plain = [_plain(layer) for layer in layers]
+        weights = [_merged(layer) if merge else _plain(layer).weight.detach() for layer in layers]
+        self.weight = torch.cat(weights).to(dtype) if len(weights) > 1 else weights[0].to(dtype)
+        self.bias = None if plain[0].bias is None else torch.cat([layer.bias.detach() for layer in plain]).to(dtype)
+        self.adapters: list[Adapter] = []
+        self.splits: list[int] = []
+        column = rank = 0
+        for layer, base in zip(layers, plain, strict=True):
+            columns = slice(column, column + base.out_features)
+            column = columns.stop
+            self.splits.append(base.out_features)
+            if share:
+                base.weight.data = self.weight[columns]
+            if not merge and hasattr(layer, "lora_A"):
+                a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+                ranks = slice(rank, rank + a.shape[0])
+                rank = ranks.stop
+                self.adapters.append(Adapter(a, b, layer.scaling["default"], columns, ranks))
+        self._a: torch.Tensor = torch.empty(0)  # A of all adapters, one under the other, and each B times its scale:
+        self._b: list[torch.Tensor] = []  # casts that `refresh` makes
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """A and B of each adapter, in the order of `backward`'s gradients."""
+        return [parameter for adapter in self.adapters for parameter in (adapter.a, adapter.b)]
+
+    def part(self, start: int, stop: int) -> Projection:
+        """Some of the layers alone, on the same memory.
+
+        Args:
+            start: The first of them.
+            stop: The one after the last.
+        """
+        first, last = sum(self.splits[:start]), sum(self.splits[:stop])
+        part = object.__new__(Projection)
+        part.weight = self.weight[first:last]
+        part.bias = None if self.bias is None else self.bias[first:last]
+        part.splits = self.splits[start:stop]
+        part.adapters = []
+        rank = 0
+        for adapter in self.adapters:
+            if first <= adapter.columns.start < last:
+                columns = slice(adapter.columns.start - first, adapter.columns.stop - first)
+                ranks = slice(rank, rank + adapter.a.shape[0])
+                rank = ranks.stop
+                part.adapters.append(Adapter(adapter.a, adapter.b, adapter.scale, columns, ranks))
+        part._a, part._b = torch.empty(0), []
+        return part
+
+    def refresh(self) -> None:
+        """Cast A and B, which the optimizer has moved since, to the dtype of the products."""
+        if self.adapters:
+            dtype = self.weight.dtype
+            self._a = torch.cat([adapter.a.detach() for adapter in self.adapters]).to(dtype)
+            self._b = [(adapter.b.detach() * adapter.scale).to(dtype) for adapter in self.adapters]
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The outputs, shape (tokens, out), and x A', shape (tokens, ranks), which `backward` needs."""
+        y = nn.functional.linear(x, self.weight, self.bias)
+        if not self.adapters:
+            return y, None
+        low = x @ self._a.t()
+        for adapter, b in zip(self.adapters, self._b, strict=True):
+            y[:, adapter.columns].addmm_(low[:, adapter.ranks], b.t())
+        return y, low
+
+    def adapter_gradients(
+        self, dy: torch.Tensor, x: torch.Tensor, low: torch.Tensor | None
+    ) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
+        """Dy B, shape (tokens, ranks), scaled, which `input_gradient` needs, and the gradients of `parameters`.
+
+        Args:
+            dy: Shape (tokens, out).
+            x: The input of the forward pass.
+            low: What it gave beside the outputs.
+        """
+        if low is None:
+            return None, []
+        dlow = torch.empty_like(low)
+        for adapter, b in zip(self.adapters, self._b, strict=True):
+            torch.mm(dy[:, adapter.columns], b, out=dlow[:, adapter.ranks])
+        da = dlow.t() @ x
+        gradients: list[torch.Tensor] = []
+        for adapter in self.adapters:
+            db = low[:, adapter.ranks].t() @ dy[:, adapter.columns]
+            gradients.append(da[adapter.ranks].to(adapter.a.dtype))
+            gradients.append(db.t().to(adapter.b.dtype) * adapter.scale)
+        return dlow, gradients
+
+    def input_gradient(self, dy: torch.Tensor, dlow: torch.Tensor | None) -> torch.Tensor:
+        """dx, shape (tokens, in)."""
+        dx = dy @ self.weight
+        if dlow is not None:
+            dx.addmm_(dlow, self._a)
+        return dx
+
+    def backward(
+        self, dy: torch.Tensor, x: torch.Tensor, low: torch.Tensor | None
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """dx, and the gradients of `parameters`."""
+        dlow, gradients = self.adapter_gradients(dy, x, low)
+        return self.input_gradient(dy, dlow), gradients
+
+
+def _plain(layer: Any) -> nn.Linear:
+    """The `nn.Linear` itself, or the one inside a LoRA layer."""
+    return layer.base_layer if hasattr(layer, "base_layer") else layer
+
+
+def _merged(layer: Any) -> torch.Tensor:
+    weight = _plain(layer).weight.detach()
+    if not hasattr(layer, "lora_A"):
+        return weight
+    a, b = layer.lora_A["default"].weight.detach(), layer.lora_B["default"].weight.detach()
+    return torch.addmm(weight.float(), b.float(), a.float(), alpha=layer.scaling["default"])

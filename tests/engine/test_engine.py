@@ -1,0 +1,222 @@
+"""The fast path against plain PEFT on padded batches: equal logits, loss and gradients in float32, for each family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    ElectraConfig,
+    ElectraForSequenceClassification,
+    GPT2Config,
+    GPT2ForSequenceClassification,
+    PreTrainedModel,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)
+
+from emotune.engine.dropout import MaskPool
+from emotune.engine.install import install, installed, use_pooled_dropout
+from emotune.engine.layout import Layout
+from emotune.methods.lora import LoRA
+
+SIZES: dict[str, Any] = {"vocab_size": 70, "num_labels": 3, "pad_token_id": 1}
+LAYERS: dict[str, Any] = {
+    "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48, "max_position_embeddings": 40
+}  # fmt: skip
+MODELS: dict[str, Callable[[], PreTrainedModel]] = {
+    "bert": lambda: BertForSequenceClassification(BertConfig(**SIZES, **LAYERS)),
+    "roberta": lambda: RobertaForSequenceClassification(RobertaConfig(**SIZES, **LAYERS, type_vocab_size=1)),
+    "electra": lambda: ElectraForSequenceClassification(ElectraConfig(**SIZES, **LAYERS, embedding_size=32)),
+    "distilbert": lambda: DistilBertForSequenceClassification(
+        DistilBertConfig(**SIZES, dim=32, n_layers=3, n_heads=4, hidden_dim=48, max_position_embeddings=40)
+    ),
+}
+METHODS = {
+    "default": LoRA(r=4),
+    "alpha": LoRA(r=6, alpha=3.0),
+    "rslora": LoRA(r=4, rslora=True),
+    "some targets": LoRA(r=2, target_modules=("query", "value", "q_lin", "output.dense", "ffn.lin2")),
+    "upper layers": LoRA(r=2, target_modules=r".*layer\.[12]\..*"),
+}
+LENGTHS = (3, 3, 7, 7, 7, 12, 5, 1)
+
+
+def build(maker: Callable[[], PreTrainedModel]) -> PreTrainedModel:
+    """A model under the name that PEFT asks for."""
+    model = maker()
+    model.name_or_path = "base"
+    return model
+
+
+def make(family: str, method: LoRA = METHODS["default"], seed: int = 0) -> nn.Module:
+    """A PEFT model with B drawn at random, since with B zero half of the gradients vanish."""
+    torch.manual_seed(seed)
+    base = build(MODELS[family])
+    if method is METHODS["some targets"]:
+        names = [name for name, _ in base.named_modules()]
+        wanted = tuple(t for t in method.target_modules if any(n.endswith(t) for n in names))
+        method = LoRA(r=2, target_modules=wanted)
+    model = method.apply(base, "base").eval()
+    for name, parameter in model.named_parameters():
+        if ".lora_B." in name:
+            nn.init.normal_(parameter, std=0.1)
+    return model
+
+
+def batches() -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """The same texts padded and packed."""
+    torch.manual_seed(2)
+    texts = [torch.randint(5, 60, (length,)) for length in LENGTHS]
+    ids = torch.ones(len(texts), max(LENGTHS), dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, text in enumerate(texts):
+        ids[row, : len(text)] = text
+        mask[row, : len(text)] = 1
+    return {"input_ids": ids, "attention_mask": mask}, {"input_ids": torch.cat(texts), "lengths": torch.tensor(LENGTHS)}
+
+
+def learn(
+    model: nn.Module, batch: dict[str, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+    """Logits, loss and gradients."""
+    logits = model(**batch).logits.float()
+    loss = nn.functional.cross_entropy(logits, torch.arange(len(LENGTHS)) % 3)
+    loss.backward()
+    return logits.detach(), loss.detach(), {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize("share", [True, False], ids=["shared weights", "own weights"])
+def test_equals_plain_peft_in_float32(family: str, method: LoRA, share: bool) -> None:
+    padded, packed = batches()
+    logits, loss, gradients = learn(make(family, method), padded)
+    fast = make(family, method)
+    assert install(fast, torch.float32, share=share) is None
+    fast_logits, fast_loss, fast_gradients = learn(fast, packed)
+
+    torch.testing.assert_close(fast_logits, logits, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(fast_loss, loss, rtol=1e-5, atol=0)
+    assert fast_gradients.keys() == gradients.keys()
+    assert any(".lora_A." in name for name in gradients)
+    for name, gradient in gradients.items():
+        error = (fast_gradients[name] - gradient).norm() / gradient.norm().clamp_min(1e-7)
+        assert error < 1e-5, f"{name}: relative error {error:.1e}"
+
+
+@pytest.mark.parametrize("family", MODELS)
+def test_prediction_with_merged_weights_equals_plain_peft(family: str) -> None:
+    padded, packed = batches()
+    model = make(family)
+    with torch.inference_mode():
+        expected = model(**padded).logits
+        with installed(model) as reason:
+            assert reason is None
+            torch.testing.assert_close(model(**packed).logits, expected, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(model(**padded).logits, expected, rtol=0, atol=0)
+
+
+def test_padded_batches_still_go_the_plain_way() -> None:
+    padded, _ = batches()
+    model = make("bert")
+    expected = model(**padded).logits
+    install(model, torch.float32, share=True)
+    torch.testing.assert_close(model(**padded).logits, expected, rtol=0, atol=0)
+
+
+def test_is_close_to_float32_in_bfloat16() -> None:
+    padded, packed = batches()
+    _, _, gradients = learn(make("bert"), padded)
+    fast = make("bert")
+    for parameter in fast.parameters():
+        if not parameter.requires_grad and parameter.ndim == 2:
+            parameter.data = parameter.data.bfloat16()
+    install(fast, torch.bfloat16, share=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, _, low_gradients = learn(fast, packed)
+    for name, gradient in gradients.items():
+        assert low_gradients[name].dtype == torch.float32
+        cosine = nn.functional.cosine_similarity(low_gradients[name].flatten(), gradient.flatten(), dim=0)
+        assert cosine > 0.98, f"{name}: cosine {cosine:.4f}"
+
+
+def test_passes_gradcheck_with_dropout() -> None:
+    _, packed = batches()
+    model = make("bert").double().train()
+    pools: dict[float, MaskPool] = {}
+    use_pooled_dropout(model, pools)
+    install(model, torch.float64, pools=pools)
+    parameters = [p for name, p in model.named_parameters() if "layer.0.attention.self.query.lora" in name]
+    parameters += [p for name, p in model.named_parameters() if "layer.2.output.dense.lora" in name]
+    assert len(parameters) == 4
+
+    def run(*values: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(5)  # the same masks at every call
+        return model(**packed).logits
+
+    assert torch.autograd.gradcheck(run, parameters, fast_mode=True)
+    first = run()
+    torch.manual_seed(6)
+    assert not torch.allclose(model(**packed).logits, first)  # it did drop
+
+
+def test_gradient_reaches_an_input_that_wants_one() -> None:
+    from emotune.engine.encoder import Encoder
+
+    torch.manual_seed(0)
+    bert = MODELS["bert"]().eval()
+    stack = Encoder(bert.bert, bert.config, torch.float64, first_only=True)
+    layout = Layout.of(torch.tensor([4, 4, 2]))
+    x = torch.randn(10, 32, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: stack(x, layout, training=False), (x,), fast_mode=True)
+
+
+def test_only_the_layers_that_need_a_gradient_keep_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    from emotune.engine.encoder import EncoderLayer
+
+    saves = []
+    plain = EncoderLayer.forward
+
+    def spy(self: EncoderLayer, *args: Any, save: bool, **kwargs: Any) -> Any:
+        saves.append(save)
+        return plain(self, *args, save=save, **kwargs)
+
+    monkeypatch.setattr(EncoderLayer, "forward", spy)
+    model = make("bert", METHODS["upper layers"])
+    install(model, torch.float32)
+    model(**batches()[1])
+    assert saves == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (lambda: GPT2ForSequenceClassification(GPT2Config(n_embd=16, n_layer=1, n_head=2, vocab_size=30)), "gpt2"),
+        (lambda: LoRA(r=2, dropout=0.1).apply(build(MODELS["bert"]), "base"), "options are not covered"),
+        (
+            lambda: BertForSequenceClassification(BertConfig(**SIZES, **LAYERS, hidden_act="relu")),
+            "activation is relu",
+        ),
+        (lambda: BertForSequenceClassification(BertConfig(**SIZES, **LAYERS)), "is trained in full"),
+        (lambda: BertForSequenceClassification(BertConfig(**SIZES, **LAYERS, is_decoder=True)), "decoder"),
+        (
+            lambda: ElectraForSequenceClassification(ElectraConfig(**SIZES, **LAYERS, embedding_size=16)),
+            "embeddings are smaller",
+        ),
+    ],
+    ids=["another family", "dropout of the adapter", "another activation", "full fine-tuning", "decoder", "projection"],
+)
+def test_says_what_it_does_not_cover_and_leaves_it(model: Callable[[], PreTrainedModel], reason: str) -> None:
+    built = model()
+    found = install(built, torch.float32)
+    assert found is not None
+    assert reason in found
+    assert not any("forward" in vars(module) for module in built.modules())
