@@ -43,6 +43,7 @@ def attend(
     """
     size = query.shape[1] // heads
     context = torch.empty(query.shape, dtype=query.dtype, device=query.device)
+    context[(layout.groups[-1].texts if first_only else layout.groups[-1].tokens).stop :] = 0  # behind the last text
     saved = []
     for group in layout.groups:
         asking = group.texts if first_only else group.tokens

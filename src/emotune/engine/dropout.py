@@ -1,6 +1,6 @@
 """Dropout from a pool of masks, which costs one multiplication: drawing fresh random numbers costs more than a matrix product.
 
-A pool holds a few million independent Bernoulli draws, already scaled. A mask is a window of it at a random place; so the
+A pool holds two million independent Bernoulli draws, already scaled. A mask is a window of it at a random place; so the
 entries of a mask are independent, while masks of different steps may overlap, shifted against each other. The pool is
 drawn anew at every epoch.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-POOL_ENTRIES = 2**23
+POOL_ENTRIES = 2**21
 
 
 class MaskPool:

@@ -118,7 +118,7 @@ class EncoderLayer:
         """
         hidden = x.shape[1]
         if self.first_only:
-            residual = x[layout.first]
+            residual = nn.functional.pad(x[layout.first], (0, 0, 0, layout.blank_texts))
             query, low_query = self.inputs[0].forward(residual)
             keys_values, low_keys_values = self.inputs[1].forward(x)
             projected = [low_query, low_keys_values]
@@ -170,9 +170,10 @@ class EncoderLayer:
         d_context, attended_grads = self.attended.backward(d_out, saved.context, saved.projected[-3])
         tokens, hidden = saved.x.shape
         d_joint = torch.empty(tokens, 3 * hidden, dtype=dz.dtype, device=dz.device)
+        d_joint[tokens - layout.blank_tokens :] = 0
         d_query, d_keys_values = d_joint[:, :hidden], d_joint[:, hidden:]
         if self.first_only:
-            d_query = torch.empty_like(d_context)
+            d_query = torch.zeros_like(d_context)
         attend_backward(
             d_context, saved.attended, layout, d_query, d_keys_values, self.heads, first_only=self.first_only
         )
@@ -189,9 +190,8 @@ class EncoderLayer:
             return None, gradients
         dx = self.inputs[-1].input_gradient(dys[-1], dlows[-1])
         if self.first_only:
-            return dx.index_add_(
-                0, layout.first, self.inputs[0].input_gradient(d_query, dlows[0]).add_(d_sum)
-            ), gradients
+            d_first = self.inputs[0].input_gradient(d_query, dlows[0]).add_(d_sum)
+            return dx.index_add_(0, layout.first, d_first[: len(layout.first)]), gradients
         return dx.add_(d_sum), gradients
 
 
@@ -277,16 +277,17 @@ class Encoder:
         """
         # Autocast would cast inside products; the layers do all their casts themselves.
         with torch.autocast(x.device.type, enabled=False):
-            x = x.to(self.dtype)
+            x = nn.functional.pad(x.to(self.dtype), (0, 0, 0, layout.blank_tokens))
             for layer in self.layers:
                 for part in layer.projections:
                     part.refresh()
             parameters = self.parameters
             if torch.is_grad_enabled() and (x.requires_grad or parameters):
-                return _Stack.apply(x, self, layout, training, *parameters)
-            for layer in self.layers:
-                x, _ = layer.forward(x, layout, dropout=training, save=False)
-            return x
+                x = _Stack.apply(x, self, layout, training, *parameters)
+            else:
+                for layer in self.layers:
+                    x, _ = layer.forward(x, layout, dropout=training, save=False)
+            return x[: len(layout.first) if self.layers[-1].first_only else len(layout.text)]
 
 
 class _Stack(torch.autograd.Function):

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 import torch
 
 
+# The libraries behind matrix products prepare code for each new size of a product, which takes as long as a product itself.
+# Rounding sizes up makes them repeat.
+TOKENS_MULTIPLE = 64
+TEXTS_MULTIPLE = 16
+
+
 @dataclass(frozen=True)
 class Group:
     """Neighbouring texts of one length, which attention treats as a batch without padding and without a mask.
@@ -31,12 +37,16 @@ class Layout:
         positions: Shape (tokens,), each token's place in its text, from 0.
         text: Shape (tokens,), the text that each token belongs to.
         first: Shape (texts,), where each text's first token lies.
+        blank_tokens: Rows to put behind the tokens, so that the sizes of products repeat.
+        blank_texts: Rows to put behind the texts.
     """
 
     groups: tuple[Group, ...]
     positions: torch.Tensor
     text: torch.Tensor
     first: torch.Tensor
+    blank_tokens: int
+    blank_texts: int
 
     @classmethod
     def of(cls, lengths: torch.Tensor) -> Layout:
@@ -55,4 +65,4 @@ class Layout:
         first = torch.cumsum(lengths, 0) - lengths
         text = torch.repeat_interleave(torch.arange(texts, device=lengths.device), lengths)
         positions = torch.arange(tokens, device=lengths.device) - first[text]
-        return cls(tuple(groups), positions, text, first)
+        return cls(tuple(groups), positions, text, first, -tokens % TOKENS_MULTIPLE, -texts % TEXTS_MULTIPLE)

@@ -1,0 +1,216 @@
+"""How fast training and prediction are, beside what people use today, in one run.
+
+    EMOTUNE_EMOTION_DATA=/path/to/emotion python benchmarks/speed.py     # without the variable: the bundled sample
+    python benchmarks/speed.py --only prediction
+
+Protocol: every contender is a process of its own (benchmarks/contenders.py), pinned to the same cores with as many threads. It
+sets up, warms up, and then waits; the contenders take turns, a block of work each (A B C A B C ...), so that what else happens on the
+machine meets all of them alike. A row of the table is the median over the blocks, with the smallest and the largest; ratios are
+medians of the ratios within a round. Peak memory is that of the contender's process. Results go to
+benchmarks/results/speed.json and speed.md, and into the README.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+from results import machine, quote_in_readme, write
+
+CONTENDERS = Path(__file__).parent / "contenders.py"
+MODELS = {"minilm": "MiniLM (22.7 M parameters)", "bert-base": "BERT-base (110 M, random weights)"}
+TRAINING = {
+    "emotune": "emotune",
+    "trainer": "Trainer: dynamic padding, bf16, group_by_length, batch 32",
+    "seed": "the seed's way: padded to 512, fp32, batch 8",
+}
+PREDICTION = {
+    "emotune": "emotune",
+    "pipeline": "transformers pipeline as it comes",
+    "pipeline-32": "pipeline, batch_size=32",
+    "onnx": "ONNX Runtime fp32, sorted, batch 64",
+    "onnx-int8": "ONNX Runtime dynamic int8, sorted, batch 64",
+    "openvino": "OpenVINO, sorted, batch 64",
+}
+
+
+class Contender:
+    """A process that does a block of work when it is asked to.
+
+    Args:
+        job: "training" or "prediction".
+        name: Which contender.
+        model: "minilm" or "bert-base".
+    """
+
+    def __init__(self, job: str, name: str, model: str) -> None:
+        self.name = name
+        threads = str(len(os.sched_getaffinity(0)))
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", str(CONTENDERS), job, name, model],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"},
+        )
+        self.ready = self._answer()
+
+    def block(self) -> dict[str, Any]:
+        """Do one block of work."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def stop(self) -> None:
+        """End the process."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(timeout=60)
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                return dict(json.loads(line))
+        raise RuntimeError(f"the contender {self.name} ended without an answer")
+
+
+def duel(job: str, names: list[str], model: str, rounds: int) -> dict[str, Any]:
+    """Let contenders take turns; their figures by name."""
+    contenders = [Contender(job, name, model) for name in names]
+    rates: dict[str, list[float]] = {name: [] for name in names}
+    last: dict[str, dict[str, Any]] = {}
+    # The seed's way needs seconds for one batch, so it takes part in the first rounds only.
+    for number in range(rounds):
+        for contender in contenders:
+            if contender.ready.get("slow") and number >= 3:
+                continue
+            last[contender.name] = contender.block()
+            rates[contender.name].append(last[contender.name]["examples"] / last[contender.name]["seconds"])
+        print(f"{job} {model} round {number + 1}: " + ", ".join(f"{n} {r[-1]:.1f}/s" for n, r in rates.items()), flush=True)
+    for contender in contenders:
+        contender.stop()
+    result: dict[str, Any] = {}
+    for name in names:
+        ours = rates["emotune"][: len(rates[name])]
+        result[name] = {
+            "per_second": statistics.median(rates[name]),
+            "per_second_least": min(rates[name]),
+            "per_second_most": max(rates[name]),
+            "blocks": len(rates[name]),
+            "emotune_is_faster_by": statistics.median(o / t for o, t in zip(ours, rates[name], strict=True)),
+            "peak_memory_bytes": last[name]["peak_memory_bytes"],
+            **{key: value for key, value in last[name].items() if key in ("tokens_per_example", "accuracy")},
+        }
+    return result
+
+
+def share_of_limit(figures: dict[str, Any], limit: dict[str, Any], factor: int) -> dict[str, float]:
+    """Useful GFLOP/s, counting `factor` operations a parameter of the encoder's layers and real token, and the share of the measured limit."""
+    useful = factor * limit["encoder_parameters"] * figures["tokens_per_example"] * figures["per_second"] / 1e9
+    return {"useful_gflops": useful, "limit_gflops": limit["gflops"], "share": useful / limit["gflops"]}
+
+
+def command_seconds(*command: str) -> float:
+    """Median wall seconds of a command over seven runs."""
+    import time
+
+    times = []
+    for _ in range(7):
+        started = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def one_answer(job: str, name: str, model: str) -> dict[str, Any]:
+    """A contender that measures by itself, in one block."""
+    contender = Contender(job, name, model)
+    answer = contender.block()
+    contender.stop()
+    return answer
+
+
+def measure(only: str, rounds: int) -> dict[str, Any]:
+    """Measure everything, or one part."""
+    result: dict[str, Any] = {"machine": machine(), "rounds": rounds}
+    for model in MODELS:
+        if only in ("all", "training"):
+            limit = one_answer("limit", "bf16", model)
+            figures = duel("training", list(TRAINING), model, rounds)
+            result[f"training_{model}"] = figures
+            result[f"training_limit_{model}"] = share_of_limit(figures["emotune"], limit, 4)
+    if only in ("all", "prediction"):
+        limit = one_answer("limit", "bf16", "minilm")
+        figures = duel("prediction", list(PREDICTION), "minilm", rounds)
+        result["prediction_minilm"] = figures
+        result["prediction_limit_minilm"] = share_of_limit(figures["emotune"], limit, 2)
+    if only in ("all", "growth"):
+        result["growth"] = one_answer("growth", "emotune", "minilm")["seconds_by_rows"]
+    if only in ("all", "start"):
+        result["start_seconds"] = {
+            "emotune --help": command_seconds(sys.executable, "-m", "emotune", "--help"),
+            "import emotune": command_seconds(sys.executable, "-c", "import emotune"),
+            "python": command_seconds(sys.executable, "-c", ""),
+        }
+    return result
+
+
+def table(result: dict[str, Any]) -> str:
+    """The Markdown table of the README."""
+    lines = ["| what | a second | emotune is faster by | peak memory |", "|---|---|---|---|"]
+    parts = [(f"training_{model}", TRAINING, f"training, {label}") for model, label in MODELS.items()]
+    parts.append(("prediction_minilm", PREDICTION, f"prediction, {MODELS['minilm']}"))
+    for key, labels, title in parts:
+        for name, figures in result.get(key, {}).items():
+            ratio = "" if name == "emotune" else f"{figures['emotune_is_faster_by']:.1f} ×"
+            rate = f"{figures['per_second']:.3g} ({figures['per_second_least']:.3g} to {figures['per_second_most']:.3g})"
+            lines.append(f"| {title}: {labels[name]} | {rate} | {ratio} | {figures['peak_memory_bytes'] / 1e9:.2f} GB |")
+    for key, title in (
+        ("training_limit_minilm", "training, MiniLM"),
+        ("training_limit_bert-base", "training, BERT-base"),
+        ("prediction_limit_minilm", "prediction, MiniLM"),
+    ):
+        if key in result:
+            found = result[key]
+            lines.append(
+                f"| {title}: useful arithmetic | {found['useful_gflops']:.0f} of {found['limit_gflops']:.0f} GFLOP/s "
+                f"| {found['share']:.0%} of the measured rate | |"
+            )
+    if "growth" in result:
+        seconds = result["growth"]
+        rows = sorted(seconds, key=int)
+        least = seconds[rows[0]]
+        for row in rows[1:]:
+            lines.append(
+                f"| training time, {int(row):,} rows against {int(rows[0]):,} | | {seconds[row] / least:.2f} × the time | |"
+            )
+    for what, seconds in result.get("start_seconds", {}).items():
+        lines.append(f"| start: `{what}` | {seconds:.2f} s | | |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=("all", "training", "prediction", "growth", "start"), default="all")
+    parser.add_argument("--rounds", type=int, default=9)
+    arguments = parser.parse_args()
+    result = measure(arguments.only, arguments.rounds)
+    if arguments.only == "all":
+        write("speed", result)
+        quote_in_readme("speed", table(result))
+    print(table(result))
+
+
+if __name__ == "__main__":
+    main()
