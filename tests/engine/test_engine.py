@@ -26,6 +26,7 @@ from emotune.engine.dropout import MaskPool
 from emotune.engine.install import install, installed, use_pooled_dropout
 from emotune.engine.layout import Layout
 from emotune.methods.lora import LoRA
+from emotune.models.classifier import Classifier
 
 SIZES: dict[str, Any] = {"vocab_size": 70, "num_labels": 3, "pad_token_id": 1}
 LAYERS: dict[str, Any] = {
@@ -122,6 +123,16 @@ def test_prediction_with_merged_weights_equals_plain_peft(family: str) -> None:
             assert reason is None
             torch.testing.assert_close(model(**packed).logits, expected, rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(model(**padded).logits, expected, rtol=0, atol=0)
+
+
+def test_prediction_takes_the_fast_path_of_a_base_model_too(tiny_base: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    from emotune.engine.encoder import Encoder
+    from emotune.inference.batching import encode
+    from emotune.inference.forward import compute_logits
+
+    monkeypatch.setattr(Encoder, "__call__", lambda *_, **__: pytest.fail("the fast path ran"))
+    with pytest.raises(pytest.fail.Exception, match="the fast path ran"):
+        compute_logits(tiny_base.model, encode(tiny_base.tokenizer, ["miko"], 32))
 
 
 def test_padded_batches_still_go_the_plain_way() -> None:

@@ -12,7 +12,7 @@ from torch import nn
 
 from emotune.engine.dropout import MaskPool, PooledDropout
 from emotune.engine.encoder import Encoder
-from emotune.engine.layers import why_not
+from emotune.engine.layers import trained_in_full, why_not
 from emotune.engine.layout import Layout
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ def install(
     classifier = inner_model(model)
     module = classifier.get_submodule(classifier.base_model_prefix)
     reason = why_not(classifier, module)
+    if reason is None and not merge and (trained := trained_in_full(module)):
+        reason = f"{trained} is trained in full"
     if reason is not None:
         return reason
     stack = Encoder(module, classifier.config, dtype, pools=pools, share=share, merge=merge)

@@ -137,14 +137,13 @@ def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
         for norm in (layer.attention_norm, layer.output_norm):
             if type(norm) is not nn.LayerNorm or not norm.elementwise_affine:
                 return "its normalization is another"
-    trained_otherwise = [
-        name
-        for name, parameter in encoder.named_parameters()
-        if parameter.requires_grad and ".lora_" not in name and not name.startswith("pooler.")
-    ]
-    if trained_otherwise:
-        return f"{trained_otherwise[0]} is trained in full"
     return None
+
+
+def trained_in_full(encoder: nn.Module) -> str | None:
+    """The first weight of the encoder that is trained and is neither an adapter's nor the pooler's; None where there is none."""
+    names = (name for name, parameter in encoder.named_parameters() if parameter.requires_grad)
+    return next((name for name in names if ".lora_" not in name and not name.startswith("pooler.")), None)
 
 
 def _is_plain_lora(layer: Any) -> bool:
