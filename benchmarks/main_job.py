@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -25,8 +24,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
-README = Path(__file__).parent.parent / "README.md"
+sys.path.insert(0, str(Path(__file__).parent))
+from results import machine, quote_in_readme, read, write
 
 
 def run_job(arguments: list[str]) -> dict[str, Any]:
@@ -64,53 +63,6 @@ def summarize(run: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def machine(run: dict[str, Any]) -> dict[str, Any]:
-    """What the figures depend on: processor, cores, precision, versions."""
-    processor = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [
-            line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        processor = names[0] if names else processor
-    return {
-        "processor": processor,
-        "cores": os.cpu_count(),
-        "precision": run["training"]["precision"],
-        "precision_reason": run["training"]["precision_reason"],
-        "matrix_product_gflops": product_rates(),
-        "versions": run["versions"],
-    }
-
-
-def product_rates() -> dict[str, float]:
-    """Measured rate of 1024 x 384 by 384 x 1536 products in GFLOP/s, by dtype: times scale with it."""
-    import torch
-
-    rates: dict[str, float] = {}
-    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        x, weight = torch.randn(1024, 384).to(dtype), torch.randn(1536, 384).to(dtype)
-        times = []
-        for _ in range(60):
-            started = time.perf_counter()
-            torch.nn.functional.linear(x, weight)
-            times.append(time.perf_counter() - started)
-        rates[name] = round(2 * 1024 * 384 * 1536 / statistics.median(times) / 1e9)
-    return rates
-
-
-def write(name: str, value: dict[str, Any]) -> None:
-    """Write a result as JSON."""
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-
-
-def read(name: str) -> dict[str, Any] | None:
-    """A result written earlier, or None."""
-    path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
 def mean_and_deviation(values: list[float]) -> str:
     """The mean, and where there is more than one value the sample standard deviation: 0.9290 ± 0.0021."""
     spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
@@ -144,14 +96,10 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def quote_in_readme() -> None:
-    """Put the table between the README's two markers."""
-    text = README.read_text(encoding="utf-8")
-    head, begin, rest = text.partition("<!-- results: written by benchmarks/main_job.py -->\n")
-    _, end, tail = rest.partition("<!-- end of results -->")
-    if not begin or not end:
-        raise SystemExit(f"{README.name} has lost the markers around its results")
-    README.write_text(f"{head}{begin}{table()}{end}{tail}", encoding="utf-8")
+def machine_of(run: dict[str, Any]) -> dict[str, Any]:
+    """The machine, with what the run says of its precision and versions."""
+    precision = {name: run["training"][name] for name in ("precision", "precision_reason")}
+    return {**machine(), **precision, "versions": run["versions"]}
 
 
 def measure(name: str, arguments: list[str], seeds: int) -> None:
@@ -160,7 +108,7 @@ def measure(name: str, arguments: list[str], seeds: int) -> None:
     for seed in range(seeds):
         run = run_job([*arguments, "--seed", str(seed)])
         runs.append(summarize(run))
-        write(name, {"arguments": ["emotune", "run", *arguments], "machine": machine(run), "runs": runs})
+        write(name, {"arguments": ["emotune", "run", *arguments], "machine": machine_of(run), "runs": runs})
         print(f"{name} seed {seed}: {json.dumps({k: v for k, v in runs[-1].items() if isinstance(v, (int, float))})}")
 
 
@@ -181,9 +129,7 @@ def main() -> None:
             measure_on_real(data, options.seeds)
         else:
             print("EMOTUNE_EMOTION_DATA is not set, so the real data was left out.")
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "main_job.md").write_text(table(), encoding="utf-8")
-    quote_in_readme()
+    quote_in_readme("main_job", table())
     print(table())
 
 

@@ -33,6 +33,7 @@ TRAINING = {
 }
 PREDICTION = {
     "emotune": "emotune",
+    "emotune-int8": "emotune, precision int8",
     "pipeline": "transformers pipeline as it comes",
     "pipeline-32": "pipeline, batch_size=32",
     "onnx": "ONNX Runtime fp32, sorted, batch 64",
@@ -96,7 +97,10 @@ def duel(job: str, names: list[str], model: str, rounds: int) -> dict[str, Any]:
                 continue
             last[contender.name] = contender.block()
             rates[contender.name].append(last[contender.name]["examples"] / last[contender.name]["seconds"])
-        print(f"{job} {model} round {number + 1}: " + ", ".join(f"{n} {r[-1]:.1f}/s" for n, r in rates.items()), flush=True)
+        print(
+            f"{job} {model} round {number + 1}: " + ", ".join(f"{n} {r[-1]:.1f}/s" for n, r in rates.items()),
+            flush=True,
+        )
     for contender in contenders:
         contender.stop()
     result: dict[str, Any] = {}
@@ -115,7 +119,10 @@ def duel(job: str, names: list[str], model: str, rounds: int) -> dict[str, Any]:
 
 
 def share_of_limit(figures: dict[str, Any], limit: dict[str, Any], factor: int) -> dict[str, float]:
-    """Useful GFLOP/s, counting `factor` operations a parameter of the encoder's layers and real token, and the share of the measured limit."""
+    """Useful GFLOP/s, and the share of the measured limit.
+
+    Counted are `factor` operations for each parameter of the encoder's layers and each real token.
+    """
     useful = factor * limit["encoder_parameters"] * figures["tokens_per_example"] * figures["per_second"] / 1e9
     return {"useful_gflops": useful, "limit_gflops": limit["gflops"], "share": useful / limit["gflops"]}
 
@@ -172,9 +179,13 @@ def table(result: dict[str, Any]) -> str:
     parts.append(("prediction_minilm", PREDICTION, f"prediction, {MODELS['minilm']}"))
     for key, labels, title in parts:
         for name, figures in result.get(key, {}).items():
-            ratio = "" if name == "emotune" else f"{figures['emotune_is_faster_by']:.1f} ×"
-            rate = f"{figures['per_second']:.3g} ({figures['per_second_least']:.3g} to {figures['per_second_most']:.3g})"
-            lines.append(f"| {title}: {labels[name]} | {rate} | {ratio} | {figures['peak_memory_bytes'] / 1e9:.2f} GB |")
+            ratio = "" if name == "emotune" else f"{figures['emotune_is_faster_by']:.1f} times"
+            rate = (
+                f"{figures['per_second']:.3g} ({figures['per_second_least']:.3g} to {figures['per_second_most']:.3g})"
+            )
+            lines.append(
+                f"| {title}: {labels[name]} | {rate} | {ratio} | {figures['peak_memory_bytes'] / 1e9:.2f} GB |"
+            )
     for key, title in (
         ("training_limit_minilm", "training, MiniLM"),
         ("training_limit_bert-base", "training, BERT-base"),
@@ -190,10 +201,10 @@ def table(result: dict[str, Any]) -> str:
         seconds = result["growth"]
         rows = sorted(seconds, key=int)
         least = seconds[rows[0]]
-        for row in rows[1:]:
-            lines.append(
-                f"| training time, {int(row):,} rows against {int(rows[0]):,} | | {seconds[row] / least:.2f} × the time | |"
-            )
+        lines.extend(
+            f"| training time, {int(row):,} rows against {int(rows[0]):,} | | {seconds[row] / least:.2f} times the time | |"
+            for row in rows[1:]
+        )
     for what, seconds in result.get("start_seconds", {}).items():
         lines.append(f"| start: `{what}` | {seconds:.2f} s | | |")
     return "\n".join(lines) + "\n"

@@ -73,10 +73,10 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.models.families import encoder_linear_modules
     from emotune.models.load import load_base
     from emotune.output import check_output
+    from emotune.precision import choose_device, choose_precision
     from emotune.report import tables
     from emotune.training.finetune import finetune
     from emotune.training.options import TrainingOptions
-    from emotune.training.precision import choose_device, choose_precision
     from emotune.verification import verify
 
     folder = Path(config.output.folder)

@@ -70,5 +70,5 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> Classifier:
 
     monkeypatch.setattr("emotune.artifact.load", load)
     monkeypatch.setattr("emotune.inference.predict.predict", predict)
-    monkeypatch.setattr("emotune.training.precision.choose_device", lambda asked: asked)
+    monkeypatch.setattr("emotune.precision.choose_device", lambda asked: asked)
     return classifier

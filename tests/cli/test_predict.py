@@ -158,11 +158,11 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     code = (
         "import numpy as np, emotune.artifact, emotune.cli, emotune.inference.predict as inference\n"
         "from types import SimpleNamespace\n"
-        "import emotune.training.precision as precision\n"
+        "import emotune.precision as precision\n"
         "precision.choose_device = lambda asked: asked\n"
         "model = SimpleNamespace(to=lambda device: None)\n"
         "emotune.artifact.load = lambda folder, base: SimpleNamespace(model=model)\n"
-        "inference.predict = lambda model, texts, progress: inference.Predictions(\n"
+        "inference.predict = lambda model, texts, **_: inference.Predictions(\n"
         "    ('joy',) * len(texts), np.ones((len(texts), 1)), ('joy',), 0)\n"
         "emotune.cli.main()"
     )

@@ -125,7 +125,9 @@ def test_prediction_with_merged_weights_equals_plain_peft(family: str) -> None:
         torch.testing.assert_close(model(**padded).logits, expected, rtol=0, atol=0)
 
 
-def test_prediction_takes_the_fast_path_of_a_base_model_too(tiny_base: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prediction_takes_the_fast_path_of_a_base_model_too(
+    tiny_base: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from emotune.engine.encoder import Encoder
     from emotune.inference.batching import encode
     from emotune.inference.forward import compute_logits

@@ -83,7 +83,7 @@ def test_autocast_is_close_and_gives_float32(
     tiny_tuned: Classifier, texts: list[str], plain: NDArray[np.float32]
 ) -> None:
     encoded = encode(tiny_tuned.tokenizer, texts, 32)
-    found = compute_logits(tiny_tuned.model, encoded, autocast=torch.bfloat16)
+    found = compute_logits(tiny_tuned.model, encoded, dtype=torch.bfloat16)
     assert found.dtype == np.float32
     assert not np.array_equal(found, plain)
     # bfloat16 keeps 8 bits: a few of its rounding errors on logits of this size.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
-from emotune.errors import DataError
+from emotune.errors import ConfigError, DataError
 from emotune.inference.predict import predict
+from emotune.methods.lora import LoRA
 
 if TYPE_CHECKING:
     from emotune.data.dataset import TextDataset
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 def test_is_what_the_plain_model_says(tiny_tuned: Classifier, tiny_data: TextDataset) -> None:
     texts = tiny_data.test.texts
-    found = predict(tiny_tuned, texts)
+    found = predict(tiny_tuned, texts, precision="fp32")
     with torch.no_grad():
         logits = tiny_tuned.model(**tiny_tuned.tokenizer(list(texts), padding=True, return_tensors="pt")).logits
     np.testing.assert_allclose(found.probabilities, logits.softmax(-1).numpy(), rtol=1e-4, atol=1e-6)
@@ -27,10 +30,26 @@ def test_is_what_the_plain_model_says(tiny_tuned: Classifier, tiny_data: TextDat
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
 
 
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_lower_precision_is_close(tiny_tuned: Classifier, tiny_data: TextDataset, precision: str) -> None:
+    texts = tiny_data.test.texts
+    exact, low = predict(tiny_tuned, texts, precision="fp32"), predict(tiny_tuned, texts, precision=precision)
+    assert not np.array_equal(low.probabilities, exact.probabilities)
+    np.testing.assert_allclose(low.probabilities, exact.probabilities, atol=0.06)
+
+
+def test_int8_is_refused_where_the_fast_path_is_not_to_be_had(tiny_base: Classifier) -> None:
+    plain = dataclasses.replace(
+        tiny_base, model=LoRA(dropout=0.1).apply(copy.deepcopy(tiny_base.model), tiny_base.name)
+    )
+    with pytest.raises(ConfigError, match="int8 is not to be had for this model: Linear is another kind of layer"):
+        predict(plain, ["miko"], precision="int8")
+
+
 def test_does_not_depend_on_the_texts_beside_it(tiny_tuned: Classifier, tiny_data: TextDataset) -> None:
     text = tiny_data.test.texts[0]
-    alone = predict(tiny_tuned, [text])
-    among = predict(tiny_tuned, ["badi " * 25, text, *tiny_data.test.texts])
+    alone = predict(tiny_tuned, [text], precision="fp32")
+    among = predict(tiny_tuned, ["badi " * 25, text, *tiny_data.test.texts], precision="fp32")
     np.testing.assert_allclose(among.probabilities[1], alone.probabilities[0], rtol=1e-4, atol=1e-6)
 
 

@@ -43,6 +43,12 @@ def predict(
         str,
         typer.Option(metavar="NAME", help="cpu, cuda or mps; auto takes the first of cuda, mps and cpu that is there."),
     ] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="fp32, bf16 or int8; auto is bf16 where the hardware multiplies it, else fp32."
+        ),
+    ] = "auto",
 ) -> None:
     """Label texts: one line a text, with label, probability and text separated by tabs.
 
@@ -64,14 +70,15 @@ def predict(
         from emotune.artifact import load
         from emotune.cli.console import ConsoleProgress, make_console, print_notice
         from emotune.inference.predict import predict as predict_labels
+        from emotune.precision import choose_device
         from emotune.report.formats import quantity
-        from emotune.training.precision import choose_device
 
         chosen_device = choose_device(device)
         classifier = load(folder, base=base)
         classifier.model.to(chosen_device)
         # The bar stays out of standard output, which is for the labels.
-        predictions = predict_labels(classifier, messages, progress=ConsoleProgress(1, make_console(stderr=True)))
+        progress = ConsoleProgress(1, make_console(stderr=True))
+        predictions = predict_labels(classifier, messages, precision=precision, progress=progress)
         for line in _lines(messages, predictions, as_json=as_json):
             target.write(line + "\n")
         target.flush()

@@ -16,6 +16,7 @@ from torch import nn
 
 from emotune.engine.attention import Attended, attend, attend_backward
 from emotune.engine.dropout import MaskPool
+from emotune.engine.int8 import Int8Projection
 from emotune.engine.layers import FAMILIES, LayerModules, layer_modules
 from emotune.engine.layout import Layout
 from emotune.engine.linear import Projection
@@ -68,7 +69,7 @@ class EncoderLayer:
         first_only: Compute the first token of each text alone.
         attention_pool: Dropout on what attention gives.
         output_pool: Dropout on what the inner layers give.
-        dtype: What products are computed in.
+        dtype: What products are computed in; int8 is for prediction alone, with everything else in float32.
         share: Let the modules' weights be views of the joint ones.
         merge: Add adapters to the weights.
     """
@@ -85,18 +86,25 @@ class EncoderLayer:
         share: bool,
         merge: bool,
     ) -> None:
+        int8 = dtype == torch.int8
+        dtype = torch.float32 if int8 else dtype
+
         def projection(*layers: nn.Module) -> Projection:
             return Projection(layers, dtype, share=share, merge=merge)
+
+        def finished(part: Projection) -> Projection:
+            return Int8Projection(part) if int8 else part
 
         self.heads = heads
         self.first_only = first_only
         self.attention_pool, self.output_pool = attention_pool, output_pool
         joint = projection(modules.query, modules.key, modules.value)
         # Where only first tokens ask, query is a product of its own.
-        self.inputs = [joint.part(0, 1), joint.part(1, 3)] if first_only else [joint]
-        self.attended = projection(modules.attended)
-        self.inner = projection(modules.inner)
-        self.outer = projection(modules.outer)
+        parts = [joint.part(0, 1), joint.part(1, 3)] if first_only else [joint]
+        self.inputs = [finished(part) for part in parts]
+        self.attended = finished(projection(modules.attended))
+        self.inner = finished(projection(modules.inner))
+        self.outer = finished(projection(modules.outer))
         self.attention_norm = _Norm(modules.attention_norm, dtype)
         self.output_norm = _Norm(modules.output_norm, dtype)
 
@@ -249,7 +257,7 @@ class Encoder:
             )
             for number, layer in enumerate(modules)
         ]
-        self.dtype = dtype
+        self.dtype = torch.float32 if dtype == torch.int8 else dtype
 
     @property
     def parameters(self) -> list[nn.Parameter]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from emotune.engine import int8
 from emotune.engine.dropout import MaskPool, PooledDropout
 from emotune.engine.encoder import Encoder
 from emotune.engine.layers import trained_in_full, why_not
@@ -74,6 +75,8 @@ def install(
     reason = why_not(classifier, module)
     if reason is None and not merge and (trained := trained_in_full(module)):
         reason = f"{trained} is trained in full"
+    if reason is None and dtype == torch.int8 and not int8.available():
+        reason = f"PyTorch {torch.__version__} has no int8 products"
     if reason is not None:
         return reason
     stack = Encoder(module, classifier.config, dtype, pools=pools, share=share, merge=merge)
@@ -100,7 +103,7 @@ def installed(model: nn.Module, dtype: torch.dtype | None = None) -> Iterator[st
 
     Args:
         model: The sequence classifier, or PEFT's model around it.
-        dtype: What products are computed in; None for the weights' own.
+        dtype: What products are computed in, int8 among them; None for the weights' own.
 
     Yields:
         None, or the reason why the fast path does not cover this model.

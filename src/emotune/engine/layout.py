@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 
-
 # The libraries behind matrix products prepare code for each new size of a product, which takes as long as a product itself.
 # Rounding sizes up makes them repeat.
 TOKENS_MULTIPLE = 64

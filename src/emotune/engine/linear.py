@@ -47,9 +47,7 @@ class Projection:
         merge: Add the adapters to the weights, for prediction.
     """
 
-    def __init__(
-        self, layers: Sequence[Any], dtype: torch.dtype, *, share: bool = False, merge: bool = False
-    ) -> None:
+    def __init__(self, layers: Sequence[Any], dtype: torch.dtype, *, share: bool = False, merge: bool = False) -> None:
         plain = [_plain(layer) for layer in layers]
         weights = [_merged(layer) if merge else _plain(layer).weight.detach() for layer in layers]
         self.weight = torch.cat(weights).to(dtype) if len(weights) > 1 else weights[0].to(dtype)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.errors import ConfigError
 from emotune.inference.batching import Encoded, batches_by_length
 from emotune.progress import SILENT, Progress
 
@@ -21,7 +22,7 @@ def compute_logits(
     model: torch.nn.Module,
     encoded: Encoded,
     *,
-    autocast: torch.dtype | None = None,
+    dtype: torch.dtype | None = None,
     max_tokens: int = MAX_TOKENS,
     progress: Progress = SILENT,
     description: str = "predicting",
@@ -31,13 +32,16 @@ def compute_logits(
     Args:
         model: A sequence classifier; its mode (training or evaluation) is as before afterwards.
         encoded: The texts' token ids.
-        autocast: The dtype of matrix products; None computes in the weights' own dtype, which is the reference.
+        dtype: What matrix products are computed in: bfloat16, int8, or None for the weights' own, which is the reference.
         max_tokens: Tokens a batch, padding counted.
         progress: Shows a bar.
         description: The bar's text.
 
     Returns:
         Shape (texts, classes).
+
+    Raises:
+        ConfigError: int8 for a model that the fast path does not cover.
     """
     import torch
 
@@ -50,13 +54,15 @@ def compute_logits(
     try:
         with (
             torch.inference_mode(),
-            installed(model, autocast) as reason,
+            installed(model, dtype) as reason,
             progress.bar(description, len(encoded)) as advance,
         ):
+            if reason is not None and dtype == torch.int8:
+                raise ConfigError(f"int8 is not to be had for this model: {reason}. Use bf16 or fp32.")
             cut = encoded.packed if reason is None else encoded.batch
             for rows in batches_by_length(encoded.lengths, max_tokens):
                 batch = {name: tensor.to(device) for name, tensor in cut(rows).items()}
-                with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
                     logits = model(**batch).logits
                 outputs.append((rows, logits.float().cpu().numpy()))
                 advance(len(rows))

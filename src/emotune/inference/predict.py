@@ -34,19 +34,25 @@ class Predictions:
     truncated: int
 
 
-def predict(classifier: Classifier, texts: Sequence[str], *, progress: Progress = SILENT) -> Predictions:
+def predict(
+    classifier: Classifier, texts: Sequence[str], *, precision: str = "auto", progress: Progress = SILENT
+) -> Predictions:
     """Predict the label of each text.
 
     Args:
         classifier: A tuned classifier.
         texts: The texts, none of them blank.
+        precision: What matrix products are computed in: "fp32", which is what `evaluate` and plain transformers compute; "bf16";
+            "int8", on a processor; or "auto": bf16 where the hardware multiplies it, else fp32. The README says what each costs.
         progress: Shows a bar.
 
     Raises:
+        ConfigError: An unknown precision, or one that this model or device cannot take.
         DataError: No text, a blank one, or something that is not text.
     """
     from emotune.evaluation.scores import softmax
     from emotune.inference.forward import compute_logits
+    from emotune.precision import choose_precision
 
     if isinstance(texts, str):
         raise DataError("predict takes a list of texts, and was given one string. Write predict(classifier, [text]).")
@@ -59,6 +65,8 @@ def predict(classifier: Classifier, texts: Sequence[str], *, progress: Progress 
         if not text.strip():
             raise DataError(f"Text {number} is blank: there is nothing to classify in it. Drop it, or fill it in.")
     encoded = encode(classifier.tokenizer, texts, classifier.max_length)
-    probabilities = softmax(compute_logits(classifier.model, encoded, progress=progress))
+    device = next(classifier.model.parameters()).device.type
+    dtype = choose_precision(precision, device, prediction=True).products
+    probabilities = softmax(compute_logits(classifier.model, encoded, dtype=dtype, progress=progress))
     labels = tuple(classifier.labels[int(best)] for best in probabilities.argmax(axis=1))
     return Predictions(labels, probabilities, classifier.labels, encoded.truncated)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from emotune.engine.dropout import MaskPool
-    from emotune.training.precision import Precision
+    from emotune.precision import Precision
     from emotune.training.record import Epoch, TrainingRecord
     from emotune.training.trainer import AdapterTrainer
 
@@ -102,7 +102,7 @@ def _train(
 
     from emotune.engine.install import install, use_pooled_dropout
     from emotune.memory import keep_freed_memory
-    from emotune.training.precision import choose_device, choose_precision
+    from emotune.precision import choose_device, choose_precision
 
     started = time.perf_counter()
     device = choose_device(options.device)

@@ -136,9 +136,7 @@ class AdapterTrainer(Trainer):
 
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
         """Score the validation split in the precision of training."""
-        logits = compute_logits(
-            self.model, self.encoded_validation, autocast=torch.bfloat16 if self.args.bf16 else None
-        )
+        logits = compute_logits(self.model, self.encoded_validation, dtype=torch.bfloat16 if self.args.bf16 else None)
         metrics = score(self.validation, logits.argmax(axis=1), softmax(logits))
         result = {
             f"{metric_key_prefix}_loss": float(metrics.loss or 0.0),

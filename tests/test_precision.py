@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from emotune import precision
 from emotune.errors import ConfigError
-from emotune.training import precision
-from emotune.training.precision import choose_device, choose_precision
+from emotune.precision import choose_device, choose_precision
 
 
 @pytest.fixture
@@ -73,3 +73,11 @@ def test_an_unknown_precision_is_refused(asked: str) -> None:
 def test_this_machine_answers() -> None:
     assert choose_device("auto") in {"cpu", "cuda", "mps"}
     assert choose_precision("auto", "cpu").name in {"bf16", "fp32"}
+
+
+def test_int8_is_for_prediction_on_a_processor() -> None:
+    assert choose_precision("int8", "cpu", prediction=True).products is torch.int8
+    with pytest.raises(ConfigError, match=r"is unknown\. Choose 'auto', 'bf16' or 'fp32'"):
+        choose_precision("int8", "cpu")
+    with pytest.raises(ConfigError, match="int8 is computed on the processor, and the device is 'cuda'"):
+        choose_precision("int8", "cuda", prediction=True)

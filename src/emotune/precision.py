@@ -16,7 +16,7 @@ class Precision:
     """The arithmetic of matrix products in training; trained weights and their optimizer state are always float32.
 
     Attributes:
-        name: "bf16" or "fp32".
+        name: "bf16", "fp32", or for prediction "int8".
         reason: Why, in words.
     """
 
@@ -29,6 +29,13 @@ class Precision:
         import torch
 
         return torch.bfloat16 if self.name == "bf16" else None
+
+    @property
+    def products(self) -> torch.dtype | None:
+        """The dtype of matrix products, or None for the weights' own float32."""
+        import torch
+
+        return {"bf16": torch.bfloat16, "int8": torch.int8}.get(self.name)
 
 
 def choose_device(asked: str = "auto") -> str:
@@ -51,20 +58,26 @@ def choose_device(asked: str = "auto") -> str:
     return asked
 
 
-def choose_precision(asked: str, device: str) -> Precision:
-    """The precision to train in.
+def choose_precision(asked: str, device: str, *, prediction: bool = False) -> Precision:
+    """The precision to train or predict in.
 
     bfloat16 pays only where the hardware multiplies it: elsewhere it is emulated, and slower than float32.
 
     Args:
-        asked: "bf16", "fp32", or "auto".
+        asked: "bf16", "fp32", or "auto"; for prediction on a processor also "int8".
         device: "cpu", "cuda" or "mps".
+        prediction: Whether to predict rather than train.
 
     Raises:
-        ConfigError: An unknown name.
+        ConfigError: An unknown name, or int8 where there is none.
     """
-    if asked not in ("auto", "bf16", "fp32"):
-        raise ConfigError(f"The precision '{asked}' is unknown. Choose 'auto', 'bf16' or 'fp32'.")
+    if asked == "int8" and prediction and device != "cpu":
+        raise ConfigError(
+            f"int8 is computed on the processor, and the device is '{device}'. Choose --device cpu, or 'auto'."
+        )
+    if asked not in ("auto", "bf16", "fp32", *(["int8"] if prediction else [])):
+        names = "'auto', 'bf16', 'fp32' or 'int8'" if prediction else "'auto', 'bf16' or 'fp32'"
+        raise ConfigError(f"The precision '{asked}' is unknown. Choose {names}.")
     if asked != "auto":
         return Precision(asked, "as asked")
     if device == "cuda":

@@ -1,0 +1,372 @@
+"""One contender of benchmarks/speed.py, as a process: set up, warm up, say so, then do a block of work at every line of input.
+
+    python benchmarks/contenders.py training trainer minilm
+
+Every answer is a line of JSON. A contender does its work as its users would, with the library's own loop around it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+from results import product_rate
+
+# Steps a block: enough that lengths average out, few enough that a round is short.
+STEPS = {"emotune": 24, "trainer": 24, "seed": 1}
+SLOW = "seed"
+
+
+def say(**answer: Any) -> None:
+    """Answer the program that started this one."""
+    print(json.dumps(answer), flush=True)
+
+
+def wait() -> None:
+    """Wait for the next turn; end with the input."""
+    if not sys.stdin.readline():
+        os._exit(0)
+
+
+def load() -> Any:
+    """The real data, or the bundled sample."""
+    import emotune
+
+    return emotune.load_data(os.environ.get("EMOTUNE_EMOTION_DATA", "bundled:sample"))
+
+
+def load_base(model: str, labels: tuple[str, ...]) -> Any:
+    """MiniLM, or BERT-base in its published shape with random weights and MiniLM's tokenizer, which is BERT's."""
+    import emotune
+
+    base = emotune.load_base("bundled:minilm", labels=labels)
+    if model == "minilm":
+        return base
+    from transformers import BertConfig, BertForSequenceClassification
+
+    config = BertConfig(num_labels=len(labels))
+    config.name_or_path = "bert-base"
+    built = BertForSequenceClassification(config)
+    built.name_or_path = "bert-base"
+    return replace(base, name="bert-base", model=built.eval())
+
+
+def peak() -> int:
+    """Peak memory of this process."""
+    from emotune.memory import peak_memory_bytes
+
+    return peak_memory_bytes()
+
+
+class Turns:
+    """Counts a training loop's steps, and makes it wait for its turn after every block.
+
+    Args:
+        name: The contender.
+        rows: Rows of each step, in order; a number where all are alike.
+        tokens: Mean tokens of a row.
+    """
+
+    def __init__(self, name: str, rows: list[int] | int, tokens: float) -> None:
+        self.steps_a_block = STEPS[name]
+        self.slow = name == SLOW
+        self.rows = rows
+        self.tokens = tokens
+        self.step = 0
+        self.started = 0.0
+
+    def after_step(self) -> None:
+        """A step is over."""
+        self.step += 1
+        if self.step % self.steps_a_block:
+            return
+        seconds = time.perf_counter() - self.started
+        if self.step == self.steps_a_block:  # the first block warms up
+            say(ready=True, slow=self.slow)
+        else:
+            block = slice(self.step - self.steps_a_block, self.step)
+            rows = self.rows * self.steps_a_block if isinstance(self.rows, int) else sum(self.rows[block])
+            say(examples=rows, seconds=seconds, tokens_per_example=self.tokens, peak_memory_bytes=peak())
+        wait()
+        self.started = time.perf_counter()
+
+
+def train_emotune(model: str) -> None:
+    """`emotune.finetune`, as it comes."""
+    import emotune
+    from emotune.inference.batching import encode_split
+    from emotune.training.batches import TokenBudgetBatches
+
+    data = load()
+    base = load_base(model, data.labels)
+    encoded = encode_split(base.tokenizer, data.train, base.max_length)
+    batches = TokenBudgetBatches(encoded.lengths, 1024, base.seed)
+    turns = Turns("emotune", [len(rows) for rows in batches], float(encoded.lengths.mean()))
+
+    class Progress:
+        """Takes the steps as they come."""
+
+        def say(self, text: str) -> None:
+            """Say nothing."""
+
+        def show(self, renderable: Any) -> None:
+            """Show nothing."""
+
+        @contextmanager
+        def step(self, title: str) -> Iterator[None]:
+            """Show nothing."""
+            yield
+
+        @contextmanager
+        def bar(self, description: str, total: int) -> Iterator[Callable[[int], None]]:
+            """A bar of training waits for its turn."""
+            yield lambda units: turns.after_step() if description == "training" and units else None
+
+    emotune.finetune(base, data, emotune.LoRA(), emotune.TrainingOptions(epochs=50), progress=Progress())
+
+
+def train_trainer(model: str, name: str) -> None:
+    """Transformers' Trainer: a good script ("trainer"), or the seed's ("seed")."""
+    from datasets import Dataset
+    from peft import LoraConfig, TaskType, get_peft_model
+    from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
+
+    from emotune.methods.targets import resolve_targets
+    from emotune.models.families import encoder_linear_modules
+
+    data = load()
+    base = load_base(model, data.labels)
+    good = name == "trainer"
+    padding = {} if good else {"padding": "max_length"}
+    encoded = base.tokenizer(list(data.train.texts), truncation=True, max_length=512, **padding)
+    dataset = Dataset.from_dict({**encoded, "labels": data.train.label_ids.tolist()})
+    if good:
+        targets = list(resolve_targets(encoder_linear_modules(base.model), "all-linear"))
+        lora = LoraConfig(task_type=TaskType.SEQ_CLS, r=16, lora_alpha=32, target_modules=targets)
+    else:
+        lora = LoraConfig(
+            task_type=TaskType.SEQ_CLS, r=8, lora_alpha=32, lora_dropout=0.1, target_modules=["query", "v_proj"]
+        )
+    tokens = sum(map(sum, encoded["attention_mask"])) / len(dataset)
+    turns = Turns(name, 32 if good else 8, tokens)
+
+    class TakeTurns(TrainerCallback):  # type: ignore[misc,unused-ignore]
+        """Waits after a block of steps."""
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            """Count the step."""
+            turns.after_step()
+
+    good_arguments = {"bf16": True, "train_sampling_strategy": "group_by_length", "per_device_train_batch_size": 32}
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            num_train_epochs=50,
+            use_cpu=True,
+            report_to="none",
+            save_strategy="no",
+            disable_tqdm=True,
+            seed=0,
+            **(good_arguments if good else {}),
+        )
+        Trainer(
+            model=get_peft_model(base.model, lora),
+            args=arguments,
+            train_dataset=dataset,
+            data_collator=DataCollatorWithPadding(base.tokenizer) if good else None,
+            callbacks=[TakeTurns()],
+        ).train()
+
+
+def predict(model: str, name: str) -> None:
+    """Label the test split's texts, or the first 256 of them where that takes minutes; tokenization counts."""
+    data = load()
+    base = load_base(model, data.labels)
+    texts = list(data.test.texts)
+    with tempfile.TemporaryDirectory() as folder:
+        labeller = LABELLERS[name](base, Path(folder))
+        few = texts[:: max(1, len(texts) // 256)] if name.startswith("pipeline") else texts
+        labeller(few[:64])
+        labeller(few)
+        say(ready=True)
+        tokens = sum(map(len, base.tokenizer(few)["input_ids"])) / len(few)
+        while True:
+            wait()
+            started = time.perf_counter()
+            labels = labeller(few)
+            seconds = time.perf_counter() - started
+            if len(labels) != len(few):
+                raise RuntimeError("a label is missing")
+            say(examples=len(few), seconds=seconds, tokens_per_example=tokens, peak_memory_bytes=peak())
+
+
+Labeller = Callable[[list[str]], list[Any]]
+
+
+def emotune_labeller(base: Any, folder: Path, precision: str) -> Labeller:
+    """`emotune.predict`."""
+    import emotune
+
+    return lambda texts: list(emotune.predict(base, texts, precision=precision).labels)
+
+
+def pipeline_labeller(base: Any, folder: Path, **options: Any) -> Labeller:
+    """Transformers' pipeline."""
+    from transformers import pipeline
+
+    classify = pipeline("text-classification", model=base.model, tokenizer=base.tokenizer, device="cpu")
+    return lambda texts: classify(texts, truncation=True, **options)
+
+
+def sorted_labeller(tokenizer: Any, run: Callable[[Any], Any]) -> Labeller:
+    """Sort by length, batches of 64, pad each to its longest: what a careful user writes around an exported model."""
+    import numpy as np
+
+    def label(texts: list[str]) -> list[int]:
+        ids = tokenizer(texts, truncation=True, max_length=128)["input_ids"]
+        order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
+        labels = [0] * len(ids)
+        for start in range(0, len(order), 64):
+            rows = order[start : start + 64]
+            longest = len(ids[rows[-1]])
+            batch = np.zeros((len(rows), longest), dtype=np.int64)
+            mask = np.zeros_like(batch)
+            for place, row in enumerate(rows):
+                batch[place, : len(ids[row])] = ids[row]
+                mask[place, : len(ids[row])] = 1
+            for row, best in zip(rows, run((batch, mask)).argmax(-1).tolist(), strict=True):
+                labels[row] = best
+        return labels
+
+    return label
+
+
+def export(base: Any, folder: Path) -> Path:
+    """The model as ONNX with free batch size and length."""
+    import torch
+
+    class Logits(torch.nn.Module):
+        """The model, with tensors in and out."""
+
+        def __init__(self, model: Any) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+            """Logits."""
+            return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+
+    path = folder / "model.onnx"
+    base.model.set_attn_implementation("eager")
+    example = (torch.ones(2, 8, dtype=torch.long), torch.ones(2, 8, dtype=torch.long))
+    sizes = {0: torch.export.Dim("rows"), 1: torch.export.Dim("length", max=512)}
+    torch.onnx.export(
+        Logits(base.model).eval(),
+        example,
+        str(path),
+        input_names=["input_ids", "attention_mask"],
+        output_names=["logits"],
+        dynamic_shapes=(sizes, sizes),
+        dynamo=True,
+        external_data=False,
+    )
+    return path
+
+
+def onnx_labeller(base: Any, folder: Path, *, int8: bool) -> Labeller:
+    """ONNX Runtime."""
+    import onnxruntime
+
+    path = export(base, folder)
+    if int8:
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        quantize_dynamic(str(path), str(folder / "int8.onnx"), weight_type=QuantType.QInt8)
+        path = folder / "int8.onnx"
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return sorted_labeller(
+        base.tokenizer, lambda batch: session.run(None, {"input_ids": batch[0], "attention_mask": batch[1]})[0]
+    )
+
+
+def openvino_labeller(base: Any, folder: Path) -> Labeller:
+    """OpenVINO, which chooses its own precision."""
+    import openvino
+
+    compiled = openvino.Core().compile_model(openvino.convert_model(str(export(base, folder))), "CPU")
+    return sorted_labeller(base.tokenizer, lambda batch: compiled(list(batch))[0])
+
+
+LABELLERS: dict[str, Callable[[Any, Path], Labeller]] = {
+    "emotune": lambda base, folder: emotune_labeller(base, folder, "auto"),
+    "emotune-int8": lambda base, folder: emotune_labeller(base, folder, "int8"),
+    "pipeline": pipeline_labeller,
+    "pipeline-32": lambda base, folder: pipeline_labeller(base, folder, batch_size=32),
+    "onnx": lambda base, folder: onnx_labeller(base, folder, int8=False),
+    "onnx-int8": lambda base, folder: onnx_labeller(base, folder, int8=True),
+    "openvino": openvino_labeller,
+}
+
+
+def limit(model: str) -> None:
+    """How fast this machine multiplies bf16 matrices of the model's own shapes, and the parameters of its layers."""
+    import torch
+
+    hidden, inner, layers = (384, 1536, 6) if model == "minilm" else (768, 3072, 12)
+    say(ready=True)
+    wait()
+    rate = product_rate(torch.bfloat16, [(hidden, 3 * hidden), (hidden, hidden), (hidden, inner), (inner, hidden)])
+    say(gflops=rate, encoder_parameters=layers * (4 * hidden * hidden + 2 * hidden * inner))
+
+
+def growth(model: str) -> None:
+    """Seconds of one epoch over 1, 2 and 4 times 2,000 rows."""
+    import numpy as np
+
+    import emotune
+
+    data = load()
+    base = load_base(model, data.labels)
+    options = emotune.TrainingOptions(epochs=1)
+    say(ready=True)
+    wait()
+    seconds = {}
+    least = min(2000, len(data.train) // 4)
+    rows = np.random.default_rng(0).permutation(len(data.train))
+    few = replace(data, validation=data.validation.take(range(min(200, len(data.validation))), "validation"))
+    for count in (least, least, 2 * least, 4 * least):  # the first warms up
+        part = replace(few, train=data.train.take(rows[:count], "train"))
+        started = time.perf_counter()
+        emotune.finetune(base, part, emotune.LoRA(), options)
+        seconds[str(count)] = time.perf_counter() - started
+    say(seconds_by_rows=seconds)
+
+
+def main() -> None:
+    """Be the contender that the command line names."""
+    job, name, model = sys.argv[1:]
+    if job == "training" and name == "emotune":
+        train_emotune(model)
+    elif job == "training":
+        train_trainer(model, name)
+    elif job == "prediction":
+        predict(model, name)
+    elif job == "limit":
+        limit(model)
+    else:
+        growth(model)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What the benchmarks share: the machine they ran on, results on disk, and their tables in the README."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parent.parent / "README.md"
+PACKAGES = ("emotune", "torch", "transformers", "peft", "tokenizers", "numpy")
+
+
+def machine() -> dict[str, Any]:
+    """What figures depend on: processor, cores, how fast it multiplies, versions."""
+    processor = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [
+            line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
+        processor = names[0] if names else processor
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "matrix_product_gflops": product_rates(),
+        "versions": {"python": platform.python_version(), **versions},
+    }
+
+
+def product_rates() -> dict[str, float]:
+    """Measured rate of 1024 x 384 by 384 x 1536 products in GFLOP/s, by dtype: times scale with it."""
+    import torch
+
+    return {name: round(product_rate(dtype, [(384, 1536)])) for name, dtype in dtypes(torch).items()}
+
+
+def dtypes(torch: Any) -> dict[str, Any]:
+    """The dtypes that products are computed in, by name."""
+    return {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def product_rate(dtype: Any, shapes: list[tuple[int, int]], rows: int = 1024) -> float:
+    """Measured GFLOP/s of products of `rows` rows with weights of these shapes, the median of 60 of each."""
+    import torch
+
+    seconds = 0.0
+    operations = 0
+    for inputs, outputs in shapes:
+        x, weight = torch.randn(rows, inputs).to(dtype), torch.randn(outputs, inputs).to(dtype)
+        times = []
+        for _ in range(60):
+            started = time.perf_counter()
+            torch.nn.functional.linear(x, weight)
+            times.append(time.perf_counter() - started)
+        seconds += statistics.median(times)
+        operations += 2 * rows * inputs * outputs
+    return operations / seconds / 1e9
+
+
+def write(name: str, value: dict[str, Any]) -> None:
+    """Write a result as JSON."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def read(name: str) -> dict[str, Any] | None:
+    """A result written earlier, or None."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def quote_in_readme(name: str, table: str) -> None:
+    """Write a table beside the results, and put it between the README's two markers for it."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.md").write_text(table, encoding="utf-8")
+    text = README.read_text(encoding="utf-8")
+    head, begin, rest = text.partition(f"<!-- results: written by benchmarks/{name}.py -->\n")
+    _, end, tail = rest.partition("<!-- end of results -->")
+    if not begin or not end:
+        raise SystemExit(f"{README.name} has lost the markers around the results of {name}")
+    README.write_text(f"{head}{begin}{table}{end}{tail}", encoding="utf-8")
