@@ -1,4 +1,4 @@
-"""The process's peak memory, from the operating system."""
+"""The process's memory: its peak, and how freed memory is kept."""
 
 from __future__ import annotations
 

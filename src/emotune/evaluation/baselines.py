@@ -112,7 +112,9 @@ def mean_features(
     from emotune.engine.layout import Layout
     from emotune.inference.batching import batches_by_length, encode_split
     from emotune.inference.forward import MAX_TOKENS
+    from emotune.memory import keep_freed_memory
 
+    keep_freed_memory()
     encoder = base.model.base_model.eval()
     device = next(encoder.parameters()).device
     encoded = encode_split(base.tokenizer, split, base.max_length)

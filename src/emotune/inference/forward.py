@@ -14,8 +14,8 @@ from emotune.progress import SILENT, Progress
 if TYPE_CHECKING:
     import torch
 
-# 4,096 tokens keep the activations of BERT-base under 200 MB, and two cores busy.
-MAX_TOKENS = 4096
+# 2,048 tokens keep two cores busy and the activations of a layer in their caches (docs/LOG.md).
+MAX_TOKENS = 2048
 
 
 def compute_logits(
@@ -46,7 +46,9 @@ def compute_logits(
     import torch
 
     from emotune.engine.install import installed
+    from emotune.memory import keep_freed_memory
 
+    keep_freed_memory()
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
