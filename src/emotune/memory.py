@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -31,3 +32,11 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(mmap_threshold, 32 * 2**20)  # the largest that is allowed
         mallopt(trim_threshold, 2**30)
+
+
+def bound_product_cache() -> None:
+    """Let oneDNN keep the code of 256 sizes of matrix products instead of 1,024, unless the environment says otherwise.
+
+    Each costs about a third of a megabyte, and texts come in many lengths. oneDNN reads the variable at its first product.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")

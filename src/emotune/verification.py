@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from emotune.models.classifier import Classifier
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -97,8 +99,6 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
 
     from emotune.artifact import PREDICTIONS, load, read_description, sha256
     from emotune.evaluation.scores import softmax
-    from emotune.inference.batching import encode
-    from emotune.inference.forward import compute_logits
 
     folder = Path(folder)
     description = read_description(folder)
@@ -109,18 +109,27 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
     )
     classifier = load(folder, base=base)
     probes = description["verification"]
-    logits = compute_logits(classifier.model, encode(classifier.tokenizer, probes["texts"], classifier.max_length))
+    logits = plain_logits(classifier, probes["texts"])
     difference = float(np.abs(logits - np.asarray(probes["logits"])).max())
     rows = len(probes["texts"])
     changed_labels = 0
     if (folder / PREDICTIONS).is_file():
         texts, labels, saved = _read_predictions(folder / PREDICTIONS, classifier.labels)
-        again = softmax(compute_logits(classifier.model, encode(classifier.tokenizer, texts, classifier.max_length)))
+        again = softmax(plain_logits(classifier, texts))
         found = [classifier.labels[best] for best in again.argmax(axis=1)]
         changed_labels = sum(a != b for a, b in zip(found, labels, strict=True))
         difference = max(difference, float(np.abs(again - saved).max()))
         rows += len(texts)
     return Verification(rows, difference, probes["tolerance"], changed_labels, changed_files)
+
+
+def plain_logits(classifier: Classifier, texts: list[str]) -> NDArray[np.float32]:
+    """Logits from the model as transformers and PEFT wrote it: what was saved came from the fast path, so this checks both."""
+    from emotune.inference.batching import encode
+    from emotune.inference.forward import compute_logits
+
+    encoded = encode(classifier.tokenizer, texts, classifier.max_length)
+    return compute_logits(classifier.model, encoded, fast=False)
 
 
 def _read_predictions(path: Path, labels: tuple[str, ...]) -> tuple[list[str], list[str], NDArray[np.float64]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ def compute_logits(
     *,
     dtype: torch.dtype | None = None,
     max_tokens: int = MAX_TOKENS,
+    fast: bool = True,
     progress: Progress = SILENT,
     description: str = "predicting",
 ) -> NDArray[np.float32]:
@@ -34,6 +36,7 @@ def compute_logits(
         encoded: The texts' token ids.
         dtype: What matrix products are computed in: bfloat16, int8, or None for the weights' own, which is the reference.
         max_tokens: Tokens a batch, padding counted.
+        fast: Take the fast path where it covers the model; else run the model as transformers and PEFT wrote it.
         progress: Shows a bar.
         description: The bar's text.
 
@@ -56,7 +59,7 @@ def compute_logits(
     try:
         with (
             torch.inference_mode(),
-            installed(model, dtype) as reason,
+            installed(model, dtype) if fast else nullcontext("it was not asked for") as reason,
             progress.bar(description, len(encoded)) as advance,
         ):
             if reason is not None and dtype == torch.int8:

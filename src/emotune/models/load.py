@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotune.errors import ModelError
+from emotune.memory import bound_product_cache
 from emotune.models import bundled
 from emotune.models.classifier import Classifier
 from emotune.models.folder import CONFIG, FILES_TO_DOWNLOAD, WEIGHTS, WEIGHTS_INDEX, check_folder, weight_files
@@ -72,6 +73,7 @@ def load_base(
     """
     if len(labels) < 2 or len(set(labels)) < len(labels):
         raise ModelError(f"A classifier needs at least two labels, all different; got {', '.join(labels) or 'none'}.")
+    bound_product_cache()
     base = _find(name, revision)
     stored = check_folder(base.folder, base.source)
     config = _load_config(base, stored, labels)
