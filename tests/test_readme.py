@@ -7,27 +7,38 @@ import re
 import statistics
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_quotes_the_results_that_the_benchmark_wrote() -> None:
-    quoted = README.split("<!-- results: written by benchmarks/main_job.py -->\n")[1].split("<!-- end of results -->")[
-        0
-    ]
-    assert quoted == (ROOT / "benchmarks" / "results" / "main_job.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("benchmark", ["main_job", "speed"])
+def test_quotes_the_results_that_the_benchmark_wrote(benchmark: str) -> None:
+    rest = README.split(f"<!-- results: written by benchmarks/{benchmark}.py -->\n")[1]
+    table = (RESULTS / f"{benchmark}.md").read_text(encoding="utf-8")
+    assert rest.split("<!-- end of results -->")[0] == table
 
 
-def test_the_results_follow_from_the_runs() -> None:
-    table = (ROOT / "benchmarks" / "results" / "main_job.md").read_text(encoding="utf-8")
-    results = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
-    assert results
-    for path in results:
-        runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
-        for key in ("test_accuracy", "test_macro_f1"):
-            values = [run[key] for run in runs]
-            spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-            assert f"{statistics.mean(values):.4f}{spread}" in table
+@pytest.mark.parametrize("data", ["emotion", "quickstart"])
+def test_the_scores_follow_from_the_runs(data: str) -> None:
+    table = (RESULTS / "main_job.md").read_text(encoding="utf-8")
+    runs = json.loads((RESULTS / f"{data}.json").read_text(encoding="utf-8"))["runs"]
+    for key in ("test_accuracy", "test_macro_f1"):
+        values = [run[key] for run in runs]
+        spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+        assert f"{statistics.mean(values):.4f}{spread}" in table
+
+
+def test_the_speeds_follow_from_what_was_measured() -> None:
+    table = (RESULTS / "speed.md").read_text(encoding="utf-8")
+    measured = json.loads((RESULTS / "speed.json").read_text(encoding="utf-8"))
+    for part in ("training_minilm", "training_bert-base", "prediction_minilm"):
+        for name, figures in measured[part].items():
+            assert f"| {figures['per_second']:.3g} ({figures['per_second_least']:.3g} to" in table
+            assert name == "emotune" or f"| {figures['emotune_is_faster_by']:.1f} times |" in table
+            assert figures["per_second_least"] <= figures["per_second"] <= figures["per_second_most"]
 
 
 def test_links_lead_to_files() -> None:

@@ -13,11 +13,12 @@ import torch
 from torch import nn
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
+from emotune.engine.install import install
 from emotune.errors import TrainingError
 from emotune.inference.batching import encode_split
 from emotune.methods.lora import LoRA
 from emotune.models.load import load_base
-from emotune.progress import SILENT
+from emotune.progress import SILENT, Silent
 from emotune.training.trainer import AdapterTrainer, FiniteLoss, ProgressBar, WeightsMoved
 
 if TYPE_CHECKING:
@@ -30,12 +31,18 @@ MakeTrainer = Callable[..., AdapterTrainer]
 def make_trainer(tiny_bert: Path, tiny_data: TextDataset, tmp_path: Path) -> MakeTrainer:
     """A trainer of a fresh model without dropout, on texts of very unlike lengths, so that batches differ in rows."""
 
-    def make(**arguments: Any) -> AdapterTrainer:
+    def make(*, packed: bool = False, **arguments: Any) -> AdapterTrainer:
         base = load_base(tiny_bert, labels=tiny_data.labels, max_length=64)
         model = LoRA(r=4).apply(base.model, base.name).eval()
         for name, parameter in model.named_parameters():  # with B at zero, A has no gradient
             if ".lora_B." in name:
                 nn.init.normal_(parameter, std=0.1)
+        for module in model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+        base.model.config.hidden_dropout_prob = 0.0
+        if packed:
+            assert install(model, torch.float32) is None
         texts = tuple(" ".join([text] * (row % 7 + 1)) for row, text in enumerate(tiny_data.train.texts))
         train = dataclasses.replace(tiny_data.train, texts=texts)
         return AdapterTrainer(
@@ -48,7 +55,7 @@ def make_trainer(tiny_bert: Path, tiny_data: TextDataset, tmp_path: Path) -> Mak
             validation=tiny_data.validation,
             encoded_validation=encode_split(base.tokenizer, tiny_data.validation, 64),
             batch_tokens=200,
-            packed=False,
+            packed=packed,
             clock=ProgressBar(SILENT),
             callbacks=[],
         )
@@ -116,6 +123,73 @@ class TestBatches:
         trainer = make_trainer()
         labels = torch.cat([batch["labels"] for batch in trainer.get_train_dataloader()])
         assert torch.bincount(labels).tolist() == np.bincount(trainer.label_ids.numpy()).tolist()
+
+
+class Heard(Silent):
+    """Keeps the lines that were said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+class TestOutOfMemory:
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_halves_the_batch_and_gives_the_same_gradients(
+        self, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, packed: bool
+    ) -> None:
+        trainer = make_trainer(packed=packed)
+        trainer.clock.progress = heard = Heard()
+        batches = [batch for batch in trainer.get_train_dataloader() if len(batch["labels"]) >= 6]
+        expected = []
+        for batch in batches:
+            loss = trainer.training_step(trainer.model, batch)
+            expected.append((loss, gradients(trainer.model)))
+        assert heard.lines == []
+
+        plain = AdapterTrainer.compute_loss
+        sizes = []
+
+        def small_memory(self: AdapterTrainer, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            sizes.append(len(inputs["labels"]))
+            if sizes[-1] > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore lines.")
+            return plain(self, model, inputs, *args, **kwargs)
+
+        monkeypatch.setattr(AdapterTrainer, "compute_loss", small_memory)
+        for batch, (loss, wanted) in zip(batches, expected, strict=True):
+            found = trainer.training_step(trainer.model, batch)
+            torch.testing.assert_close(found, loss, rtol=1e-5, atol=1e-6)
+            for name, gradient in gradients(trainer.model).items():
+                torch.testing.assert_close(gradient, wanted[name], rtol=1e-3, atol=1e-6)
+        assert heard.lines
+        assert all("out of memory (CUDA out of memory. Tried to allocate 2.00 GiB.)" in line for line in heard.lines)
+        assert max(sizes[-len(batches) :]) <= 2  # those after it are halved from the start
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_a_single_text_that_does_not_fit_is_an_error(
+        self, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, packed: bool
+    ) -> None:
+        def no_memory(*_: Any, **__: Any) -> Any:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory")
+
+        trainer = make_trainer(packed=packed)
+        monkeypatch.setattr(AdapterTrainer, "compute_loss", no_memory)
+        with pytest.raises(
+            TrainingError, match=r"A single text of a batch does not fit the memory .*Lower model\.max_length"
+        ):
+            trainer.training_step(trainer.model, next(iter(trainer.get_train_dataloader())))
+
+    def test_another_error_passes(self, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(*_: Any, **__: Any) -> Any:
+            raise RuntimeError("shapes differ")
+
+        trainer = make_trainer()
+        monkeypatch.setattr(AdapterTrainer, "compute_loss", broken)
+        with pytest.raises(RuntimeError, match="shapes differ"):
+            trainer.training_step(trainer.model, next(iter(trainer.get_train_dataloader())))
 
 
 class TestWarmUp:

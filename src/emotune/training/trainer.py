@@ -36,6 +36,32 @@ class Rows(Dataset[int]):
         return row
 
 
+def split_batch(batch: dict[str, torch.Tensor], parts: int) -> list[dict[str, torch.Tensor]]:
+    """Cut a padded or packed batch into at most so many parts of neighbouring rows."""
+    if parts == 1:
+        return [batch]
+    rows = torch.arange(len(batch["labels"])).tensor_split(parts)
+    cuts = [slice(int(part[0]), int(part[-1]) + 1) for part in rows if len(part)]
+    if "lengths" not in batch:
+        return [{name: tensor[cut] for name, tensor in batch.items()} for cut in cuts]
+    ends = [0, *batch["lengths"].cumsum(0).tolist()]
+    return [
+        {
+            "input_ids": batch["input_ids"][ends[cut.start] : ends[cut.stop]],
+            "lengths": batch["lengths"][cut],
+            "labels": batch["labels"][cut],
+        }
+        for cut in cuts
+    ]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception means that there is no memory left, on a processor or a GPU."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return any(words in str(error) for words in ("can't allocate memory", "not enough memory", "out of memory"))
+
+
 class AdapterTrainer(Trainer):
     """Trainer for one encoded training split and one encoded validation split.
 
@@ -72,6 +98,7 @@ class AdapterTrainer(Trainer):
         self.encoded_validation = encoded_validation
         self.packed = packed
         self.batches = TokenBudgetBatches(encoded.lengths, batch_tokens, args.seed)
+        self.parts = 1
         self.clock = clock
         self.control: TrainerControl
         super().__init__(
@@ -129,6 +156,46 @@ class AdapterTrainer(Trainer):
         )
         loss = total * (len(self.batches) / len(self.encoded))
         return (loss, outputs) if return_outputs else loss
+
+    def training_step(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Forward and backward; a batch that does not fit the memory is halved, and so are those after it.
+
+        The parts' gradients add up to the batch's: the loss is a sum over rows.
+
+        Raises:
+            TrainingError: A single text does not fit.
+        """
+        while True:
+            try:
+                losses = [
+                    super(AdapterTrainer, self).training_step(model, part, num_items_in_batch)
+                    for part in split_batch(inputs, self.parts)
+                ]
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                message = str(error).splitlines()[0] if str(error) else type(error).__name__
+            else:
+                return torch.stack(losses).sum()
+            # Out here, since the exception holds the memory of what was computed.
+            if self.parts >= len(inputs["labels"]):
+                raise TrainingError(
+                    f"A single text of a batch does not fit the memory ({message}). Lower model.max_length, or take a smaller model."
+                )
+            self.parts *= 2
+            model.zero_grad(set_to_none=True)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            tokens = max(1, self.batches.max_tokens // self.parts)
+            self.clock.progress.say(
+                f"out of memory ({message}): going on with {tokens} tokens at a time, {self.parts} of them a step; "
+                "results stay the same but for rounding"
+            )
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """Save the adapter alone: Trainer's own way asks the Hub about the base's embeddings at every checkpoint."""
