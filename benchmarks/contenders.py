@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from results import product_rate
 
 # Steps a block: about as many rows of both; 50 is the number of batches that group_by_length sorts together, longest first.
-STEPS = {"emotune": 36, "trainer": 50, "seed": 1}
-SLOW = "seed"
+STEPS = {"emotune": 36, "trainer": 50, "notebook": 1}
+SLOW = "notebook"
 
 
 def say(**answer: Any) -> None:
@@ -135,7 +135,7 @@ def train_emotune(model: str) -> None:
 
 
 def train_trainer(model: str, name: str) -> None:
-    """Transformers' Trainer: a good script ("trainer"), or the seed's ("seed")."""
+    """Transformers' Trainer: a good script ("trainer"), or a plain notebook's way ("notebook")."""
     from datasets import Dataset
     from peft import LoraConfig, TaskType, get_peft_model
     from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments

@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from results import machine, quote_in_readme, write
+from results import machine, quote_in_readme, read, write
 
 CONTENDERS = Path(__file__).parent / "contenders.py"
 MODELS = {"minilm": "MiniLM (22.7 M parameters)", "bert-base": "BERT-base (110 M, random weights)"}
 TRAINING = {
     "emotune": "emotune",
-    "trainer": "Trainer: dynamic padding, bf16, group_by_length, batch 32",
-    "seed": "the seed's way: padded to 512, fp32, batch 8",
+    "trainer": "a good Trainer script: dynamic padding, bf16, group_by_length, batch 32",
+    "notebook": "a plain notebook: padded to 512, fp32, batch 8, LoRA on `query`",
 }
 PREDICTION = {
     "emotune": "emotune",
@@ -92,7 +92,7 @@ def duel(job: str, names: list[str], model: str, rounds: int) -> dict[str, Any]:
     contenders = [Contender(job, name, model) for name in names]
     rates: dict[str, list[float]] = {name: [] for name in names}
     last: dict[str, dict[str, Any]] = {}
-    # The seed's way needs seconds for one batch, so it takes part in the first rounds only.
+    # The plain notebook needs seconds for one batch, so it takes part in the first rounds only.
     for number in range(rounds):
         for contender in contenders:
             if contender.ready.get("slow") and number >= 3:
@@ -175,52 +175,47 @@ def measure(only: str, rounds: int) -> dict[str, Any]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """The Markdown table of the README."""
-    lines = ["| what | a second | emotune is faster by | peak memory |", "|---|---|---|---|"]
-    parts = [(f"training_{model}", TRAINING, f"training, {label}") for model, label in MODELS.items()]
-    parts.append(("prediction_minilm", PREDICTION, f"prediction, {MODELS['minilm']}"))
+    """The Markdown tables of the README: contenders, then growth and start."""
+    lines = ["| | a second | emotune is faster by | useful arithmetic | peak memory |", "|---|---|---|---|---|"]
+    parts = [(f"training_{model}", TRAINING, f"Training {label}") for model, label in MODELS.items()]
+    parts.append(("prediction_minilm", PREDICTION, f"Prediction with {MODELS['minilm']}"))
     for key, labels, title in parts:
-        for name, figures in result.get(key, {}).items():
+        if key not in result:
+            continue
+        job, _, model = key.partition("_")
+        limit = result[f"{job}_limit_{model}"]
+        lines.append(f"| **{title}** | | | of {limit['limit_gflops']:.0f} GFLOP/s | |")
+        ours = result[key]["emotune"]
+        for name, figures in result[key].items():
             ratio = "" if name == "emotune" else f"{figures['emotune_is_faster_by']:.1f} times"
             rate = (
                 f"{figures['per_second']:.3g} ({figures['per_second_least']:.3g} to {figures['per_second_most']:.3g})"
             )
-            lines.append(
-                f"| {title}: {labels[name]} | {rate} | {ratio} | {figures['peak_memory_bytes'] / 1e9:.2f} GB |"
-            )
-    for key, title in (
-        ("training_limit_minilm", "training, MiniLM"),
-        ("training_limit_bert-base", "training, BERT-base"),
-        ("prediction_limit_minilm", "prediction, MiniLM"),
-    ):
-        if key in result:
-            found = result[key]
-            lines.append(
-                f"| {title}: useful arithmetic | {found['useful_gflops']:.0f} of {found['limit_gflops']:.0f} GFLOP/s "
-                f"| {found['share']:.0%} of the measured rate | |"
-            )
+            share = limit["share"] * figures["per_second"] / ours["per_second"]
+            memory = f"{figures['peak_memory_bytes'] / 1e9:.2f} GB"
+            lines.append(f"| {labels[name]} | {rate} | {ratio} | {share:.0%} | {memory} |")
+    lines += ["", "| | |", "|---|---|"]
     if "growth" in result:
         seconds = result["growth"]
         rows = sorted(seconds, key=int)
-        least = seconds[rows[0]]
         lines.extend(
-            f"| training time, {int(row):,} rows against {int(rows[0]):,} | | {seconds[row] / least:.2f} times the time | |"
+            f"| training time, {int(row):,} rows against {int(rows[0]):,} | {seconds[row] / seconds[rows[0]]:.2f} times |"
             for row in rows[1:]
         )
-    for what, seconds in result.get("start_seconds", {}).items():
-        lines.append(f"| start: `{what}` | {seconds:.2f} s | | |")
+    lines.extend(f"| start: `{what}` | {seconds:.2f} s |" for what, seconds in result.get("start_seconds", {}).items())
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("all", "training", "prediction", "growth", "start"), default="all")
+    parser.add_argument("--only", choices=("all", "training", "prediction", "growth", "start", "table"), default="all")
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
-    result = measure(arguments.only, arguments.rounds)
+    result = (read("speed") or {}) if arguments.only == "table" else measure(arguments.only, arguments.rounds)
     if arguments.only == "all":
         write("speed", result)
+    if arguments.only in ("all", "table"):
         quote_in_readme("speed", table(result))
     print(table(result))
 

@@ -142,6 +142,7 @@ class TestOutOfMemory:
     ) -> None:
         trainer = make_trainer(packed=packed)
         trainer.clock.progress = heard = Heard()
+        trainer.current_gradient_accumulation_steps = 1  # set by the loop, which does not run here
         batches = [batch for batch in trainer.get_train_dataloader() if len(batch["labels"]) >= 6]
         expected = []
         for batch in batches:
