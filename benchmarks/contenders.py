@@ -104,6 +104,7 @@ def train_emotune(model: str) -> None:
     """`emotune.finetune`, as it comes."""
     import emotune
     from emotune.inference.batching import encode_split
+    from emotune.progress import Silent
     from emotune.training.batches import TokenBudgetBatches
 
     data = load()
@@ -112,26 +113,15 @@ def train_emotune(model: str) -> None:
     batches = TokenBudgetBatches(encoded.lengths, 1024, base.seed)
     turns = Turns("emotune", [len(rows) for rows in batches], float(encoded.lengths.mean()))
 
-    class Progress:
+    class Steps(Silent):
         """Takes the steps as they come."""
-
-        def say(self, text: str) -> None:
-            """Say nothing."""
-
-        def show(self, renderable: Any) -> None:
-            """Show nothing."""
-
-        @contextmanager
-        def step(self, title: str) -> Iterator[None]:
-            """Show nothing."""
-            yield
 
         @contextmanager
         def bar(self, description: str, total: int) -> Iterator[Callable[[int], None]]:
             """A bar of training waits for its turn."""
             yield lambda units: turns.after_step() if description == "training" and units else None
 
-    emotune.finetune(base, data, emotune.LoRA(), emotune.TrainingOptions(epochs=50), progress=Progress())
+    emotune.finetune(base, data, emotune.LoRA(), emotune.TrainingOptions(epochs=50), progress=Steps())
 
 
 def train_trainer(model: str, name: str) -> None:

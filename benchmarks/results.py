@@ -38,12 +38,8 @@ def product_rates() -> dict[str, float]:
     """Measured rate of 1024 x 384 by 384 x 1536 products in GFLOP/s, by dtype: times scale with it."""
     import torch
 
-    return {name: round(product_rate(dtype, [(384, 1536)])) for name, dtype in dtypes(torch).items()}
-
-
-def dtypes(torch: Any) -> dict[str, Any]:
-    """The dtypes that products are computed in, by name."""
-    return {"fp32": torch.float32, "bf16": torch.bfloat16}
+    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    return {name: round(product_rate(dtype, [(384, 1536)])) for name, dtype in dtypes.items()}
 
 
 def product_rate(dtype: Any, shapes: list[tuple[int, int]], rows: int = 1024) -> float:

@@ -11,6 +11,8 @@ from torch import nn
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
+    CamembertConfig,
+    CamembertForSequenceClassification,
     DistilBertConfig,
     DistilBertForSequenceClassification,
     ElectraConfig,
@@ -20,6 +22,8 @@ from transformers import (
     PreTrainedModel,
     RobertaConfig,
     RobertaForSequenceClassification,
+    XLMRobertaConfig,
+    XLMRobertaForSequenceClassification,
 )
 
 from emotune.engine.dropout import MaskPool
@@ -35,6 +39,8 @@ LAYERS: dict[str, Any] = {
 MODELS: dict[str, Callable[[], PreTrainedModel]] = {
     "bert": lambda: BertForSequenceClassification(BertConfig(**SIZES, **LAYERS)),
     "roberta": lambda: RobertaForSequenceClassification(RobertaConfig(**SIZES, **LAYERS, type_vocab_size=1)),
+    "camembert": lambda: CamembertForSequenceClassification(CamembertConfig(**SIZES, **LAYERS, type_vocab_size=1)),
+    "xlm-roberta": lambda: XLMRobertaForSequenceClassification(XLMRobertaConfig(**SIZES, **LAYERS, type_vocab_size=1)),
     "electra": lambda: ElectraForSequenceClassification(ElectraConfig(**SIZES, **LAYERS, embedding_size=32)),
     "distilbert": lambda: DistilBertForSequenceClassification(
         DistilBertConfig(**SIZES, dim=32, n_layers=3, n_heads=4, hidden_dim=48, max_position_embeddings=40)
@@ -158,7 +164,7 @@ def test_is_close_to_float32_in_bfloat16() -> None:
     for name, gradient in gradients.items():
         assert low_gradients[name].dtype == torch.float32
         cosine = nn.functional.cosine_similarity(low_gradients[name].flatten(), gradient.flatten(), dim=0)
-        assert cosine > 0.98, f"{name}: cosine {cosine:.4f}"
+        assert cosine > 0.99, f"{name}: cosine {cosine:.4f}"
 
 
 def test_passes_gradcheck_with_dropout() -> None:

@@ -15,6 +15,7 @@ from emotune.engine.dropout import MaskPool, PooledDropout
 from emotune.engine.encoder import Encoder
 from emotune.engine.layers import trained_in_full, why_not
 from emotune.engine.layout import Layout
+from emotune.models.families import encoder as encoder_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -71,7 +72,7 @@ def install(
         None, or the reason in words why the fast path does not cover this model, which is then left as it was.
     """
     classifier = inner_model(model)
-    module = classifier.get_submodule(classifier.base_model_prefix)
+    module = encoder_of(classifier)
     reason = why_not(classifier, module)
     if reason is None and not merge and (trained := trained_in_full(module)):
         reason = f"{trained} is trained in full"
@@ -109,7 +110,7 @@ def installed(model: nn.Module, dtype: torch.dtype | None = None) -> Iterator[st
         None, or the reason why the fast path does not cover this model.
     """
     classifier = inner_model(model)
-    module = classifier.get_submodule(classifier.base_model_prefix)
+    module = encoder_of(classifier)
     if "forward" in vars(module):
         yield None
         return
