@@ -41,6 +41,14 @@ def test_the_speeds_follow_from_what_was_measured() -> None:
             assert figures["per_second_least"] <= figures["per_second"] <= figures["per_second_most"]
 
 
+def test_what_precision_costs_follows_from_what_was_measured() -> None:
+    accuracy = json.loads((RESULTS / "precision.json").read_text(encoding="utf-8"))["accuracy"]
+    words = " ".join(README.split())
+    assert (
+        f"{accuracy['fp32']:.4f} in float32, {accuracy['bf16']:.4f} in bf16 and {accuracy['int8']:.4f} in int8" in words
+    )
+
+
 def test_links_lead_to_files() -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)", README) if "://" not in link]
     assert links
