@@ -28,6 +28,7 @@ _HOMES = {
     "load_base": "emotune.models.load",
     "load_data": "emotune.data.load",
     "predict": "emotune.inference.predict",
+    "predict_stream": "emotune.inference.predict",
     "run": "emotune.pipeline",
     "verify": "emotune.verification",
 }
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from emotune.evaluation.evaluate import evaluate as evaluate
     from emotune.evaluation.scores import Evaluation as Evaluation
     from emotune.inference.predict import predict as predict
+    from emotune.inference.predict import predict_stream as predict_stream
     from emotune.methods.lora import LoRA as LoRA
     from emotune.models.classifier import Classifier as Classifier
     from emotune.models.load import load_base as load_base

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -58,10 +58,12 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> Classifier:
         assert folder == Path("tuned")
         return classifier
 
-    def predict(loaded: Classifier, texts: Sequence[str], **_: object) -> Predictions:
+    def predict_stream(loaded: Classifier, texts: Iterable[str], **_: object) -> Iterator[Predictions]:
         assert loaded is classifier
+        texts = tuple(texts)
         joy = np.array([0.75 if "y" in text else 0.25 for text in texts])
-        return Predictions(
+        yield Predictions(
+            texts=texts,
             labels=tuple(LABELS[int(share > 0.5)] for share in joy),
             probabilities=np.column_stack([1 - joy, joy]),
             label_names=LABELS,
@@ -69,6 +71,6 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> Classifier:
         )
 
     monkeypatch.setattr("emotune.artifact.load", load)
-    monkeypatch.setattr("emotune.inference.predict.predict", predict)
+    monkeypatch.setattr("emotune.inference.predict.predict_stream", predict_stream)
     monkeypatch.setattr("emotune.precision.choose_device", lambda asked: asked)
     return classifier

@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from emotune.cli.predict import _lines_of
 from emotune.errors import DataError
-from emotune.inference.predict import predict as library_predict
+from emotune.inference.predict import predict_stream
 from emotune.models.classifier import Classifier
 
 from .conftest import Invoke
@@ -91,7 +94,7 @@ class TestOutputFile:
         def fail(*_: object, **__: object) -> None:
             raise DataError("no")
 
-        monkeypatch.setattr("emotune.inference.predict.predict", fail)
+        monkeypatch.setattr("emotune.inference.predict.predict_stream", fail)
         target = tmp_path / "labels.tsv"
         target.write_text("precious", encoding="utf-8")
         assert invoke("predict", "tuned", "text", "--output", target, "--overwrite").exit_code == 2
@@ -124,6 +127,7 @@ class TestRefusals:
             (["--file", "missing.csv"], None, "missing.csv"),
             ([], b"", "Standard input is empty"),
             ([], b"fine\n\xe9t\xe9\n", "Line 2 of standard input is not UTF-8"),
+            ([], b"fine\n \n", "Line 2 of standard input is blank"),
             (["fine", "\udce9t\udce9"], None, "Text 2 of the command line is not UTF-8"),
         ],
     )
@@ -148,10 +152,29 @@ class TestRefusals:
 
 
 def test_blank_text_is_refused(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emotune.inference.predict.predict", library_predict)  # refuses before it needs a model
+    monkeypatch.setattr("emotune.inference.predict.predict_stream", predict_stream)  # refuses before it needs a model
     result = invoke("predict", "tuned", "fine", "  ")
     assert result.exit_code == 2
     assert result.stderr.startswith("Text 2 is blank")
+
+
+def test_standard_input_is_read_as_it_is_needed(saved: Classifier) -> None:
+    """A mistake far down comes up when reading gets there."""
+    lines = _lines_of(BytesIO(b"fine\n" * 2000 + b"\xe9"))
+    assert list(islice(lines, 2000)) == ["fine"] * 2000
+    with pytest.raises(DataError, match="Line 2,001 of standard input is not UTF-8"):
+        next(lines)
+
+
+def test_a_file_is_checked_whole_before_the_model_is_loaded(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emotune.artifact.load", lambda *_, **__: pytest.fail("the model was loaded"))
+    file = tmp_path / "texts.csv"
+    file.write_text("text\n" + "fine\n" * 5000 + '" "\n', encoding="utf-8")
+    result = invoke("predict", "tuned", "--file", file)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "line 5002" in result.stderr
 
 
 def test_a_reader_that_leaves_early_is_no_error() -> None:
@@ -162,8 +185,10 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         "precision.choose_device = lambda asked: asked\n"
         "model = SimpleNamespace(to=lambda device: None)\n"
         "emotune.artifact.load = lambda folder, base: SimpleNamespace(model=model)\n"
-        "inference.predict = lambda model, texts, **_: inference.Predictions(\n"
-        "    ('joy',) * len(texts), np.ones((len(texts), 1)), ('joy',), 0)\n"
+        "def predict_stream(model, texts, **_):\n"
+        "    for text in texts:\n"
+        "        yield inference.Predictions((text,), ('joy',), np.ones((1, 1)), ('joy',), 0)\n"
+        "inference.predict_stream = predict_stream\n"
         "emotune.cli.main()"
     )
     read_end, write_end = os.pipe()

@@ -11,10 +11,13 @@ import pytest
 import torch
 
 from emotune.errors import ConfigError, DataError
-from emotune.inference.predict import predict
+from emotune.inference import predict as module
+from emotune.inference.predict import predict, predict_stream
 from emotune.methods.lora import LoRA
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from emotune.data.dataset import TextDataset
     from emotune.models.classifier import Classifier
 
@@ -80,3 +83,45 @@ def test_takes_any_sequence_of_strings(tiny_tuned: Classifier, tiny_data: TextDa
 def test_what_is_not_a_text_is_refused(tiny_tuned: Classifier, texts: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         predict(tiny_tuned, texts)
+
+
+class TestStream:
+    @pytest.fixture(autouse=True)
+    def _small_chunks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "CHUNK", 7)
+
+    def test_gives_what_predict_gives(self, tiny_tuned: Classifier, tiny_data: TextDataset) -> None:
+        texts = [*tiny_data.test.texts, "badi " * 31]
+        whole = predict(tiny_tuned, texts, precision="fp32")
+        chunks = list(predict_stream(tiny_tuned, iter(texts), precision="fp32"))
+        assert [len(chunk.texts) for chunk in chunks[:-1]] == [7] * (len(chunks) - 1)
+        assert [text for chunk in chunks for text in chunk.texts] == texts
+        assert tuple(label for chunk in chunks for label in chunk.labels) == whole.labels
+        probabilities = np.concatenate([chunk.probabilities for chunk in chunks])
+        np.testing.assert_allclose(probabilities, whole.probabilities, rtol=1e-4, atol=1e-6)
+        assert sum(chunk.truncated for chunk in chunks) == 1
+
+    def test_holds_two_chunks_at_most(self, tiny_tuned: Classifier) -> None:
+        given = 0
+
+        def texts() -> Iterator[str]:
+            nonlocal given
+            for _ in range(70):
+                given += 1
+                yield "badi"
+
+        for number, _ in enumerate(predict_stream(tiny_tuned, texts()), start=1):
+            assert given <= (number + 1) * 7
+
+    def test_a_mistake_comes_up_when_reading_gets_there(self, tiny_tuned: Classifier) -> None:
+        chunks = predict_stream(tiny_tuned, ["badi"] * 9 + [" "])
+        assert len(next(chunks).texts) == 7
+        with pytest.raises(DataError, match="Text 10 is blank"):
+            next(chunks)
+
+    def test_no_texts_give_nothing(self, tiny_tuned: Classifier) -> None:
+        assert list(predict_stream(tiny_tuned, [])) == []
+
+    def test_one_string_is_refused(self, tiny_tuned: Classifier) -> None:
+        with pytest.raises(DataError, match=r"predict_stream\(classifier, \[text\]\)"):
+            next(predict_stream(tiny_tuned, "badi"))

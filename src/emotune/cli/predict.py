@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO
 
 import typer
 
@@ -17,6 +18,8 @@ from emotune.errors import ConfigError, DataError, OutputError
 
 if TYPE_CHECKING:
     from emotune.inference.predict import Predictions
+
+_LINES_LOOKED_AT = 1000
 
 
 def predict(
@@ -64,12 +67,13 @@ def predict(
             )
     if overwrite and output is None:
         raise ConfigError("--overwrite was given without --output. Add --output FILE, or leave it out.")
-    # Everything that can be wrong with the input and the output comes up before the model is loaded.
-    messages = _read_texts(texts or [], file, text_column, max_characters)
+    # Everything that can be wrong with a file and the output comes up before the model is loaded; what is wrong with standard
+    # input comes up when reading gets there, since nobody can read it twice.
+    messages = _open_texts(texts or [], file, text_column, max_characters)
     with _open_output(output, overwrite) as target:
         from emotune.artifact import load
         from emotune.cli.console import ConsoleProgress, make_console, print_notice
-        from emotune.inference.predict import predict as predict_labels
+        from emotune.inference.predict import predict_stream
         from emotune.precision import choose_device
         from emotune.report.formats import quantity
 
@@ -78,26 +82,30 @@ def predict(
         classifier.model.to(chosen_device)
         # The bar stays out of standard output, which is for the labels.
         progress = ConsoleProgress(1, make_console(stderr=True))
-        predictions = predict_labels(classifier, messages, precision=precision, progress=progress)
-        for line in _lines(messages, predictions, as_json=as_json):
-            target.write(line + "\n")
-        target.flush()
-    if predictions.truncated:
-        cut = quantity(predictions.truncated, "text")
-        print_notice(f"Cut to the model's {classifier.max_length} tokens: {cut} of {len(messages):,}.")
+        total = cut = 0
+        for predictions in predict_stream(classifier, messages, precision=precision, progress=progress):
+            for line in _lines(predictions, as_json=as_json):
+                target.write(line + "\n")
+            target.flush()
+            total += len(predictions.texts)
+            cut += predictions.truncated
+    if cut:
+        print_notice(f"Cut to the model's {classifier.max_length} tokens: {quantity(cut, 'text')} of {total:,}.")
 
 
-def _read_texts(
+def _open_texts(
     arguments: list[str], file: Path | None, text_column: str | None, max_characters: int | None
-) -> list[str]:
-    """The texts to label, from the one place that the user chose."""
+) -> Iterable[str]:
+    """The texts to label, from the one place that the user chose; a file is read once to be checked, and again to be labelled."""
     if arguments and file is not None:
         raise ConfigError("Texts were given both as arguments and with --file. Give one of the two.")
     if file is not None:
         from emotune.data.load import MAX_CHARACTERS, load_texts
 
         limit = MAX_CHARACTERS if max_characters is None else max_characters
-        return list(load_texts(file, text_column=text_column, max_characters=limit))
+        for _ in load_texts(file, text_column=text_column, max_characters=limit):
+            pass
+        return load_texts(file, text_column=text_column, max_characters=limit)
     if arguments:
         for number, text in enumerate(arguments, start=1):
             # The shell's bytes that are not UTF-8 arrive as lone surrogates.
@@ -109,21 +117,26 @@ def _read_texts(
             "There is no text to label. Give it as an argument, with --file, or on standard input:\n"
             '  emotune predict DIR "I did not expect this at all"'
         )
-    return _read_lines(sys.stdin.buffer.read())
-
-
-def _read_lines(data: bytes) -> list[str]:
-    """One text a line of standard input."""
-    try:
-        lines = data.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"Line {line} of standard input is not UTF-8. Convert it, for example with iconv.") from None
-    if not lines[-1]:
-        lines.pop()
-    if not lines:
+    lines = _lines_of(sys.stdin.buffer)
+    # The first lines are looked at before the model is loaded: a short input is then checked whole.
+    first = list(islice(lines, _LINES_LOOKED_AT))
+    if not first:
         raise DataError("Standard input is empty. Expected one text a line.")
-    return [line.removesuffix("\r") for line in lines]
+    return chain(first, lines)
+
+
+def _lines_of(stream: BinaryIO) -> Iterator[str]:
+    """One text a line of standard input."""
+    for number, line in enumerate(stream, start=1):
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise DataError(
+                f"Line {number:,} of standard input is not UTF-8. Convert it, for example with iconv."
+            ) from None
+        if not text.strip():
+            raise DataError(f"Line {number:,} of standard input is blank. Fill it in, or drop it.")
+        yield text.removesuffix("\n").removesuffix("\r")
 
 
 @contextmanager
@@ -153,10 +166,11 @@ def _open_output(path: Path | None, overwrite: bool) -> Iterator[TextIO]:
             partial.unlink()
 
 
-def _lines(texts: list[str], predictions: Predictions, *, as_json: bool) -> Iterator[str]:
+def _lines(predictions: Predictions, *, as_json: bool) -> Iterator[str]:
     from emotune.text import printable
 
-    for text, label, row in zip(texts, predictions.labels, predictions.probabilities.tolist(), strict=True):
+    rows = zip(predictions.texts, predictions.labels, predictions.probabilities.tolist(), strict=True)
+    for text, label, row in rows:
         probabilities = dict(zip(predictions.label_names, row, strict=True))
         if as_json:
             yield json.dumps({"text": text, "label": label, "probabilities": probabilities}, ensure_ascii=False)

@@ -1,20 +1,25 @@
-"""Predict labels for texts with a classifier in memory."""
+"""Predict labels for texts with a classifier in memory: for a list at once, or for a stream of any length chunk by chunk."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotune.errors import DataError
-from emotune.inference.batching import encode
+from emotune.inference.batching import Encoded, encode
 from emotune.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from emotune.models.classifier import Classifier
+
+# Texts that a stream holds at a time: enough to sort into batches of like lengths, a few megabytes of text.
+CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +27,14 @@ class Predictions:
     """Predicted labels of texts.
 
     Attributes:
+        texts: The texts.
         labels: One label name a text.
         probabilities: Shape (texts, classes), rows sum to 1, columns in the order of `label_names`.
         label_names: The classifier's labels.
         truncated: How many texts were longer than the classifier's limit and were cut.
     """
 
+    texts: tuple[str, ...]
     labels: tuple[str, ...]
     probabilities: NDArray[np.float64]
     label_names: tuple[str, ...]
@@ -50,23 +57,88 @@ def predict(
         ConfigError: An unknown precision, or one that this model or device cannot take.
         DataError: No text, a blank one, or something that is not text.
     """
+    _refuse_one_string(texts, "predict")
+    checked = tuple(_checked(texts, 1))  # of an array or a column of a table, too
+    if not checked:
+        raise DataError("There is no text to predict. Give at least one.")
+    return _predict(classifier, checked, _encode(classifier, checked), precision, progress)
+
+
+def predict_stream(
+    classifier: Classifier, texts: Iterable[str], *, precision: str = "auto", progress: Progress = SILENT
+) -> Iterator[Predictions]:
+    """Predict the labels of a stream of texts, in memory that does not grow with their number.
+
+    Chunks of 4,096 texts are labelled one after another, and the next one is read and tokenized meanwhile.
+
+    Args:
+        classifier: A tuned classifier.
+        texts: The texts, none of them blank; they are read as they are needed.
+        precision: As for `predict`.
+        progress: Shows a bar a chunk.
+
+    Yields:
+        The predictions of each chunk, in the order of the texts; nothing where there are none.
+
+    Raises:
+        ConfigError: An unknown precision, or one that this model or device cannot take.
+        DataError: A blank text, or something that is not text, when reading gets there: the chunks before it have been given.
+    """
+    _refuse_one_string(texts, "predict_stream")
+    chunks = _chunks(iter(texts))
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenize") as tokenizing:
+        coming = [(chunk, tokenizing.submit(_encode, classifier, chunk)) for chunk in islice(chunks, 1)]
+        while coming:
+            chunk, encoded = coming.pop()
+            mistake = None
+            # Read here and not in the thread, where a slow pipe would outlast an interrupt.
+            try:
+                coming = [(chunk, tokenizing.submit(_encode, classifier, chunk)) for chunk in islice(chunks, 1)]
+            except Exception as error:
+                mistake = error
+            yield _predict(classifier, chunk, encoded.result(), precision, progress)
+            if mistake is not None:
+                raise mistake
+
+
+def _chunks(texts: Iterator[object]) -> Iterator[tuple[str, ...]]:
+    """The texts by the chunk, checked."""
+    start = 1
+    while chunk := tuple(_checked(islice(texts, CHUNK), start)):
+        yield chunk
+        start += len(chunk)
+
+
+def _predict(
+    classifier: Classifier, texts: tuple[str, ...], encoded: Encoded, precision: str, progress: Progress
+) -> Predictions:
     from emotune.evaluation.scores import softmax
     from emotune.inference.forward import compute_logits
     from emotune.precision import choose_precision
 
-    if isinstance(texts, str):
-        raise DataError("predict takes a list of texts, and was given one string. Write predict(classifier, [text]).")
-    texts = list(texts)  # of an array or a column of a table, too
-    if not texts:
-        raise DataError("There is no text to predict. Give at least one.")
-    for number, text in enumerate(texts, start=1):
-        if not isinstance(text, str):
-            raise DataError(f"Text {number} is {type(text).__name__}, not a string. Convert it, or drop it.")
-        if not text.strip():
-            raise DataError(f"Text {number} is blank: there is nothing to classify in it. Drop it, or fill it in.")
-    encoded = encode(classifier.tokenizer, texts, classifier.max_length)
     device = next(classifier.model.parameters()).device.type
     dtype = choose_precision(precision, device, prediction=True).products
     probabilities = softmax(compute_logits(classifier.model, encoded, dtype=dtype, progress=progress))
     labels = tuple(classifier.labels[int(best)] for best in probabilities.argmax(axis=1))
-    return Predictions(labels, probabilities, classifier.labels, encoded.truncated)
+    return Predictions(texts, labels, probabilities, classifier.labels, encoded.truncated)
+
+
+def _encode(classifier: Classifier, texts: Sequence[str]) -> Encoded:
+    return encode(classifier.tokenizer, texts, classifier.max_length)
+
+
+def _refuse_one_string(texts: object, function: str) -> None:
+    if isinstance(texts, str):
+        raise DataError(
+            f"{function} takes a list of texts, and was given one string. Write {function}(classifier, [text])."
+        )
+
+
+def _checked(texts: Iterable[object], start: int) -> Iterator[str]:
+    """The texts, each looked at; `start` is the number of the first."""
+    for number, text in enumerate(texts, start):
+        if not isinstance(text, str):
+            raise DataError(f"Text {number:,} is {type(text).__name__}, not a string. Convert it, or drop it.")
+        if not text.strip():
+            raise DataError(f"Text {number:,} is blank: there is nothing to classify in it. Drop it, or fill it in.")
+        yield text
