@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotune.errors import ConfigError
 from emotune.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -77,8 +78,14 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.report import tables
     from emotune.training.finetune import finetune
     from emotune.training.options import TrainingOptions
+    from emotune.training.processes import processes
     from emotune.verification import verify
 
+    if processes() > 1:
+        raise ConfigError(
+            f"{processes()} processes were started, and the whole job is for one. Start emotune run by itself; "
+            "for several GPUs call emotune.finetune from a script of your own under torchrun."
+        )
     folder = Path(config.output.folder)
     checkpoints = Checkpoints(config)
     read = (config.model.name, config.data.source, config.data.validation, config.data.test)
@@ -114,7 +121,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         before = evaluate(base, data.test, progress=progress)
         baselines = (
             majority_class(data.train, data.test),
-            frozen_features(base, data, autocast=precision.autocast, progress=progress),
+            frozen_features(base, data, dtype=precision.products, progress=progress),
         )
         for evaluation in (before, *baselines):
             progress.say(f"{evaluation.name}: {tables.scores_line(evaluation)}")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from emotune.errors import DataError
 from emotune.training.batches import TokenBudgetBatches
 
 
@@ -87,3 +88,30 @@ def test_one_row_makes_one_batch() -> None:
     batches = TokenBudgetBatches(np.array([12]), 8, seed=0)
     assert list(batches) == [[0]]
     assert len(batches) == 1
+
+
+class TestProcesses:
+    @pytest.mark.parametrize("processes", [2, 3, 7])
+    def test_share_every_row_once_in_as_many_steps_each(self, lengths: NDArray[np.int64], processes: int) -> None:
+        shares = [TokenBudgetBatches(lengths, 256, 0, process=i, processes=processes) for i in range(processes)]
+        epochs = [epoch(share, 4) for share in shares]
+        assert {len(batches) for batches in epochs} == {len(shares[0])}
+        rows = [row for batches in epochs for batch in batches for row in batch]
+        assert sorted(rows) == list(range(len(lengths)))
+        assert all(
+            lengths[batch].max() * len(batch) <= 256 for batches in epochs for batch in batches if len(batch) > 1
+        )
+        batches = processes * len(shares[0])
+        assert {share.mean_rows for share in shares} == {len(lengths) / batches}
+        alone = len(TokenBudgetBatches(lengths, 256, 0))
+        assert alone <= batches < alone + processes
+
+    def test_one_has_the_batches_it_always_had(self, lengths: NDArray[np.int64]) -> None:
+        assert epoch(TokenBudgetBatches(lengths, 256, 1, process=0, processes=1), 2) == epoch(
+            TokenBudgetBatches(lengths, 256, 1), 2
+        )
+
+    def test_cannot_be_more_than_the_rows(self) -> None:
+        assert len(TokenBudgetBatches(np.array([5, 5]), 64, 0, processes=2)) == 1
+        with pytest.raises(DataError, match="3 processes cannot share 2 training rows"):
+            TokenBudgetBatches(np.array([5, 5]), 64, 0, processes=3)

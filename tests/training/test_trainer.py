@@ -183,6 +183,18 @@ class TestOutOfMemory:
         ):
             trainer.training_step(trainer.model, next(iter(trainer.get_train_dataloader())))
 
+    def test_several_processes_cannot_halve_alone(
+        self, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def no_memory(*_: Any, **__: Any) -> Any:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+        trainer = make_trainer()
+        monkeypatch.setattr(AdapterTrainer, "compute_loss", no_memory)
+        monkeypatch.setattr(TrainingArguments, "world_size", 2)
+        with pytest.raises(TrainingError, match=r"memory of process 0 .*Lower training\.batch_tokens"):
+            trainer.training_step(trainer.model, next(iter(trainer.get_train_dataloader())))
+
     def test_another_error_passes(self, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*_: Any, **__: Any) -> Any:
             raise RuntimeError("shapes differ")

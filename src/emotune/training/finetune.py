@@ -19,6 +19,7 @@ from emotune.methods.lora import LoRA
 from emotune.models.classifier import Classifier
 from emotune.progress import SILENT, Progress
 from emotune.training.options import TrainingOptions
+from emotune.training.processes import process, processes
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -48,6 +49,9 @@ def finetune(
     The epoch with the best macro-F1 on the validation split is kept; the test split is not looked at. The base's seed decides
     adapters, order of rows and dropout: on one machine, equal arguments give equal weights.
 
+    Several processes, started by torchrun, share the batches of every epoch and get the same result; a step then has as many
+    batches of `batch_tokens` as there are processes.
+
     Args:
         base: The base model, as `load_base` gives it.
         data: The data; `train` trains, `validation` chooses.
@@ -64,7 +68,7 @@ def finetune(
     Raises:
         DataError: The data's labels are not the base's.
         MethodError: A target module that matches nothing.
-        OutputError: `resume` without a checkpoint to go on from.
+        OutputError: `resume` without a checkpoint to go on from, or several processes without a folder for them.
         TrainingError: Weights that do not move, or a loss that is not a number.
     """
     method = method or LoRA()
@@ -77,6 +81,10 @@ def finetune(
         raise DataError(
             f"The base model was loaded for the labels {', '.join(base.labels)}; the data has {', '.join(data.labels)}. "
             "Load it with labels=data.labels."
+        )
+    if processes() > 1 and checkpoints is None:
+        raise OutputError(
+            f"{processes()} processes train together. Give finetune a checkpoints folder that all of them can read."
         )
     if resume and checkpoints is None:
         raise OutputError("resume needs the checkpoints folder of the interrupted run.")
@@ -105,12 +113,14 @@ def _train(
     from emotune.precision import choose_device, choose_precision
 
     started = time.perf_counter()
+    if process() > 0:
+        progress = SILENT
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
     checkpoint = get_last_checkpoint(str(checkpoints)) if resume and checkpoints.is_dir() else None
     if resume and checkpoint is None:
         raise OutputError(f"There is no checkpoint to resume from in {checkpoints}. Start the run without resume.")
-    copied = _copy_for_training(base.model)
+    copied = _copy_for_training(base.model, device)
     # After the copy, which draws random numbers, and before the adapters, which must come from the seed alone.
     set_seed(base.seed)
     model = method.apply(copied, base.name)
@@ -118,7 +128,7 @@ def _train(
     _store_frozen_in(model, precision)
     pools: dict[float, MaskPool] = {}
     use_pooled_dropout(model, pools)
-    reason = install(model, precision.autocast or torch.float32, pools=pools, share=True)
+    reason = install(model, precision.products or torch.float32, pools=pools, share=True)
     progress.say(
         "fast path: texts packed without padding, forward and backward written out"
         if reason is None
@@ -147,8 +157,11 @@ def _train(
     )
 
 
-def _copy_for_training(model: PreTrainedModel) -> PreTrainedModel:
-    """A copy with plain attention and without attention dropout; hidden dropout stays, since it earns its keep in accuracy."""
+def _copy_for_training(model: PreTrainedModel, device: str) -> PreTrainedModel:
+    """A copy with plain attention and without attention dropout; hidden dropout stays, since it earns its keep in accuracy.
+
+    It is on the device of training from the start, because the fast path keeps weights of its own.
+    """
     config = copy.deepcopy(model.config)
     for name in ATTENTION_DROPOUT:
         if hasattr(config, name):
@@ -156,16 +169,16 @@ def _copy_for_training(model: PreTrainedModel) -> PreTrainedModel:
     config._attn_implementation = "eager"
     twin = type(model)(config)
     twin.load_state_dict(model.state_dict())
-    return twin
+    return twin.to(device)
 
 
 def _store_frozen_in(model: PeftModel, precision: Precision) -> None:
     """Keep frozen matrices in the dtype that their products are computed in: half the memory, and no cast at every use."""
-    if precision.autocast is None:
+    if precision.products is None:
         return
     for parameter in model.parameters():
         if not parameter.requires_grad and parameter.ndim >= 2:
-            parameter.data = parameter.data.to(precision.autocast)
+            parameter.data = parameter.data.to(precision.products)
 
 
 def _make_trainer(
@@ -209,6 +222,10 @@ def _make_trainer(
         dataloader_pin_memory=device == "cuda",
         remove_unused_columns=False,
     )
+    # Where one process sees several GPUs, Trainer would split every batch by its first dimension, which for packed texts is
+    # tokens. Several GPUs train as several processes.
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1
     # By name and not by requires_grad: an adapter or a head that was left frozen is what WeightsMoved has to find.
     trained = {
         name: parameter

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.data_loader import prepare_data_loader
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -36,7 +37,7 @@ class Rows(Dataset[int]):
         return row
 
 
-def split_batch(batch: dict[str, torch.Tensor], parts: int) -> list[dict[str, torch.Tensor]]:
+def split_batch(batch: dict[str, Any], parts: int) -> list[dict[str, Any]]:
     """Cut a padded or packed batch into at most so many parts of neighbouring rows."""
     if parts == 1:
         return [batch]
@@ -44,7 +45,7 @@ def split_batch(batch: dict[str, torch.Tensor], parts: int) -> list[dict[str, to
     cuts = [slice(int(part[0]), int(part[-1]) + 1) for part in rows if len(part)]
     if "lengths" not in batch:
         return [{name: tensor[cut] for name, tensor in batch.items()} for cut in cuts]
-    ends = [0, *batch["lengths"].cumsum(0).tolist()]
+    ends = [0, *np.cumsum(batch["lengths"]).tolist()]
     return [
         {
             "input_ids": batch["input_ids"][ends[cut.start] : ends[cut.stop]],
@@ -97,7 +98,9 @@ class AdapterTrainer(Trainer):
         self.validation = validation
         self.encoded_validation = encoded_validation
         self.packed = packed
-        self.batches = TokenBudgetBatches(encoded.lengths, batch_tokens, args.seed)
+        self.batches = TokenBudgetBatches(
+            encoded.lengths, batch_tokens, args.seed, process=args.process_index, processes=args.world_size
+        )
         self.parts = 1
         self.clock = clock
         self.control: TrainerControl
@@ -109,15 +112,23 @@ class AdapterTrainer(Trainer):
             callbacks=[clock, *callbacks],
         )
 
-    def collate(self, rows: list[int]) -> dict[str, torch.Tensor]:
+    def collate(self, rows: list[int]) -> dict[str, Any]:
         """Pack or pad the rows' token ids and add their labels."""
         cut = self.encoded.packed if self.packed else self.encoded.batch
         return {**cut(rows), "labels": self.label_ids[rows]}
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Batches of like lengths within the token budget."""
-        loader = DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.collate)
-        return self.accelerator.prepare(loader)
+        """Batches of like lengths within the token budget; those of this process alone, where several train together."""
+        loader = DataLoader(
+            self.train_dataset,
+            batch_sampler=self.batches,
+            collate_fn=self.collate,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        # As accelerator.prepare would, but without its sharding: that wants batches of one size.
+        return prepare_data_loader(
+            loader, device=self.args.device, num_processes=1, process_index=0, put_on_device=True, non_blocking=True
+        )
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
@@ -140,7 +151,7 @@ class AdapterTrainer(Trainer):
     def compute_loss(
         self,
         model: torch.nn.Module,
-        inputs: dict[str, torch.Tensor],
+        inputs: dict[str, Any],
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
@@ -154,13 +165,13 @@ class AdapterTrainer(Trainer):
         total = torch.nn.functional.cross_entropy(
             outputs.logits.float(), labels, reduction="sum", label_smoothing=self.args.label_smoothing_factor
         )
-        loss = total * (len(self.batches) / len(self.encoded))
+        loss = total / self.batches.mean_rows
         return (loss, outputs) if return_outputs else loss
 
     def training_step(
         self,
         model: torch.nn.Module,
-        inputs: dict[str, torch.Tensor],
+        inputs: dict[str, Any],
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
         """Forward and backward; a batch that does not fit the memory is halved, and so are those after it.
@@ -168,7 +179,7 @@ class AdapterTrainer(Trainer):
         The parts' gradients add up to the batch's: the loss is a sum over rows.
 
         Raises:
-            TrainingError: A single text does not fit.
+            TrainingError: A single text does not fit, or several processes train, which must do the same work.
         """
         while True:
             try:
@@ -180,6 +191,11 @@ class AdapterTrainer(Trainer):
                 if not is_out_of_memory(error):
                     raise
                 message = str(error).splitlines()[0] if str(error) else type(error).__name__
+                if self.args.world_size > 1:  # this one alone would halve, and the others wait for it for ever
+                    raise TrainingError(
+                        f"A batch does not fit the memory of process {self.args.process_index} ({message}). "
+                        "Lower training.batch_tokens."
+                    ) from None
             else:
                 return torch.stack(losses).sum()
             # Out here, since the exception holds the memory of what was computed.
@@ -264,7 +280,7 @@ class ProgressBar(TrainerCallback):
 
 
 class RenewMasks(TrainerCallback):
-    """Draws the pools of dropout masks anew at every epoch, from the seed and the epoch alone.
+    """Draws the pools of dropout masks anew at every epoch, from the seed, the epoch and the number of the process alone.
 
     Args:
         pools: The pools.
@@ -276,7 +292,7 @@ class RenewMasks(TrainerCallback):
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Renew every pool."""
         for number, pool in enumerate(self.pools.values()):
-            pool.renew(hash((args.seed, round(state.epoch or 0), number)))
+            pool.renew(hash((args.seed, round(state.epoch or 0), number)) + args.process_index)
 
 
 class WeightsMoved(TrainerCallback):
