@@ -43,6 +43,9 @@ lock:  ## Resolve the dependencies afresh and pin them
 	.venv-lock/bin/python -m pip install --quiet hatchling ".[dev]"
 	{ echo "# Every version pinned: what make installs (Python 3.11 and 3.12). Made by make lock from pyproject.toml."; \
 	  .venv-lock/bin/python -m pip freeze --exclude emotune | sed -E 's/\+cpu$$//'; } > requirements.lock
+	.venv-lock/bin/python -m pip install --quiet onnx onnxruntime onnxscript openvino
+	{ echo "# What make bench compares with, beside requirements.lock (Python 3.11 and 3.12). Made by make lock."; \
+	  .venv-lock/bin/python -m pip freeze --exclude emotune | sed -E 's/\+cpu$$//' | grep -vxFf requirements.lock; } > requirements-bench.lock
 	rm -rf .venv-lock
 
 clean:  ## Remove .venv and caches

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from results import product_rate
 
 # Steps a block: about as many rows of both; 50 is the number of batches that group_by_length sorts together, longest first.
-STEPS = {"emotune": 36, "trainer": 50, "notebook": 1}
+STEPS = {"emotune": 36, "emotune-fp32": 36, "trainer": 50, "trainer-fp32": 50, "notebook": 1}
 SLOW = "notebook"
 
 
@@ -100,8 +100,8 @@ class Turns:
         self.started = time.perf_counter()
 
 
-def train_emotune(model: str) -> None:
-    """`emotune.finetune`, as it comes."""
+def train_emotune(model: str, name: str) -> None:
+    """`emotune.finetune`, as it comes, or in float32."""
     import emotune
     from emotune.inference.batching import encode_split
     from emotune.progress import Silent
@@ -111,7 +111,7 @@ def train_emotune(model: str) -> None:
     base = load_base(model, data.labels)
     encoded = encode_split(base.tokenizer, data.train, base.max_length)
     batches = TokenBudgetBatches(encoded.lengths, 1024, base.seed)
-    turns = Turns("emotune", [len(rows) for rows in batches], float(encoded.lengths.mean()))
+    turns = Turns(name, [len(rows) for rows in batches], float(encoded.lengths.mean()))
 
     class Steps(Silent):
         """Takes the steps as they come."""
@@ -121,11 +121,12 @@ def train_emotune(model: str) -> None:
             """A bar of training waits for its turn."""
             yield lambda units: turns.after_step() if description == "training" and units else None
 
-    emotune.finetune(base, data, emotune.LoRA(), emotune.TrainingOptions(epochs=50), progress=Steps())
+    options = emotune.TrainingOptions(epochs=50, precision="fp32" if name == "emotune-fp32" else "auto")
+    emotune.finetune(base, data, emotune.LoRA(), options, progress=Steps())
 
 
 def train_trainer(model: str, name: str) -> None:
-    """Transformers' Trainer: a good script ("trainer"), or a plain notebook's way ("notebook")."""
+    """Transformers' Trainer: a good script ("trainer", in float32 "trainer-fp32"), or a plain notebook's way ("notebook")."""
     from datasets import Dataset
     from peft import LoraConfig, TaskType, get_peft_model
     from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
@@ -135,7 +136,7 @@ def train_trainer(model: str, name: str) -> None:
 
     data = load()
     base = load_base(model, data.labels)
-    good = name == "trainer"
+    good = name != "notebook"
     padding = {} if good else {"padding": "max_length"}
     encoded = base.tokenizer(list(data.train.texts), truncation=True, max_length=512, **padding)
     dataset = Dataset.from_dict({**encoded, "labels": data.train.label_ids.tolist()})
@@ -156,7 +157,11 @@ def train_trainer(model: str, name: str) -> None:
             """Count the step."""
             turns.after_step()
 
-    good_arguments = {"bf16": True, "train_sampling_strategy": "group_by_length", "per_device_train_batch_size": 32}
+    good_arguments = {
+        "bf16": name == "trainer",
+        "train_sampling_strategy": "group_by_length",
+        "per_device_train_batch_size": 32,
+    }
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder,
@@ -309,14 +314,15 @@ LABELLERS: dict[str, Callable[[Any, Path], Labeller]] = {
 }
 
 
-def limit(model: str) -> None:
-    """How fast this machine multiplies bf16 matrices of the model's own shapes, and the parameters of its layers."""
+def limit(model: str, precision: str) -> None:
+    """How fast this machine multiplies matrices of the model's own shapes, and the parameters of its layers."""
     import torch
 
     hidden, inner, layers = (384, 1536, 6) if model == "minilm" else (768, 3072, 12)
     say(ready=True)
     wait()
-    rate = product_rate(torch.bfloat16, [(hidden, 3 * hidden), (hidden, hidden), (hidden, inner), (inner, hidden)])
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    rate = product_rate(dtype, [(hidden, 3 * hidden), (hidden, hidden), (hidden, inner), (inner, hidden)])
     say(gflops=rate, encoder_parameters=layers * (4 * hidden * hidden + 2 * hidden * inner))
 
 
@@ -343,19 +349,66 @@ def growth(model: str) -> None:
     say(seconds_by_rows=seconds)
 
 
+def size() -> None:
+    """Seconds of one epoch over 2,000 rows for MiniLM's layers, 3, 6 and 12 of them, with random weights."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    import emotune
+
+    data = load()
+    base = load_base("minilm", data.labels)
+    part = replace(
+        data,
+        train=data.train.take(range(min(2000, len(data.train))), "train"),
+        validation=data.validation.take(range(min(200, len(data.validation))), "validation"),
+    )
+    say(ready=True)
+    wait()
+    seconds = {}
+    for layers in (3, 3, 6, 12):  # the first warms up
+        config = BertConfig(**{**base.model.config.to_dict(), "num_hidden_layers": layers})
+        config.name_or_path = "layers"
+        built = BertForSequenceClassification(config)
+        built.name_or_path = "layers"
+        started = time.perf_counter()
+        emotune.finetune(
+            replace(base, name="layers", model=built.eval()), part, emotune.LoRA(), emotune.TrainingOptions(epochs=1)
+        )
+        seconds[str(layers)] = time.perf_counter() - started
+    say(seconds_by_layers=seconds)
+
+
+def stream() -> None:
+    """Peak memory after predicting a stream of 10,000 and of 40,000 texts."""
+    from itertools import cycle, islice
+
+    import emotune
+
+    data = load()
+    base = load_base("minilm", data.labels)
+    say(ready=True)
+    wait()
+    peaks = {}
+    for texts in (10_000, 40_000):
+        for _ in emotune.predict_stream(base, islice(cycle(data.test.texts), texts)):
+            pass
+        peaks[str(texts)] = peak()
+    say(peak_by_texts=peaks)
+
+
 def main() -> None:
     """Be the contender that the command line names."""
     job, name, model = sys.argv[1:]
-    if job == "training" and name == "emotune":
-        train_emotune(model)
+    if job == "training" and name.startswith("emotune"):
+        train_emotune(model, name)
     elif job == "training":
         train_trainer(model, name)
     elif job == "prediction":
         predict(model, name)
     elif job == "limit":
-        limit(model)
+        limit(model, name)
     else:
-        growth(model)
+        {"growth": lambda: growth(model), "size": size, "stream": stream}[job]()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import os
 import statistics
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,30 @@ sys.path.insert(0, str(Path(__file__).parent))
 from results import machine, quote_in_readme, read, write
 
 CONTENDERS = Path(__file__).parent / "contenders.py"
+
+
+@dataclass(frozen=True)
+class Duel:
+    """Contenders that take turns at one job."""
+
+    key: str
+    title: str
+    job: str
+    contenders: dict[str, str]
+    model: str
+    precision: str
+    operations: int
+
+
 MODELS = {"minilm": "MiniLM (22.7 M parameters)", "bert-base": "BERT-base (110 M, random weights)"}
 TRAINING = {
     "emotune": "emotune",
     "trainer": "a good Trainer script: dynamic padding, bf16, group_by_length, batch 32",
     "notebook": "a plain notebook: padded to 512, fp32, batch 8, LoRA on `query`",
+}
+TRAINING_FP32 = {
+    "emotune-fp32": "emotune, precision fp32",
+    "trainer-fp32": "the good Trainer script without bf16",
 }
 PREDICTION = {
     "emotune": "emotune",
@@ -40,6 +60,15 @@ PREDICTION = {
     "onnx-int8": "ONNX Runtime dynamic int8, sorted, batch 64",
     "openvino": "OpenVINO, sorted, batch 64",
 }
+
+# Each duel: its key in the results, its title, the job, its contenders (the first is compared with the others), the model, the
+# precision of the limit, and operations for each parameter and token.
+DUELS = (
+    Duel("training_minilm", f"Training {MODELS['minilm']}", "training", TRAINING, "minilm", "bf16", 4),
+    Duel("training_bert-base", f"Training {MODELS['bert-base']}", "training", TRAINING, "bert-base", "bf16", 4),
+    Duel("training_fp32", f"Training {MODELS['minilm']} without bf16", "training", TRAINING_FP32, "minilm", "fp32", 4),
+    Duel("prediction_minilm", f"Prediction with {MODELS['minilm']}", "prediction", PREDICTION, "minilm", "bf16", 2),
+)
 
 
 class Contender:
@@ -107,7 +136,7 @@ def duel(job: str, names: list[str], model: str, rounds: int) -> dict[str, Any]:
         contender.stop()
     result: dict[str, Any] = {}
     for name in names:
-        ours = rates["emotune"][: len(rates[name])]
+        ours = rates[names[0]][: len(rates[name])]
         result[name] = {
             "per_second": statistics.median(rates[name]),
             "per_second_least": min(rates[name]),
@@ -152,19 +181,17 @@ def one_answer(job: str, name: str, model: str) -> dict[str, Any]:
 def measure(only: str, rounds: int) -> dict[str, Any]:
     """Measure everything, or one part."""
     result: dict[str, Any] = {"machine": machine(), "rounds": rounds}
-    for model in MODELS:
-        if only in ("all", "training"):
-            limit = one_answer("limit", "bf16", model)
-            figures = duel("training", list(TRAINING), model, rounds if model == "minilm" else max(3, rounds // 2))
-            result[f"training_{model}"] = figures
-            result[f"training_limit_{model}"] = share_of_limit(figures["emotune"], limit, 4)
-    if only in ("all", "prediction"):
-        limit = one_answer("limit", "bf16", "minilm")
-        figures = duel("prediction", list(PREDICTION), "minilm", rounds)
-        result["prediction_minilm"] = figures
-        result["prediction_limit_minilm"] = share_of_limit(figures["emotune"], limit, 2)
+    for part in DUELS:
+        if only in ("all", part.job):
+            limit = one_answer("limit", part.precision, part.model)
+            names = list(part.contenders)
+            figures = duel(part.job, names, part.model, rounds if part.model == "minilm" else max(3, rounds // 2))
+            result[part.key] = figures
+            result[f"{part.key}_limit"] = share_of_limit(figures[names[0]], limit, part.operations)
     if only in ("all", "growth"):
         result["growth"] = one_answer("growth", "emotune", "minilm")["seconds_by_rows"]
+        result["growth_with_layers"] = one_answer("size", "emotune", "minilm")["seconds_by_layers"]
+        result["stream_peak_memory_bytes"] = one_answer("stream", "emotune", "minilm")["peak_by_texts"]
     if only in ("all", "start"):
         result["start_seconds"] = {
             "emotune --help": command_seconds(sys.executable, "-m", "emotune", "--help"),
@@ -177,30 +204,31 @@ def measure(only: str, rounds: int) -> dict[str, Any]:
 def table(result: dict[str, Any]) -> str:
     """The Markdown tables of the README: contenders, then growth and start."""
     lines = ["| | a second | emotune is faster by | useful arithmetic | peak memory |", "|---|---|---|---|---|"]
-    parts = [(f"training_{model}", TRAINING, f"Training {label}") for model, label in MODELS.items()]
-    parts.append(("prediction_minilm", PREDICTION, f"Prediction with {MODELS['minilm']}"))
-    for key, labels, title in parts:
-        if key not in result:
+    for part in DUELS:
+        if part.key not in result:
             continue
-        job, _, model = key.partition("_")
-        limit = result[f"{job}_limit_{model}"]
-        lines.append(f"| **{title}** | | | of {limit['limit_gflops']:.0f} GFLOP/s | |")
-        ours = result[key]["emotune"]
-        for name, figures in result[key].items():
-            ratio = "" if name == "emotune" else f"{figures['emotune_is_faster_by']:.1f} times"
+        limit = result[f"{part.key}_limit"]
+        lines.append(f"| **{part.title}** | | | of {limit['limit_gflops']:.0f} GFLOP/s | |")
+        first = next(iter(part.contenders))
+        for name, figures in result[part.key].items():
+            ratio = "" if name == first else f"{figures['emotune_is_faster_by']:.1f} times"
             rate = (
                 f"{figures['per_second']:.3g} ({figures['per_second_least']:.3g} to {figures['per_second_most']:.3g})"
             )
-            share = limit["share"] * figures["per_second"] / ours["per_second"]
+            share = limit["share"] * figures["per_second"] / result[part.key][first]["per_second"]
             memory = f"{figures['peak_memory_bytes'] / 1e9:.2f} GB"
-            lines.append(f"| {labels[name]} | {rate} | {ratio} | {share:.0%} | {memory} |")
+            lines.append(f"| {part.contenders[name]} | {rate} | {ratio} | {share:.0%} | {memory} |")
     lines += ["", "| | |", "|---|---|"]
-    if "growth" in result:
-        seconds = result["growth"]
-        rows = sorted(seconds, key=int)
+    for key, what, unit in (
+        ("growth", "training time", "rows"),
+        ("growth_with_layers", "training time", "layers"),
+        ("stream_peak_memory_bytes", "peak memory of predicting a stream", "texts"),
+    ):
+        figures = result.get(key, {})
+        sizes = sorted(figures, key=int)
         lines.extend(
-            f"| training time, {int(row):,} rows against {int(rows[0]):,} | {seconds[row] / seconds[rows[0]]:.2f} times |"
-            for row in rows[1:]
+            f"| {what}, {int(size):,} {unit} against {int(sizes[0]):,} | {figures[size] / figures[sizes[0]]:.2f} times |"
+            for size in sizes[1:]
         )
     lines.extend(f"| start: `{what}` | {seconds:.2f} s |" for what, seconds in result.get("start_seconds", {}).items())
     return "\n".join(lines) + "\n"

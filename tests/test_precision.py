@@ -55,7 +55,7 @@ def test_auto_takes_bf16_only_where_the_hardware_multiplies_it(
     found = choose_precision("auto", device)
     assert found.name == chosen
     assert "bfloat16" in found.reason
-    assert found.autocast is (torch.bfloat16 if chosen == "bf16" else None)
+    assert found.products is (torch.bfloat16 if chosen == "bf16" else None)
 
 
 @pytest.mark.parametrize("asked", ["bf16", "fp32"])

@@ -24,13 +24,6 @@ class Precision:
     reason: str
 
     @property
-    def autocast(self) -> torch.dtype | None:
-        """The autocast dtype, or None for float32 throughout."""
-        import torch
-
-        return torch.bfloat16 if self.name == "bf16" else None
-
-    @property
     def products(self) -> torch.dtype | None:
         """The dtype of matrix products, or None for the weights' own float32."""
         import torch

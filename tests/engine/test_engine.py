@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -78,7 +79,7 @@ def make(family: str, method: LoRA = METHODS["default"], seed: int = 0) -> nn.Mo
     return model
 
 
-def batches() -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+def batches() -> tuple[dict[str, Any], dict[str, Any]]:
     """The same texts padded and packed."""
     torch.manual_seed(2)
     texts = [torch.randint(5, 60, (length,)) for length in LENGTHS]
@@ -87,7 +88,7 @@ def batches() -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     for row, text in enumerate(texts):
         ids[row, : len(text)] = text
         mask[row, : len(text)] = 1
-    return {"input_ids": ids, "attention_mask": mask}, {"input_ids": torch.cat(texts), "lengths": torch.tensor(LENGTHS)}
+    return {"input_ids": ids, "attention_mask": mask}, {"input_ids": torch.cat(texts), "lengths": np.array(LENGTHS)}
 
 
 def learn(
@@ -193,7 +194,7 @@ def test_gradient_reaches_an_input_that_wants_one() -> None:
     torch.manual_seed(0)
     bert = MODELS["bert"]().eval()
     stack = Encoder(bert.bert, bert.config, torch.float64, first_only=True)
-    layout = Layout.of(torch.tensor([4, 4, 2]))
+    layout = Layout.of(np.array([4, 4, 2]))
     x = torch.randn(10, 32, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: stack(x, layout, training=False), (x,), fast_mode=True)
 

@@ -3,87 +3,115 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 
 from emotune.engine.layout import Layout
 
 
+class Attention(Protocol):
+    """Softmax attention of every text of a packed batch to itself, forward and backward."""
+
+    name: str
+    """What it is, in words."""
+
+    def forward(
+        self, query: torch.Tensor, keys_values: torch.Tensor, layout: Layout, *, first_only: bool
+    ) -> tuple[torch.Tensor, Any]:
+        """Context vectors in the shape of `query`, zero behind the last text, and what `backward` needs.
+
+        Args:
+            query: Shape (tokens, hidden), or (texts, hidden) where only first tokens ask.
+            keys_values: Shape (tokens, 2 hidden), keys and values side by side.
+            layout: Where the texts lie.
+            first_only: Whether only the first token of each text asks.
+        """
+
+    def backward(
+        self,
+        d_context: torch.Tensor,
+        saved: Any,
+        layout: Layout,
+        d_query: torch.Tensor,
+        d_keys_values: torch.Tensor,
+        *,
+        first_only: bool,
+    ) -> None:
+        """Write the gradients of query and of keys and values, in the shapes that `forward` took."""
+
+
 @dataclass(frozen=True)
-class Attended:
-    """What the backward pass of one group needs; the first dimension of each is texts times heads.
+class _Attended:
+    """What the backward pass of one group needs; the first dimension of each is texts times heads."""
 
-    Attributes:
-        query: Shape (.., queries, head size).
-        key: Shape (.., length, head size).
-        value: The same shape.
-        weights: Shape (.., queries, length).
-    """
-
-    query: torch.Tensor
-    key: torch.Tensor
-    value: torch.Tensor
-    weights: torch.Tensor
+    query: torch.Tensor  # (.., queries, head size)
+    key: torch.Tensor  # (.., length, head size)
+    value: torch.Tensor  # the same shape
+    weights: torch.Tensor  # (.., queries, length)
 
 
-def attend(
-    query: torch.Tensor, keys_values: torch.Tensor, layout: Layout, heads: int, *, first_only: bool
-) -> tuple[torch.Tensor, list[Attended]]:
-    """Softmax attention of every text to itself.
+class GroupedAttention:
+    """Texts of one length are a batch of plain matrix products: at the lengths of messages the fastest on a processor.
 
     Args:
-        query: Shape (tokens, hidden), or (texts, hidden) where only first tokens ask.
-        keys_values: Shape (tokens, 2 hidden), keys and values side by side.
-        layout: Where the texts lie.
         heads: Attention heads.
-        first_only: Whether only the first token of each text asks.
-
-    Returns:
-        Context vectors in the shape of `query`, and what `attend_backward` needs.
     """
-    size = query.shape[1] // heads
-    context = torch.empty(query.shape, dtype=query.dtype, device=query.device)
-    context[(layout.groups[-1].texts if first_only else layout.groups[-1].tokens).stop :] = 0  # behind the last text
-    saved = []
-    for group in layout.groups:
-        asking = group.texts if first_only else group.tokens
-        texts = group.texts.stop - group.texts.start
-        q = _split_heads(query[asking], texts, heads)
-        kv = keys_values[group.tokens].view(texts, group.length, 2, heads, size).permute(2, 0, 3, 1, 4)
-        k, v = kv.reshape(2, texts * heads, group.length, size)
-        scores = torch.baddbmm(q.new_empty(()), q, k.transpose(1, 2), beta=0, alpha=size**-0.5)
-        weights = torch.softmax(scores, -1, dtype=torch.promote_types(q.dtype, torch.float32)).to(q.dtype)
-        _join_heads(torch.bmm(weights, v), context[asking], texts, heads)
-        saved.append(Attended(q, k, v, weights))
-    return context, saved
 
+    name = "attention by groups of equal length"
 
-def attend_backward(
-    d_context: torch.Tensor,
-    saved: list[Attended],
-    layout: Layout,
-    d_query: torch.Tensor,
-    d_keys_values: torch.Tensor,
-    heads: int,
-    *,
-    first_only: bool,
-) -> None:
-    """Write the gradients of query and of keys and values, in the shapes that `attend` took."""
-    size = d_context.shape[1] // heads
-    for group, past in zip(layout.groups, saved, strict=True):
-        asking = group.texts if first_only else group.tokens
-        texts = group.texts.stop - group.texts.start
-        d_out = _split_heads(d_context[asking], texts, heads)
-        d_kv = torch.empty(2, *past.key.shape, dtype=d_out.dtype, device=d_out.device)
-        torch.bmm(past.weights.transpose(1, 2), d_out, out=d_kv[1])
-        d_weights = torch.bmm(d_out, past.value.transpose(1, 2))
-        # The derivative of softmax: dS = P (dP - sum(P dP)).
-        d_weights.mul_(past.weights)
-        d_scores = torch.addcmul(d_weights, past.weights, d_weights.sum(-1, keepdim=True), value=-1).mul_(size**-0.5)
-        _join_heads(torch.bmm(d_scores, past.key), d_query[asking], texts, heads)
-        torch.bmm(d_scores.transpose(1, 2), past.query, out=d_kv[0])
-        target = d_keys_values[group.tokens].view(texts, group.length, 2, heads, size).permute(2, 0, 3, 1, 4)
-        target.copy_(d_kv.view(2, texts, heads, group.length, size))
+    def __init__(self, heads: int) -> None:
+        self.heads = heads
+
+    def forward(
+        self, query: torch.Tensor, keys_values: torch.Tensor, layout: Layout, *, first_only: bool
+    ) -> tuple[torch.Tensor, list[_Attended]]:
+        """As `Attention.forward`."""
+        heads = self.heads
+        size = query.shape[1] // heads
+        context = torch.empty(query.shape, dtype=query.dtype, device=query.device)
+        context[(layout.groups[-1].texts if first_only else layout.groups[-1].tokens).stop :] = 0
+        saved = []
+        for group in layout.groups:
+            asking = group.texts if first_only else group.tokens
+            texts = group.texts.stop - group.texts.start
+            q = _split_heads(query[asking], texts, heads)
+            kv = keys_values[group.tokens].view(texts, group.length, 2, heads, size).permute(2, 0, 3, 1, 4)
+            k, v = kv.reshape(2, texts * heads, group.length, size)
+            scores = torch.baddbmm(q.new_empty(()), q, k.transpose(1, 2), beta=0, alpha=size**-0.5)
+            weights = torch.softmax(scores, -1, dtype=torch.promote_types(q.dtype, torch.float32)).to(q.dtype)
+            _join_heads(torch.bmm(weights, v), context[asking], texts, heads)
+            saved.append(_Attended(q, k, v, weights))
+        return context, saved
+
+    def backward(
+        self,
+        d_context: torch.Tensor,
+        saved: list[_Attended],
+        layout: Layout,
+        d_query: torch.Tensor,
+        d_keys_values: torch.Tensor,
+        *,
+        first_only: bool,
+    ) -> None:
+        """As `Attention.backward`."""
+        heads = self.heads
+        size = d_context.shape[1] // heads
+        for group, past in zip(layout.groups, saved, strict=True):
+            asking = group.texts if first_only else group.tokens
+            texts = group.texts.stop - group.texts.start
+            d_out = _split_heads(d_context[asking], texts, heads)
+            d_kv = torch.empty(2, *past.key.shape, dtype=d_out.dtype, device=d_out.device)
+            torch.bmm(past.weights.transpose(1, 2), d_out, out=d_kv[1])
+            d_weights = torch.bmm(d_out, past.value.transpose(1, 2))
+            # The derivative of softmax: dS = P (dP - sum(P dP)).
+            d_weights.mul_(past.weights)
+            d_scores = torch.addcmul(d_weights, past.weights, d_weights.sum(-1, keepdim=True), value=-1)
+            d_scores.mul_(size**-0.5)
+            _join_heads(torch.bmm(d_scores, past.key), d_query[asking], texts, heads)
+            torch.bmm(d_scores.transpose(1, 2), past.query, out=d_kv[0])
+            target = d_keys_values[group.tokens].view(texts, group.length, 2, heads, size).permute(2, 0, 3, 1, 4)
+            target.copy_(d_kv.view(2, texts, heads, group.length, size))
 
 
 def _split_heads(x: torch.Tensor, texts: int, heads: int) -> torch.Tensor:

@@ -14,12 +14,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from emotune.engine.attention import Attended, attend, attend_backward
+from emotune.engine.attention import Attention
 from emotune.engine.dropout import MaskPool
 from emotune.engine.int8 import Int8Projection
 from emotune.engine.layers import FAMILIES, LayerModules, layer_modules
 from emotune.engine.layout import Layout
 from emotune.engine.linear import Projection
+from emotune.engine.varlen import choose_attention
 
 
 @dataclass
@@ -29,7 +30,7 @@ class _Saved:
     x: torch.Tensor  # (T, hidden), the input
     residual: torch.Tensor  # (Q, hidden), the rows of the input that ask
     projected: list[torch.Tensor | None]  # x A' of the projections, in the order of `EncoderLayer.projections`
-    attended: list[Attended]
+    attended: Any  # of the attention
     context: torch.Tensor  # (Q, hidden)
     attention_mask: torch.Tensor | None  # dropout masks, (Q, hidden)
     attention_norm: tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # input, mean, reciprocal deviation
@@ -65,7 +66,7 @@ class EncoderLayer:
 
     Args:
         modules: Its modules.
-        heads: Attention heads.
+        attention: How it attends.
         first_only: Compute the first token of each text alone.
         attention_pool: Dropout on what attention gives.
         output_pool: Dropout on what the inner layers give.
@@ -77,7 +78,7 @@ class EncoderLayer:
     def __init__(
         self,
         modules: LayerModules,
-        heads: int,
+        attention: Attention,
         *,
         first_only: bool,
         attention_pool: MaskPool,
@@ -90,17 +91,18 @@ class EncoderLayer:
         dtype = torch.float32 if int8 else dtype
 
         def projection(*layers: nn.Module) -> Projection:
-            return Projection(layers, dtype, share=share, merge=merge)
+            return Projection.of(layers, dtype, share=share, merge=merge)
 
         def finished(part: Projection) -> Projection:
             return Int8Projection(part) if int8 else part
 
-        self.heads = heads
+        self.attention = attention
         self.first_only = first_only
         self.attention_pool, self.output_pool = attention_pool, output_pool
         joint = projection(modules.query, modules.key, modules.value)
         # Where only first tokens ask, query is a product of its own.
-        parts = [joint.part(0, 1), joint.part(1, 3)] if first_only else [joint]
+        hidden = len(joint.weight) // 3
+        parts = [joint.part(0, hidden), joint.part(hidden, 3 * hidden)] if first_only else [joint]
         self.inputs = [finished(part) for part in parts]
         self.attended = finished(projection(modules.attended))
         self.inner = finished(projection(modules.inner))
@@ -135,7 +137,7 @@ class EncoderLayer:
             joint, low_joint = self.inputs[0].forward(x)
             query, keys_values = joint[:, :hidden], joint[:, hidden:]
             projected = [low_joint]
-        context, attended = attend(query, keys_values, layout, self.heads, first_only=self.first_only)
+        context, attended = self.attention.forward(query, keys_values, layout, first_only=self.first_only)
         out, low = self.attended.forward(context)
         projected.append(low)
         attention_mask, out = _drop_and_add(out, residual, self.attention_pool, dropout)
@@ -182,9 +184,7 @@ class EncoderLayer:
         d_query, d_keys_values = d_joint[:, :hidden], d_joint[:, hidden:]
         if self.first_only:
             d_query = torch.zeros_like(d_context)
-        attend_backward(
-            d_context, saved.attended, layout, d_query, d_keys_values, self.heads, first_only=self.first_only
-        )
+        self.attention.backward(d_context, saved.attended, layout, d_query, d_keys_values, first_only=self.first_only)
         dys = [d_query, d_keys_values] if self.first_only else [d_joint]
         xs = [saved.residual, saved.x] if self.first_only else [saved.x]
         gradients: list[torch.Tensor] = []
@@ -244,10 +244,13 @@ class Encoder:
             return pools.setdefault(rate, MaskPool(rate))
 
         modules = list(layer_modules(encoder, names))
+        self.dtype = torch.float32 if dtype == torch.int8 else dtype
+        device = next(encoder.parameters()).device
+        self.attention = choose_attention(config.num_attention_heads, config.hidden_size, self.dtype, device)
         self.layers = [
             EncoderLayer(
                 layer,
-                config.num_attention_heads,
+                self.attention,
                 first_only=first_only and number == len(modules) - 1,
                 attention_pool=pool(names.attention_dropout),
                 output_pool=pool(names.output_dropout),
@@ -257,7 +260,6 @@ class Encoder:
             )
             for number, layer in enumerate(modules)
         ]
-        self.dtype = torch.float32 if dtype == torch.int8 else dtype
 
     @property
     def parameters(self) -> list[nn.Parameter]:

@@ -61,6 +61,8 @@ def install(
 ) -> str | None:
     """Let a classifier's encoder take packed batches, by the keyword `lengths`; other batches go the way they went.
 
+    The model must be on its device already: the fast path keeps weights of its own.
+
     Args:
         model: The sequence classifier, or PEFT's model around it.
         dtype: What products are computed in.
@@ -89,7 +91,7 @@ def install(
             return plain(self, input_ids, *args, **kwargs)
         from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-        layout = Layout.of(lengths)
+        layout = Layout.of(lengths, input_ids.device)
         hidden = stack(embed(self, input_ids, layout), layout, training=self.training)[:, None]
         pooler = getattr(self, "pooler", None)
         return BaseModelOutputWithPooling(hidden, None if pooler is None else pooler(hidden))

@@ -26,7 +26,7 @@ class Int8Projection(Projection):
     """
 
     def __init__(self, exact: Projection) -> None:
-        self.adapters, self.splits = [], exact.splits
+        super().__init__(exact.weight, exact.bias)
         scales = exact.weight.abs().amax(1).clamp_min(1e-8) / 127
         zeros = torch.zeros(len(scales), dtype=torch.int64)
         with warnings.catch_warnings():
@@ -34,6 +34,7 @@ class Int8Projection(Projection):
             warnings.filterwarnings("ignore", message="torch.quantize_per_tensor")
             rounded = torch.quantize_per_channel(exact.weight.contiguous(), scales, zeros, 0, torch.qint8)
         self._packed: Any = torch.ops.quantized.linear_prepack(rounded, exact.bias)
+        self.weight = exact.weight.new_empty(0)  # the packed one is all that is needed
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The outputs, shape (tokens, out)."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 # The libraries behind matrix products prepare code for each new size of a product, which takes as long as a product itself.
 # Rounding sizes up makes them repeat.
@@ -36,6 +39,9 @@ class Layout:
         positions: Shape (tokens,), each token's place in its text, from 0.
         text: Shape (tokens,), the text that each token belongs to.
         first: Shape (texts,), where each text's first token lies.
+        lengths: Shape (texts,), tokens a text.
+        ends: Shape (texts + 1,), int32: 0, and where each text ends, as kernels for variable lengths want it.
+        longest: Tokens of the longest text.
         blank_tokens: Rows to put behind the tokens, so that the sizes of products repeat.
         blank_texts: Rows to put behind the texts.
     """
@@ -44,24 +50,43 @@ class Layout:
     positions: torch.Tensor
     text: torch.Tensor
     first: torch.Tensor
+    lengths: torch.Tensor
+    ends: torch.Tensor
+    longest: int
     blank_tokens: int
     blank_texts: int
 
     @classmethod
-    def of(cls, lengths: torch.Tensor) -> Layout:
+    def of(cls, lengths: NDArray[np.int64], device: torch.device | None = None) -> Layout:
         """The layout of texts of these lengths.
 
         Args:
-            lengths: Shape (texts,), tokens a text. Any order is right; equal lengths side by side are fast.
+            lengths: Shape (texts,), tokens a text. Any order is right; equal lengths side by side are fast. They are wanted on the
+                processor: to ask a GPU for them would stop it at every batch.
+            device: Where the tensors are wanted.
         """
-        groups = []
-        tokens = texts = 0
-        values, counts = torch.unique_consecutive(lengths, return_counts=True)
-        for length, count in zip(values.tolist(), counts.tolist(), strict=True):
-            groups.append(Group(slice(tokens, tokens + count * length), slice(texts, texts + count), length))
-            tokens += count * length
-            texts += count
-        first = torch.cumsum(lengths, 0) - lengths
-        text = torch.repeat_interleave(torch.arange(texts, device=lengths.device), lengths)
-        positions = torch.arange(tokens, device=lengths.device) - first[text]
-        return cls(tuple(groups), positions, text, first, -tokens % TOKENS_MULTIPLE, -texts % TEXTS_MULTIPLE)
+        lengths = np.asarray(lengths, dtype=np.int64)
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        edges = np.flatnonzero(np.diff(lengths, prepend=-1, append=-1))  # where the length changes, both ends included
+        groups = tuple(
+            Group(slice(int(ends[start]), int(ends[stop])), slice(int(start), int(stop)), int(lengths[start]))
+            for start, stop in pairwise(edges)
+        )
+        tokens, texts = int(ends[-1]), len(lengths)
+        text = np.repeat(np.arange(texts), lengths)
+        positions = np.arange(tokens) - ends[text]
+
+        def there(array: NDArray[np.int64]) -> torch.Tensor:
+            return torch.from_numpy(array).to(device, non_blocking=True)
+
+        return cls(
+            groups=groups,
+            positions=there(positions),
+            text=there(text),
+            first=there(ends[:-1]),
+            lengths=there(lengths),
+            ends=there(ends).to(torch.int32),
+            longest=int(lengths.max()),
+            blank_tokens=-tokens % TOKENS_MULTIPLE,
+            blank_texts=-texts % TEXTS_MULTIPLE,
+        )

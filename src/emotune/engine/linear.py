@@ -11,7 +11,7 @@ times the rank. PEFT computes the same from separate modules, each of which cast
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -41,33 +41,44 @@ class Projection:
     """Linear layers that read one input, as one.
 
     Args:
-        layers: `nn.Linear`, or PEFT's LoRA layers around it, all with or all without bias.
-        dtype: What products are computed in.
-        share: Let the layers' own weights be views of the joint one, so that memory holds it once.
-        merge: Add the adapters to the weights, for prediction.
+        weight: Shape (out, in), in the dtype of the products.
+        bias: Shape (out,), or None.
+        adapters: What is added to the product; their `ranks` follow one another from 0.
     """
 
-    def __init__(self, layers: Sequence[Any], dtype: torch.dtype, *, share: bool = False, merge: bool = False) -> None:
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, adapters: Sequence[Adapter] = ()) -> None:
+        self.weight = weight
+        self.bias = bias
+        self.adapters = tuple(adapters)
+        self._a: torch.Tensor = torch.empty(0)  # A of all adapters, one under the other, and each B times its scale:
+        self._b: list[torch.Tensor] = []  # casts that `refresh` makes
+
+    @classmethod
+    def of(cls, layers: Sequence[Any], dtype: torch.dtype, *, share: bool = False, merge: bool = False) -> Projection:
+        """The projection of a model's layers.
+
+        Args:
+            layers: `nn.Linear`, or PEFT's LoRA layers around it, all with or all without bias.
+            dtype: What products are computed in.
+            share: Let the layers' own weights be views of the joint one, so that memory holds it once.
+            merge: Add the adapters to the weights, for prediction.
+        """
         plain = [_plain(layer) for layer in layers]
         weights = [_merged(layer) if merge else _plain(layer).weight.detach() for layer in layers]
-        self.weight = torch.cat(weights).to(dtype) if len(weights) > 1 else weights[0].to(dtype)
-        self.bias = None if plain[0].bias is None else torch.cat([layer.bias.detach() for layer in plain]).to(dtype)
-        self.adapters: list[Adapter] = []
-        self.splits: list[int] = []
+        weight = torch.cat(weights).to(dtype) if len(weights) > 1 else weights[0].to(dtype)
+        bias = None if plain[0].bias is None else torch.cat([layer.bias.detach() for layer in plain]).to(dtype)
+        adapters: list[Adapter] = []
         column = rank = 0
         for layer, base in zip(layers, plain, strict=True):
             columns = slice(column, column + base.out_features)
             column = columns.stop
-            self.splits.append(base.out_features)
             if share:
-                base.weight.data = self.weight[columns]
+                base.weight.data = weight[columns]
             if not merge and hasattr(layer, "lora_A"):
                 a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
-                ranks = slice(rank, rank + a.shape[0])
-                rank = ranks.stop
-                self.adapters.append(Adapter(a, b, layer.scaling["default"], columns, ranks))
-        self._a: torch.Tensor = torch.empty(0)  # A of all adapters, one under the other, and each B times its scale:
-        self._b: list[torch.Tensor] = []  # casts that `refresh` makes
+                adapters.append(Adapter(a, b, layer.scaling["default"], columns, slice(rank, rank + a.shape[0])))
+                rank += a.shape[0]
+        return cls(weight, bias, adapters)
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -75,27 +86,21 @@ class Projection:
         return [parameter for adapter in self.adapters for parameter in (adapter.a, adapter.b)]
 
     def part(self, start: int, stop: int) -> Projection:
-        """Some of the layers alone, on the same memory.
+        """Some of the outputs alone, on the same memory.
 
         Args:
-            start: The first of them.
-            stop: The one after the last.
+            start: The first of them; a layer's first.
+            stop: The one after the last; a layer's last.
         """
-        first, last = sum(self.splits[:start]), sum(self.splits[:stop])
-        part = object.__new__(Projection)
-        part.weight = self.weight[first:last]
-        part.bias = None if self.bias is None else self.bias[first:last]
-        part.splits = self.splits[start:stop]
-        part.adapters = []
+        adapters: list[Adapter] = []
         rank = 0
         for adapter in self.adapters:
-            if first <= adapter.columns.start < last:
-                columns = slice(adapter.columns.start - first, adapter.columns.stop - first)
+            if start <= adapter.columns.start < stop:
+                columns = slice(adapter.columns.start - start, adapter.columns.stop - start)
                 ranks = slice(rank, rank + adapter.a.shape[0])
                 rank = ranks.stop
-                part.adapters.append(Adapter(adapter.a, adapter.b, adapter.scale, columns, ranks))
-        part._a, part._b = torch.empty(0), []
-        return part
+                adapters.append(replace(adapter, columns=columns, ranks=ranks))
+        return Projection(self.weight[start:stop], None if self.bias is None else self.bias[start:stop], adapters)
 
     def refresh(self) -> None:
         """Cast A and B, which the optimizer has moved since, to the dtype of the products."""

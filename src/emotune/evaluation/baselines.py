@@ -45,7 +45,7 @@ def majority_class(train: Split, split: Split) -> Evaluation:
 
 
 def frozen_features(
-    base: Classifier, data: TextDataset, *, autocast: torch.dtype | None = None, progress: Progress = SILENT
+    base: Classifier, data: TextDataset, *, dtype: torch.dtype | None = None, progress: Progress = SILENT
 ) -> Evaluation:
     """Score logistic regression on the frozen encoder's features: what the base model knows before tuning.
 
@@ -55,7 +55,7 @@ def frozen_features(
     Args:
         base: The base model; its head plays no part.
         data: The data.
-        autocast: The dtype of the encoder's matrix products, or None for float32.
+        dtype: The dtype of the encoder's matrix products, or None for float32.
         progress: Shows a bar.
     """
     from sklearn.linear_model import LogisticRegression
@@ -64,7 +64,7 @@ def frozen_features(
     from sklearn.preprocessing import StandardScaler
 
     started = time.perf_counter()
-    features = {split.name: mean_features(base, split, autocast=autocast, progress=progress) for split in data.splits}
+    features = {split.name: mean_features(base, split, dtype=dtype, progress=progress) for split in data.splits}
     candidates = [
         make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000)) for strength in STRENGTHS
     ]
@@ -91,14 +91,14 @@ def frozen_features(
 
 
 def mean_features(
-    base: Classifier, split: Split, *, autocast: torch.dtype | None = None, progress: Progress = SILENT
+    base: Classifier, split: Split, *, dtype: torch.dtype | None = None, progress: Progress = SILENT
 ) -> NDArray[np.float32]:
     """The mean of the encoder's last hidden states over each text's tokens, special tokens included.
 
     Args:
         base: The model whose encoder is run, in evaluation mode.
         split: The rows.
-        autocast: The dtype of matrix products, or None for float32.
+        dtype: The dtype of matrix products, or None for float32.
         progress: Shows a bar.
 
     Returns:
@@ -121,19 +121,19 @@ def mean_features(
     features = np.empty((len(split), base.model.config.hidden_size), dtype=np.float32)
     fast = None
     if why_not(base.model, encoder) is None:
-        dtype = autocast or next(encoder.parameters()).dtype
-        fast = Encoder(encoder, base.model.config, dtype, first_only=False)
+        weights_own = next(encoder.parameters()).dtype
+        fast = Encoder(encoder, base.model.config, dtype or weights_own, first_only=False)
     with torch.inference_mode(), progress.bar(f"features of {split.name}", len(split)) as advance:
         for rows in batches_by_length(encoded.lengths, MAX_TOKENS):
             if fast is not None:
-                batch = {name: tensor.to(device) for name, tensor in encoded.packed(rows).items()}
-                layout = Layout.of(batch["lengths"])
-                hidden = fast(embed(encoder, batch["input_ids"], layout), layout, training=False).float()
+                batch = encoded.packed(rows)
+                layout = Layout.of(batch["lengths"], device)
+                hidden = fast(embed(encoder, batch["input_ids"].to(device), layout), layout, training=False).float()
                 sums = torch.zeros(len(rows), hidden.shape[1], device=device).index_add_(0, layout.text, hidden)
-                features[rows] = (sums / batch["lengths"][:, None]).cpu().numpy()
+                features[rows] = (sums / layout.lengths[:, None]).cpu().numpy()
             else:
                 batch = {name: tensor.to(device) for name, tensor in encoded.batch(rows).items()}
-                with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+                with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
                     hidden = encoder(**batch).last_hidden_state.float()
                 mask = batch["attention_mask"].unsqueeze(-1).float()
                 features[rows] = ((hidden * mask).sum(1) / mask.sum(1)).cpu().numpy()

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedTokenizerBase
 
     from emotune.data.dataset import Split
@@ -36,7 +35,7 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def batch(self, rows: Sequence[int] | NDArray[np.int64]) -> dict[str, torch.Tensor]:
+    def batch(self, rows: Sequence[int] | NDArray[np.int64]) -> dict[str, Any]:
         """Pad the given rows on the right to their longest.
 
         Returns:
@@ -53,16 +52,17 @@ class Encoded:
             mask[place, :length] = 1
         return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
 
-    def packed(self, rows: Sequence[int] | NDArray[np.int64]) -> dict[str, torch.Tensor]:
+    def packed(self, rows: Sequence[int] | NDArray[np.int64]) -> dict[str, Any]:
         """The given rows one after another, without padding.
 
         Returns:
-            "input_ids", int64 of shape (tokens,), and "lengths", int64 of shape (rows,).
+            "input_ids", a tensor of int64 and shape (tokens,), and "lengths", a NumPy array of int64 and shape (rows,), which stays on
+            the processor, where the layout of the batch is made.
         """
         import torch
 
         ids = np.concatenate([self.ids[row] for row in rows]).astype(np.int64)
-        return {"input_ids": torch.from_numpy(ids), "lengths": torch.from_numpy(self.lengths[np.asarray(rows)])}
+        return {"input_ids": torch.from_numpy(ids), "lengths": self.lengths[np.asarray(rows)]}
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> Encoded:

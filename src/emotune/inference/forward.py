@@ -66,7 +66,10 @@ def compute_logits(
                 raise ConfigError(f"int8 is not to be had for this model: {reason}. Use bf16 or fp32.")
             cut = encoded.packed if reason is None else encoded.batch
             for rows in batches_by_length(encoded.lengths, max_tokens):
-                batch = {name: tensor.to(device) for name, tensor in cut(rows).items()}
+                batch = {
+                    name: value.to(device) if isinstance(value, torch.Tensor) else value
+                    for name, value in cut(rows).items()
+                }
                 with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
                     logits = model(**batch).logits
                 outputs.append((rows, logits.float().cpu().numpy()))
