@@ -39,6 +39,7 @@ FILES = {
     "confusion_matrix.png",
     "emotune.json",
     "predictions.parquet",
+    "report.html",
     "tokenizer.json",
     "tokenizer_config.json",
     "training_curve.png",

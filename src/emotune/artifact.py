@@ -148,6 +148,7 @@ def write_description(classifier: Classifier, folder: Path, evidence: dict[str, 
         "max_length": classifier.max_length,
         "seed": classifier.seed,
         "method": {"name": classifier.method.name, **asdict(classifier.method)} if classifier.method else None,
+        "temperature": classifier.temperature,
         "training": asdict(classifier.training) if classifier.training else None,
         "train_examples_per_second": classifier.training.train_examples_per_second if classifier.training else None,
         "versions": versions(),
@@ -291,6 +292,7 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
         max_length=description["max_length"],
         seed=description["seed"],
         method=LoRA(**options),
+        temperature=description.get("temperature"),
     )
 
 

@@ -160,6 +160,12 @@ class TrainingConfig(Section):
         lt=2**32,
         description="Seed of the head, the adapters, the order of rows and any splits that are cut.",
     )
+    seeds: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="How many seeds to train, from `seed` on: all are scored and reported, the best on validation is saved.",
+    )
     precision: Literal["auto", "bf16", "fp32"] = Field(
         default="auto", description="Arithmetic of training; auto takes bf16 only where the hardware multiplies it."
     )

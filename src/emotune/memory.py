@@ -34,6 +34,16 @@ def keep_freed_memory() -> None:
         mallopt(trim_threshold, 2**30)
 
 
+def return_freed_memory() -> None:
+    """Give freed memory back to the system after all, where there is glibc: between long pieces of work, so that it does not creep up."""
+    if sys.platform.startswith("linux"):
+        import ctypes
+
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+
 def bound_product_cache() -> None:
     """Let oneDNN keep the code of 256 sizes of matrix products instead of 1,024, unless the environment says otherwise.
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from emotune.errors import OutputError
 
@@ -123,6 +125,41 @@ def written_whole(folder: Path, overwrite: bool) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def open_output(path: Path | None, overwrite: bool) -> Iterator[TextIO]:
+    """Standard output, or a file that appears under its name only when it is complete.
+
+    Args:
+        path: The file of --output; None for standard output.
+        overwrite: Whether it may be replaced.
+
+    Raises:
+        OutputError: It exists, or cannot be written.
+    """
+    if path is None:
+        yield sys.stdout
+        return
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise OutputError(f"--output {path} exists and is not a file. Name a file.")
+    if path.exists() and not overwrite:
+        raise OutputError(f"--output {path} exists. Add --overwrite to replace it, or choose another name.")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        stream = partial.open("x", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise OutputError(
+            f"--output {path} cannot be written: {error.strerror}. Choose a folder you can write to."
+        ) from None
+    try:
+        with stream:
+            yield stream
+        partial.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            partial.unlink()
 
 
 def _share(folder: Path) -> None:

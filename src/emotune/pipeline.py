@@ -8,10 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from emotune.errors import ConfigError
 from emotune.progress import SILENT, Progress
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
     from emotune.data.dataset import TextDataset
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.scores import Evaluation
+    from emotune.methods.lora import LoRA
     from emotune.models.classifier import Classifier
+    from emotune.training.options import TrainingOptions
     from emotune.verification import Verification
 
 STEPS = 8
@@ -46,6 +47,20 @@ class RunResult:
     seconds: float
 
     @property
+    def verdict(self) -> str:
+        """What the comparison comes to, in words."""
+        from emotune.report.verdict import verdict
+
+        return verdict(self.comparison)
+
+    @property
+    def report(self) -> Path:
+        """The report in the folder."""
+        from emotune.handover import REPORT
+
+        return (self.folder / REPORT).resolve()
+
+    @property
     def local_base(self) -> str | None:
         """Where the base model is, if it is a folder of this machine, which the saved folder cannot name."""
         from emotune.artifact import portable_source
@@ -65,10 +80,15 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     """
     from emotune.artifact import portable_source
     from emotune.checkpoints import Checkpoints
+    from emotune.data.audit import audit_data
     from emotune.data.load import load_data
-    from emotune.evaluation.baselines import frozen_features, majority_class
+    from emotune.evaluation.baselines import bag_of_words, frozen_features, majority_class
+    from emotune.evaluation.calibration import fit_temperature
     from emotune.evaluation.comparison import compare
     from emotune.evaluation.evaluate import evaluate
+    from emotune.evaluation.scores import score_without
+    from emotune.evaluation.seeds import over_seeds
+    from emotune.handover import REPORT, Findings, write_folder
     from emotune.methods.lora import LoRA
     from emotune.methods.targets import resolve_targets, summarize_targets
     from emotune.models.families import encoder_linear_modules
@@ -76,7 +96,9 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.output import check_output
     from emotune.precision import choose_device, choose_precision
     from emotune.report import tables
-    from emotune.training.finetune import finetune
+    from emotune.report.audit_tables import audit_lines
+    from emotune.report.formats import quantity, share
+    from emotune.report.verdict import seeds_line
     from emotune.training.options import TrainingOptions
     from emotune.training.processes import processes
     from emotune.verification import verify
@@ -86,6 +108,8 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
             f"{processes()} processes were started, and the whole job is for one. Start emotune run by itself; "
             "for several GPUs call emotune.finetune from a script of your own under torchrun."
         )
+    if config.training.seeds > 1 and config.training.resume:
+        raise ConfigError("A run of several seeds cannot be resumed. Start it without --resume, or run one seed.")
     folder = Path(config.output.folder)
     checkpoints = Checkpoints(config)
     read = (config.model.name, config.data.source, config.data.validation, config.data.test)
@@ -93,7 +117,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     check_output(folder, config.output.overwrite, inputs)
     checkpoints.check()
     method = LoRA(**config.method.model_dump(exclude={"name"}))
-    options = TrainingOptions(**config.training.model_dump(exclude={"seed", "resume"}))
+    options = TrainingOptions(**config.training.model_dump(exclude={"seed", "seeds", "resume"}))
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
     watch = Stopwatch(progress)
@@ -101,8 +125,9 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     with watch.step("Data"):
         data = load_data(**config.data.model_dump(), seed=config.training.seed)
         progress.show(tables.data_table(data))
-        for note in data.notes:
-            progress.say(note)
+        audit = audit_data(data)
+        for line in (*data.notes, *audit_lines(audit)):
+            progress.say(line)
 
     with watch.step("Base model"):
         base = load_base(
@@ -121,6 +146,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         before = evaluate(base, data.test, progress=progress)
         baselines = (
             majority_class(data.train, data.test),
+            bag_of_words(data),
             frozen_features(base, data, dtype=precision.products, progress=progress),
         )
         for evaluation in (before, *baselines):
@@ -129,9 +155,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     with watch.step(f"Fine-tune with {method.name}"):
         progress.say(f"{precision.name} on {device}: {precision.reason}")
         with checkpoints.claimed(data) as kept:
-            tuned = finetune(
-                base, data, method, options, checkpoints=kept, resume=config.training.resume, progress=progress
-            )
+            tuned, others = train_seeds(base, data, method, options, config, kept, progress)
         training = tuned.training
         if training is None:
             raise RuntimeError("finetune gave a classifier without its training record")
@@ -143,16 +167,32 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     with watch.step("After"):
         after = evaluate(tuned, data.test, progress=progress)
         progress.say(tables.scores_line(after))
+        seeds = over_seeds([after, *others]) if others else {}
+        for name, summary in seeds.items():
+            progress.say(f"{name} {seeds_line(summary)}")
+        on_validation = evaluate(tuned, data.validation, progress=progress)
+        if on_validation.logits is None:
+            raise RuntimeError("evaluate gave no logits")
+        tuned = replace(tuned, temperature=fit_temperature(data.validation.label_ids, on_validation.logits))
+        progress.say(f"temperature {tuned.temperature:.2f} makes its probabilities fit validation best")
 
     with watch.step("Compare"):
         comparison = compare(before, after, *baselines)
         progress.show(tables.comparison_table(comparison))
+        leaked = audit.leaked_rows("test")
+        without = score_without(after, leaked)
+        if leaked and without is not None:
+            progress.say(
+                f"Without the {quantity(len(leaked), 'test row')} whose text stands in training: "
+                f"accuracy {share(without.accuracy)}, macro-F1 {share(without.macro_f1)}"
+            )
         progress.show(tables.cost_table(training))
 
     with watch.step("Save"):
-        write_folder(folder, config, data, tuned, comparison, watch)
+        found = Findings(data, audit, comparison, tuned, seeds)
+        write_folder(folder, config, found, {**watch.seconds, "total": watch.total}, progress)
         checkpoints.remove()
-        progress.say(f"saved to {folder}")
+        progress.say(f"saved to {folder}, with {REPORT}")
 
     with watch.step("Verify"):
         verification = verify(folder, base=None if portable_source(tuned) else tuned.source)
@@ -162,6 +202,63 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         )
 
     return RunResult(folder, tuned, comparison, verification, watch.total)
+
+
+def train_seeds(
+    base: Classifier,
+    data: TextDataset,
+    method: LoRA,
+    options: TrainingOptions,
+    config: RunConfig,
+    checkpoints: Path,
+    progress: Progress,
+) -> tuple[Classifier, list[Evaluation]]:
+    """Train the seeds that the configuration asks for.
+
+    Args:
+        base: The base model with the head of the first seed.
+        data: The data, the same for all seeds.
+        method: What is trained.
+        options: How.
+        config: The configuration.
+        checkpoints: Folder for checkpoints of a single seed; several cannot be resumed.
+        progress: Shows what happens.
+
+    Returns:
+        The one that is best on validation, and the test scores of the others, whose models are not kept.
+    """
+    from emotune.evaluation.evaluate import evaluate
+    from emotune.models.load import load_base
+    from emotune.training.finetune import finetune
+
+    if config.training.seeds == 1:
+        resume = config.training.resume
+        return finetune(base, data, method, options, checkpoints=checkpoints, resume=resume, progress=progress), []
+    best: Classifier | None = None
+    scored: dict[int, Evaluation] = {}
+    for seed in range(config.training.seed, config.training.seed + config.training.seeds):
+        progress.say(f"seed {seed}")
+        start = base
+        if seed != base.seed:
+            start = load_base(
+                base.source, labels=base.labels, max_length=base.max_length, seed=seed, revision=base.revision
+            )
+            start.model.to(base.model.device)
+        tuned = finetune(start, data, method, options, progress=progress)
+        scored[seed] = evaluate(tuned, data.test, name=f"tuned, seed {seed}", progress=progress)
+        if best is None or _on_validation(tuned) > _on_validation(best):
+            best = tuned
+    if best is None:
+        raise RuntimeError("no seed was trained")
+    progress.say(f"seed {best.seed} is best on validation, and is what is saved")
+    return best, [evaluation for seed, evaluation in scored.items() if seed != best.seed]
+
+
+def _on_validation(tuned: Classifier) -> float:
+    """The macro-F1 on validation of the epoch that was kept."""
+    if tuned.training is None:
+        raise ValueError(f"'{tuned.name}' was not fine-tuned")
+    return max(epoch.validation_macro_f1 for epoch in tuned.training.epochs)
 
 
 def say_base(base: Classifier, data: TextDataset, progress: Progress) -> None:
@@ -175,74 +272,6 @@ def say_base(base: Classifier, data: TextDataset, progress: Progress) -> None:
     rows = sum(len(split) for split in data.splits)
     mean = sum(int(split.lengths.sum()) for split in encoded) / rows
     progress.say(f"{mean:.1f} tokens a text; {cut:,} of {rows:,} texts are longer than {base.max_length} and are cut")
-
-
-def write_folder(
-    folder: Path, config: RunConfig, data: TextDataset, tuned: Classifier, comparison: Comparison, watch: Stopwatch
-) -> None:
-    """Write everything that is handed over into the folder, whole or not at all."""
-    from emotune import artifact, portable
-    from emotune.memory import peak_memory_bytes
-    from emotune.output import written_whole
-    from emotune.report import figures
-    from emotune.report.model_card import model_card
-
-    created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    evidence = {
-        "created": created,
-        "command": portable.command(),
-        "configuration": portable.configuration(config),
-        "data": {
-            "name": data.name,
-            "fingerprint": data.fingerprint,
-            "rows": {split.name: len(split) for split in data.splits},
-            "counts": {split.name: split.counts for split in data.splits},
-            "notes": list(data.notes),
-        },
-        "metrics": {
-            "before": asdict(comparison.before.metrics),
-            "after": asdict(comparison.after.metrics),
-            "baselines": {evaluation.name: asdict(evaluation.metrics) for evaluation in comparison.baselines},
-            "rows_fixed": len(comparison.fixed),
-            "rows_broken": len(comparison.broken),
-        },
-        "seconds": {**watch.seconds, "total": watch.total},
-        "peak_memory_bytes": peak_memory_bytes(),
-    }
-    with written_whole(folder, config.output.overwrite) as work:
-        artifact.write_model(tuned, work)
-        write_predictions(comparison.after, work / "predictions.parquet")
-        figures.confusion_matrix(comparison.after, work / "confusion_matrix.png")
-        if tuned.training is not None:
-            figures.training_curve(tuned.training, work / "training_curve.png")
-        card = model_card(
-            classifier=tuned,
-            dataset_name=data.name,
-            dataset_notes=data.notes,
-            comparison=comparison,
-            versions=artifact.versions(),
-            command=portable.command(),
-            created=created,
-        )
-        (work / "README.md").write_text(card, encoding="utf-8")
-        artifact.write_description(tuned, work, evidence)
-
-
-def write_predictions(evaluation: Evaluation, path: Path) -> None:
-    """Write a split's predictions as Parquet: `text`, `label`, `prediction` (names), and `p_<label>` for each label."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    split = evaluation.split
-    if evaluation.probabilities is None:
-        raise ValueError(f"'{evaluation.name}' has no probabilities to write")
-    columns: dict[str, Any] = {
-        "text": list(split.texts),
-        "label": [split.labels[row] for row in split.label_ids],
-        "prediction": [split.labels[row] for row in evaluation.predictions],
-        **{f"p_{label}": evaluation.probabilities[:, column] for column, label in enumerate(split.labels)},
-    }
-    pq.write_table(pa.table(columns), path)
 
 
 class Stopwatch:

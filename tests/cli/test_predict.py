@@ -65,6 +65,16 @@ def test_json_lines(invoke: Invoke) -> None:
     assert "tränen" in result.stdout
 
 
+def test_unsure_texts_get_no_label(invoke: Invoke) -> None:
+    result = invoke("predict", "tuned", "--least-probability", "0.8", "a happy day", "rain")
+    assert result.stdout == "\t0.7500\ta happy day\n\t0.7500\train\n"
+    assert result.stderr == "No label, being less probable than 0.8: 2 texts of 2.\n"
+    result = invoke("predict", "tuned", "--least-probability", "0.75", "--json", "a happy day")
+    assert json.loads(result.stdout)["label"] == "joy"
+    result = invoke("predict", "tuned", "--least-probability", "0.8", "--json", "a happy day")
+    assert json.loads(result.stdout)["label"] is None
+
+
 def test_device(invoke: Invoke, saved: Classifier) -> None:
     assert invoke("predict", "tuned", "text", "--device", "mps").exit_code == 0
     assert str(saved.model.device) == "mps"

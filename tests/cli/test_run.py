@@ -25,7 +25,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
         started.append(config)
         with progress.step("Data"):
             progress.say("some rows")
-        return SimpleNamespace(folder=Path(config.output.folder), seconds=75.0, local_base=None)
+        folder = Path(config.output.folder)
+        report = Path("/place/report.html")
+        return SimpleNamespace(folder=folder, seconds=75.0, local_base=None, verdict="More accurate.", report=report)
 
     monkeypatch.setattr("emotune.pipeline.run", run)
     return started
@@ -36,7 +38,7 @@ def test_defaults(invoke: Invoke, runs: list[RunConfig]) -> None:
     assert result.exit_code == 0, result.stderr
     assert runs == [RunConfig()]
     assert result.stdout.startswith("[1/8] Data\n      some rows\n")
-    assert "Done in 1 min 15 s." in result.stdout
+    assert "\nMore accurate.\n\nDone in 1 min 15 s. The report is /place/report.html\n" in result.stdout
     assert "emotune predict fine_tuned_lora_model " in result.stdout
 
 

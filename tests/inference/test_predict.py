@@ -85,6 +85,20 @@ def test_what_is_not_a_text_is_refused(tiny_tuned: Classifier, texts: Any, messa
         predict(tiny_tuned, texts)
 
 
+def test_calibrated_probabilities_are_those_of_scaled_logits(tiny_tuned: Classifier, tiny_data: TextDataset) -> None:
+    texts = tiny_data.test.texts
+    scaled = dataclasses.replace(tiny_tuned, temperature=2.0)
+    found = predict(scaled, texts, precision="fp32", calibrated=True)
+    with torch.no_grad():
+        logits = tiny_tuned.model(**tiny_tuned.tokenizer(list(texts), padding=True, return_tensors="pt")).logits
+    np.testing.assert_allclose(found.probabilities, (logits / 2).softmax(-1).numpy(), rtol=1e-4, atol=1e-6)
+    plain = predict(scaled, texts, precision="fp32")
+    assert found.labels == plain.labels
+    np.testing.assert_allclose(plain.probabilities, logits.softmax(-1).numpy(), rtol=1e-4, atol=1e-6)
+    with pytest.raises(ConfigError, match="no temperature"):
+        predict(tiny_tuned, texts, calibrated=True)
+
+
 class TestStream:
     @pytest.fixture(autouse=True)
     def _small_chunks(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emotune.report.formats import duration, memory, nats, nats_difference, points, quantity
+from emotune.report.formats import duration, magnitude, memory, nats, nats_difference, points, quantity
 from emotune.text import printable
 
 
@@ -62,3 +62,10 @@ def test_sizes_and_quantities() -> None:
     assert memory(812 * 2**20) == "812 MiB"
     assert memory(3 * 2**29) == "1.50 GiB"
     assert [quantity(n, "row") for n in (0, 1, 2000)] == ["0 rows", "1 row", "2,000 rows"]
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"), [(None, ""), (6, "6"), (999, "999"), (148_230, "148 k"), (22_713_990, "22.7 M")]
+)
+def test_magnitude(number: int | None, shown: str) -> None:
+    assert magnitude(number) == shown

@@ -61,7 +61,8 @@ def test_classes_baselines_and_changed_rows(comparison: Comparison, width: int) 
     assert row(page, "majority class") == [
         f"{majority.accuracy:.4f}",
         f"{majority.macro_f1:.4f}",
-        f"{100 * lead:+.1f} points",
+        f"{100 * lead:+.1f}",
+        "1.5 s",
     ]
     right_before = comparison.before.predictions == comparison.before.split.label_ids
     right_after = comparison.after.predictions == comparison.after.split.label_ids

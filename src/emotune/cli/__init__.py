@@ -13,10 +13,13 @@ import typer
 from typer.core import TyperGroup
 
 import emotune
+from emotune.cli.audit import audit
+from emotune.cli.compare import compare
 from emotune.cli.console import print_error, quiet_libraries
 from emotune.cli.evaluate import evaluate
 from emotune.cli.predict import predict
 from emotune.cli.presets import presets
+from emotune.cli.reproduce import reproduce
 from emotune.cli.run import RunCommand, run
 from emotune.cli.verify import verify
 from emotune.errors import EmotuneError
@@ -44,9 +47,12 @@ app = typer.Typer(
     name="emotune", cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich"
 )
 app.command(cls=RunCommand)(run)
+app.command()(audit)
+app.command()(compare)
 app.command()(evaluate)
 app.command()(predict)
 app.command()(verify)
+app.command()(reproduce)
 app.command()(presets)
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from emotune.cli.arguments import Base, Folder, MaxCharacters, TextColumn
-from emotune.errors import ConfigError, DataError, OutputError
+from emotune.errors import ConfigError, DataError
+from emotune.output import open_output
 
 if TYPE_CHECKING:
     from emotune.inference.predict import Predictions
@@ -42,6 +41,15 @@ def predict(
         Path | None, typer.Option(metavar="FILE", help="Write to a file instead of standard output.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of --output.")] = False,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrated", help="Probabilities that mean what they say; no label changes.")
+    ] = False,
+    least_probability: Annotated[
+        float,
+        typer.Option(
+            metavar="P", min=0, max=1, help="Give no label to a text whose best one is less probable than this."
+        ),
+    ] = 0.0,
     device: Annotated[
         str,
         typer.Option(metavar="NAME", help="cpu, cuda or mps; auto takes the first of cuda, mps and cpu that is there."),
@@ -54,6 +62,8 @@ def predict(
     ] = "auto",
 ) -> None:
     """Label texts: one line a text, with label, probability and text separated by tabs.
+
+    With --least-probability the label of an unsure text is empty, and null in JSON.
 
     Examples:
     $ emotune predict fine_tuned_lora_model "I did not expect this at all"
@@ -70,7 +80,7 @@ def predict(
     # Everything that can be wrong with a file and the output comes up before the model is loaded; what is wrong with standard
     # input comes up when reading gets there, since nobody can read it twice.
     messages = _open_texts(texts or [], file, text_column, max_characters)
-    with _open_output(output, overwrite) as target:
+    with open_output(output, overwrite) as target:
         from emotune.artifact import load
         from emotune.cli.console import ConsoleProgress, make_console, print_notice
         from emotune.inference.predict import predict_stream
@@ -82,15 +92,21 @@ def predict(
         classifier.model.to(chosen_device)
         # The bar stays out of standard output, which is for the labels.
         progress = ConsoleProgress(1, make_console(stderr=True))
-        total = cut = 0
-        for predictions in predict_stream(classifier, messages, precision=precision, progress=progress):
-            for line in _lines(predictions, as_json=as_json):
+        total = cut = unsure = 0
+        chunks = predict_stream(classifier, messages, precision=precision, calibrated=calibrated, progress=progress)
+        for predictions in chunks:
+            for line in _lines(predictions, least_probability, as_json=as_json):
                 target.write(line + "\n")
             target.flush()
             total += len(predictions.texts)
             cut += predictions.truncated
+            unsure += int((predictions.probabilities.max(axis=1) < least_probability).sum())
     if cut:
         print_notice(f"Cut to the model's {classifier.max_length} tokens: {quantity(cut, 'text')} of {total:,}.")
+    if unsure:
+        print_notice(
+            f"No label, being less probable than {least_probability:g}: {quantity(unsure, 'text')} of {total:,}."
+        )
 
 
 def _open_texts(
@@ -139,40 +155,15 @@ def _lines_of(stream: BinaryIO) -> Iterator[str]:
         yield text.removesuffix("\n").removesuffix("\r")
 
 
-@contextmanager
-def _open_output(path: Path | None, overwrite: bool) -> Iterator[TextIO]:
-    """Standard output, or a file that appears under its name only when it is complete."""
-    if path is None:
-        yield sys.stdout
-        return
-    path = path.resolve()
-    if path.exists() and not path.is_file():
-        raise OutputError(f"--output {path} exists and is not a file. Name a file.")
-    if path.exists() and not overwrite:
-        raise OutputError(f"--output {path} exists. Add --overwrite to replace it, or choose another name.")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        stream = partial.open("x", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise OutputError(
-            f"--output {path} cannot be written: {error.strerror}. Choose a folder you can write to."
-        ) from None
-    try:
-        with stream:
-            yield stream
-        partial.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            partial.unlink()
-
-
-def _lines(predictions: Predictions, *, as_json: bool) -> Iterator[str]:
+def _lines(predictions: Predictions, least_probability: float, *, as_json: bool) -> Iterator[str]:
     from emotune.text import printable
 
     rows = zip(predictions.texts, predictions.labels, predictions.probabilities.tolist(), strict=True)
     for text, label, row in rows:
         probabilities = dict(zip(predictions.label_names, row, strict=True))
+        sure = probabilities[label] >= least_probability
         if as_json:
-            yield json.dumps({"text": text, "label": label, "probabilities": probabilities}, ensure_ascii=False)
+            found = {"text": text, "label": label if sure else None, "probabilities": probabilities}
+            yield json.dumps(found, ensure_ascii=False)
         else:
-            yield f"{printable(label)}\t{probabilities[label]:.4f}\t{printable(text)}"
+            yield f"{printable(label) if sure else ''}\t{probabilities[label]:.4f}\t{printable(text)}"

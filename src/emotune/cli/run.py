@@ -48,6 +48,7 @@ FLAGS = {
     "learning_rate": Flag("training.learning_rate", "X"),
     "batch_tokens": Flag("training.batch_tokens", "N"),
     "seed": Flag("training.seed", "N"),
+    "seeds": Flag("training.seeds", "N"),
     "precision": Flag("training.precision", "NAME"),
     "device": Flag("training.device", "NAME"),
     "resume": Flag("training.resume"),
@@ -148,7 +149,10 @@ def run(
         raise
     folder = printable(shlex.quote(str(result.folder)))
     base = "" if result.local_base is None else f" --base {printable(shlex.quote(result.local_base))}"
-    typer.echo(f"\nDone in {duration(result.seconds)}. The tuned model is in {folder}; try it:")
+    typer.echo(
+        f"\n{result.verdict}\n\nDone in {duration(result.seconds)}. The report is {printable(str(result.report))}"
+    )
+    typer.echo(f"The tuned model is in {folder}; try it:")
     typer.echo(f'  emotune predict {folder}{base} "I did not expect this at all"')
 
 

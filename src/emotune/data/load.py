@@ -13,7 +13,7 @@ from emotune.data.dataset import SPLIT_NAMES, Split, TextDataset
 from emotune.data.files import open_lines, open_table
 from emotune.data.labels import ordered_labels
 from emotune.data.rows import LabelledRows, read_labelled, stream_texts
-from emotune.data.sources import find_source, local_path, split_name
+from emotune.data.sources import Source, find_source, local_path, split_name
 from emotune.data.splitting import cut_splits
 from emotune.data.table import Table
 from emotune.data.wording import counted, escaped, listed, quoted, shown
@@ -66,21 +66,9 @@ def load_data(
         ConfigError: A size, the seed or `max_characters` is out of range.
         HubError: The Hub cannot be reached, or does not have the data set.
     """
-    _check_limit(max_characters)
-    found = find_source(source, config=config, revision=revision, max_characters=max_characters)
-    # A file on its own is what to train on.
-    tables = {"train": next(iter(found.tables.values()))} if found.is_one_file else dict(found.tables)
-    for split, file in (("validation", validation), ("test", test)):
-        if file is None:
-            continue
-        if split in tables:
-            raise DataError(
-                f"{quoted(source)} has a {split} split of its own; {quoted(file)} cannot be one as well. "
-                "Leave one of them out."
-            )
-        tables[split] = open_table(_file(file), max_characters=max_characters)
-    if "train" not in tables:
-        raise DataError(f"{quoted(source)} has no train split. What it has: {listed(tables)}.")
+    found, tables = open_splits(
+        source, validation=validation, test=test, config=config, revision=revision, max_characters=max_characters
+    )
     rows = {
         split: read_labelled(
             tables[split], text_column=text_column, label_column=label_column, max_characters=max_characters
@@ -113,6 +101,34 @@ def load_data(
         test=splits["test"],
         notes=tuple(notes),
     )
+
+
+def open_splits(
+    source: str | Path,
+    *,
+    validation: str | Path | None = None,
+    test: str | Path | None = None,
+    config: str | None = None,
+    revision: str | None = None,
+    max_characters: int = MAX_CHARACTERS,
+) -> tuple[Source, dict[str, Table]]:
+    """Find a source and open its splits, by name, without reading their rows; arguments and errors as in `load_data`."""
+    _check_limit(max_characters)
+    found = find_source(source, config=config, revision=revision, max_characters=max_characters)
+    # A file on its own is what to train on.
+    tables = {"train": next(iter(found.tables.values()))} if found.is_one_file else dict(found.tables)
+    for split, file in (("validation", validation), ("test", test)):
+        if file is None:
+            continue
+        if split in tables:
+            raise DataError(
+                f"{quoted(source)} has a {split} split of its own; {quoted(file)} cannot be one as well. "
+                "Leave one of them out."
+            )
+        tables[split] = open_table(_file(file), max_characters=max_characters)
+    if "train" not in tables:
+        raise DataError(f"{quoted(source)} has no train split. What it has: {listed(tables)}.")
+    return found, tables
 
 
 def load_split(

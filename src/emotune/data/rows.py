@@ -76,6 +76,65 @@ def read_labelled(
     return LabelledRows(table.source, tuple(texts), tuple(names), class_names)
 
 
+@dataclass(frozen=True)
+class UnusableRow:
+    """A row that cannot be trained or scored on.
+
+    Attributes:
+        number: Its line or row number in the source.
+        reason: Why, in words.
+    """
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class AllRows:
+    """The usable rows of one table, and what is wrong with the others.
+
+    Attributes:
+        numbers: Where each usable row stands in the source.
+        texts: The texts.
+        names: The label names.
+        unusable: The other rows.
+    """
+
+    numbers: tuple[int, ...]
+    texts: tuple[str, ...]
+    names: tuple[str, ...]
+    unusable: tuple[UnusableRow, ...]
+
+
+def read_all(table: Table, *, text_column: str | None, label_column: str | None, max_characters: int) -> AllRows:
+    """Read a table's texts and labels as `read_labelled` does, and go on after a row that cannot be used.
+
+    Raises:
+        DataError: A column is not found, or the table itself cannot be read.
+    """
+    columns = text_and_label_columns(table, text_column, label_column)
+    class_names = table.class_names.get(columns[1])
+    usable: list[tuple[int, str, str]] = []
+    unusable: list[UnusableRow] = []
+    for number, (text_cell, label_cell) in table.read(columns):
+        try:
+            text = _checked_text(table, number, text_cell, max_characters)
+            name = label_name(label_cell, class_names)
+        except (DataError, LabelError) as error:
+            unusable.append(UnusableRow(number, str(error).removeprefix(f"{table.at(number)}: ").splitlines()[0]))
+            continue
+        if not text.strip():
+            unusable.append(UnusableRow(number, "the text is empty or blank"))
+        elif name is None:
+            unusable.append(UnusableRow(number, "the label is missing"))
+        elif not _is_unicode(name):
+            unusable.append(UnusableRow(number, "the label is not valid Unicode"))
+        else:
+            usable.append((number, text, name))
+    numbers, texts, names = zip(*usable, strict=True) if usable else ((), (), ())
+    return AllRows(numbers, texts, names, tuple(unusable))
+
+
 def stream_texts(table: Table, rows: Iterator[Row], max_characters: int) -> Iterator[str]:
     """Check and give texts one by one, for data too large to hold.
 

@@ -1,14 +1,19 @@
-"""Two evaluations of the same rows, side by side."""
+"""Evaluations of the same rows, side by side, with what the difference between them is worth."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotune.errors import DataError
 from emotune.evaluation.scores import Evaluation
+
+if TYPE_CHECKING:
+    from emotune.evaluation.paired import PairedStatistics
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +39,28 @@ class Comparison:
     def broken(self) -> NDArray[np.int64]:
         """Row numbers that were right before and are wrong after."""
         return np.flatnonzero(self.before.correct & ~self.after.correct)
+
+    @cached_property
+    def statistics(self) -> PairedStatistics:
+        """The second model against the first: tests and intervals, from the paired predictions."""
+        return self.against(self.before)
+
+    def against(self, other: Evaluation) -> PairedStatistics:
+        """The second model against any other of the comparison."""
+        from emotune.evaluation.paired import paired_statistics
+
+        for known, statistics in self._found:
+            if known is other:
+                return statistics
+        split = self.after.split
+        statistics = paired_statistics(split.label_ids, other.predictions, self.after.predictions, split.labels)
+        self._found.append((other, statistics))
+        return statistics
+
+    @cached_property
+    def _found(self) -> list[tuple[Evaluation, PairedStatistics]]:
+        """What `against` has worked out already: ten thousand resamples each."""
+        return []
 
     def __str__(self) -> str:
         from emotune.report.tables import comparison_table, render

@@ -58,4 +58,5 @@ def evaluate(
         metrics=score(split, predictions, probabilities),
         seconds=seconds,
         note="" if classifier.is_tuned else UNTRAINED_HEAD,
+        parameters=sum(parameter.numel() for parameter in classifier.model.parameters()),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,7 @@ class Evaluation:
         metrics: The scores.
         seconds: Wall time of the prediction (fitting included for baselines).
         note: What the reader must know to read the number rightly, or "".
+        parameters: Numbers that the model is made of; None where they are not known.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Evaluation:
     metrics: Metrics
     seconds: float
     note: str = ""
+    parameters: int | None = None
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -114,3 +117,20 @@ def score(split: Split, predictions: NDArray[np.int64], probabilities: NDArray[n
             for i, label in enumerate(split.labels)
         },
     )
+
+
+def score_without(evaluation: Evaluation, rows: Sequence[int]) -> Metrics | None:
+    """Score an evaluation without some of its rows, such as those that training had seen.
+
+    Args:
+        evaluation: The evaluation.
+        rows: Row numbers to leave out, counted from 0.
+
+    Returns:
+        The scores; None where no row would be left.
+    """
+    kept = np.setdiff1d(np.arange(len(evaluation.split)), np.asarray(rows, dtype=np.int64))
+    if not len(kept):
+        return None
+    probabilities = None if evaluation.probabilities is None else evaluation.probabilities[kept]
+    return score(evaluation.split.take(kept), evaluation.predictions[kept], probabilities)

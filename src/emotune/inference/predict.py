@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.errors import DataError
+from emotune.errors import ConfigError, DataError
 from emotune.inference.batching import Encoded, encode
+from emotune.memory import return_freed_memory
 from emotune.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -42,7 +43,12 @@ class Predictions:
 
 
 def predict(
-    classifier: Classifier, texts: Sequence[str], *, precision: str = "auto", progress: Progress = SILENT
+    classifier: Classifier,
+    texts: Sequence[str],
+    *,
+    precision: str = "auto",
+    calibrated: bool = False,
+    progress: Progress = SILENT,
 ) -> Predictions:
     """Predict the label of each text.
 
@@ -51,21 +57,28 @@ def predict(
         texts: The texts, none of them blank.
         precision: What matrix products are computed in: "fp32", which is what `evaluate` and plain transformers compute; "bf16";
             "int8", on a processor; or "auto": bf16 where the hardware multiplies it, else fp32. The README says what each costs.
+        calibrated: Divide the logits by the temperature that was fitted on validation: no label changes, and of the texts with
+            a probability of 0.8 about 80 % are right. Without it probabilities are those of plain transformers.
         progress: Shows a bar.
 
     Raises:
-        ConfigError: An unknown precision, or one that this model or device cannot take.
+        ConfigError: An unknown precision, or one that this model or device cannot take; or no temperature to calibrate with.
         DataError: No text, a blank one, or something that is not text.
     """
     _refuse_one_string(texts, "predict")
     checked = tuple(_checked(texts, 1))  # of an array or a column of a table, too
     if not checked:
         raise DataError("There is no text to predict. Give at least one.")
-    return _predict(classifier, checked, _encode(classifier, checked), precision, progress)
+    return _predict(classifier, checked, _encode(classifier, checked), precision, calibrated, progress)
 
 
 def predict_stream(
-    classifier: Classifier, texts: Iterable[str], *, precision: str = "auto", progress: Progress = SILENT
+    classifier: Classifier,
+    texts: Iterable[str],
+    *,
+    precision: str = "auto",
+    calibrated: bool = False,
+    progress: Progress = SILENT,
 ) -> Iterator[Predictions]:
     """Predict the labels of a stream of texts, in memory that does not grow with their number.
 
@@ -75,6 +88,7 @@ def predict_stream(
         classifier: A tuned classifier.
         texts: The texts, none of them blank; they are read as they are needed.
         precision: As for `predict`.
+        calibrated: As for `predict`.
         progress: Shows a bar a chunk.
 
     Yields:
@@ -96,7 +110,8 @@ def predict_stream(
                 coming = [(chunk, tokenizing.submit(_encode, classifier, chunk)) for chunk in islice(chunks, 1)]
             except Exception as error:
                 mistake = error
-            yield _predict(classifier, chunk, encoded.result(), precision, progress)
+            yield _predict(classifier, chunk, encoded.result(), precision, calibrated, progress)
+            return_freed_memory()
             if mistake is not None:
                 raise mistake
 
@@ -110,16 +125,27 @@ def _chunks(texts: Iterator[object]) -> Iterator[tuple[str, ...]]:
 
 
 def _predict(
-    classifier: Classifier, texts: tuple[str, ...], encoded: Encoded, precision: str, progress: Progress
+    classifier: Classifier,
+    texts: tuple[str, ...],
+    encoded: Encoded,
+    precision: str,
+    calibrated: bool,
+    progress: Progress,
 ) -> Predictions:
     from emotune.evaluation.scores import softmax
     from emotune.inference.forward import compute_logits
     from emotune.precision import choose_precision
 
+    if calibrated and classifier.temperature is None:
+        raise ConfigError(
+            "This model has no temperature to calibrate its probabilities with: it was saved without emotune run. "
+            "Leave calibration out, or train again."
+        )
     device = next(classifier.model.parameters()).device.type
     dtype = choose_precision(precision, device, prediction=True).products
-    probabilities = softmax(compute_logits(classifier.model, encoded, dtype=dtype, progress=progress))
-    labels = tuple(classifier.labels[int(best)] for best in probabilities.argmax(axis=1))
+    logits = compute_logits(classifier.model, encoded, dtype=dtype, progress=progress)
+    probabilities = softmax(logits.astype(np.float64) / (classifier.temperature or 1.0) if calibrated else logits)
+    labels = tuple(classifier.labels[int(best)] for best in logits.argmax(axis=1))
     return Predictions(texts, labels, probabilities, classifier.labels, encoded.truncated)
 
 

@@ -28,6 +28,7 @@ class Classifier:
         seed: The seed that was set before the head was created.
         method: The fine-tuning method, or None for a base model, whose head is random numbers.
         training: How the tuned model was trained, or None.
+        temperature: What logits are divided by for calibrated probabilities, fitted on validation; None where nobody fitted one.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Classifier:
     seed: int
     method: LoRA | None = None
     training: TrainingRecord | None = None
+    temperature: float | None = None
 
     @property
     def is_tuned(self) -> bool:

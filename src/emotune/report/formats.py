@@ -65,3 +65,12 @@ def duration(seconds: float) -> str:
 def memory(size: int) -> str:
     """A size in bytes: "812 MiB", "1.42 GiB"."""
     return f"{size / 2**20:.0f} MiB" if size < 2**30 else f"{size / 2**30:.2f} GiB"
+
+
+def magnitude(number: int | None) -> str:
+    """A large number in short: "6", "148 k", "22.7 M"; "" where it is not known."""
+    if number is None:
+        return ""
+    if number < 1000:
+        return f"{number}"
+    return f"{number / 1e3:.0f} k" if number < 1_000_000 else f"{number / 1e6:.1f} M"

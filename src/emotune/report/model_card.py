@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotune.errors import ArtifactError
 from emotune.report.formats import duration, nats, nats_difference, percent, points, quantity, scores, share
+from emotune.report.verdict import verdict
 from emotune.text import printable
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def model_card(
             dataset_name=dataset_name,
             dataset_notes=dataset_notes,
             comparison=comparison,
+            verdict=verdict(comparison),
             notes=[(evaluation.name, evaluation.note) for evaluation in evaluations if evaluation.note],
             interval=_accuracy_interval(comparison.after),
             rarest=min(comparison.after.metrics.per_class.items(), key=lambda item: item[1].support),

@@ -15,7 +15,19 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from emotune.report.formats import duration, memory, nats, nats_difference, percent, points, quantity, scores, share
+from emotune.report.formats import (
+    duration,
+    magnitude,
+    memory,
+    nats,
+    nats_difference,
+    percent,
+    points,
+    quantity,
+    scores,
+    share,
+)
+from emotune.report.verdict import verdict
 from emotune.text import printable
 
 if TYPE_CHECKING:
@@ -61,7 +73,7 @@ def scores_line(evaluation: Evaluation) -> str:
 
 def data_table(dataset: TextDataset) -> Table:
     """Rows of each class in each split, with totals."""
-    table = _table(
+    table = new_table(
         ["class", *(split.name for split in dataset.splits)],
         title=f"Rows of {printable(dataset.name)}",
     )
@@ -77,16 +89,16 @@ def evaluation_table(evaluation: Evaluation) -> Group:
     """The scores of one model: overall, then by class."""
     notes = _Notes()
     heading = notes.mark(printable(evaluation.name, _LONGEST_NAME), evaluation)
-    overall = _table(["score", "value"], title="Scores")
+    overall = new_table(["score", "value"], title="Scores")
     for name, value in scores(evaluation.metrics).items():
         overall.add_row(name, share(value))
     overall.add_row(_LOSS, nats(evaluation.metrics.loss))
-    by_class = _table(["class", "rows", "precision", "recall", "F1"], title="By class")
+    by_class = new_table(["class", "rows", "precision", "recall", "F1"], title="By class")
     for label, found in evaluation.metrics.per_class.items():
         by_class.add_row(
             _name(label), f"{found.support:,}", share(found.precision), share(found.recall), share(found.f1)
         )
-    return _page([Text(f"{heading}, scored on {_rows_of(evaluation)}."), overall, by_class, *notes.lines])
+    return stacked([Text(f"{heading}, scored on {_rows_of(evaluation)}."), overall, by_class, *notes.lines])
 
 
 def comparison_table(comparison: Comparison) -> Group:
@@ -107,7 +119,33 @@ def comparison_table(comparison: Comparison) -> Group:
     if comparison.baselines:
         parts.append(_baselines(comparison, notes))
     parts += [_by_class(comparison, before, after), Text(changed_rows(comparison)), *notes.lines]
-    return _page(parts)
+    parts.append(Text(verdict(comparison), style="bold"))
+    return stacked(parts)
+
+
+def ranking_table(comparisons: Sequence[Comparison], verdicts: Sequence[str]) -> Group:
+    """Several models on the same rows: the scores of all, and a verdict on each against the first.
+
+    Args:
+        comparisons: Each later model against the first.
+        verdicts: One a comparison, their p-values corrected for their number.
+    """
+    first = comparisons[0].before
+    table = new_table(["model", "accuracy", "macro-F1", "loss", "fixed", "broken"], title="Scores")
+    changes = [("", ""), *((f"{len(found.fixed):,}", f"{len(found.broken):,}") for found in comparisons)]
+    for evaluation, changed in zip([first, *(found.after for found in comparisons)], changes, strict=True):
+        metrics = evaluation.metrics
+        table.add_row(
+            _name(evaluation.name), share(metrics.accuracy), share(metrics.macro_f1), nats(metrics.loss), *changed
+        )
+    return stacked(
+        [
+            Text(f"All scored on the same {_rows_of(first)}; fixed and broken are counted against the first."),
+            table,
+            *map(Text, verdicts),
+            Text(f"The p-values are corrected for {quantity(len(comparisons), 'comparison')} (Holm)."),
+        ]
+    )
 
 
 def changed_rows(comparison: Comparison) -> str:
@@ -163,7 +201,7 @@ class _Notes:
 
 
 def _overall(comparison: Comparison, before_heading: str, after_heading: str) -> Table:
-    table = _table(["score", before_heading, after_heading, "difference"], title="Scores")
+    table = new_table(["score", before_heading, after_heading, "difference"], title="Scores")
     before, after = comparison.before.metrics, comparison.after.metrics
     old, new = scores(before), scores(after)
     for name in old:
@@ -174,9 +212,9 @@ def _overall(comparison: Comparison, before_heading: str, after_heading: str) ->
 
 
 def _baselines(comparison: Comparison, notes: _Notes) -> Table:
-    table = _table(
-        ["model", "accuracy", "macro-F1", "after ahead by"],
-        title="Baselines on the same rows (the lead is in accuracy)",
+    table = new_table(
+        ["model", "accuracy", "macro-F1", "lead", "time", "size"],
+        title="Baselines on the same rows: how many points of accuracy after is ahead, fitting time, parameters",
     )
     after = comparison.after.metrics
     for baseline in comparison.baselines:
@@ -185,14 +223,16 @@ def _baselines(comparison: Comparison, notes: _Notes) -> Table:
             Text(notes.mark(printable(baseline.name, _LONGEST_NAME), baseline)),
             share(found.accuracy),
             share(found.macro_f1),
-            _signed(points(found.accuracy, after.accuracy)),
+            _signed(points(found.accuracy, after.accuracy).removesuffix(" points")),
+            duration(baseline.seconds),
+            magnitude(baseline.parameters),
         )
     return table
 
 
 def _by_class(comparison: Comparison, before_heading: str, after_heading: str) -> Table:
     # Two lines a class rather than two columns a score: eight columns of numbers do not fit a narrow terminal.
-    table = _table(["class", "rows", "", "precision", "recall", "F1"], title="By class")
+    table = new_table(["class", "rows", "", "precision", "recall", "F1"], title="By class")
     for label, old in comparison.before.metrics.per_class.items():
         new = comparison.after.metrics.per_class[label]
         table.add_row(
@@ -207,8 +247,14 @@ def _by_class(comparison: Comparison, before_heading: str, after_heading: str) -
     return table
 
 
-def _table(headings: Sequence[str], title: str) -> Table:
-    """An empty table: names to the left, which may wrap, and numbers to the right, which may not."""
+def new_table(headings: Sequence[str], title: str, *, numbers: bool = True) -> Table:
+    """An empty table: names to the left, which may wrap, and numbers to the right, which may not.
+
+    Args:
+        headings: One a column.
+        title: The title.
+        numbers: Whether the columns but the first hold numbers; else they are text, which may wrap.
+    """
     table = Table(
         title=Text(title, style="bold"),
         title_justify="left",
@@ -218,11 +264,14 @@ def _table(headings: Sequence[str], title: str) -> Table:
     )
     table.add_column(headings[0], overflow="fold")
     for heading in headings[1:]:
-        table.add_column(Text(heading), justify="right", no_wrap=True)
+        if numbers:
+            table.add_column(Text(heading), justify="right", no_wrap=True)
+        else:
+            table.add_column(Text(heading), overflow="fold")
     return table
 
 
-def _page(parts: Iterable[RenderableType]) -> Group:
+def stacked(parts: Iterable[RenderableType]) -> Group:
     """The parts below each other with an empty line between them."""
     spaced = [line for part in parts for line in (part, Text(""))]
     return Group(*spaced[:-1])

@@ -1,0 +1,97 @@
+"""`emotune audit`: what is wrong with labelled data, before compute is spent on it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from emotune.cli.arguments import LabelColumn, MaxCharacters, TextColumn
+
+if TYPE_CHECKING:
+    from emotune.data.audit import Audit
+
+
+def audit(
+    data: Annotated[
+        str,
+        typer.Argument(metavar="DATA", help="Labelled rows: a file, a folder, a Hub data set id, or bundled:sample."),
+    ],
+    validation_data: Annotated[
+        str | None, typer.Option(metavar="FILE", help="File with the validation rows, if the data has none.")
+    ] = None,
+    test_data: Annotated[
+        str | None, typer.Option(metavar="FILE", help="File with the test rows, if the data has none.")
+    ] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    max_characters: MaxCharacters = None,
+    label_errors: Annotated[
+        bool, typer.Option("--label-errors/--no-label-errors", help="Look for labels that are probably wrong.")
+    ] = True,
+    examples: Annotated[int, typer.Option(metavar="N", min=0, help="Examples to show of each finding.")] = 5,
+    write_clean: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write a cleaned copy into a new folder, with a list of what was left out."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with every finding.")] = False,
+) -> None:
+    """Audit labelled data: repeats, leaks between splits, contradictions, likely label errors, shortcuts, rows that cannot be used.
+
+    The data itself is never changed.
+
+    Examples:
+    $ emotune audit bundled:sample
+    $ emotune audit reviews.csv --text-column body --label-column stars
+    $ emotune audit folder_with_train_and_test/ --write-clean cleaned
+    """
+    from emotune.cli.console import make_console, print_notice
+    from emotune.data.audit import audit_source
+    from emotune.data.clean import DROPPED
+    from emotune.data.clean import write_clean as write
+    from emotune.data.load import MAX_CHARACTERS
+    from emotune.output import check_output
+    from emotune.report.audit_tables import audit_page
+    from emotune.report.formats import quantity
+
+    if write_clean is not None:
+        check_output(write_clean, overwrite=False)
+    found = audit_source(
+        data,
+        validation=validation_data,
+        test=test_data,
+        text_column=text_column,
+        label_column=label_column,
+        max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
+        label_errors=label_errors,
+    )
+    if as_json:
+        typer.echo(json.dumps(_findings(found), ensure_ascii=False, indent=2))
+    else:
+        make_console().print(audit_page(found, examples))
+    if write_clean is not None:
+        dropped = write(found, write_clean)
+        unusable = sum(len(rows) for rows in found.unusable.values())
+        print_notice(
+            f"\nThe cleaned copy is in {write_clean}; {quantity(len(dropped) + unusable, 'row')} left out, "
+            f"each with its reason in {DROPPED}."
+        )
+
+
+def _findings(audit: Audit) -> dict[str, Any]:
+    """Everything that was found, for machines."""
+    return {
+        "name": audit.name,
+        "rows": {split: dict(counts) for split, counts in audit.counts.items()},
+        "words": {split: asdict(lengths) for split, lengths in audit.lengths.items()},
+        "unusable": {split: [asdict(row) for row in rows] for split, rows in audit.unusable.items()},
+        "repeats": [asdict(repeat) for repeat in audit.repeats],
+        "leaks": [asdict(leak) for leak in audit.leaks],
+        "contradictions": [asdict(found) for found in audit.contradictions],
+        "label_errors": None if audit.label_errors is None else [asdict(error) for error in audit.label_errors],
+        "shortcuts": [asdict(shortcut) for shortcut in audit.shortcuts],
+        "notes": list(audit.notes),
+    }

@@ -1,0 +1,76 @@
+"""`emotune reproduce`: run the job of a saved folder again and say whether the figures came out the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emotune.cli.arguments import Folder
+
+if TYPE_CHECKING:
+    from emotune.reproduction import Reproduction
+
+
+def reproduce(
+    folder: Folder,
+    data: Annotated[
+        str | None, typer.Option(metavar="DATA", help="The data, where it was a file or folder: results hold no paths.")
+    ] = None,
+    validation_data: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The file with the validation rows, if there was one.")
+    ] = None,
+    test_data: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The file with the test rows, if there was one.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="The base model, where it was a local folder.")
+    ] = None,
+) -> None:
+    """Run the job of a saved folder again, and compare the predictions row by row. The folder itself is only read.
+
+    Exits with 1 where the figures did not come out the same, within what the test rows could show.
+
+    Examples:
+    $ emotune reproduce fine_tuned_lora_model
+    $ emotune reproduce reviews_model --data reviews.csv
+    """
+    from emotune import pipeline
+    from emotune.cli.console import ConsoleProgress
+    from emotune.reproduction import reproduce as run_again
+
+    found = run_again(
+        folder,
+        data=data,
+        validation=validation_data,
+        test=test_data,
+        model=model,
+        progress=ConsoleProgress(pipeline.STEPS),
+    )
+    typer.echo(f"\n{in_words(found)}")
+    if not found.agrees:
+        raise typer.Exit(1)
+
+
+def in_words(found: Reproduction) -> str:
+    """What came out, in a few sentences."""
+    from emotune.report.formats import quantity
+    from emotune.report.verdict import interval_in_points, signed_points
+
+    rows = quantity(len(found.comparison.after.split), "test row")
+    if found.identical:
+        return f"Reproduced: the same probabilities on {rows}, bit for bit."
+    accuracy = found.comparison.statistics.accuracy
+    difference = (
+        f"{quantity(found.changed_labels, 'label')} of {rows} changed, accuracy differs by {signed_points(accuracy.estimate)} "
+        f"({interval_in_points(accuracy)}), and the largest difference of a probability is {found.largest_difference:.1e}."
+    )
+    versions = ", ".join(f"{name} {then} is now {now}" for name, (then, now) in found.other_versions.items())
+    why = (
+        f" Other versions: {versions}."
+        if versions
+        else (" The versions are the same; the machine, its threads or its libraries may be others.")
+    )
+    if found.agrees:
+        return f"Reproduced within what the test rows can show, not bit for bit: {difference}{why}"
+    return f"Not reproduced: {difference}{why}"

@@ -1,0 +1,282 @@
+"""What is wrong with labelled data, found before compute is spent on it: repeats, contradictions, leaks, likely label errors, shortcuts.
+
+An audit changes nothing; `emotune.data.clean` writes a cleaned copy from it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotune.data.dataset import SPLIT_NAMES, TextDataset
+from emotune.data.duplicates import Groups, find_duplicates
+from emotune.data.load import MAX_CHARACTERS, open_splits
+from emotune.data.rows import UnusableRow, read_all
+
+if TYPE_CHECKING:
+    from emotune.data.label_errors import LabelError
+    from emotune.data.shortcuts import Shortcut
+
+KINDS = ("exact", "trivial", "near")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row stands.
+
+    Attributes:
+        split: Its split.
+        number: Its line or row number in the source.
+    """
+
+    split: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the data.
+
+    Attributes:
+        place: Where it stands.
+        text: Its text.
+        label: Its label's name.
+    """
+
+    place: Place
+    text: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A row whose text stood in the data before.
+
+    Attributes:
+        row: The row.
+        first: The row that it repeats: the first of its group in the same split, or in training for a leak.
+        kind: "exact", "trivial" (case, punctuation and spaces apart), or "near" (`emotune.data.duplicates` says what that is; a chain of
+            near texts may lead from one to the other).
+    """
+
+    row: Row
+    first: Row
+    kind: str
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """One text under different labels.
+
+    Attributes:
+        text: The text; that of the other rows may differ in case and punctuation.
+        rows: Its rows, of all labels.
+    """
+
+    text: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Words a text in one split."""
+
+    least: int
+    median: float
+    ninety_ninth: float
+    most: int
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What was found.
+
+    Attributes:
+        name: The data's name.
+        rows: All usable rows, split after split.
+        groups: Which of them repeat each other.
+        counts: Usable rows a label, by split.
+        lengths: Words a text, by split.
+        unusable: Rows that cannot be trained or scored on, by split.
+        repeats: Rows that repeat an earlier row of their own split, in the order of the data.
+        leaks: Validation and test rows whose text stands in training.
+        contradictions: Training texts under different labels.
+        label_errors: Training rows whose label is probably wrong, most suspicious first; None where they were not looked for.
+        shortcuts: Words that give a class away.
+        notes: What could not be looked for, and why.
+    """
+
+    name: str
+    rows: tuple[Row, ...]
+    groups: Groups
+    counts: Mapping[str, Mapping[str, int]]
+    lengths: Mapping[str, Lengths]
+    unusable: Mapping[str, tuple[UnusableRow, ...]]
+    repeats: tuple[Repeat, ...]
+    leaks: tuple[Repeat, ...]
+    contradictions: tuple[Contradiction, ...]
+    label_errors: tuple[LabelError, ...] | None
+    shortcuts: tuple[Shortcut, ...]
+    notes: tuple[str, ...]
+
+    def leaked(self, split: str, kinds: Sequence[str] = KINDS) -> list[int]:
+        """Row numbers of a split whose text stands in training."""
+        return [leak.row.place.number for leak in self.leaks if leak.row.place.split == split and leak.kind in kinds]
+
+    def leaked_rows(self, split: str) -> list[int]:
+        """The same for data in memory, counted from 0 as arrays are; near repeats are not counted."""
+        return [number - 1 for number in self.leaked(split, ("exact", "trivial"))]
+
+    def repeated(self, split: str, kinds: Sequence[str] = KINDS) -> list[Repeat]:
+        """The repeats of a split."""
+        return [repeat for repeat in self.repeats if repeat.row.place.split == split and repeat.kind in kinds]
+
+
+def audit_data(data: TextDataset, *, label_errors: bool = False) -> Audit:
+    """Audit a data set in memory; its rows are numbered from 1 in each split.
+
+    Args:
+        data: The data.
+        label_errors: Whether to look for likely label errors, which trains five small classifiers.
+    """
+    rows = [
+        Row(Place(split.name, number), text, split.labels[label])
+        for split in data.splits
+        for number, (text, label) in enumerate(zip(split.texts, split.label_ids, strict=True), start=1)
+    ]
+    return _audit(data.name, rows, {}, label_errors)
+
+
+def audit_source(
+    source: str | Path,
+    *,
+    validation: str | Path | None = None,
+    test: str | Path | None = None,
+    config: str | None = None,
+    revision: str | None = None,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    max_characters: int = MAX_CHARACTERS,
+    label_errors: bool = True,
+) -> Audit:
+    """Audit a source as it stands, rows included that cannot be used; nothing is cut from training.
+
+    Args:
+        source: As for `load_data`; so are the others.
+        validation: A file with the validation rows, where the source has none.
+        test: A file with the test rows, where the source has none.
+        config: The configuration of a Hub data set.
+        revision: The branch, tag or commit of a Hub data set.
+        text_column: The column of texts; None finds it by name.
+        label_column: The column of labels; None finds it by name.
+        max_characters: The longest text that counts as usable.
+        label_errors: Whether to look for likely label errors.
+
+    Raises:
+        DataError: The data cannot be read at all.
+        ConfigError: `max_characters` is out of range.
+        HubError: The Hub cannot be reached, or does not have the data set.
+    """
+    found, tables = open_splits(
+        source, validation=validation, test=test, config=config, revision=revision, max_characters=max_characters
+    )
+    rows: list[Row] = []
+    unusable = {}
+    for split in SPLIT_NAMES:
+        if split not in tables:
+            continue
+        read = read_all(
+            tables[split], text_column=text_column, label_column=label_column, max_characters=max_characters
+        )
+        unusable[split] = read.unusable
+        rows += [
+            Row(Place(split, number), text, label)
+            for number, text, label in zip(read.numbers, read.texts, read.names, strict=True)
+        ]
+    return _audit(found.name, rows, unusable, label_errors)
+
+
+def _audit(
+    name: str, rows: Sequence[Row], unusable: Mapping[str, tuple[UnusableRow, ...]], label_errors: bool
+) -> Audit:
+    from emotune.data.label_errors import find_label_errors
+    from emotune.data.shortcuts import find_shortcuts
+
+    groups = find_duplicates([row.text for row in rows])
+    splits = [split for split in SPLIT_NAMES if any(row.place.split == split for row in rows)]
+    counts = {split: dict(Counter(row.label for row in rows if row.place.split == split)) for split in splits}
+    in_split = {split: np.array([row.place.split == split for row in rows], dtype=bool) for split in splits}
+    train = [row for row in rows if row.place.split == "train"]
+    errors: tuple[LabelError, ...] | None = None
+    notes: list[str] = []
+    if label_errors:
+        errors, notes = find_label_errors(train, groups.trivial[in_split["train"]] if train else groups.trivial[:0])
+    return Audit(
+        name=name,
+        rows=tuple(rows),
+        groups=groups,
+        counts=counts,
+        lengths={split: _lengths(groups.words[mask]) for split, mask in in_split.items()},
+        unusable=unusable,
+        repeats=tuple(_repeats(rows, groups)),
+        leaks=tuple(_leaks(rows, groups)),
+        contradictions=tuple(_contradictions(rows, groups)),
+        label_errors=errors,
+        shortcuts=find_shortcuts(train),
+        notes=tuple(notes),
+    )
+
+
+def _lengths(word_counts: NDArray[np.int64]) -> Lengths:
+    return Lengths(
+        int(word_counts.min()),
+        float(np.median(word_counts)),
+        float(np.percentile(word_counts, 99)),
+        int(word_counts.max()),
+    )
+
+
+def _repeats(rows: Sequence[Row], groups: Groups) -> Iterator[Repeat]:
+    """Rows that repeat an earlier one of their own split, by the strictest kind that applies."""
+    first: list[dict[tuple[str, int], int]] = [{} for _ in KINDS]
+    for number, row in enumerate(rows):
+        found = None
+        for kind, seen, group in zip(KINDS, first, (groups.exact, groups.trivial, groups.near), strict=True):
+            earlier = seen.setdefault((row.place.split, int(group[number])), number)
+            if found is None and earlier != number:
+                found = Repeat(row, rows[earlier], kind)
+        if found is not None:
+            yield found
+
+
+def _leaks(rows: Sequence[Row], groups: Groups) -> Iterator[Repeat]:
+    """Rows of other splits whose text stands in training."""
+    in_training: list[dict[int, int]] = [{} for _ in KINDS]
+    for number, row in enumerate(rows):
+        if row.place.split == "train":
+            for seen, group in zip(in_training, (groups.exact, groups.trivial, groups.near), strict=True):
+                seen.setdefault(int(group[number]), number)
+    for number, row in enumerate(rows):
+        if row.place.split == "train":
+            continue
+        for kind, seen, group in zip(KINDS, in_training, (groups.exact, groups.trivial, groups.near), strict=True):
+            if int(group[number]) in seen:
+                yield Repeat(row, rows[seen[int(group[number])]], kind)
+                break
+
+
+def _contradictions(rows: Sequence[Row], groups: Groups) -> Iterator[Contradiction]:
+    """Training texts, the same but for case and punctuation, under different labels."""
+    by_text: dict[int, list[Row]] = {}
+    for row, group in zip(rows, groups.trivial.tolist(), strict=True):
+        if row.place.split == "train":
+            by_text.setdefault(group, []).append(row)
+    for same in by_text.values():
+        if len({row.label for row in same}) > 1:
+            yield Contradiction(same[0].text, tuple(same))

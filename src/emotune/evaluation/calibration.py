@@ -1,0 +1,193 @@
+"""Whether a model's probabilities mean what they say, and what to do where they don't.
+
+Sources: expected calibration error and temperature scaling: C. Guo, G. Pleiss, Y. Sun, K. Weinberger, ICML 2017; the Brier score:
+G. Brier, Monthly Weather Review 78 (1950), summed over classes; risk and coverage: R. El-Yaniv, Y. Wiener, JMLR 11 (2010).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+BINS = 15
+# Temperatures that are looked at. A loss that still falls at either end says that the rows cannot decide, as where none is wrong.
+COOLEST, HOTTEST = 0.05, 20.0
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Rows of like confidence.
+
+    Attributes:
+        low: Least confidence of the bin.
+        high: Most.
+        rows: How many rows.
+        confidence: Their mean confidence.
+        accuracy: The share of them that is right.
+    """
+
+    low: float
+    high: float
+    rows: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How well probabilities are calibrated on one split.
+
+    Attributes:
+        loss: Mean negative log-likelihood, in nats.
+        brier: Brier score, summed over classes: 0 is best, 2 is worst.
+        ece: Expected calibration error: the mean distance of confidence from accuracy, over 15 bins of equal width.
+        bins: The bins that hold rows, from low confidence to high.
+    """
+
+    loss: float
+    brier: float
+    ece: float
+    bins: tuple[ReliabilityBin, ...]
+
+
+def calibration(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Calibration:
+    """Measure calibration.
+
+    Args:
+        truth: Shape (rows,), label ids.
+        probabilities: Shape (rows, classes), rows sum to 1.
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    of_truth = probabilities[np.arange(len(truth)), truth]
+    brier = float(np.mean((probabilities**2).sum(axis=1) - 2 * of_truth + 1))
+    edges = np.linspace(0, 1, BINS + 1)
+    # A confidence on an edge belongs to the bin below it, as Guo et al. have it.
+    place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, BINS - 1)
+    bins = []
+    for number in np.unique(place):
+        rows = place == number
+        bins.append(
+            ReliabilityBin(
+                low=float(edges[number]),
+                high=float(edges[number + 1]),
+                rows=int(rows.sum()),
+                confidence=float(confidence[rows].mean()),
+                accuracy=float(right[rows].mean()),
+            )
+        )
+    ece = sum(part.rows * abs(part.confidence - part.accuracy) for part in bins) / len(truth)
+    loss = float(-np.log(np.clip(of_truth, np.finfo(np.float64).tiny, None)).mean())
+    return Calibration(loss, brier, float(ece), tuple(bins))
+
+
+def fit_temperature(truth: NDArray[np.int64], logits: NDArray[np.floating]) -> float:
+    """The temperature that logits are divided by for the least loss; fit it on validation rows, never on test.
+
+    It changes probabilities, and no predicted label.
+
+    Args:
+        truth: Shape (rows,), label ids.
+        logits: Shape (rows, classes).
+
+    Returns:
+        The temperature; 1, which changes nothing, where the rows cannot decide: with no mistake among them the loss falls for ever
+        as the temperature does.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    exact = logits.astype(np.float64)
+
+    def loss(log_temperature: float) -> float:
+        scaled = log_softmax(exact / np.exp(log_temperature), axis=1)
+        return float(-scaled[np.arange(len(truth)), truth].mean())
+
+    found = minimize_scalar(loss, bounds=(np.log(COOLEST), np.log(HOTTEST)), method="bounded", options={"xatol": 1e-5})
+    temperature = float(np.exp(found.x))
+    return temperature if 1.01 * COOLEST < temperature < 0.99 * HOTTEST else 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class RiskCoverage:
+    """What answering only when sure enough would bring: one point for each threshold that makes a difference.
+
+    Attributes:
+        thresholds: Shape (points,), falling: the least confidence that is answered.
+        coverage: Shape (points,), rising: the share of rows answered.
+        risk: Shape (points,): the share of wrong ones among the answered.
+    """
+
+    thresholds: NDArray[np.float64]
+    coverage: NDArray[np.float64]
+    risk: NDArray[np.float64]
+
+    @property
+    def area(self) -> float:
+        """The area under the curve (AURC): the mean risk over all coverages; lower is better."""
+        widths = np.diff(self.coverage, prepend=0.0)
+        return float((self.risk * widths).sum())
+
+
+def risk_coverage(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> RiskCoverage:
+    """The risk-coverage curve of answering only where the largest probability reaches a threshold."""
+    confidence = probabilities.max(axis=1)
+    wrong = probabilities.argmax(axis=1) != truth
+    order = np.argsort(-confidence, kind="stable")
+    sorted_confidence = confidence[order]
+    last = np.flatnonzero(np.diff(sorted_confidence, append=-1.0))  # equal confidences are answered together
+    answered = last + 1
+    return RiskCoverage(
+        thresholds=sorted_confidence[last],
+        coverage=answered / len(truth),
+        risk=np.cumsum(wrong[order])[last] / answered,
+    )
+
+
+def scale(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Probabilities of the logits divided by a temperature; the labels stay the same.
+
+    Args:
+        probabilities: Shape (rows, classes); their logarithms are logits but for a constant a row.
+        temperature: Above 1 makes them less sure, below 1 surer.
+    """
+    from scipy.special import softmax
+
+    logits = np.log(np.clip(probabilities, np.finfo(np.float64).tiny, None))
+    return np.asarray(softmax(logits / temperature, axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Trust:
+    """How far a model's probabilities can be trusted on one split.
+
+    Attributes:
+        plain: As they come.
+        scaled: After temperature scaling; None where no temperature was fitted.
+        temperature: What logits are divided by, fitted on validation.
+        curve: What answering only when sure enough brings, by the scaled probabilities where there are any.
+    """
+
+    plain: Calibration
+    scaled: Calibration | None
+    temperature: float | None
+    curve: RiskCoverage
+
+
+def assess(truth: NDArray[np.int64], probabilities: NDArray[np.float64], temperature: float | None = None) -> Trust:
+    """Measure calibration before and after scaling, and what abstaining would bring.
+
+    Args:
+        truth: Shape (rows,), label ids.
+        probabilities: Shape (rows, classes), as they come.
+        temperature: Fitted on other rows.
+    """
+    scaled = None if temperature is None else scale(probabilities, temperature)
+    return Trust(
+        plain=calibration(truth, probabilities),
+        scaled=None if scaled is None else calibration(truth, scaled),
+        temperature=temperature,
+        curve=risk_coverage(truth, probabilities if scaled is None else scaled),
+    )

@@ -1,0 +1,104 @@
+"""An evaluation read back from a saved folder: its predictions on its test rows, without loading the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotune.artifact import PREDICTIONS, read_description, sha256
+from emotune.data.dataset import Split
+from emotune.data.wording import listed, quoted
+from emotune.errors import ArtifactError
+from emotune.evaluation.scores import Evaluation, score
+
+# How far the probabilities of a row may be from adding up to 1: they are written in float64.
+SUM_TOLERANCE = 1e-8
+
+
+def read_evaluation(folder: str | Path, *, name: str | None = None) -> Evaluation:
+    """Read the predictions of a saved folder.
+
+    Args:
+        folder: What `emotune run` saved.
+        name: What to call the model; the folder's name if not given.
+
+    Raises:
+        ArtifactError: The folder holds no predictions, or they were changed or are damaged.
+    """
+    folder = Path(folder)
+    description = read_description(folder)
+    path = folder / PREDICTIONS
+    if not path.is_file():
+        raise ArtifactError(
+            f"'{folder}' has no {PREDICTIONS}, so there is nothing to compare. It comes with emotune run, and not with save alone."
+        )
+    expected = description["files"].get(PREDICTIONS)
+    if expected is not None and sha256(path) != expected:
+        raise ArtifactError(
+            f"'{path}' is not the file that was saved: its checksum differs. Restore it, or run the job again."
+        )
+    labels = tuple(str(label) for label in description["labels"])
+    table = _read_table(path, labels)
+    if not all(isinstance(text, str) for text in table["text"]):
+        raise ArtifactError(f"'{path}': a text is missing. Restore the file, or run the job again.")
+    split = Split("test", tuple(table["text"]), _ids(table["label"], labels, path), labels)
+    probabilities = _checked([table[f"p_{label}"] for label in labels], path)
+    predictions = _ids(table["prediction"], labels, path)
+    return Evaluation(
+        name=name or folder.resolve().name,
+        split=split,
+        probabilities=probabilities,
+        logits=None,
+        predictions=predictions,
+        metrics=score(split, predictions, probabilities),
+        seconds=0.0,
+    )
+
+
+def _read_table(path: Path, labels: tuple[str, ...]) -> dict[str, list[Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise ArtifactError(f"'{path}' is damaged: {error}. Restore the file, or run the job again.") from None
+    wanted = ["text", "label", "prediction", *(f"p_{label}" for label in labels)]
+    missing = [column for column in wanted if column not in table.column_names]
+    if missing:
+        raise ArtifactError(f"'{path}' has no column {listed(missing)}. Restore the file, or run the job again.")
+    if not len(table):
+        raise ArtifactError(f"'{path}' has no rows. Restore the file, or run the job again.")
+    return {column: table.column(column).to_pylist() for column in wanted}
+
+
+def _ids(names: list[Any], labels: tuple[str, ...], path: Path) -> NDArray[np.int64]:
+    numbers = {label: number for number, label in enumerate(labels)}
+    for row, name in enumerate(names, start=1):
+        if name not in numbers:
+            raise ArtifactError(
+                f"'{path}', row {row:,}: {quoted(name)} is none of the model's labels, {listed(labels)}. Restore the file."
+            )
+    return np.fromiter((numbers[name] for name in names), np.int64, len(names))
+
+
+def _checked(columns: list[list[Any]], path: Path) -> NDArray[np.float64]:
+    try:
+        probabilities = np.column_stack(columns).astype(np.float64)  # a null becomes NaN
+    except (TypeError, ValueError):
+        raise ArtifactError(
+            f"'{path}': the probabilities are not all numbers. Restore the file, or run the job again."
+        ) from None
+    good = np.isfinite(probabilities).all(axis=1) & (probabilities >= 0).all(axis=1)
+    good &= np.abs(probabilities.sum(axis=1) - 1) < SUM_TOLERANCE
+    if not good.all():
+        row = int(np.argmin(good))
+        shown = ", ".join(f"{value:.4g}" for value in probabilities[row])
+        raise ArtifactError(
+            f"'{path}', row {row + 1:,}: the probabilities {shown} are no distribution ({(~good).sum():,} such rows). "
+            "Restore the file, or run the job again."
+        )
+    return probabilities

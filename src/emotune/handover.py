@@ -1,0 +1,191 @@
+"""What a run hands over: the folder with the model, its card, its report, its predictions, its pictures, and the figures behind them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotune.progress import Progress
+
+if TYPE_CHECKING:
+    from emotune.config import RunConfig
+    from emotune.data.audit import Audit
+    from emotune.data.dataset import TextDataset
+    from emotune.evaluation.attribution import Words
+    from emotune.evaluation.calibration import Calibration, Trust
+    from emotune.evaluation.comparison import Comparison
+    from emotune.evaluation.scores import Evaluation
+    from emotune.evaluation.seeds import SeedSummary
+    from emotune.models.classifier import Classifier
+    from emotune.report.html import Report
+
+REPORT = "report.html"
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Everything that a run has found out.
+
+    Attributes:
+        data: The data.
+        audit: What is wrong with it.
+        comparison: Before, after and the baselines, on the test split.
+        tuned: The tuned classifier.
+        seeds: Scores over several seeds, by name; nothing where there was one.
+    """
+
+    data: TextDataset
+    audit: Audit
+    comparison: Comparison
+    tuned: Classifier
+    seeds: Mapping[str, SeedSummary]
+
+
+def write_folder(
+    folder: Path, config: RunConfig, found: Findings, seconds: Mapping[str, float], progress: Progress
+) -> None:
+    """Write everything that is handed over into the folder, whole or not at all.
+
+    Args:
+        folder: Where to.
+        config: The run's configuration.
+        found: What the run has found out.
+        seconds: Its times by step.
+        progress: Shows a bar.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    from emotune import artifact, portable
+    from emotune.output import written_whole
+    from emotune.report import figures
+    from emotune.report.html import render_report
+    from emotune.report.model_card import model_card
+
+    created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    after, tuned = found.comparison.after, found.tuned
+    trust = trust_in(after, tuned.temperature)
+    report = report_of(found, trust, explain_most_telling(tuned, found.comparison, progress), folder.name, created)
+    card = model_card(
+        classifier=tuned,
+        dataset_name=found.data.name,
+        dataset_notes=found.data.notes,
+        comparison=found.comparison,
+        versions=artifact.versions(),
+        command=portable.command(),
+        created=created,
+    )
+    with written_whole(folder, config.output.overwrite) as work:
+        artifact.write_model(tuned, work)
+        write_predictions(after, work / artifact.PREDICTIONS)
+        figures.confusion_matrix(after, work / "confusion_matrix.png")
+        if tuned.training is not None:
+            figures.training_curve(tuned.training, work / "training_curve.png")
+        (work / "README.md").write_text(card, encoding="utf-8")
+        (work / REPORT).write_text(render_report(report), encoding="utf-8")
+        evidence = {"created": created, **evidence_of(found, trust, config), "seconds": dict(seconds)}
+        artifact.write_description(tuned, work, evidence)
+
+
+def trust_in(evaluation: Evaluation, temperature: float | None) -> Trust:
+    """How far an evaluation's probabilities can be trusted."""
+    from emotune.evaluation.calibration import assess
+
+    if evaluation.probabilities is None:
+        raise ValueError(f"'{evaluation.name}' has no probabilities to judge")
+    return assess(evaluation.split.label_ids, evaluation.probabilities, temperature)
+
+
+def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> dict[str, Any]:
+    """The entries of `emotune.json` that say what was run, on what, and what came out."""
+    from emotune import portable
+    from emotune.memory import peak_memory_bytes
+    from emotune.report.verdict import verdict
+
+    data, comparison = found.data, found.comparison
+    return {
+        "command": portable.command(),
+        "configuration": portable.configuration(config),
+        "data": {
+            "name": data.name,
+            "fingerprint": data.fingerprint,
+            "rows": {split.name: len(split) for split in data.splits},
+            "counts": {split.name: split.counts for split in data.splits},
+            "notes": list(data.notes),
+        },
+        "metrics": {
+            "before": asdict(comparison.before.metrics),
+            "after": asdict(comparison.after.metrics),
+            "baselines": {evaluation.name: asdict(evaluation.metrics) for evaluation in comparison.baselines},
+            "rows_fixed": len(comparison.fixed),
+            "rows_broken": len(comparison.broken),
+        },
+        "verdict": verdict(comparison),
+        "statistics": {
+            evaluation.name: asdict(comparison.against(evaluation))
+            for evaluation in (comparison.before, *comparison.baselines)
+        },
+        "seeds": {name: asdict(summary) for name, summary in found.seeds.items()},
+        "calibration": {"as_they_come": _figures(trust.plain), "scaled": _figures(trust.scaled)},
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+
+
+def report_of(found: Findings, trust: Trust, attributions: Mapping[int, Words], folder: str, created: str) -> Report:
+    """What the report shows of a run."""
+    from emotune import artifact, portable
+    from emotune.report.html import Report
+
+    return Report(
+        title=f"{found.tuned.name}, fine-tuned on {found.data.name}",
+        subtitle=f"Made with emotune on {created}.",
+        comparison=found.comparison,
+        training=found.tuned.training,
+        seeds=found.seeds,
+        trust=trust,
+        audit=found.audit,
+        leaked=found.audit.leaked_rows("test"),
+        attributions=attributions,
+        commands=[portable.command() or "emotune run", f"emotune reproduce {shlex.quote(folder)}"],
+        versions=artifact.versions(),
+    )
+
+
+def explain_most_telling(tuned: Classifier, comparison: Comparison, progress: Progress) -> dict[int, Words]:
+    """The words that drove the predictions which the report shows, by row number."""
+    from emotune.evaluation.attribution import explain
+    from emotune.report.html import most_telling
+
+    rows = sorted({row for found in most_telling(comparison) for row in found})
+    texts = [comparison.after.split.texts[row] for row in rows]
+    labels = [int(comparison.after.predictions[row]) for row in rows]
+    found = explain(tuned, texts, labels, progress=progress)
+    return {} if found is None else dict(zip(rows, found, strict=True))
+
+
+def write_predictions(evaluation: Evaluation, path: Path) -> None:
+    """Write a split's predictions as Parquet: `text`, `label`, `prediction` (names), and `p_<label>` for each label."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    split = evaluation.split
+    if evaluation.probabilities is None:
+        raise ValueError(f"'{evaluation.name}' has no probabilities to write")
+    columns: dict[str, Any] = {
+        "text": list(split.texts),
+        "label": [split.labels[row] for row in split.label_ids],
+        "prediction": [split.labels[row] for row in evaluation.predictions],
+        **{f"p_{label}": evaluation.probabilities[:, column] for column, label in enumerate(split.labels)},
+    }
+    pq.write_table(pa.table(columns), path)
+
+
+def _figures(calibration: Calibration | None) -> dict[str, float] | None:
+    """The figures of a calibration, without its bins."""
+    if calibration is None:
+        return None
+    return {"loss": calibration.loss, "brier": calibration.brier, "ece": calibration.ece}

@@ -1,0 +1,164 @@
+"""The audit of a data set for the terminal: counts first, then examples of each finding, most telling first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from emotune.report.formats import percent, quantity
+from emotune.report.tables import new_table, stacked
+from emotune.text import printable
+
+if TYPE_CHECKING:
+    from emotune.data.audit import Audit, Repeat, Row
+
+EXAMPLES = 5
+_LONGEST_TEXT = 70
+
+
+def audit_page(audit: Audit, examples: int = EXAMPLES) -> Group:
+    """Everything that was found, with a few examples of each.
+
+    Args:
+        audit: What was found.
+        examples: At most this many of each finding.
+    """
+    parts: list[RenderableType] = [_rows_table(audit), _findings_table(audit)]
+    parts += [Text(note) for note in audit.notes]
+    parts += [part for part in (_unusable(audit, examples), _repeats(audit, examples)) if part is not None]
+    parts += [part for part in (_contradictions(audit, examples), _label_errors(audit, examples)) if part is not None]
+    if audit.shortcuts:
+        parts.append(_shortcuts(audit, examples))
+    return stacked(parts)
+
+
+def audit_lines(audit: Audit) -> Iterator[str]:
+    """The findings in a sentence each, those that matter for a run; nothing where nothing was found."""
+    for split in audit.counts:
+        leaks = audit.leaked(split, ("exact", "trivial"))
+        if leaks:
+            yield f"{quantity(len(leaks), 'row')} of {split} {_stand(leaks)} in training too"
+    repeats = audit.repeated("train", ("exact", "trivial"))
+    if repeats:
+        yield f"{quantity(len(repeats), 'training row')} {'repeats' if len(repeats) == 1 else 'repeat'} another's text"
+    if audit.contradictions:
+        yield f"{quantity(len(audit.contradictions), 'training text')} {_stand(audit.contradictions)} under different labels"
+
+
+def _stand(found: object) -> str:
+    return "stands" if len(found) == 1 else "stand"  # type: ignore[arg-type]
+
+
+def _rows_table(audit: Audit) -> RenderableType:
+    table = new_table(["", *audit.counts], title=f"Rows of {printable(audit.name)}")
+    labels = dict.fromkeys(label for counts in audit.counts.values() for label in counts)
+    for label in sorted(labels, key=lambda label: -audit.counts.get("train", {}).get(label, 0)):
+        shares = (
+            f"{counts.get(label, 0):,} ({percent(counts.get(label, 0), sum(counts.values()))})"
+            for counts in audit.counts.values()
+        )
+        table.add_row(Text(printable(label, _LONGEST_TEXT)), *shares)
+    table.add_section()
+    table.add_row("all", *(f"{sum(counts.values()):,}" for counts in audit.counts.values()))
+    table.add_row("not usable", *(f"{len(audit.unusable.get(split, ())):,}" for split in audit.counts))
+    lengths = audit.lengths.values()
+    table.add_row("words: median", *(f"{found.median:,.0f}" for found in lengths))
+    table.add_row("words: 99 of 100 at most", *(f"{found.ninety_ninth:,.0f}" for found in lengths))
+    table.add_row("words: longest", *(f"{found.most:,}" for found in lengths))
+    return table
+
+
+def _findings_table(audit: Audit) -> RenderableType:
+    table = new_table(["", *audit.counts], title="Findings")
+
+    def add(name: str, counts: dict[str, int]) -> None:
+        table.add_row(name, *(f"{counts[split]:,}" if split in counts else "" for split in audit.counts))
+
+    kinds = {
+        "exact": "the same text",
+        "trivial": "the same but for case and punctuation",
+        "near": "nearly the same",
+    }
+    for kind, words in kinds.items():
+        add(f"repeats an earlier row: {words}", {split: len(audit.repeated(split, (kind,))) for split in audit.counts})
+    for kind, words in kinds.items():
+        others = {split: len(audit.leaked(split, (kind,))) for split in audit.counts if split != "train"}
+        if others:
+            add(f"stands in training too: {words}", others)
+    add("texts under different labels", {"train": len(audit.contradictions)})
+    if audit.label_errors is not None:
+        add("labels that are probably wrong", {"train": len(audit.label_errors)})
+    add("words that give a class away", {"train": len(audit.shortcuts)})
+    return table
+
+
+def _unusable(audit: Audit, examples: int) -> RenderableType | None:
+    found = [(split, row) for split, rows in audit.unusable.items() for row in rows]
+    if not found:
+        return None
+    table = new_table(["where", "why"], title=_title("Rows that cannot be used", len(found), examples), numbers=False)
+    for split, row in found[:examples]:
+        table.add_row(f"{split} {row.number:,}", Text(printable(row.reason, 2 * _LONGEST_TEXT)))
+    return table
+
+
+def _repeats(audit: Audit, examples: int) -> RenderableType | None:
+    found: list[Repeat] = [*audit.leaks, *audit.repeats]
+    if not found:
+        return None
+    title = _title("Repeats, leaks into training first", len(found), examples)
+    table = new_table(["row", "repeats", "kind", "text"], title=title, numbers=False)
+    for repeat in found[:examples]:
+        table.add_row(_place(repeat.row), _place(repeat.first), repeat.kind, _text(repeat.row))
+    return table
+
+
+def _contradictions(audit: Audit, examples: int) -> RenderableType | None:
+    if not audit.contradictions:
+        return None
+    title = _title("Training texts under different labels", len(audit.contradictions), examples)
+    table = new_table(["rows", "labels", "text"], title=title, numbers=False)
+    for found in audit.contradictions[:examples]:
+        labels = ", ".join(dict.fromkeys(row.label for row in found.rows))
+        rows = ", ".join(f"{row.place.number:,}" for row in found.rows)
+        table.add_row(rows, Text(printable(labels, _LONGEST_TEXT)), _text(found.rows[0]))
+    return table
+
+
+def _label_errors(audit: Audit, examples: int) -> RenderableType | None:
+    if not audit.label_errors:
+        return None
+    title = _title("Labels that are probably wrong, most suspicious first", len(audit.label_errors), examples)
+    table = new_table(["row", "label", "rather", "text"], title=title, numbers=False)
+    for error in audit.label_errors[:examples]:
+        suggestion = f"{printable(error.suggestion, 24)} ({error.confidence:.2f})"
+        table.add_row(_place(error.row), Text(printable(error.row.label, 24)), Text(suggestion), _text(error.row))
+    return table
+
+
+def _shortcuts(audit: Audit, examples: int) -> RenderableType:
+    title = _title("Words that give a class away, commonest first", len(audit.shortcuts), examples)
+    table = new_table(["word", "rows", "of them", "label"], title=title)
+    for found in audit.shortcuts[:examples]:
+        table.add_row(
+            Text(printable(found.word, 24)),
+            f"{found.rows:,}",
+            percent(found.rows * found.share, found.rows),
+            Text(printable(found.label, 24)),
+        )
+    return table
+
+
+def _title(what: str, number: int, examples: int) -> str:
+    return what if number <= examples else f"{what} (the first {examples} of {number:,})"
+
+
+def _place(row: Row) -> str:
+    return f"{row.place.split} {row.place.number:,}"
+
+
+def _text(row: Row) -> Text:
+    return Text(printable(row.text, _LONGEST_TEXT))

@@ -1,0 +1,122 @@
+"""Small line charts as SVG for the report: drawn in the page's own colours, so that they follow dark mode and print.
+
+Every chart has a title and a description for those who do not see it; all text from outside is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from emotune.text import printable
+
+_WIDTH, _HEIGHT = 420, 260
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 44
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a chart.
+
+    Attributes:
+        name: What the legend calls it; "" leaves it out.
+        points: x and y.
+        style: "first", "second" or "faint": the page's stylesheet knows them.
+        dots: Whether to mark the points.
+    """
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    style: str = "first"
+    dots: bool = True
+
+
+def line_chart(
+    lines: Sequence[Line],
+    *,
+    title: str,
+    description: str,
+    x_label: str,
+    y_label: str,
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    x_ticks: Sequence[float],
+    y_ticks: Sequence[float],
+    percent: bool = False,
+) -> str:
+    """A chart as an `svg` element.
+
+    Args:
+        lines: The lines.
+        title: What it shows.
+        description: What there is to see, in a sentence.
+        x_label: What is along the horizontal axis.
+        y_label: What is along the vertical one.
+        x_range: Least and most x.
+        y_range: Least and most y.
+        x_ticks: Where the horizontal axis has numbers.
+        y_ticks: Where the vertical one has.
+        percent: Whether the numbers are shares, shown as percentages.
+    """
+
+    def x(value: float) -> float:
+        return _LEFT + (value - x_range[0]) / (x_range[1] - x_range[0]) * (_WIDTH - _LEFT - _RIGHT)
+
+    def y(value: float) -> float:
+        return _HEIGHT - _BOTTOM - (value - y_range[0]) / (y_range[1] - y_range[0]) * (_HEIGHT - _TOP - _BOTTOM)
+
+    def number(value: float) -> str:
+        return f"{100 * value:g} %" if percent else f"{value:g}"
+
+    parts = [
+        f'<svg class="chart" role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}" aria-label="{_text(f"{title}. {description}")}">',
+        f"<title>{_text(title)}</title><desc>{_text(description)}</desc>",
+    ]
+    parts += [
+        f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
+        f'<text class="tick" x="{_LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{number(tick)}</text>'
+        for tick in y_ticks
+    ]
+    parts += [
+        f'<text class="tick" x="{x(tick):.1f}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">{number(tick)}</text>'
+        for tick in x_ticks
+    ]
+    middle = (_LEFT + _WIDTH - _RIGHT) / 2
+    parts.append(f'<text class="axis" x="{middle}" y="{_HEIGHT - 8}" text-anchor="middle">{_text(x_label)}</text>')
+    upright = (_TOP + _HEIGHT - _BOTTOM) / 2
+    parts.append(
+        f'<text class="axis" x="12" y="{upright}" text-anchor="middle" transform="rotate(-90 12 {upright})">{_text(y_label)}</text>'
+    )
+    for line in lines:
+        path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in line.points)
+        parts.append(f'<polyline class="line {line.style}" points="{path}"/>')
+        if line.dots:
+            parts += [
+                f'<circle class="dot {line.style}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="3"/>' for a, b in line.points
+            ]
+    parts.append("</svg>")
+    legend = "".join(
+        f'<span class="key"><span class="swatch {line.style}"></span>{_text(line.name)}</span>'
+        for line in lines
+        if line.name
+    )
+    return "".join(parts) + (f'<div class="legend">{legend}</div>' if legend else "")
+
+
+def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """About so many round numbers that span a range, from at or below `low` to at or above `high`."""
+    import math
+
+    if high <= low:
+        low, high = low - 0.01, low + 0.01
+    raw = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw)
+    start = math.floor(low / step + 1e-9)
+    stop = math.ceil(high / step - 1e-9)
+    return [round(number * step, 10) for number in range(start, stop + 1)]
+
+
+def _text(text: str) -> str:
+    return escape(printable(text), quote=True)

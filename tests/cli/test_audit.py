@@ -1,0 +1,93 @@
+"""`emotune audit`: findings as tables and as JSON, a cleaned copy, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import Invoke
+
+ROWS = """text,label
+i could not believe how kind the nurse was,joy
+I could not believe how KIND the nurse was!,joy
+they charged me twice and then hung up,anger
+they charged me twice and then hung up,sadness
+,joy
+nobody came to the party in the end,sadness
+what a day for a swim in the lake,joy
+"""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "messages.csv"
+    path.write_text(ROWS, encoding="utf-8")
+    return path
+
+
+def test_shows_what_was_found(invoke: Invoke, data: Path) -> None:
+    result = invoke("audit", data, "--no-label-errors")
+    assert result.exit_code == 0, result.output
+    for words in (
+        "Rows of messages.csv",
+        "train 6",
+        "the text is empty or blank",
+        "Training texts under different labels",
+        "anger, sadness",
+        "train 3",
+        "trivial",
+    ):
+        assert words in result.stdout, words
+
+
+def test_json_holds_every_finding(invoke: Invoke, data: Path) -> None:
+    found = json.loads(invoke("audit", data, "--no-label-errors", "--json").stdout)
+    assert found["rows"] == {"train": {"joy": 3, "anger": 1, "sadness": 2}}
+    assert [(r["row"]["place"]["number"], r["first"]["place"]["number"], r["kind"]) for r in found["repeats"]] == [
+        (3, 2, "trivial"),
+        (5, 4, "exact"),
+    ]
+    assert found["unusable"]["train"] == [{"number": 6, "reason": "the text is empty or blank"}]
+    assert found["label_errors"] is None
+
+
+def test_label_errors_need_enough_rows_and_it_says_so(invoke: Invoke, data: Path) -> None:
+    assert "Likely label errors were not looked for" in invoke("audit", data).stdout
+
+
+def test_clean_copy(invoke: Invoke, data: Path, tmp_path: Path) -> None:
+    result = invoke("audit", data, "--no-label-errors", "--write-clean", tmp_path / "clean")
+    assert result.exit_code == 0, result.output
+    assert "4 rows left out" in result.stderr
+    kept = (tmp_path / "clean" / "train.csv").read_text(encoding="utf-8").splitlines()
+    assert kept == [
+        "text,label",
+        "i could not believe how kind the nurse was,joy",
+        "nobody came to the party in the end,sadness",
+        "what a day for a swim in the lake,joy",
+    ]
+    assert data.read_text(encoding="utf-8") == ROWS
+
+
+def test_a_folder_that_is_not_empty_is_refused_before_anything_is_read(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "precious").touch()
+    result = invoke("audit", "no-such-file.csv", "--write-clean", tmp_path / "full")
+    assert result.exit_code == 2
+    assert "not empty" in result.stderr
+
+
+def test_hostile_texts_are_shown_and_not_obeyed(invoke: Invoke, tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text("text,label\n\x1b[2J[red]x,a\n\x1b[2J[red]x,b\x1b[31m\nfine,a\n", encoding="utf-8")
+    result = invoke("audit", path, "--no-label-errors")
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.stdout
+    assert "[red]x" in result.stdout
+
+
+def test_missing_file(invoke: Invoke) -> None:
+    result = invoke("audit", "no-such-file.csv")
+    assert (result.exit_code, result.stdout) == (2, "")

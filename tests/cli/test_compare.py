@@ -1,0 +1,103 @@
+"""`emotune compare`: folders in, a verdict and a report out, and what is refused."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from emotune.artifact import PREDICTIONS
+
+from ..evaluation.test_saved import sign_again
+from .conftest import Invoke
+
+if TYPE_CHECKING:
+    from ..conftest import Run
+
+
+@pytest.fixture
+def folders(tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Three saved folders: one as it was, one whose predictions are shifted labels, one like the first."""
+    monkeypatch.chdir(tmp_path)
+    copies = []
+    for name in ("good", "bad", "same"):
+        copied = tmp_path / name
+        shutil.copytree(tiny_run.result.folder, copied)
+        copies.append(copied)
+    labels = tiny_run.result.classifier.labels
+    path = copies[1] / PREDICTIONS
+    table = pq.read_table(path)
+    truth = [labels.index(label) for label in table.column("label").to_pylist()]
+    shifted = [(label + 1) % len(labels) for label in truth]
+    table = table.set_column(2, "prediction", pa.array([labels[label] for label in shifted]))
+    for number, label in enumerate(labels):
+        values = np.where(np.array(shifted) == number, 0.9, 0.1 / (len(labels) - 1))
+        table = table.set_column(table.column_names.index(f"p_{label}"), f"p_{label}", pa.array(values))
+    pq.write_table(table, path)
+    sign_again(copies[1])
+    return copies
+
+
+def test_two_end_with_a_verdict_an_interval_and_a_report(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
+    result = invoke("compare", "bad", "good")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.strip().splitlines()
+    assert any(
+        line.startswith("More accurate: the accuracy of 'good' is") and "95 % interval" in line for line in lines
+    )
+    report = tmp_path / "emotune_comparison.html"
+    assert lines[-1] == f"The report is {report}"
+    assert "good against bad" in report.read_text(encoding="utf-8")
+
+
+def test_equal_models_are_not_told_apart(invoke: Invoke, folders: list[Path]) -> None:
+    assert "No evidence of a difference at this test size" in invoke("compare", "good", "same").stdout
+
+
+def test_three_are_ranked_and_corrected(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
+    result = invoke("compare", "good", "bad", "same", "--output", "three.html")
+    assert result.exit_code == 0, result.output
+    assert "Less accurate: the accuracy of 'bad'" in result.stdout
+    assert "No evidence of a difference at this test size: the accuracy of 'same'" in result.stdout
+    assert "corrected for 2 comparisons (Holm)" in result.stdout
+    assert (tmp_path / "three.html").read_text(encoding="utf-8").count("<article>") == 2
+
+
+def test_report_is_not_replaced_unasked(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
+    target = tmp_path / "emotune_comparison.html"
+    target.write_text("precious", encoding="utf-8")
+    result = invoke("compare", "good", "bad")
+    assert result.exit_code == 2
+    assert "--overwrite" in result.stderr
+    assert target.read_text(encoding="utf-8") == "precious"
+    assert invoke("compare", "good", "bad", "--overwrite").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["good"], "There is one folder to compare"),
+        (["good", "good"], "is given twice"),
+        (["good", "missing"], "There is no folder 'missing'"),
+    ],
+)
+def test_refusals(invoke: Invoke, folders: list[Path], tmp_path: Path, arguments: list[str], expected: str) -> None:
+    result = invoke("compare", *arguments)
+    assert result.exit_code == 2
+    assert expected in result.stderr
+    assert not (tmp_path / "emotune_comparison.html").exists()
+
+
+def test_other_rows_are_refused(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
+    path = folders[1] / PREDICTIONS
+    pq.write_table(pq.read_table(path).slice(1), path)
+    sign_again(folders[1])
+    result = invoke("compare", "good", "bad")
+    assert result.exit_code == 2
+    assert "scored on different rows" in result.stderr
+    assert not (tmp_path / "emotune_comparison.html").exists()

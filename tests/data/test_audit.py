@@ -1,0 +1,233 @@
+"""The audit finds every problem that was planted, and what is known of the real data."""
+
+from __future__ import annotations
+
+import csv
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from emotune.data.audit import Audit, Row, audit_data, audit_source
+from emotune.data.clean import DROPPED, write_clean
+from emotune.data.dataset import TextDataset
+from emotune.data.label_errors import find_label_errors
+from emotune.data.load import load_data
+from emotune.data.shortcuts import find_shortcuts
+from emotune.errors import DataError, OutputError
+
+if TYPE_CHECKING:
+    from emotune.data.audit import Repeat
+
+PLANTED = 12
+
+
+def write(path: Path, rows: list[tuple[str, str]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([("text", "label"), *rows])
+
+
+def change_word(text: str) -> str:
+    """A word in the middle changed, which occurs nowhere else."""
+    words = text.split()
+    words[len(words) // 2] = "zebrafish"
+    return " ".join(words)
+
+
+class Planted:
+    """The bundled messages with problems planted: seven kinds, a dozen of each."""
+
+    def __init__(self, folder: Path) -> None:
+        sample = load_data("bundled:sample")
+        train = self._rows(sample, "train")
+        test = self._rows(sample, "test")
+        rng = random.Random(0)
+        long = [row for row in train if len(row[0].split()) >= 12]
+        chosen = rng.sample(long, 6 * PLANTED)
+        kinds = [chosen[i * PLANTED : (i + 1) * PLANTED] for i in range(6)]
+        self.exact, self.case, self.word, self.contradicted, leaked_exact, leaked_case = kinds
+        other = {label: sample.labels[(i + 1) % 6] for i, label in enumerate(sample.labels)}
+        train += self.exact
+        train += [(text.upper().replace(",", " ;"), label) for text, label in self.case]
+        train += [(change_word(text), label) for text, label in self.word]
+        train += [(text, other[label]) for text, label in self.contradicted]
+        leaks = [*leaked_exact, *((text.title() + "!", label) for text, label in leaked_case)]
+        self.first_planted_test = len(test) + 2  # lines, the header counted
+        test += leaks
+        self.first_unusable = len(train) + 2
+        train += [(" ", "joy")] * PLANTED + [("fine as it is", "")] * PLANTED
+        self.folder = folder
+        write(folder / "train.csv", train)
+        write(folder / "test.csv", test)
+
+    def _rows(self, sample: TextDataset, name: str) -> list[tuple[str, str]]:
+        split = getattr(sample, name)
+        return [(text, split.labels[label]) for text, label in zip(split.texts, split.label_ids, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    return Planted(tmp_path_factory.mktemp("planted"))
+
+
+@pytest.fixture(scope="module")
+def found(planted: Planted) -> Audit:
+    return audit_source(planted.folder, label_errors=False)
+
+
+def texts(repeats: list[Repeat]) -> set[str]:
+    return {repeat.first.text for repeat in repeats}
+
+
+class TestPlanted:
+    def test_repeats(self, planted: Planted, found: Audit) -> None:
+        originals = {text for text, _ in (*planted.exact, *planted.contradicted)}
+        assert texts(found.repeated("train", ("exact",))) == originals
+        assert texts(found.repeated("train", ("trivial",))) == {text for text, _ in planted.case}
+        assert texts(found.repeated("train", ("near",))) == {text for text, _ in planted.word}
+
+    def test_leaks(self, planted: Planted, found: Audit) -> None:
+        lines = found.leaked("test", ("exact", "trivial"))
+        assert lines == list(range(planted.first_planted_test, planted.first_planted_test + 2 * PLANTED))
+        assert len(found.leaked("test", ("exact",))) == PLANTED
+
+    def test_contradictions(self, planted: Planted, found: Audit) -> None:
+        assert {c.text for c in found.contradictions} == {text for text, _ in planted.contradicted}
+        assert all(len({row.label for row in c.rows}) == 2 for c in found.contradictions)
+
+    def test_rows_that_cannot_be_used(self, planted: Planted, found: Audit) -> None:
+        unusable = found.unusable["train"]
+        assert [row.number for row in unusable] == list(
+            range(planted.first_unusable, planted.first_unusable + 2 * PLANTED)
+        )
+        assert {row.reason for row in unusable} == {"the text is empty or blank", "the label is missing"}
+
+    def test_nothing_is_found_in_data_without_repeats(self) -> None:
+        clean = audit_source("bundled:sample", label_errors=False)
+        assert (clean.repeats, clean.leaks, clean.contradictions) == ((), (), ())
+        assert not any(clean.unusable.values())
+
+    def test_lengths_and_counts(self, found: Audit) -> None:
+        assert found.lengths["test"].least >= 1
+        assert found.lengths["train"].least <= found.lengths["train"].median <= found.lengths["train"].most
+        assert set(found.counts) == {"train", "test"}
+
+
+class TestCleanCopy:
+    def test_has_none_of_it_any_more_and_says_what_went(self, planted: Planted, found: Audit, tmp_path: Path) -> None:
+        before = (planted.folder / "train.csv").read_bytes()
+        dropped = write_clean(found, tmp_path / "clean")
+        assert (planted.folder / "train.csv").read_bytes() == before
+        again = audit_source(tmp_path / "clean", label_errors=False)
+        assert not again.repeated("train", ("exact", "trivial"))
+        assert not again.leaked("test", ("exact", "trivial"))
+        assert again.contradictions == ()
+        with (tmp_path / "clean" / DROPPED).open(encoding="utf-8", newline="") as file:
+            listed = list(csv.DictReader(file))
+        assert len(listed) == len(dropped) + 2 * PLANTED
+        assert all(row["reason"] for row in listed)
+        kept = sum(sum(counts.values()) for counts in again.counts.values())
+        assert kept + len(dropped) == len(found.rows)
+
+    def test_keeps_test_and_takes_leaks_out_of_training(self, planted: Planted, found: Audit, tmp_path: Path) -> None:
+        write_clean(found, tmp_path / "clean")
+        test = load_data(tmp_path / "clean").test
+        assert len(test) == sum(found.counts["test"].values())
+
+    def test_can_be_loaded(self, found: Audit, tmp_path: Path) -> None:
+        write_clean(found, tmp_path / "clean")
+        data = load_data(tmp_path / "clean")
+        assert {row.text for row in found.rows} >= set(data.train.texts)
+
+    def test_is_not_written_over_anything(self, found: Audit, tmp_path: Path) -> None:
+        (tmp_path / "precious").write_text("x", encoding="utf-8")
+        with pytest.raises(OutputError, match="not empty"):
+            write_clean(found, tmp_path)
+
+    def test_of_nothing_is_refused(self, tmp_path: Path) -> None:
+        write(tmp_path / "train.csv", [("one and the same text", "a"), ("one and the same text", "b")])
+        audit = audit_source(tmp_path / "train.csv", label_errors=False)
+        with pytest.raises(DataError, match="Nothing of train would be left"):
+            write_clean(audit, tmp_path / "clean")
+        assert not (tmp_path / "clean").exists()
+
+
+def rows_of(pairs: list[tuple[str, str]]) -> list[Row]:
+    from emotune.data.audit import Place
+
+    return [Row(Place("train", number), text, label) for number, (text, label) in enumerate(pairs, start=1)]
+
+
+class TestShortcuts:
+    def test_a_word_that_gives_a_class_away(self) -> None:
+        rng = random.Random(0)
+        pairs = [
+            (f"{rng.choice('abcdefgh')}x {rng.choice('abcdefgh')}y", rng.choice(["good", "bad"])) for _ in range(400)
+        ]
+        pairs = [
+            (text + " zzz", label) if label == "bad" and i % 3 else (text, label)
+            for i, (text, label) in enumerate(pairs)
+        ]
+        (found,) = find_shortcuts(rows_of(pairs))
+        assert (found.word, found.label, found.share) == ("zzz", "bad", 1.0)
+        assert found.rows == sum("zzz" in text for text, _ in pairs)
+
+    def test_a_rare_word_is_none(self) -> None:
+        pairs = [("common text", "good"), ("common text", "bad")] * 100 + [("rareword here", "bad")] * 5
+        assert find_shortcuts(rows_of(pairs)) == ()
+
+
+class TestLabelErrors:
+    def test_are_not_looked_for_in_too_few_rows(self) -> None:
+        found, notes = find_label_errors(rows_of([("a b", "x"), ("c d", "y"), ("e f", "y")]), np.arange(3))
+        assert found is None
+        assert "only one row of 'x'" in notes[0]
+        assert find_label_errors(rows_of([("a b", "x")]), np.arange(1))[0] is None
+        assert "fewer than two labels" in find_label_errors([], np.arange(0))[1][0]
+
+    def test_planted_ones_are_found_first(self) -> None:
+        rng = random.Random(0)
+        words = {"good": ["fine", "great", "lovely", "sweet"], "bad": ["awful", "nasty", "poor", "grim"]}
+        pairs = []
+        for i in range(300):
+            label = rng.choice(["good", "bad"])
+            text = " ".join([*rng.sample(words[label], 2), *rng.choices("abcdefghij", k=3), str(i)])
+            pairs.append((text, label))
+        wrong = [(text, "bad" if label == "good" else "good") for text, label in pairs[:15]]
+        found, _ = find_label_errors(rows_of(wrong + pairs[15:]), np.arange(300))
+        assert found is not None
+        assert {error.row.place.number for error in found[:15]} == set(range(1, 16))
+        assert all(error.suggestion != error.row.label for error in found)
+
+
+def flip(data: TextDataset, share: float) -> tuple[TextDataset, set[int]]:
+    """Training labels, some of them flipped to another at random."""
+    from dataclasses import replace
+
+    rng = np.random.default_rng(0)
+    ids = data.train.label_ids.copy()
+    flipped = rng.choice(len(ids), size=int(share * len(ids)), replace=False)
+    ids[flipped] = (ids[flipped] + rng.integers(1, len(data.labels), size=len(flipped))) % len(data.labels)
+    return replace(data, train=replace(data.train, label_ids=ids)), set(flipped.tolist())
+
+
+@pytest.mark.real
+def test_finds_what_is_known_of_the_real_data(real_data: str) -> None:
+    found = audit_data(load_data(real_data))
+    assert len(found.repeated("train", ("exact",))) == 31
+    assert len(found.contradictions) == 30
+    assert len(found.leaked("test", ("exact",))) == 11
+
+
+@pytest.mark.real
+def test_finds_flipped_labels_in_the_real_data(real_data: str) -> None:
+    """Of 5 % flipped labels at least 70 % are found where half of what is named is flipped."""
+    data, flipped = flip(load_data(real_data), 0.05)
+    found = audit_data(data, label_errors=True).label_errors
+    assert found is not None
+    hits = np.array([error.row.place.number - 1 in flipped for error in found])
+    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    recall = np.cumsum(hits) / len(flipped)
+    assert recall[precision >= 0.5].max() >= 0.7

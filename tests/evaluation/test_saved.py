@@ -1,0 +1,105 @@
+"""Predictions read back from a saved folder, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from emotune.artifact import PREDICTIONS, sha256
+from emotune.errors import ArtifactError
+from emotune.evaluation.saved import read_evaluation
+
+if TYPE_CHECKING:
+    from ..conftest import Run
+
+
+@pytest.fixture
+def folder(tiny_run: Run, tmp_path: Path) -> Path:
+    """A copy of a saved folder, to be changed."""
+    copied = tmp_path / "tuned"
+    shutil.copytree(tiny_run.result.folder, copied)
+    return copied
+
+
+def replace_column(folder: Path, column: str, values: Sequence[object], *, sign: bool = True) -> None:
+    """Change a column of the predictions; signed, the folder's checksum follows."""
+    path = folder / PREDICTIONS
+    table = pq.read_table(path)
+    table = table.set_column(table.column_names.index(column), column, pa.array(values))
+    pq.write_table(table, path)
+    if sign:
+        sign_again(folder)
+
+
+def sign_again(folder: Path) -> None:
+    description = json.loads((folder / "emotune.json").read_text(encoding="utf-8"))
+    description["files"][PREDICTIONS] = sha256(folder / PREDICTIONS)
+    (folder / "emotune.json").write_text(json.dumps(description), encoding="utf-8")
+
+
+def test_is_the_evaluation_that_was_saved(tiny_run: Run) -> None:
+    found = read_evaluation(tiny_run.result.folder)
+    after = tiny_run.result.comparison.after
+    assert found.name == tiny_run.result.folder.name
+    assert found.split.fingerprint == after.split.fingerprint
+    assert found.metrics == after.metrics
+    np.testing.assert_array_equal(found.predictions, after.predictions)
+    np.testing.assert_array_equal(found.probabilities, after.probabilities)
+
+
+def test_missing_predictions(folder: Path) -> None:
+    (folder / PREDICTIONS).unlink()
+    with pytest.raises(ArtifactError, match="nothing to compare"):
+        read_evaluation(folder)
+
+
+def test_edited_predictions(folder: Path) -> None:
+    rows = pq.read_table(folder / PREDICTIONS).num_rows
+    replace_column(folder, "prediction", ["joy"] * rows, sign=False)
+    with pytest.raises(ArtifactError, match="is not the file that was saved"):
+        read_evaluation(folder)
+
+
+def test_no_distribution(folder: Path) -> None:
+    rows = pq.read_table(folder / PREDICTIONS).num_rows
+    replace_column(folder, "p_joy", [float("nan")] * rows)
+    with pytest.raises(ArtifactError, match=r"row 1: the probabilities .*nan.* are no distribution"):
+        read_evaluation(folder)
+
+
+def test_unknown_label(folder: Path) -> None:
+    rows = pq.read_table(folder / PREDICTIONS).num_rows
+    replace_column(folder, "label", ["joy"] * (rows - 1) + ["disgust"])
+    with pytest.raises(ArtifactError, match=f"row {rows}: 'disgust' is none of the model's labels"):
+        read_evaluation(folder)
+
+
+def test_missing_column(folder: Path) -> None:
+    path = folder / PREDICTIONS
+    pq.write_table(pq.read_table(path).drop_columns(["p_joy"]), path)
+    sign_again(folder)
+    with pytest.raises(ArtifactError, match="no column 'p_joy'"):
+        read_evaluation(folder)
+
+
+def test_no_rows(folder: Path) -> None:
+    path = folder / PREDICTIONS
+    pq.write_table(pq.read_table(path).slice(0, 0), path)
+    sign_again(folder)
+    with pytest.raises(ArtifactError, match="has no rows"):
+        read_evaluation(folder)
+
+
+def test_damaged(folder: Path) -> None:
+    (folder / PREDICTIONS).write_bytes(b"PAR1 not really")
+    sign_again(folder)
+    with pytest.raises(ArtifactError, match="is damaged"):
+        read_evaluation(folder)

@@ -1,0 +1,210 @@
+"""The report page: complete, offline, its figures those of the objects, and nothing in it obeyed that came from outside."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from emotune.data.audit import audit_data
+from emotune.data.dataset import TextDataset
+from emotune.evaluation.attribution import Words
+from emotune.evaluation.calibration import assess
+from emotune.evaluation.comparison import Comparison, compare
+from emotune.report.charts import Line, line_chart, nice_ticks
+from emotune.report.formats import share
+from emotune.report.html import Report, most_telling, render_report
+from emotune.report.verdict import verdict
+from emotune.training.record import TrainingRecord
+
+from .conftest import HOSTILE, make_comparison, make_evaluation, make_split
+
+VOID = {"meta", "line", "polyline", "circle", "br"}
+
+
+class Page(HTMLParser):
+    """A page's text by tag; refuses tags that do not match, and anything that would be fetched or run."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: dict[str, list[str]] = {}
+        self.ids: list[str] = []
+        self.charts: list[dict[str, str | None]] = []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        assert tag not in {"script", "link", "img", "iframe", "object"}
+        assert not {"src", "href"} & found.keys()
+        assert not [name for name in found if name.startswith("on")]
+        if "id" in found:
+            self.ids.append(str(found["id"]))
+        if tag == "svg":
+            self.charts.append(found)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.handle_starttag(tag, attrs)
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and data.strip():
+            self.texts.setdefault(self.open[-1], []).append(data.strip())
+
+    @property
+    def text(self) -> str:
+        return " ".join(part for tag, parts in self.texts.items() if tag != "style" for part in parts)
+
+
+def full_report(comparison: Comparison, record: TrainingRecord, dataset: TextDataset) -> Report:
+    after = comparison.after
+    assert after.probabilities is not None
+    row = int(np.flatnonzero(~after.correct)[0])
+    return Report(
+        title="MiniLM, fine-tuned on emotion",
+        subtitle="Made today.",
+        comparison=comparison,
+        training=record,
+        trust=assess(after.split.label_ids, after.probabilities, 1.3),
+        audit=audit_data(dataset),
+        leaked=[0, 5],
+        attributions={row: Words(("some", "words"), (1.0, 0.0))},
+        commands=["emotune run --data <mine>"],
+        versions={"emotune": "1.0", "torch": "2.13"},
+    )
+
+
+@pytest.fixture
+def page(comparison: Comparison, record: TrainingRecord, dataset: TextDataset) -> Page:
+    return Page(render_report(full_report(comparison, record, dataset)))
+
+
+def test_shows_the_verdict_first_and_every_part(page: Page, comparison: Comparison) -> None:
+    assert page.texts["strong"] == [verdict(comparison)]
+    sections = ["scores", "classes", "confusion", "training", "calibration", "mistakes", "fixes", "audit", "reproduce"]
+    assert page.ids == [f"{name}-1" for name in sections]
+    assert "emotune run --data <mine>" in page.texts["code"]
+
+
+def test_figures_are_those_of_the_comparison(page: Page, comparison: Comparison) -> None:
+    before, after = comparison.before.metrics, comparison.after.metrics
+    cells = page.texts["td"]
+    for value in (before.accuracy, after.accuracy, before.macro_f1, after.macro_f1):
+        assert share(value) in cells
+    interval = comparison.statistics.accuracy
+    assert f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}" in cells
+    for counts in np.bincount(comparison.after.split.label_ids):
+        assert f"{counts:,}" in cells
+
+
+def test_leaked_rows_are_left_out_of_the_second_score(page: Page, comparison: Comparison) -> None:
+    rest = np.setdiff1d(np.arange(240), [0, 5])
+    assert share(float(comparison.after.correct[rest].mean())) in page.texts["td"]
+    assert any("2 test rows whose text stands in training" in text for text in page.texts["caption"])
+
+
+def test_charts_carry_text_alternatives(page: Page) -> None:
+    assert len(page.charts) == 4
+    assert all(chart["role"] == "img" and chart["aria-label"] for chart in page.charts)
+    assert len(page.texts["title"]) == 5  # of the page and of the charts
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_nothing_from_outside_is_obeyed(hostile: str, record: TrainingRecord, dataset: TextDataset) -> None:
+    labels = (hostile, "joy")
+    split = make_split(labels, 60)
+    split = replace(split, texts=tuple(f"{hostile} {row}" for row in range(60)))
+    comparison = compare(
+        make_evaluation(split, right=0.3, name=hostile, note=hostile, seed=2),
+        make_evaluation(split, name=hostile + "x"),
+    )
+    report = full_report(comparison, record, dataset)
+    html = render_report(
+        replace(
+            report, title=hostile, subtitle=hostile, commands=[hostile], attributions={0: Words((hostile,), (0.5,))}
+        )
+    )
+    Page(html)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202e]", html)
+    assert "<script>" not in html
+    html.encode("utf-8")
+
+
+def test_several_comparisons_stand_on_one_page(comparison: Comparison) -> None:
+    page = Page(render_report(*(Report(title=name, subtitle="", comparison=comparison) for name in ("one", "two"))))
+    assert page.texts["h1"] == ["one", "two"]
+    assert len(set(page.ids)) == len(page.ids)
+    assert page.texts["title"] == ["2 comparisons"]
+
+
+def test_models_without_probabilities_have_no_calibration(comparison: Comparison) -> None:
+    labels_only = make_evaluation(comparison.after.split, probabilities=False, seed=9)
+    page = Page(render_report(Report(title="x", subtitle="", comparison=compare(comparison.before, labels_only))))
+    assert "calibration-1" not in page.ids
+    assert "none" in page.texts["td"]
+
+
+def test_is_small() -> None:
+    comparison = make_comparison(rows=5000)
+    assert len(render_report(Report(title="x", subtitle="", comparison=comparison)).encode()) < 100_000
+
+
+class TestMostTelling:
+    def test_are_the_surest(self, comparison: Comparison) -> None:
+        sure = np.random.default_rng(0).uniform(0.5, 1, size=240)
+        varied = np.full((240, 6), 0.0)
+        varied[np.arange(240), comparison.after.predictions] = sure
+        varied[np.arange(240), (comparison.after.predictions + 1) % 6] = 1 - sure
+        comparison = compare(comparison.before, replace(comparison.after, probabilities=varied))
+        mistakes, fixes = most_telling(comparison, 5)
+        after, before = comparison.after, comparison.before
+        assert after.probabilities is not None
+        assert before.probabilities is not None
+        assert not after.correct[mistakes].any()
+        assert after.correct[fixes].all()
+        assert not before.correct[fixes].any()
+        sureness = after.probabilities.max(1)
+        assert sureness[mistakes].min() >= np.sort(sureness[~after.correct])[-5]
+
+    def test_a_model_without_mistakes_has_none(self, comparison: Comparison) -> None:
+        split = comparison.after.split
+        perfect = replace(comparison.after, predictions=split.label_ids)
+        assert most_telling(compare(comparison.before, perfect))[0] == []
+
+
+class TestCharts:
+    def test_points_lie_inside(self) -> None:
+        svg = line_chart(
+            [Line("a & b", [(0, 0), (1, 2)])],
+            title="t",
+            description="d",
+            x_label="x",
+            y_label="y",
+            x_range=(0, 1),
+            y_range=(0, 2),
+            x_ticks=[0, 1],
+            y_ticks=[0, 2],
+        )
+        Page(svg)
+        points = re.search(r'polyline class="line first" points="([^"]+)"', svg)
+        assert points is not None
+        assert points[1] == "52.0,216.0 408.0,12.0"
+        assert "a &amp; b" in svg
+
+    @pytest.mark.parametrize(("low", "high"), [(0, 1), (0.13, 0.87), (0, 0), (0.9, 0.94), (0, 1234)])
+    def test_ticks_are_round_and_span_the_range(self, low: float, high: float) -> None:
+        ticks = nice_ticks(low, high)
+        assert ticks[0] <= low
+        assert ticks[-1] >= high
+        assert 2 <= len(ticks) <= 8
+        assert ticks == sorted(ticks)

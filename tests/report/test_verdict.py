@@ -1,0 +1,56 @@
+"""The verdict says better, worse or no evidence, by the test and not by the difference alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from emotune.evaluation.comparison import compare
+from emotune.evaluation.scores import Evaluation, score
+from emotune.report.verdict import verdict
+
+from .conftest import make_split
+
+
+def evaluation(right: int, rows: int, name: str, *, start: int = 0) -> Evaluation:
+    """Right on so many rows, counted from one."""
+    split = make_split(("a", "b"), rows)
+    wrong = (split.label_ids + 1) % 2
+    places = (np.arange(rows) - start) % rows
+    predictions = np.where(places < right, split.label_ids, wrong)
+    return Evaluation(name, split, None, None, predictions, score(split, predictions, None), seconds=0.0)
+
+
+def test_better() -> None:
+    found = verdict(compare(evaluation(500, 1000, "base"), evaluation(900, 1000, "tuned")))
+    assert found.startswith(
+        "More accurate: the accuracy of 'tuned' is 40.0 points above that of 'base' (95 % interval +3"
+    )
+    assert "p < 0.001" in found
+    assert "Macro-F1 differs by +" in found
+
+
+def test_worse() -> None:
+    assert verdict(compare(evaluation(900, 1000, "base"), evaluation(500, 1000, "tuned"))).startswith(
+        "Less accurate: the accuracy of 'tuned' is 40.0 points below that of 'base'"
+    )
+
+
+def test_no_evidence_says_what_the_rows_could_show() -> None:
+    found = verdict(compare(evaluation(80, 100, "base"), evaluation(82, 100, "tuned", start=1)))
+    assert found.startswith("No evidence of a difference at this test size: ")
+    assert "differs from that of 'base' by +2.0 points" in found
+    assert "On 100 test rows a true difference of" in found
+
+
+def test_the_best_baseline_is_part_of_it() -> None:
+    base, tuned = evaluation(100, 1000, "base"), evaluation(800, 1000, "tuned")
+    others = (evaluation(300, 1000, "weak"), evaluation(600, 1000, "strong"))
+    assert "It is better than the best baseline, 'strong' (+20.0 points" in verdict(compare(base, tuned, *others))
+    strong = evaluation(900, 1000, "strong")
+    assert "It is worse than the best baseline, 'strong' (-10.0 points" in verdict(compare(base, tuned, strong))
+    same = evaluation(800, 1000, "same")
+    assert "It cannot be told from the best baseline, 'same'" in verdict(compare(base, tuned, same))
+
+
+def test_names_are_shown_and_not_obeyed() -> None:
+    assert "\x1b" not in verdict(compare(evaluation(1, 9, "a\x1b[2J"), evaluation(2, 9, "b\n")))
