@@ -1,6 +1,6 @@
-"""Draw the README's picture: what the quickstart prints, recorded as it runs, as an SVG of a terminal.
+"""Draw the README's pictures: what the quickstart prints, recorded as it runs, as an SVG of a terminal; and its report, in Chromium.
 
-python benchmarks/picture.py docs/images/run.svg
+python benchmarks/picture.py docs/images
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from rich.console import Console
 
 from emotune.cli.console import ConsoleProgress
 from emotune.config import RunConfig
+from emotune.handover import REPORT
 from emotune.pipeline import STEPS, run
 from emotune.progress import Advance
 
@@ -31,6 +32,22 @@ class Recorded(ConsoleProgress):
         yield lambda units: None
 
 
+def photograph(page: Path, picture: Path) -> None:
+    """Save the first screens of a page as a picture."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        raise SystemExit("There is no Chromium to photograph the report with.")
+    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=options)
+        view = browser.new_page(viewport={"width": 1000, "height": 1500})
+        view.goto(page.as_uri())
+        view.screenshot(path=str(picture))
+        browser.close()
+
+
 def main() -> None:
     """Run the quickstart into a temporary folder and save the picture."""
     images = Path(sys.argv[1])
@@ -41,6 +58,7 @@ def main() -> None:
         config = RunConfig.load("quickstart", None, {"output.folder": str(output)})
         run(config, Recorded(STEPS, console))
         shutil.copy(output / "confusion_matrix.png", images)
+        photograph(output / REPORT, images / "report.png")
         picture = console.export_svg(title="emotune run --preset quickstart").replace(f"{folder}/", "")
     # Rich's template fetches its font from a server; any monospaced font will do.
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)

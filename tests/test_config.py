@@ -39,7 +39,7 @@ class TestDefaults:
         load_defaults = {name: given.default for name, given in inspect.signature(load_data).parameters.items()}
         assert config.data.model_dump() | {"seed": 0} == load_defaults
         assert config.method.model_dump(exclude={"name"}) == asdict(LoRA())
-        assert config.training.model_dump(exclude={"seed", "resume"}) == asdict(TrainingOptions())
+        assert config.training.model_dump(exclude={"seed", "seeds", "resume"}) == asdict(TrainingOptions())
 
     def test_cannot_be_changed(self) -> None:
         config = RunConfig()

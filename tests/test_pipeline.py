@@ -19,7 +19,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 from emotune import portable
 from emotune.artifact import read_description
 from emotune.config import RunConfig
-from emotune.errors import DataError, EmotuneError, MethodError, ModelError, OutputError, VerificationError
+from emotune.errors import ConfigError, DataError, EmotuneError, MethodError, ModelError, OutputError, VerificationError
 from emotune.pipeline import STEPS, run
 from emotune.verification import Verification
 
@@ -105,7 +105,7 @@ class TestSteps:
         assert "owner/tiny-bert: BertForSequenceClassification" in said
         assert "0 of 192 texts are longer than 32 and are cut" in said
         assert "bert.encoder.layer.*.attention.self.query (2)" in said
-        for name in ("base (untrained head)", "majority class", "frozen features"):
+        for name in ("base (untrained head)", "majority class", "TF-IDF", "frozen features"):
             assert f"{name}: " in said
         assert "kept epoch" in said
         assert "a fresh process gives the same labels" in said
@@ -119,7 +119,11 @@ class TestResult:
         assert result.classifier.is_tuned
         assert result.comparison.before.name == "base (untrained head)"
         assert result.comparison.after.name == "tuned"
-        assert [baseline.name for baseline in result.comparison.baselines] == ["majority class", "frozen features"]
+        assert [baseline.name for baseline in result.comparison.baselines] == [
+            "majority class",
+            "TF-IDF",
+            "frozen features",
+        ]
         assert result.verification.ok
         assert result.seconds > 1
 
@@ -164,7 +168,7 @@ class TestFolder:
         assert description["metrics"]["rows_fixed"] == len(comparison.fixed)
         assert description["metrics"]["rows_broken"] == len(comparison.broken)
         assert description["metrics"]["before"]["accuracy"] == comparison.before.metrics.accuracy
-        assert description["metrics"]["baselines"].keys() == {"majority class", "frozen features"}
+        assert description["metrics"]["baselines"].keys() == {"majority class", "TF-IDF", "frozen features"}
         assert training is not None
         assert description["train_examples_per_second"] == training.train_examples_per_second > 0
         assert description["peak_memory_bytes"] >= training.peak_memory_bytes
@@ -474,3 +478,24 @@ def test_a_short_fine_tune_on_real_data_beats_base_and_majority(real_data: str) 
     majority = majority_class(data.train, held_out).metrics
     assert after.accuracy > max(before.accuracy, majority.accuracy) + 0.1
     assert after.macro_f1 > max(before.macro_f1, majority.macro_f1) + 0.1
+
+
+class TestSeeds:
+    def test_all_are_reported_and_the_best_on_validation_is_saved(
+        self, settings: Settings, unverified: list[tuple[Path, str | None]]
+    ) -> None:
+        heard = start(settings, training__seeds=2)
+        description = read_description(Path(settings["output.folder"]))
+        seeds = description["seeds"]
+        assert len(seeds["accuracy"]["values"]) == len(seeds["macro-F1"]["values"]) == 2
+        assert description["metrics"]["after"]["accuracy"] == seeds["accuracy"]["values"][0]
+        assert seeds["accuracy"]["interval"]["low"] <= np.mean(seeds["accuracy"]["values"])
+        chosen = description["seed"]
+        assert f"seed {chosen} is best on validation, and is what is saved" in heard.lines
+        report = (Path(settings["output.folder"]) / "report.html").read_text(encoding="utf-8")
+        assert "over 2 seeds" in report
+        assert beside(settings) == ["tuned"]
+
+    def test_cannot_be_resumed(self, settings: Settings) -> None:
+        with pytest.raises(ConfigError, match="cannot be resumed"):
+            start(settings, training__seeds=2, training__resume=True)

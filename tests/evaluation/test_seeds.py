@@ -7,7 +7,9 @@ import pytest
 from scipy import stats
 
 from emotune.errors import DataError
-from emotune.evaluation.seeds import summarize_seeds
+from emotune.evaluation.seeds import over_seeds, summarize_seeds
+
+from .conftest import MakeEvaluation, MakeSplit
 
 
 def test_without_rows_it_is_the_t_interval() -> None:
@@ -46,3 +48,25 @@ def test_covers_the_truth(between: float) -> None:
         found = summarize_seeds(right.mean(axis=1).tolist(), float(by_row.std(ddof=1) / rows**0.5), rows)
         covered += found.interval.low <= truth <= found.interval.high
     assert 0.93 < covered / trials < 0.975
+
+
+class TestOverSeeds:
+    def test_means_are_those_of_the_scores(self, make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
+        rng = np.random.default_rng(0)
+        split = make_split(rng.integers(0, 3, size=300).tolist())
+        evaluations = [
+            make_evaluation(split, np.where(rng.random(300) < 0.8, split.label_ids, 0).tolist()) for _ in range(4)
+        ]
+        found = over_seeds(evaluations)
+        assert found["accuracy"].values == tuple(e.metrics.accuracy for e in evaluations)
+        assert found["macro-F1"].mean == pytest.approx(np.mean([e.metrics.macro_f1 for e in evaluations]))
+        # The rows' part of the accuracy, in closed form.
+        by_row = np.mean([e.correct for e in evaluations], axis=0)
+        closed = summarize_seeds(list(found["accuracy"].values), by_row.std() / 300**0.5, 300)
+        assert found["accuracy"].interval.low == pytest.approx(closed.interval.low, abs=0.004)
+        assert found["accuracy"].interval.high == pytest.approx(closed.interval.high, abs=0.004)
+
+    def test_different_rows_are_refused(self, make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
+        one, other = make_split([0, 1, 2]), make_split([0, 1, 1])
+        with pytest.raises(DataError, match="different rows"):
+            over_seeds([make_evaluation(one, [0, 1, 2]), make_evaluation(other, [0, 1, 2])])

@@ -198,7 +198,7 @@ class TestCharts:
         Page(svg)
         points = re.search(r'polyline class="line first" points="([^"]+)"', svg)
         assert points is not None
-        assert points[1] == "52.0,216.0 408.0,12.0"
+        assert points[1] == "56.0,216.0 396.0,12.0"
         assert "a &amp; b" in svg
 
     @pytest.mark.parametrize(("low", "high"), [(0, 1), (0.13, 0.87), (0, 0), (0.9, 0.94), (0, 1234)])

@@ -12,7 +12,7 @@ from html import escape
 from emotune.text import printable
 
 _WIDTH, _HEIGHT = 420, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 12, 44
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from emotune.text import printable
 
 if TYPE_CHECKING:
     from emotune.data.audit import Audit
-    from emotune.evaluation.calibration import Trust
+    from emotune.evaluation.calibration import Calibration, Trust
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.paired import Interval
     from emotune.evaluation.scores import Evaluation
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 EXAMPLES = 8
+# How opaque the strongest word's mark is: darker, and the word in it could not be read.
+STRONGEST_MARK = 0.55
+# Bins of fewer rows say nothing about how often the model is right, and stay out of the diagram.
+LEAST_IN_BIN = 5
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 
 
@@ -143,7 +147,7 @@ def _scores(comparison: Comparison) -> list[dict[str, str]]:
             "name": name,
             "before": share(old[name]),
             "after": share(new[name]),
-            "difference": points(old[name], new[name]),
+            "difference": points(old[name], new[name]).removesuffix(" points"),
             "direction": _direction(new[name] - old[name]),
             "interval": _interval(intervals[name]) if name in intervals else "",
         }
@@ -176,7 +180,7 @@ def _baselines(comparison: Comparison) -> list[dict[str, str]]:
                 "name": baseline.name,
                 "accuracy": share(baseline.metrics.accuracy),
                 "macro_f1": share(baseline.metrics.macro_f1),
-                "lead": signed_points(lead.accuracy.estimate),
+                "lead": signed_points(lead.accuracy.estimate).removesuffix(" points"),
                 "direction": _direction(lead.accuracy.estimate),
                 "interval": _interval(lead.accuracy),
                 "time": duration(baseline.seconds),
@@ -219,7 +223,7 @@ def _classes(comparison: Comparison) -> list[dict[str, Any]]:
                 "after_width": f"{100 * new.f1:.1f}",
                 "fixed": f"{change.fixed:,}",
                 "broken": f"{change.broken:,}",
-                "recall": signed_points(change.recall_difference),
+                "recall": signed_points(change.recall_difference).removesuffix(" points"),
                 "direction": _direction(change.recall_difference),
                 "p": p_value(change.adjusted_p).removeprefix("p = ").removeprefix("p "),
             }
@@ -319,12 +323,12 @@ def _calibration(found: Trust) -> dict[str, Any]:
     rows = [("as they come", found.plain)]
     lines = [
         charts.Line("perfect", [(0, 0), (1, 1)], "faint", dots=False),
-        charts.Line("as they come", [(part.confidence, part.accuracy) for part in found.plain.bins], "first"),
+        charts.Line("as they come", _reliability(found.plain), "first"),
     ]
     sentence = f"On average the confidence is {100 * found.plain.ece:.1f} points from the share that is right."
     if found.scaled is not None and found.temperature is not None:
         rows.append((f"scaled, temperature {found.temperature:.2f}", found.scaled))
-        lines.append(charts.Line("scaled", [(part.confidence, part.accuracy) for part in found.scaled.bins], "second"))
+        lines.append(charts.Line("scaled", _reliability(found.scaled), "second"))
         kind = "too sure" if found.temperature > 1 else "not sure enough"
         sentence += (
             f" The model is {kind} of itself: dividing its logits by {found.temperature:.2f}, which validation chose, "
@@ -361,7 +365,7 @@ def _calibration(found: Trust) -> dict[str, Any]:
                     y_ticks=tenths,
                     percent=True,
                 ),
-                "caption": "Reliability: test rows by confidence; on the diagonal, 80 % sure means 80 % right.",
+                "caption": f"Reliability, in bins of at least {LEAST_IN_BIN} rows: on the diagonal, 80 % sure means 80 % right.",
             },
             {
                 "svg": _drawn(
@@ -386,6 +390,11 @@ def _calibration(found: Trust) -> dict[str, Any]:
         "abstain": abstain,
         "thresholds_of": "calibrated probabilities" if found.scaled is not None else "probabilities as they come",
     }
+
+
+def _reliability(calibration: Calibration) -> list[tuple[float, float]]:
+    """Confidence and share of right ones, of the bins that hold enough rows."""
+    return [(part.confidence, part.accuracy) for part in calibration.bins if part.rows >= LEAST_IN_BIN]
 
 
 def most_telling(comparison: Comparison, count: int = EXAMPLES) -> tuple[list[int], list[int]]:
@@ -427,7 +436,7 @@ def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list
     def example(row: int, caption: str) -> dict[str, Any]:
         words = attributions.get(row, Words((after.split.texts[row],), (0.0,)))
         pieces = [
-            {"text": piece, "weight": f"{weight:.2f}" if weight >= 0.05 else ""}
+            {"text": piece, "weight": f"{STRONGEST_MARK * weight:.2f}" if weight >= 0.05 else ""}
             for piece, weight in zip(words.pieces, words.weights, strict=True)
         ]
         return {"words": pieces, "caption": caption}
