@@ -49,6 +49,11 @@ def test_what_precision_costs_follows_from_what_was_measured() -> None:
     )
 
 
+def test_the_time_of_an_audit_follows_from_what_was_measured() -> None:
+    seconds = json.loads((RESULTS / "audit.json").read_text(encoding="utf-8"))["seconds_by_rows"]
+    assert f"400,000 rows in {seconds['400000']:.0f} seconds" in " ".join(README.split())
+
+
 def test_links_lead_to_files() -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)", README) if "://" not in link]
     assert links
