@@ -381,6 +381,20 @@ class TestResume:
             assert dataclasses.replace(ours, seconds=0.0) == dataclasses.replace(theirs, seconds=0.0)
         assert any(checkpoints.glob("checkpoint-*"))  # theirs who gave the folder
 
+    def test_goes_on_counting_the_epochs_without_gain(
+        self, tiny_base: Classifier, contrary: TextDataset, tiny_options: TrainingOptions, tmp_path: Path
+    ) -> None:
+        options = dataclasses.replace(tiny_options, epochs=8, patience=2)
+        whole = record_of(finetune(tiny_base, contrary, options=options))
+        assert whole.stopped_early
+        steps_an_epoch = _count_steps(tiny_base, contrary, options) // options.epochs
+        before_the_last = (len(whole.epochs) - 1) * steps_an_epoch + 1
+        with pytest.raises(Interrupted):
+            finetune(tiny_base, contrary, options=options, checkpoints=tmp_path, progress=StopAfter(before_the_last))
+        resumed = record_of(finetune(tiny_base, contrary, options=options, checkpoints=tmp_path, resume=True))
+        assert [epoch.number for epoch in resumed.epochs] == [epoch.number for epoch in whole.epochs]
+        assert resumed.best_epoch == whole.best_epoch
+
     def test_checkpoints_hold_no_copy_of_the_base(
         self, tiny_base: Classifier, tiny_data: TextDataset, short: TrainingOptions, tmp_path: Path
     ) -> None:

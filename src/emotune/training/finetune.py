@@ -193,10 +193,10 @@ def _make_trainer(
     pools: dict[float, MaskPool],
     progress: Progress,
 ) -> AdapterTrainer:
-    from transformers import EarlyStoppingCallback, PrinterCallback, TrainingArguments
+    from transformers import PrinterCallback, TrainingArguments
 
     from emotune.inference.batching import encode_split
-    from emotune.training.trainer import AdapterTrainer, FiniteLoss, ProgressBar, RenewMasks, WeightsMoved
+    from emotune.training.trainer import AdapterTrainer, FiniteLoss, Patience, ProgressBar, RenewMasks, WeightsMoved
 
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
@@ -246,7 +246,7 @@ def _make_trainer(
             RenewMasks(pools),
             WeightsMoved(trained),
             FiniteLoss(),
-            EarlyStoppingCallback(early_stopping_patience=options.patience),
+            Patience(options.patience),
         ],
     )
     trainer.remove_callback(PrinterCallback)

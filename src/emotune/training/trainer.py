@@ -295,6 +295,25 @@ class RenewMasks(TrainerCallback):
             pool.renew(hash((args.seed, round(state.epoch or 0), number)) + args.process_index)
 
 
+class Patience(TrainerCallback):
+    """Ends training after so many epochs without a better macro-F1 on validation.
+
+    It counts in the log, which a checkpoint holds; transformers' own callback keeps a counter, which a resumed run begins anew.
+
+    Args:
+        epochs: How many.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Count the epochs since the best."""
+        scores = [entry["eval_macro_f1"] for entry in state.log_history if "eval_macro_f1" in entry]
+        if len(scores) - 1 - int(np.argmax(scores)) >= self.epochs:
+            control.should_training_stop = True
+
+
 class WeightsMoved(TrainerCallback):
     """After the first optimizer steps, requires that every adapted module and every tensor of the head has moved.
 
