@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from emotune.errors import OutputError
-from emotune.output import NEEDED_BYTES, check_output, written_whole
+from emotune.output import NEEDED_BYTES, check_output, open_output, written_whole
 
 Write = Callable[[Path, bool], None]
 
@@ -214,3 +214,11 @@ class TestOverwriteLosesNothingElse:
         with pytest.raises(OutputError, match=r"0 MB free"):
             check(tmp_path / "a" / "b")
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_too_long_for_the_file_system_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="300 bytes"):
+        check_output(tmp_path / ("x" * 300), overwrite=False)
+    with pytest.raises(OutputError, match="300 bytes"), open_output(tmp_path / ("x" * 300), overwrite=False):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -70,3 +70,8 @@ def test_a_folder_without_its_configuration_is_refused(tiny_run: Run, tmp_path: 
 def test_a_local_base_must_be_named(tiny_run: Run) -> None:
     with pytest.raises(ArtifactError, match=r"was a local folder\. Say where it is with --model"):
         reproduce(tiny_run.result.folder, data=tiny_run.settings["data.source"])
+
+
+def test_local_data_must_be_named(tiny_run: Run) -> None:
+    with pytest.raises(ArtifactError, match=r"was the file or folder .* Say where it is with --data"):
+        reproduce(tiny_run.result.folder, model=tiny_run.settings["model.name"])

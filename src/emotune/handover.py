@@ -112,6 +112,7 @@ def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> dict[str, A
         "configuration": portable.configuration(config),
         "data": {
             "name": data.name,
+            "was_local": Path(config.data.source).expanduser().exists(),
             "fingerprint": data.fingerprint,
             "rows": {split.name: len(split) for split in data.splits},
             "counts": {split.name: split.counts for split in data.splits},

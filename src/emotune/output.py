@@ -17,6 +17,8 @@ from emotune.errors import OutputError
 DESCRIPTION = "emotune.json"
 # Checkpoints of two epochs with optimizer state, and the result, for the largest encoders emotune is meant for.
 NEEDED_BYTES = 200_000_000
+# File systems allow 255 bytes, and temporary names beside the output are some longer.
+LONGEST_NAME = 200
 
 
 def check_output(folder: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> None:
@@ -31,6 +33,10 @@ def check_output(folder: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> 
         OutputError: It is a file, holds something that may not be replaced, cannot be written, or the disk is nearly full.
     """
     folder = folder.expanduser().resolve()
+    if len(os.fsencode(folder.name)) > LONGEST_NAME:
+        raise OutputError(
+            f"The output's name has {len(os.fsencode(folder.name))} bytes; at most {LONGEST_NAME} are possible. Choose a shorter one."
+        )
     if folder.exists() and not folder.is_dir():
         raise OutputError(
             f"The output '{folder.name}' exists and is a file, not a folder. Choose another with --output."
@@ -141,6 +147,10 @@ def open_output(path: Path | None, overwrite: bool) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise OutputError(
+            f"--output has a name of {len(os.fsencode(path.name))} bytes; at most {LONGEST_NAME} are possible. Choose a shorter one."
+        )
     path = path.resolve()
     if path.exists() and not path.is_file():
         raise OutputError(f"--output {path} exists and is not a file. Name a file.")

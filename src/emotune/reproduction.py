@@ -136,6 +136,10 @@ def configuration_of(description: dict[str, Any], folder: Path, given: dict[str,
         raise ArtifactError(
             f"The base model '{base.get('name')}' was a local folder. Say where it is with --model FOLDER."
         )
+    if description["data"].get("was_local") and "data.source" not in given:
+        raise ArtifactError(
+            f"The data was the file or folder '{description['data'].get('name')}', and results hold no paths. Say where it is with --data."
+        )
     values = {
         f"{section}.{key}": value
         for section, settings in (stored or {}).items()

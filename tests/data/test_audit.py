@@ -187,6 +187,12 @@ class TestLabelErrors:
         assert find_label_errors(rows_of([("a b", "x")]), np.arange(1))[0] is None
         assert "fewer than two labels" in find_label_errors([], np.arange(0))[1][0]
 
+    def test_need_different_texts(self) -> None:
+        rows = rows_of([("same text", "a")] * 20 + [("same text", "b")] * 20)
+        found, notes = find_label_errors(rows, np.zeros(40, dtype=np.int64))
+        assert found is None
+        assert "fewer than two different texts" in notes[0]
+
     def test_planted_ones_are_found_first(self) -> None:
         rng = random.Random(0)
         words = {"good": ["fine", "great", "lovely", "sweet"], "bad": ["awful", "nasty", "poor", "grim"]}

@@ -313,7 +313,7 @@ def _not_json_lines(path: Path, number: int, line: str, error: Exception | None)
     if number == 1 and line.lstrip().startswith("["):
         return DataError(
             f"{escaped(path)} is one JSON array; emotune reads JSON Lines, one object a line. "
-            f"Convert it, for example: jq -c '.[]' {escaped(path.name)} > {escaped(path.stem)}.jsonl"
+            f"Convert it, for example: jq -c '.[]' {escaped(path.name)} > {escaped(path.stem)}-lines.jsonl"
         )
     reason = error.msg if isinstance(error, json.JSONDecodeError) else "it is not an object"
     return DataError(

@@ -56,6 +56,16 @@ def find_label_errors(
         why = f"only one row of {few}" if few and len(counts) > 1 else "fewer than two labels"
         return None, [f"Likely label errors were not looked for: training has {why}."]
 
+    of_label: dict[str, set[int]] = {}
+    for row, group in zip(rows, groups.tolist(), strict=True):
+        of_label.setdefault(row.label, set()).add(group)
+    # Every fold must leave some text of each label to learn from.
+    folds = min(folds, *(len(texts) for texts in of_label.values()))
+    if folds < 2:
+        return None, [
+            "Likely label errors were not looked for: a label of training has fewer than two different texts."
+        ]
+
     from cleanlab.filter import find_label_issues
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
