@@ -42,11 +42,6 @@ class Interval:
     high: float
     level: float = LEVEL
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether zero lies outside."""
-        return self.low > 0 or self.high < 0
-
 
 @dataclass(frozen=True)
 class ClassChange:
