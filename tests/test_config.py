@@ -196,7 +196,8 @@ class TestMistakes:
             ("training.seed=4294967296", "expected a whole number of at least 0 and below 4294967296"),
             ("training.resume=yes", "training.resume is 'yes'; expected true or false"),
             ("training.precision=fp16", 'training.precision is \'fp16\'; expected one of "auto", "bf16", "fp32"'),
-            ("method.name=dora", "method.name is 'dora'; expected \"lora\""),
+            ("method.name=zora", "method.name is 'zora'; expected one of \"lora\""),
+            ("method.name=[1]", "method.name is"),
             ("method.r=-1", "method.r is -1; expected a whole number of at least 1"),
             ("method.alpha=0", "method.alpha is 0; expected a number above 0"),
             (
@@ -229,7 +230,7 @@ class TestMistakes:
             ("learning-rate=1", "did you mean training.learning_rate?"),
             ("model.dropout=0.1", "did you mean method.dropout?"),
             ("model.zzz=1", "the settings of [model] are name, revision, max_length."),
-            ("zzz=1", "the sections are data, model, method, training, output"),
+            ("zzz=1", "the sections are data, model, method, training, baselines, output"),
             ("training=1", "training is a section, not a setting"),
             ("training.epochs", "has no '='"),
             ("training.epochs.now=1", "did you mean training.epochs?"),
@@ -245,7 +246,10 @@ class TestMistakes:
             ("epochs = 5\n", "epochs is not a setting; did you mean training.epochs?"),
             ("training = 5\n", "training is a section, not a setting: got 5, expected [training]"),
             ("[training.epochs]\nx = 1\n", "training.epochs is {'x': 1}; expected a whole number"),
-            ("[zzz]\nx = 1\n", "[zzz] is not a section; the sections are data, model, method, training, output."),
+            (
+                "[zzz]\nx = 1\n",
+                "[zzz] is not a section; the sections are data, model, method, training, baselines, output.",
+            ),
         ],
     )
     def test_misplaced_tables(self, tmp_path: Path, text: str, expected: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 from emotune import portable
 from emotune.artifact import read_description
 from emotune.config import RunConfig
-from emotune.errors import ConfigError, DataError, EmotuneError, MethodError, ModelError, OutputError, VerificationError
+from emotune.errors import DataError, EmotuneError, MethodError, ModelError, OutputError, VerificationError
 from emotune.pipeline import STEPS, run
 from emotune.verification import Verification
 
@@ -496,6 +497,63 @@ class TestSeeds:
         assert "over 2 seeds" in report
         assert beside(settings) == ["tuned"]
 
-    def test_cannot_be_resumed(self, settings: Settings) -> None:
-        with pytest.raises(ConfigError, match="cannot be resumed"):
-            start(settings, training__seeds=2, training__resume=True)
+    def test_are_resumed_and_give_what_they_give_uninterrupted(
+        self, settings: Settings, unverified: list[tuple[Path, str | None]]
+    ) -> None:
+        class StopInSecondSeed(StopInEpoch):
+            def __init__(self) -> None:
+                super().__init__(2)
+                self.seeds = 0
+
+            @contextmanager
+            def bar(self, description: str, total: int) -> Iterator[Advance]:
+                self.seeds += description == "training"
+                with super().bar(description if self.seeds == 2 else "", total) as advance:
+                    yield advance
+
+        with pytest.raises(Interrupted):
+            start(settings, StopInSecondSeed(), training__seeds=3)
+        heard = start(settings, training__seeds=3, training__resume=True)
+        assert sum(line.startswith("epoch ") for line in heard.lines) == 1 + 2  # of the second seed and the third
+        whole = settings | {"output.folder": settings["output.folder"] + "-whole"}
+        start(whole, training__seeds=3)
+        resumed, uninterrupted = (read_description(Path(one["output.folder"])) for one in (settings, whole))
+        assert resumed["seeds"] == uninterrupted["seeds"]
+        assert resumed["metrics"]["after"] == uninterrupted["metrics"]["after"]
+        assert beside(settings) == ["tuned", "tuned-whole"]
+
+
+class TestFullFineTuning:
+    def test_as_a_baseline_is_scored_beside_the_model(
+        self, settings: Settings, unverified: list[tuple[Path, str | None]]
+    ) -> None:
+        start(settings, baselines__full=True)
+        folder = Path(settings["output.folder"])
+        metrics = read_description(folder)["metrics"]
+        assert list(metrics["baselines"]) == ["majority class", "TF-IDF", "frozen features", "full fine-tuning"]
+        assert metrics["baselines"]["full fine-tuning"] != metrics["after"]
+        assert "Every weight trained, seed 0, learning rate 0.0001." in (folder / "report.html").read_text()
+        assert beside(settings) == ["tuned"]
+
+    def test_as_the_method_gives_a_folder_that_transformers_loads(self, settings: Settings) -> None:
+        """Verified in a fresh process by the run itself, and loaded here by the code of its card."""
+        start(settings, method__name="full", training__learning_rate=2e-3, training__epochs=6)
+        folder = Path(settings["output.folder"])
+        assert {path.name for path in folder.iterdir()} == FILES - {
+            "adapter_config.json",
+            "adapter_model.safetensors",
+        } | {"model.safetensors"}
+        code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+        assert code is not None
+        names: dict[str, Any] = {}
+        exec(code[1].replace('"fine_tuned_lora_model"', repr(str(folder))), names)
+        table = pq.read_table(folder / "predictions.parquet")
+        batch = names["tokenizer"](table.column("text").to_pylist(), padding=True, truncation=True, return_tensors="pt")
+        logits = names["model"].eval()(**batch).logits
+        id2label = names["model"].config.id2label
+        assert [id2label[int(row)] for row in logits.argmax(-1)] == table.column("prediction").to_pylist()
+        description = read_description(folder)
+        assert description["method"] == {"name": "full fine-tuning"}
+        record = description["training"]
+        assert record["trainable_parameters"] == record["total_parameters"]
+        assert description["metrics"]["after"]["accuracy"] > 0.6  # chance is 1 in 6

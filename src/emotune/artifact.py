@@ -1,14 +1,14 @@
 """The folder that emotune hands over: save it, load it.
 
-It holds PEFT's own files with the head, the tokenizer, `config.json` with the labels, `emotune.json` with everything else, and no
-path of the machine that made it. Plain PEFT and transformers load it; the model card in it says how.
+It holds the trained weights with the head (PEFT's own files, or a whole model after full fine-tuning), the tokenizer, `config.json`
+with the labels, `emotune.json` with everything else, and no path of the machine that made it. Plain PEFT and transformers load it;
+the model card in it says how.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,17 +18,17 @@ from emotune.models.bundled import SOURCE as BUNDLED
 from emotune.output import DESCRIPTION, written_whole
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from emotune.models.classifier import Classifier
 
 FORMAT = 1
-WEIGHTS = "adapter_model.safetensors"
 PREDICTIONS = "predictions.parquet"
 # Files that decide predictions, or hold them. The model card is left out: people may edit it.
 CHECKED = (
-    WEIGHTS,
+    "adapter_model.safetensors",
     "adapter_config.json",
+    "model.safetensors",
     "config.json",
     PREDICTIONS,
     "tokenizer.json",
@@ -84,17 +84,16 @@ def save(
 
 
 def write_model(classifier: Classifier, folder: Path) -> None:
-    """Write PEFT's files, the tokenizer and the labels into an existing folder.
+    """Write the trained weights, the tokenizer and the labels into an existing folder.
 
     Raises:
         ArtifactError: The classifier was not fine-tuned.
     """
     from transformers import AutoConfig
 
-    if not classifier.is_tuned:
+    if classifier.method is None:
         raise ArtifactError(f"'{classifier.name}' was not fine-tuned: there is nothing to save. Call finetune first.")
-    # Given explicitly, PEFT would otherwise ask the Hub whether the base's embeddings were resized.
-    classifier.model.save_pretrained(folder, save_embedding_layers=False)
+    classifier.method.save(classifier.model, folder)
     _clean_tokenizer(classifier).save_pretrained(folder)
     config = AutoConfig.for_model(**classifier.model.config.to_dict())
     config._name_or_path = ""
@@ -223,75 +222,57 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
         ModelError: The base model cannot be loaded.
         HubError: The base model is on the Hub, and the Hub cannot be reached.
     """
-    from peft import PeftModel, get_peft_model_state_dict
-    from safetensors import SafetensorError, safe_open
     from transformers import AutoTokenizer
 
-    from emotune.methods.lora import LoRA
+    from emotune.methods.registry import method_of_folder
     from emotune.models.classifier import Classifier
     from emotune.models.load import load_base
 
     folder = Path(folder)
     description = read_description(folder)
-    source = base if base is not None else description["base_model"]["source"]
-    if source is None:
+    method = method_of_folder(description["method"], str(folder))
+    recorded = description["base_model"]
+    source = base if base is not None else recorded["source"]
+    if source is None and method.needs_base:
         raise ArtifactError(
-            f"'{folder}' was trained on a base model from a local folder ('{description['base_model']['name']}'), "
+            f"'{folder}' was trained on a base model from a local folder ('{recorded['name']}'), "
             "which it does not contain. "
             "Say where it is with --base FOLDER (base=... in Python)."
         )
-    for name in ("adapter_config.json", WEIGHTS, "tokenizer_config.json", *description["files"]):
+    for name in (*method.files, "config.json", "tokenizer_config.json", *description["files"]):
         if name == PREDICTIONS:  # of use to people and to verify
             continue
         if not (folder / name).is_file():
             raise ArtifactError(
                 f"'{folder}' is incomplete: {name} is missing. Copy the whole folder, or save the model again."
             )
-    try:
-        with safe_open(folder / WEIGHTS, framework="pt") as weights:
-            saved = set(weights.keys())
-    except (SafetensorError, OSError) as error:
-        raise ArtifactError(
-            f"'{folder / WEIGHTS}' is damaged: {error}. Copy the folder again, or save the model again."
-        ) from None
-    loaded = load_base(
-        source,
-        labels=tuple(description["labels"]),
-        max_length=description["max_length"],
-        seed=description["seed"],
-        revision=None if base is not None else description["base_model"]["revision"],
-    )
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Found missing adapter keys")  # an error, below
-            model = PeftModel.from_pretrained(loaded.model, str(folder))
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(
-            f"The adapter in '{folder}' does not fit the base model '{loaded.name}': {str(error).splitlines()[0]}"
-        ) from None
-    expected = set(get_peft_model_state_dict(model, save_embedding_layers=False))
-    if expected != saved:
-        odd = sorted(expected ^ saved)
-        raise ArtifactError(
-            f"The adapter in '{folder}' is incomplete: {len(odd)} tensors are missing or unknown, among them {odd[0]}."
-        )
+
+    def load_base_model() -> PreTrainedModel:
+        return load_base(
+            source,
+            labels=tuple(description["labels"]),
+            max_length=description["max_length"],
+            seed=description["seed"],
+            revision=None if base is not None else recorded["revision"],
+        ).model
+
+    model = method.load(folder, load_base_model)
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
     except Exception as error:
         raise ArtifactError(
             f"The tokenizer in '{folder}' is damaged: {error}. Copy the folder again, or save the model again."
         ) from None
-    options = {name: value for name, value in description["method"].items() if name != "name"}
     return Classifier(
-        name=description["base_model"]["name"],
-        source=str(source),
-        revision=description["base_model"]["revision"],
+        name=recorded["name"],
+        source=str(folder if source is None else source),
+        revision=recorded["revision"],
         model=model.eval(),
         tokenizer=tokenizer,
         labels=tuple(description["labels"]),
         max_length=description["max_length"],
         seed=description["seed"],
-        method=LoRA(**options),
+        method=method,
         temperature=description.get("temperature"),
     )
 

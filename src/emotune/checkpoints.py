@@ -39,7 +39,7 @@ class Checkpoints:
     @property
     def unfinished(self) -> bool:
         """Whether a run that stopped has left a checkpoint to go on from."""
-        return self.folder.is_dir() and any(self.folder.glob("checkpoint-*"))
+        return self.folder.is_dir() and any(self.folder.rglob("checkpoint-*"))
 
     def check(self) -> None:
         """Refuse what would lose an unfinished run, or continue another one.

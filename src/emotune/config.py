@@ -13,7 +13,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
@@ -21,6 +21,8 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from emotune.errors import ConfigError
+from emotune.methods.base import Method
+from emotune.methods.registry import METHODS
 
 # Values in messages are cut to this many characters.
 _LONGEST_VALUE = 60
@@ -108,21 +110,40 @@ class ModelConfig(Section):
 
 
 class MethodConfig(Section):
-    """How to adapt the encoder."""
+    """How to adapt the encoder. An option that is not given has the method's own default; one that the method lacks is a mistake."""
 
-    name: Literal["lora"] = Field(default="lora", description="The fine-tuning method.")
-    r: int = Field(default=16, ge=1, description="Rank of the adapters.")
+    name: Literal["lora", "full"] = Field(default="lora", description="The fine-tuning method.")
+    r: int | None = Field(default=None, ge=1, description="Rank of the adapters.")
     alpha: float | None = Field(
         default=None, gt=0, description="Numerator of the adapters' scale; twice the rank if not given."
     )
-    dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on the adapters' input.")
-    target_modules: Text | Texts = Field(
-        default="all-linear",
+    dropout: float | None = Field(default=None, ge=0, lt=1, description="Dropout on the adapters' input.")
+    target_modules: Text | Texts | None = Field(
+        default=None,
         description="Layers to adapt: all-linear, a list of names, or a regular expression over full module names.",
     )
-    rslora: bool = Field(
-        default=False, description="Scale by alpha over the square root of the rank, not over the rank."
+    rslora: bool | None = Field(
+        default=None, description="Scale by alpha over the square root of the rank, not over the rank."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_defaults(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or given.get("name", "lora") not in METHODS:
+            return given
+        method = METHODS[given.get("name", "lora")]
+        defaults = method_defaults(method)
+        foreign = [name for name, value in given.items() if value is not None and name in cls.model_fields]
+        foreign = [name for name in foreign if name != "name" and name not in defaults]
+        if foreign:
+            known = ", ".join(defaults) or "none"
+            raise ValueError(f"{', '.join(foreign)} cannot be set for {method.name}; its options: {known}")
+        return {**defaults, **{name: value for name, value in given.items() if value is not None}}
+
+    def build(self) -> Method:
+        """The method with its options."""
+        options = self.model_dump(exclude={"name"}, exclude_none=True)
+        return METHODS[self.name](**options)
 
     @field_validator("target_modules")
     @classmethod
@@ -141,7 +162,9 @@ class TrainingConfig(Section):
     """How to train, on what, from which seed."""
 
     epochs: int = Field(default=4, ge=1, description="Passes over the training split, at most.")
-    learning_rate: float = Field(default=1e-3, gt=0, lt=1, description="Peak learning rate of AdamW.")
+    learning_rate: float | None = Field(
+        default=None, gt=0, lt=1, description="Peak learning rate of AdamW; the method's own if not given."
+    )
     warmup: float = Field(
         default=0.06, ge=0, lt=1, description="Share of all steps over which the learning rate rises."
     )
@@ -175,6 +198,14 @@ class TrainingConfig(Section):
     resume: bool = Field(default=False, description="Go on from the last checkpoint of a run that was cut short.")
 
 
+class BaselinesConfig(Section):
+    """What to score beside the model, further to the baselines that cost seconds."""
+
+    full: bool = Field(
+        default=False, description="Also train every weight, as a yardstick; this takes longer than the method itself."
+    )
+
+
 class OutputConfig(Section):
     """Where the result goes."""
 
@@ -195,6 +226,7 @@ class RunConfig(Section):
     model: ModelConfig = Field(default_factory=ModelConfig)
     method: MethodConfig = Field(default_factory=MethodConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
+    baselines: BaselinesConfig = Field(default_factory=BaselinesConfig)
     output: OutputConfig = Field(default_factory=OutputConfig)
 
     @classmethod
@@ -255,7 +287,16 @@ def setting_help(key: str) -> tuple[str, str | None]:
     """
     section, name = key.split(".")
     field = _sections()[section].model_fields[name]
-    return field.description or "", None if field.default is None else str(field.default)
+    default = field.default
+    if section == "method" and name != "name":
+        found = {method.name: method_defaults(method).get(name) for method in METHODS.values()}
+        default = next((value for value in found.values() if value is not None), None)
+    return field.description or "", None if default is None else str(default)
+
+
+def method_defaults(method: type[Method]) -> dict[str, Any]:
+    """The options of a method with their defaults."""
+    return {option.name: option.default for option in fields(method)}
 
 
 def preset_names() -> tuple[str, ...]:
@@ -355,7 +396,8 @@ class _Draft:
             if not isinstance(content, dict):
                 self._add(place, section, content)
             elif section in RunConfig.model_fields:
-                for name, value in content.items():
+                # The method's name first: it decides which options of earlier layers still hold.
+                for name, value in sorted(content.items(), key=lambda setting: setting[0] != "name"):
                     self._add(place, f"{section}.{name}", value)
             else:
                 sections = tuple(RunConfig.model_fields)
@@ -365,6 +407,8 @@ class _Draft:
     def _add(self, place: str, key: str, value: Any) -> None:
         if key in _schemas():
             section, name = key.split(".")
+            if key == "method.name" and value != self._values.get(section, {}).get(name, value):
+                self._values[section] = {}  # options of another method, from an earlier layer
             self._values.setdefault(section, {})[name] = value
             self._places[key] = place
         elif key in RunConfig.model_fields:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from emotune.data.dataset import TextDataset
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.scores import Evaluation
-    from emotune.methods.lora import LoRA
+    from emotune.methods.base import Method
     from emotune.models.classifier import Classifier
     from emotune.training.options import TrainingOptions
     from emotune.verification import Verification
@@ -89,9 +89,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.evaluation.scores import score_without
     from emotune.evaluation.seeds import over_seeds
     from emotune.handover import REPORT, Findings, write_folder
-    from emotune.methods.lora import LoRA
-    from emotune.methods.targets import resolve_targets, summarize_targets
-    from emotune.models.families import encoder_linear_modules
+    from emotune.methods.targets import summarize_targets
     from emotune.models.load import load_base
     from emotune.output import check_output
     from emotune.precision import choose_device, choose_precision
@@ -108,15 +106,13 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
             f"{processes()} processes were started, and the whole job is for one. Start emotune run by itself; "
             "for several GPUs call emotune.finetune from a script of your own under torchrun."
         )
-    if config.training.seeds > 1 and config.training.resume:
-        raise ConfigError("A run of several seeds cannot be resumed. Start it without --resume, or run one seed.")
     folder = Path(config.output.folder)
     checkpoints = Checkpoints(config)
     read = (config.model.name, config.data.source, config.data.validation, config.data.test)
     inputs = [Path(name).expanduser() for name in read if name is not None and Path(name).expanduser().exists()]
     check_output(folder, config.output.overwrite, inputs)
     checkpoints.check()
-    method = LoRA(**config.method.model_dump(exclude={"name"}))
+    method = config.method.build()
     options = TrainingOptions(**config.training.model_dump(exclude={"seed", "seeds", "resume"}))
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
@@ -139,12 +135,11 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         )
         base.model.to(device)
         say_base(base, data, progress)
-        targets = resolve_targets(encoder_linear_modules(base.model), method.target_modules)
-        progress.say(f"{method.name} will adapt {summarize_targets(targets)}")
+        progress.say(f"{method.name} will adapt {summarize_targets(method.adapted_modules(base.model))}")
 
     with watch.step("Before"):
         before = evaluate(base, data.test, progress=progress)
-        baselines = (
+        baselines: tuple[Evaluation, ...] = (
             majority_class(data.train, data.test),
             bag_of_words(data),
             frozen_features(base, data, dtype=precision.products, progress=progress),
@@ -156,6 +151,8 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         progress.say(f"{precision.name} on {device}: {precision.reason}")
         with checkpoints.claimed(data) as kept:
             tuned, others = train_seeds(base, data, method, options, config, kept, progress)
+            if config.baselines.full:
+                baselines += (full_baseline(base, data, options, config, kept, progress),)
         training = tuned.training
         if training is None:
             raise RuntimeError("finetune gave a classifier without its training record")
@@ -207,7 +204,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
 def train_seeds(
     base: Classifier,
     data: TextDataset,
-    method: LoRA,
+    method: Method,
     options: TrainingOptions,
     config: RunConfig,
     checkpoints: Path,
@@ -221,7 +218,7 @@ def train_seeds(
         method: What is trained.
         options: How.
         config: The configuration.
-        checkpoints: Folder for checkpoints of a single seed; several cannot be resumed.
+        checkpoints: Folder for checkpoints, in which every seed gets one of its own.
         progress: Shows what happens.
 
     Returns:
@@ -229,29 +226,77 @@ def train_seeds(
     """
     from emotune.evaluation.evaluate import evaluate
     from emotune.models.load import load_base
-    from emotune.training.finetune import finetune
 
-    if config.training.seeds == 1:
-        resume = config.training.resume
-        return finetune(base, data, method, options, checkpoints=checkpoints, resume=resume, progress=progress), []
     best: Classifier | None = None
     scored: dict[int, Evaluation] = {}
+    several = config.training.seeds > 1
     for seed in range(config.training.seed, config.training.seed + config.training.seeds):
-        progress.say(f"seed {seed}")
         start = base
         if seed != base.seed:
             start = load_base(
                 base.source, labels=base.labels, max_length=base.max_length, seed=seed, revision=base.revision
             )
             start.model.to(base.model.device)
-        tuned = finetune(start, data, method, options, progress=progress)
-        scored[seed] = evaluate(tuned, data.test, name=f"tuned, seed {seed}", progress=progress)
+        if several:
+            progress.say(f"seed {seed}")
+        tuned = train(start, data, method, options, checkpoints / f"seed-{seed}", config.training.resume, progress)
+        if several:
+            scored[seed] = evaluate(tuned, data.test, name=f"tuned, seed {seed}", progress=progress)
         if best is None or _on_validation(tuned) > _on_validation(best):
             best = tuned
     if best is None:
         raise RuntimeError("no seed was trained")
-    progress.say(f"seed {best.seed} is best on validation, and is what is saved")
+    if several:
+        progress.say(f"seed {best.seed} is best on validation, and is what is saved")
     return best, [evaluation for seed, evaluation in scored.items() if seed != best.seed]
+
+
+def full_baseline(
+    base: Classifier,
+    data: TextDataset,
+    options: TrainingOptions,
+    config: RunConfig,
+    checkpoints: Path,
+    progress: Progress,
+) -> Evaluation:
+    """Score full fine-tuning on the test split: what training every weight would have brought.
+
+    Args:
+        base: The base model with the head of the first seed.
+        data: The data.
+        options: How to train; the learning rate is full fine-tuning's own.
+        config: The configuration.
+        checkpoints: Folder for checkpoints.
+        progress: Shows what happens.
+    """
+    from emotune.evaluation.evaluate import evaluate
+    from emotune.methods.full import FullFineTuning
+
+    method = FullFineTuning()
+    progress.say(f"the yardstick: {method.name}")
+    options = replace(options, learning_rate=None)
+    tuned = train(base, data, method, options, checkpoints / method.key, config.training.resume, progress)
+    found = evaluate(tuned, data.test, name=method.name, progress=progress)
+    if tuned.training is None:
+        raise RuntimeError("finetune gave a classifier without its training record")
+    note = f"Every weight trained, seed {base.seed}, learning rate {method.learning_rate:g}."
+    return replace(found, seconds=tuned.training.seconds, note=note)
+
+
+def train(
+    base: Classifier,
+    data: TextDataset,
+    method: Method,
+    options: TrainingOptions,
+    checkpoints: Path,
+    resume: bool,
+    progress: Progress,
+) -> Classifier:
+    """Fine-tune, from the newest checkpoint in the folder where there is one and the run is resumed."""
+    from emotune.training.finetune import finetune
+
+    resume = resume and any(checkpoints.glob("checkpoint-*"))
+    return finetune(base, data, method, options, checkpoints=checkpoints, resume=resume, progress=progress)
 
 
 def _on_validation(tuned: Classifier) -> float:

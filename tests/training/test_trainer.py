@@ -46,6 +46,7 @@ def make_trainer(tiny_bert: Path, tiny_data: TextDataset, tmp_path: Path) -> Mak
         texts = tuple(" ".join([text] * (row % 7 + 1)) for row, text in enumerate(tiny_data.train.texts))
         train = dataclasses.replace(tiny_data.train, texts=texts)
         return AdapterTrainer(
+            method=LoRA(r=4),
             model=model,
             args=TrainingArguments(
                 output_dir=str(tmp_path / "out"), use_cpu=True, report_to="none", disable_tqdm=True, **arguments
@@ -254,9 +255,6 @@ class TestWeightsMoved:
         steps(WeightsMoved(parameters, after_steps=3), moving, 2)  # too early to tell
         with pytest.raises(TrainingError, match=f"1 of 3 .* {still}"):
             steps(WeightsMoved(parameters, after_steps=3), moving, 3)
-
-    def test_lets_a_stand_still_while_b_is_zero(self, parameters: dict[str, nn.Parameter]) -> None:
-        steps(WeightsMoved(parameters), list(parameters.values())[1:], 10)
 
     def test_looks_at_the_last_step_of_a_run_that_is_shorter(self, parameters: dict[str, nn.Parameter]) -> None:
         with pytest.raises(TrainingError, match="After 1 optimizer steps"):

@@ -1,7 +1,7 @@
 """A whole stack of encoder layers as one autograd function over a packed batch.
 
 Against one function a linear layer this saves casts, copies and the graph's own work, and allows what only the whole knows:
-no padding and no mask; query, key and value in one product; no gradient below the first adapter; and, where the head reads the
+no padding and no mask; query, key and value in one product; no gradient below the first trained layer; and, where the head reads the
 first token alone, a last layer that computes nothing for the others but their keys and values. All of it is exact: logits and
 gradients are those of the layers as transformers and PEFT wrote them, up to rounding.
 """
@@ -42,23 +42,36 @@ class _Saved:
 
 
 class _Norm:
-    """A frozen layer normalization, whose own weights are at least float32."""
+    """A layer normalization, whose own numbers are at least float32."""
 
     def __init__(self, norm: nn.LayerNorm, dtype: torch.dtype) -> None:
         kept = torch.promote_types(dtype, torch.float32)
         self.shape, self.eps = list(norm.normalized_shape), norm.eps
         self.weight, self.bias = norm.weight.detach().to(kept), norm.bias.detach().to(kept)
+        self.parameters = [parameter for parameter in (norm.weight, norm.bias) if parameter.requires_grad]
+        self._wanted = [norm.weight.requires_grad, norm.bias.requires_grad]
+
+    def refresh(self) -> None:
+        """Take over what the optimizer has moved since."""
+        kept = [own for own, wanted in zip((self.weight, self.bias), self._wanted, strict=True) if wanted]
+        for own, parameter in zip(kept, self.parameters, strict=True):
+            if own.data_ptr() != parameter.data_ptr():
+                own.copy_(parameter.detach())
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         y, mean, deviation = torch.native_layer_norm(x, self.shape, self.weight, self.bias, self.eps)
         return y, (x, mean, deviation)
 
-    def backward(self, dy: torch.Tensor, saved: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    def backward(
+        self, dy: torch.Tensor, saved: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """dx, and the gradients of `parameters`."""
         x, mean, deviation = saved
-        dx, _, _ = torch.ops.aten.native_layer_norm_backward(
-            dy, x, self.shape, mean, deviation, self.weight, self.bias, [True, False, False]
+        dx, *found = torch.ops.aten.native_layer_norm_backward(
+            dy, x, self.shape, mean, deviation, self.weight, self.bias, [True, *self._wanted]
         )
-        return dx
+        wanted = [gradient for gradient, wanted in zip(found, self._wanted, strict=True) if wanted]
+        return dx, [gradient.to(p.dtype) for gradient, p in zip(wanted, self.parameters, strict=True)]
 
 
 class EncoderLayer:
@@ -115,6 +128,20 @@ class EncoderLayer:
         """All of them, in the order of the forward pass."""
         return [*self.inputs, self.attended, self.inner, self.outer]
 
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """What is trained: of the projections, then of the two normalizations."""
+        return [parameter for part in self._parts for parameter in part.parameters]
+
+    def refresh(self) -> None:
+        """Take over what the optimizer has moved since."""
+        for part in self._parts:
+            part.refresh()
+
+    @property
+    def _parts(self) -> list[Projection | _Norm]:
+        return [*self.projections, self.attention_norm, self.output_norm]
+
     def forward(
         self, x: torch.Tensor, layout: Layout, *, dropout: bool, save: bool
     ) -> tuple[torch.Tensor, _Saved | None]:
@@ -169,13 +196,13 @@ class EncoderLayer:
     def backward(
         self, dz: torch.Tensor, saved: _Saved, layout: Layout, *, needs_dx: bool
     ) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
-        """The gradient of the layer's input, if it is needed, and those of its adapters, in the order of `projections`."""
-        d_sum = self.output_norm.backward(dz, saved.output_norm)
+        """The gradient of the layer's input, if it is needed, and those of its `parameters`."""
+        d_sum, output_norm_grads = self.output_norm.backward(dz, saved.output_norm)
         d_out = d_sum if saved.output_mask is None else d_sum * saved.output_mask
         d_activated, outer_grads = self.outer.backward(d_out, saved.activated, saved.projected[-1])
         d_inner = torch.ops.aten.gelu_backward(d_activated, saved.inner)
         dy, inner_grads = self.inner.backward(d_inner, saved.y, saved.projected[-2])
-        d_sum = self.attention_norm.backward(dy.add_(d_sum), saved.attention_norm)
+        d_sum, attention_norm_grads = self.attention_norm.backward(dy.add_(d_sum), saved.attention_norm)
         d_out = d_sum if saved.attention_mask is None else d_sum * saved.attention_mask
         d_context, attended_grads = self.attended.backward(d_out, saved.context, saved.projected[-3])
         tokens, hidden = saved.x.shape
@@ -190,10 +217,10 @@ class EncoderLayer:
         gradients: list[torch.Tensor] = []
         dlows = []
         for part, dy, x, low in zip(self.inputs, dys, xs, saved.projected, strict=False):
-            dlow, found = part.adapter_gradients(dy, x, low)
+            dlow, found = part.own_gradients(dy, x, low)
             dlows.append(dlow)
             gradients += found
-        gradients += [*attended_grads, *inner_grads, *outer_grads]
+        gradients += [*attended_grads, *inner_grads, *outer_grads, *attention_norm_grads, *output_norm_grads]
         if not needs_dx:
             return None, gradients
         dx = self.inputs[-1].input_gradient(dys[-1], dlows[-1])
@@ -263,16 +290,14 @@ class Encoder:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """The adapters' A and B, in the order of the layers."""
-        return [parameter for layer in self.layers for part in layer.projections for parameter in part.parameters]
+        """What is trained, in the order of the layers."""
+        return [parameter for layer in self.layers for parameter in layer.parameters]
 
     @property
     def first_trained(self) -> int:
-        """The first layer with adapters; below it nothing needs a gradient."""
-        for number, layer in enumerate(self.layers):
-            if any(part.adapters for part in layer.projections):
-                return number
-        return len(self.layers)
+        """The first layer in which anything is trained; below it nothing needs a gradient."""
+        trained = (number for number, layer in enumerate(self.layers) if layer.parameters)
+        return next(trained, len(self.layers))
 
     def __call__(self, x: torch.Tensor, layout: Layout, *, training: bool) -> torch.Tensor:
         """Run the stack.
@@ -289,8 +314,7 @@ class Encoder:
         with torch.autocast(x.device.type, enabled=False):
             x = nn.functional.pad(x.to(self.dtype), (0, 0, 0, layout.blank_tokens))
             for layer in self.layers:
-                for part in layer.projections:
-                    part.refresh()
+                layer.refresh()
             parameters = self.parameters
             if torch.is_grad_enabled() and (x.requires_grad or parameters):
                 x = _Stack.apply(x, self, layout, training, *parameters)

@@ -13,7 +13,7 @@ from torch import nn
 from emotune.engine import int8
 from emotune.engine.dropout import MaskPool, PooledDropout
 from emotune.engine.encoder import Encoder
-from emotune.engine.layers import trained_in_full, why_not
+from emotune.engine.layers import why_not
 from emotune.engine.layout import Layout
 from emotune.models.families import encoder as encoder_of
 
@@ -76,8 +76,6 @@ def install(
     classifier = inner_model(model)
     module = encoder_of(classifier)
     reason = why_not(classifier, module)
-    if reason is None and not merge and (trained := trained_in_full(module)):
-        reason = f"{trained} is trained in full"
     if reason is None and dtype == torch.int8 and not int8.available():
         reason = f"PyTorch {torch.__version__} has no int8 products"
     if reason is not None:

@@ -140,12 +140,6 @@ def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
     return None
 
 
-def trained_in_full(encoder: nn.Module) -> str | None:
-    """The first weight of the encoder that is trained and is neither an adapter's nor the pooler's; None where there is none."""
-    names = (name for name, parameter in encoder.named_parameters() if parameter.requires_grad)
-    return next((name for name in names if ".lora_" not in name and not name.startswith("pooler.")), None)
-
-
 def _is_plain_lora(layer: Any) -> bool:
     """Whether this is LoRA as the formula has it, on an `nn.Linear`: one active adapter, no dropout of its own, no variant."""
     from peft.tuners.lora import Linear

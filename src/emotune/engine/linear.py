@@ -1,11 +1,12 @@
-"""A frozen linear layer, or several that read the same input, with LoRA beside them; forward and backward written out.
+"""A linear layer, or several that read the same input, with LoRA beside them; forward and backward written out.
 
-For frozen W, b and trained A, B with scale s, the layer is y = x W' + b + s (x A') B'. Its backward pass is
+For W, b and the trained A, B with scale s, the layer is y = x W' + b + s (x A') B'. Its backward pass is
 
-    dx = dy W + s (dy B) A        dB = s dy' (x A')        dA = s (dy B)' x
+    dx = dy W + s (dy B) A        dB = s dy' (x A')        dA = s (dy B)' x        dW = dy' x        db = sum of dy
 
-W's own gradient is never formed. Query, key and value are one product of three times the width, and their A one of three
-times the rank. PEFT computes the same from separate modules, each of which casts its input and its weights in both directions.
+The gradients of W and b are formed only where those are trained themselves. Query, key and value are one product of three times the
+width, and their A one of three times the rank. PEFT computes the same from separate modules, each of which casts its input and its
+weights in both directions.
 """
 
 from __future__ import annotations
@@ -37,6 +38,21 @@ class Adapter:
     ranks: slice
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A linear layer whose own weight or bias is trained.
+
+    Attributes:
+        weight: Shape (out, in), or None where it is frozen.
+        bias: Shape (out,), or None where it is frozen or missing.
+        columns: The outputs that are the layer's.
+    """
+
+    weight: nn.Parameter | None
+    bias: nn.Parameter | None
+    columns: slice
+
+
 class Projection:
     """Linear layers that read one input, as one.
 
@@ -44,12 +60,20 @@ class Projection:
         weight: Shape (out, in), in the dtype of the products.
         bias: Shape (out,), or None.
         adapters: What is added to the product; their `ranks` follow one another from 0.
+        trained: Layers whose own numbers are trained; `weight` and `bias` hold copies of them.
     """
 
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, adapters: Sequence[Adapter] = ()) -> None:
+    def __init__(
+        self,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        adapters: Sequence[Adapter] = (),
+        trained: Sequence[Trained] = (),
+    ) -> None:
         self.weight = weight
         self.bias = bias
         self.adapters = tuple(adapters)
+        self.trained = tuple(trained)
         self._a: torch.Tensor = torch.empty(0)  # A of all adapters, one under the other, and each B times its scale:
         self._b: list[torch.Tensor] = []  # casts that `refresh` makes
 
@@ -68,22 +92,29 @@ class Projection:
         weight = torch.cat(weights).to(dtype) if len(weights) > 1 else weights[0].to(dtype)
         bias = None if plain[0].bias is None else torch.cat([layer.bias.detach() for layer in plain]).to(dtype)
         adapters: list[Adapter] = []
+        trained: list[Trained] = []
         column = rank = 0
         for layer, base in zip(layers, plain, strict=True):
             columns = slice(column, column + base.out_features)
             column = columns.stop
-            if share:
+            own = Trained(_if_trained(base.weight), _if_trained(base.bias), columns)
+            if not merge and (own.weight is not None or own.bias is not None):
+                trained.append(own)
+            if share and own.weight is None:
                 base.weight.data = weight[columns]
             if not merge and hasattr(layer, "lora_A"):
                 a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
                 adapters.append(Adapter(a, b, layer.scaling["default"], columns, slice(rank, rank + a.shape[0])))
                 rank += a.shape[0]
-        return cls(weight, bias, adapters)
+        if weight.data_ptr() == weights[0].data_ptr() and any(own.weight is not None for own in trained):
+            weight = weight.clone()  # where no cast has copied it
+        return cls(weight, bias, adapters, trained)
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """A and B of each adapter, in the order of `backward`'s gradients."""
-        return [parameter for adapter in self.adapters for parameter in (adapter.a, adapter.b)]
+        """A and B of each adapter, then the layers' own, in the order of `backward`'s gradients."""
+        own = [parameter for layer in self.trained for parameter in (layer.weight, layer.bias) if parameter is not None]
+        return [parameter for adapter in self.adapters for parameter in (adapter.a, adapter.b)] + own
 
     def part(self, start: int, stop: int) -> Projection:
         """Some of the outputs alone, on the same memory.
@@ -100,10 +131,21 @@ class Projection:
                 ranks = slice(rank, rank + adapter.a.shape[0])
                 rank = ranks.stop
                 adapters.append(replace(adapter, columns=columns, ranks=ranks))
-        return Projection(self.weight[start:stop], None if self.bias is None else self.bias[start:stop], adapters)
+        trained = [
+            replace(own, columns=slice(own.columns.start - start, own.columns.stop - start))
+            for own in self.trained
+            if start <= own.columns.start < stop
+        ]
+        bias = None if self.bias is None else self.bias[start:stop]
+        return Projection(self.weight[start:stop], bias, adapters, trained)
 
     def refresh(self) -> None:
-        """Cast A and B, which the optimizer has moved since, to the dtype of the products."""
+        """Cast what the optimizer has moved since to the dtype of the products."""
+        for own in self.trained:
+            if own.weight is not None:
+                self.weight[own.columns].copy_(own.weight.detach())
+            if own.bias is not None and self.bias is not None:
+                self.bias[own.columns].copy_(own.bias.detach())
         if self.adapters:
             dtype = self.weight.dtype
             self._a = torch.cat([adapter.a.detach() for adapter in self.adapters]).to(dtype)
@@ -119,7 +161,7 @@ class Projection:
             y[:, adapter.columns].addmm_(low[:, adapter.ranks], b.t())
         return y, low
 
-    def adapter_gradients(
+    def own_gradients(
         self, dy: torch.Tensor, x: torch.Tensor, low: torch.Tensor | None
     ) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
         """Dy B, shape (tokens, ranks), scaled, which `input_gradient` needs, and the gradients of `parameters`.
@@ -129,17 +171,23 @@ class Projection:
             x: The input of the forward pass.
             low: What it gave beside the outputs.
         """
-        if low is None:
-            return None, []
-        dlow = torch.empty_like(low)
-        for adapter, b in zip(self.adapters, self._b, strict=True):
-            torch.mm(dy[:, adapter.columns], b, out=dlow[:, adapter.ranks])
-        da = dlow.t() @ x
         gradients: list[torch.Tensor] = []
-        for adapter in self.adapters:
-            db = low[:, adapter.ranks].t() @ dy[:, adapter.columns]
-            gradients.append(da[adapter.ranks].to(adapter.a.dtype))
-            gradients.append(db.t().to(adapter.b.dtype) * adapter.scale)
+        dlow = None
+        if low is not None:
+            dlow = torch.empty_like(low)
+            for adapter, b in zip(self.adapters, self._b, strict=True):
+                torch.mm(dy[:, adapter.columns], b, out=dlow[:, adapter.ranks])
+            da = dlow.t() @ x
+            for adapter in self.adapters:
+                db = low[:, adapter.ranks].t() @ dy[:, adapter.columns]
+                gradients.append(da[adapter.ranks].to(adapter.a.dtype))
+                gradients.append(db.t().to(adapter.b.dtype) * adapter.scale)
+        for own in self.trained:
+            columns = dy[:, own.columns]
+            if own.weight is not None:
+                gradients.append((columns.t() @ x).to(own.weight.dtype))
+            if own.bias is not None:
+                gradients.append(columns.sum(0, dtype=own.bias.dtype))
         return dlow, gradients
 
     def input_gradient(self, dy: torch.Tensor, dlow: torch.Tensor | None) -> torch.Tensor:
@@ -153,13 +201,17 @@ class Projection:
         self, dy: torch.Tensor, x: torch.Tensor, low: torch.Tensor | None
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """dx, and the gradients of `parameters`."""
-        dlow, gradients = self.adapter_gradients(dy, x, low)
+        dlow, gradients = self.own_gradients(dy, x, low)
         return self.input_gradient(dy, dlow), gradients
 
 
 def _plain(layer: Any) -> nn.Linear:
     """The `nn.Linear` itself, or the one inside a LoRA layer."""
     return layer.base_layer if hasattr(layer, "base_layer") else layer
+
+
+def _if_trained(parameter: Any) -> nn.Parameter | None:
+    return parameter if parameter is not None and parameter.requires_grad else None
 
 
 def _merged(layer: Any) -> torch.Tensor:

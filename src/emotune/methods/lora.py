@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from emotune.errors import MethodError
+from emotune.methods.base import PeftMethod
 from emotune.methods.targets import ALL_LINEAR, resolve_targets
 
 if TYPE_CHECKING:
-    from peft import PeftModel
+    from peft import PeftConfig
     from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
-class LoRA:
+class LoRA(PeftMethod):
     """Low-rank adaptation: each adapted layer W x becomes W x + (alpha / r) B A x.
 
     Only A, B and the head are trained, and with the head BERT's pooler.
@@ -32,6 +33,11 @@ class LoRA:
     Raises:
         MethodError: A value out of range; all mistakes at once.
     """
+
+    key: ClassVar[str] = "lora"
+    name: ClassVar[str] = "LoRA"
+    learning_rate: ClassVar[float] = 1e-3
+    moving: ClassVar[tuple[str, ...]] = (".lora_B.",)
 
     r: int = 16
     alpha: float | None = None
@@ -53,48 +59,34 @@ class LoRA:
             raise MethodError("LoRA cannot be built: " + "; ".join(mistakes) + ".")
 
     @property
-    def name(self) -> str:
-        """The method's name."""
-        return "LoRA"
-
-    @property
     def scale_numerator(self) -> float:
         """Alpha, with its default of twice the rank filled in."""
         return 2.0 * self.r if self.alpha is None else self.alpha
 
-    def apply(self, model: PreTrainedModel, base_model_name: str) -> PeftModel:
-        """Put adapters into a base model, in place; give it a copy where the base is still needed.
+    def options(self) -> dict[str, Any]:
+        """The options by name, with alpha's default filled in."""
+        return {**super().options(), "alpha": self.scale_numerator}
 
-        Adapters start at zero effect (B is zero; A is drawn from the global random generator). Head and pooler are trained in full.
+    def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
+        """The linear layers that `target_modules` matches."""
+        from emotune.models.families import encoder_linear_modules
 
-        Args:
-            model: A sequence classifier.
-            base_model_name: The name that the adapter's configuration gives its base model: a Hub id.
+        return resolve_targets(encoder_linear_modules(model), self.target_modules)
 
-        Returns:
-            The PEFT model around `model`, all but adapters and head frozen.
+    def peft_config(self, model: PreTrainedModel) -> PeftConfig:
+        """PEFT's LoRA configuration. Adapters start at zero effect: B is zero, A is random."""
+        from peft import LoraConfig
 
-        Raises:
-            MethodError: A target that matches no linear layer, or a model without a head to train.
-        """
-        from peft import LoraConfig, TaskType, get_peft_model
+        from emotune.models.families import head_modules, pooler_modules
 
-        from emotune.models.families import encoder_linear_modules, head_modules, pooler_modules
-
-        config = LoraConfig(
-            task_type=TaskType.SEQ_CLS,
-            base_model_name_or_path=base_model_name,
+        return LoraConfig(
             r=self.r,
             lora_alpha=self.scale_numerator,
             lora_dropout=self.dropout,
             use_rslora=self.rslora,
-            target_modules=list(resolve_targets(encoder_linear_modules(model), self.target_modules)),
+            target_modules=list(self.adapted_modules(model)),
             modules_to_save=[*pooler_modules(model), *head_modules(model)],
             # GPT-2's Conv1D keeps its weight transposed, and PEFT wants to be told.
             fan_in_fan_out=any(type(module).__name__ == "Conv1D" for module in model.modules()),
             bias="none",
         )
-        wrapped = get_peft_model(model, config)
-        # get_peft_model names the base after the path it was loaded from, which is this machine's affair.
-        wrapped.peft_config["default"].base_model_name_or_path = base_model_name
-        return wrapped

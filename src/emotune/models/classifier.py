@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from emotune.methods.lora import LoRA
+    from emotune.methods.base import Method
     from emotune.training.record import TrainingRecord
 
 
@@ -39,7 +39,7 @@ class Classifier:
     labels: tuple[str, ...]
     max_length: int
     seed: int
-    method: LoRA | None = None
+    method: Method | None = None
     training: TrainingRecord | None = None
     temperature: float | None = None
 

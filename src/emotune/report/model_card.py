@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from emotune.text import printable
 if TYPE_CHECKING:
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.scores import Evaluation
-    from emotune.methods.lora import LoRA
+    from emotune.methods.base import Method
     from emotune.models.classifier import Classifier
     from emotune.training.record import TrainingRecord
 
@@ -156,7 +155,7 @@ def _longest_run_of_ticks(text: str) -> int:
     return max(map(len, re.findall("`+", text)), default=0)
 
 
-def _front_matter(classifier: Classifier, method: LoRA, dataset_name: str, after: Evaluation) -> str:
+def _front_matter(classifier: Classifier, method: Method, dataset_name: str, after: Evaluation) -> str:
     """The card's metadata in the Hub's own format, as YAML. Names that are not Hub ids stay out of it."""
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -178,9 +177,9 @@ def _front_matter(classifier: Classifier, method: LoRA, dataset_name: str, after
     ]
     data = ModelCardData(
         base_model=classifier.name if _is_on_hub(classifier) else None,
-        library_name="peft",
+        library_name="peft" if method.needs_base else "transformers",
         pipeline_tag="text-classification",
-        tags=["emotune", method.name.lower()],
+        tags=["emotune", method.name.lower().replace(" ", "-")],
         datasets=[dataset_name] if dataset_is_on_hub else None,
         metrics=["accuracy", "f1", "precision", "recall"],
         model_name=f"{classifier.name} with {method.name}" if dataset_is_on_hub else None,
@@ -194,10 +193,9 @@ def _is_on_hub(classifier: Classifier) -> bool:
     return classifier.revision is not None or _HUB_ID.fullmatch(classifier.name) is not None
 
 
-def _options(method: LoRA) -> _Markdown:
+def _options(method: Method) -> _Markdown:
     """The method's options with their values, defaults filled in."""
-    options = {**asdict(method), "alpha": method.scale_numerator}
-    shown = {name: ", ".join(value) if isinstance(value, tuple) else value for name, value in options.items()}
+    shown = {name: ", ".join(value) if isinstance(value, tuple) else value for name, value in method.options().items()}
     return _Markdown(", ".join(f"{_escaped(name)} {_code(value)}" for name, value in shown.items()))
 
 

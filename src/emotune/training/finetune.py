@@ -1,8 +1,8 @@
-"""The verb `finetune`: train adapters and head on the training split, keep the epoch that validation likes best.
+"""The verb `finetune`: train what the method trains on the training split, keep the epoch that validation likes best.
 
 Training works on a copy of the base: frozen matrices in the precision of the products, plain ("eager") attention without
 attention dropout, because both are fast backward at the lengths of messages. The result holds the base's own float32
-weights with the trained adapters on them, so that its predictions are those of plain PEFT.
+weights with the trained ones on them, so that its predictions are those of plain PEFT and transformers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotune.data.dataset import TextDataset
 from emotune.errors import DataError, OutputError, TrainingError
+from emotune.methods.base import Method
 from emotune.methods.lora import LoRA
 from emotune.models.classifier import Classifier
 from emotune.progress import SILENT, Progress
@@ -22,7 +23,7 @@ from emotune.training.options import TrainingOptions
 from emotune.training.processes import process, processes
 
 if TYPE_CHECKING:
-    from peft import PeftModel
+    from torch import nn
     from transformers import PreTrainedModel
 
     from emotune.engine.dropout import MaskPool
@@ -37,7 +38,7 @@ ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout", "attn_
 def finetune(
     base: Classifier,
     data: TextDataset,
-    method: LoRA | None = None,
+    method: Method | None = None,
     options: TrainingOptions | None = None,
     *,
     checkpoints: str | Path | None = None,
@@ -97,14 +98,13 @@ def finetune(
 def _train(
     base: Classifier,
     data: TextDataset,
-    method: LoRA,
+    method: Method,
     options: TrainingOptions,
     checkpoints: Path,
     resume: bool,
     progress: Progress,
 ) -> Classifier:
     import torch
-    from peft import get_peft_model_state_dict
     from transformers import set_seed
     from transformers.trainer_utils import get_last_checkpoint
 
@@ -124,7 +124,7 @@ def _train(
     # After the copy, which draws random numbers, and before the adapters, which must come from the seed alone.
     set_seed(base.seed)
     model = method.apply(copied, base.name)
-    targets = tuple(model.targeted_module_names)
+    targets = method.adapted_modules(base.model)
     _store_frozen_in(model, precision)
     pools: dict[float, MaskPool] = {}
     use_pooled_dropout(model, pools)
@@ -135,19 +135,18 @@ def _train(
         else f"plain path, padded batches and PEFT's own layers: the fast one does not cover this model, since {reason}"
     )
     keep_freed_memory()
-    trainer = _make_trainer(base, data, model, options, device, precision, checkpoints, reason is None, pools, progress)
-    _run(trainer, checkpoint, progress)
-    # Given explicitly, PEFT would otherwise ask the Hub whether the base's embeddings were resized.
-    weights = get_peft_model_state_dict(model, save_embedding_layers=False)
-    trained = {name: tensor.detach().float().cpu().clone() for name, tensor in weights.items()}
-    trainable, total = model.get_nb_trainable_parameters()
-    record = _record(trainer, targets, trainable, total, time.perf_counter() - started, device, precision, base.seed)
+    trainer = _make_trainer(
+        base, data, method, model, options, device, precision, checkpoints, reason is None, pools, progress
+    )
+    _run(trainer, checkpoint, options.patience, progress)
+    trained = method.trained_weights(model)
+    record = _record(trainer, options, targets, model, time.perf_counter() - started, device, precision, base.seed)
     del trainer, model, copied
     return Classifier(
         name=base.name,
         source=base.source,
         revision=base.revision,
-        model=_with_adapters(base, method, trained),
+        model=_with_weights(base, method, trained),
         tokenizer=base.tokenizer,
         labels=base.labels,
         max_length=base.max_length,
@@ -172,7 +171,7 @@ def _copy_for_training(model: PreTrainedModel, device: str) -> PreTrainedModel:
     return twin.to(device)
 
 
-def _store_frozen_in(model: PeftModel, precision: Precision) -> None:
+def _store_frozen_in(model: nn.Module, precision: Precision) -> None:
     """Keep frozen matrices in the dtype that their products are computed in: half the memory, and no cast at every use."""
     if precision.products is None:
         return
@@ -184,7 +183,8 @@ def _store_frozen_in(model: PeftModel, precision: Precision) -> None:
 def _make_trainer(
     base: Classifier,
     data: TextDataset,
-    model: PeftModel,
+    method: Method,
+    model: nn.Module,
     options: TrainingOptions,
     device: str,
     precision: Precision,
@@ -201,7 +201,7 @@ def _make_trainer(
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=options.epochs,
-        learning_rate=options.learning_rate,
+        learning_rate=method.learning_rate if options.learning_rate is None else options.learning_rate,
         lr_scheduler_type="linear",
         warmup_steps=options.warmup,
         weight_decay=options.weight_decay,
@@ -213,7 +213,7 @@ def _make_trainer(
         eval_strategy="epoch",
         save_strategy="epoch",
         logging_strategy="epoch",
-        save_total_limit=1,
+        save_total_limit=2,  # with 1, Trainer drops the last at the end, and resuming would train again what came after the best
         load_best_model_at_end=True,
         metric_for_best_model="macro_f1",
         greater_is_better=True,
@@ -226,13 +226,8 @@ def _make_trainer(
     # tokens. Several GPUs train as several processes.
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1
-    # By name and not by requires_grad: an adapter or a head that was left frozen is what WeightsMoved has to find.
-    trained = {
-        name: parameter
-        for name, parameter in model.named_parameters()
-        if ".lora_" in name or ".modules_to_save." in name
-    }
     trainer = AdapterTrainer(
+        method=method,
         model=model,
         args=arguments,
         encoded=encode_split(base.tokenizer, data.train, base.max_length),
@@ -244,7 +239,7 @@ def _make_trainer(
         clock=ProgressBar(progress),
         callbacks=[
             RenewMasks(pools),
-            WeightsMoved(trained),
+            WeightsMoved(method.must_move(model)),
             FiniteLoss(),
             Patience(options.patience),
         ],
@@ -253,7 +248,15 @@ def _make_trainer(
     return trainer
 
 
-def _run(trainer: AdapterTrainer, checkpoint: str | None, progress: Progress) -> None:
+def _run(trainer: AdapterTrainer, checkpoint: str | None, patience: int, progress: Progress) -> None:
+    from transformers import TrainerState
+
+    from emotune.training.trainer import Patience
+
+    if checkpoint is not None:
+        state = TrainerState.load_from_json(str(Path(checkpoint) / "trainer_state.json"))
+        if Patience(patience).is_exhausted(state):  # training had ended; what is left is to load the best weights
+            trainer.args.num_train_epochs = round(state.epoch or 0)
     steps = len(trainer.batches) * int(trainer.args.num_train_epochs)
     with progress.bar("training", steps) as advance:
         trainer.clock.advance = advance
@@ -281,9 +284,9 @@ def _epochs(history: list[dict[str, Any]]) -> tuple[Epoch, ...]:
 
 def _record(
     trainer: AdapterTrainer,
+    options: TrainingOptions,
     targets: tuple[str, ...],
-    trainable: int,
-    total: int,
+    model: nn.Module,
     seconds: float,
     device: str,
     precision: Precision,
@@ -298,9 +301,10 @@ def _record(
     return TrainingRecord(
         epochs=epochs,
         best_epoch=best.number,
-        stopped_early=len(epochs) < int(trainer.args.num_train_epochs),
-        trainable_parameters=trainable,
-        total_parameters=total,
+        stopped_early=len(epochs) < options.epochs,
+        trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        # PEFT keeps the untrained head beside the trained one.
+        total_parameters=sum(p.numel() for name, p in model.named_parameters() if ".original_module." not in name),
         target_modules=targets,
         examples=rows,
         seconds=seconds,
@@ -313,13 +317,8 @@ def _record(
     )
 
 
-def _with_adapters(base: Classifier, method: LoRA, trained: dict[str, Any]) -> PeftModel:
-    """The base's own float32 weights with the trained adapters and head on them."""
-    from peft import set_peft_model_state_dict
-
+def _with_weights(base: Classifier, method: Method, trained: dict[str, Any]) -> PreTrainedModel:
+    """The base's own float32 weights with the trained ones on them."""
     device = next(base.model.parameters()).device
-    model = method.apply(copy.deepcopy(base.model).cpu(), base.name)
-    result = set_peft_model_state_dict(model, trained)
-    if result.unexpected_keys:
-        raise TrainingError(f"Trained weights do not fit the model they came from: {result.unexpected_keys[:3]}.")
+    model = method.with_weights(copy.deepcopy(base.model).cpu(), base.name, trained)
     return model.to(device).eval()

@@ -11,7 +11,7 @@ class TrainingOptions:
 
     Attributes:
         epochs: Passes over the training split, at most.
-        learning_rate: Peak rate of AdamW, about ten times that of full fine-tuning.
+        learning_rate: Peak rate of AdamW; None stands for the method's own.
         warmup: Share of all steps over which the rate rises; it then falls linearly to zero.
         weight_decay: AdamW's decoupled weight decay.
         batch_tokens: Tokens a batch, padding counted.
@@ -23,7 +23,7 @@ class TrainingOptions:
     """
 
     epochs: int = 4
-    learning_rate: float = 1e-3
+    learning_rate: float | None = None
     warmup: float = 0.06
     weight_decay: float = 0.0
     batch_tokens: int = 1024

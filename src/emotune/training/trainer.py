@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from emotune.errors import TrainingError
 from emotune.evaluation.scores import score, softmax
 from emotune.inference.batching import Encoded
 from emotune.inference.forward import compute_logits
+from emotune.methods.base import Method
 from emotune.progress import SILENT, Advance, Progress
 from emotune.training.batches import TokenBudgetBatches
 
@@ -67,7 +69,8 @@ class AdapterTrainer(Trainer):
     """Trainer for one encoded training split and one encoded validation split.
 
     Args:
-        model: The PEFT model.
+        method: What is trained.
+        model: The model, as the method made it.
         args: Trainer's arguments.
         encoded: The training rows.
         label_ids: Shape (rows,), their labels.
@@ -82,6 +85,7 @@ class AdapterTrainer(Trainer):
     def __init__(
         self,
         *,
+        method: Method,
         model: torch.nn.Module,
         args: TrainingArguments,
         encoded: Encoded,
@@ -93,6 +97,7 @@ class AdapterTrainer(Trainer):
         clock: ProgressBar,
         callbacks: Sequence[TrainerCallback],
     ) -> None:
+        self.method = method
         self.encoded = encoded
         self.label_ids = torch.from_numpy(label_ids)
         self.validation = validation
@@ -214,8 +219,8 @@ class AdapterTrainer(Trainer):
             )
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        """Save the adapter alone: Trainer's own way asks the Hub about the base's embeddings at every checkpoint."""
-        self.model.save_pretrained(output_dir or self.args.output_dir, save_embedding_layers=False)
+        """Save what is trained alone: Trainer's own way asks the Hub about the base's embeddings at every checkpoint."""
+        self.method.save(self.model, Path(output_dir or self.args.output_dir))
 
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
         """Score the validation split in the precision of training."""
@@ -309,9 +314,13 @@ class Patience(TrainerCallback):
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Count the epochs since the best."""
-        scores = [entry["eval_macro_f1"] for entry in state.log_history if "eval_macro_f1" in entry]
-        if len(scores) - 1 - int(np.argmax(scores)) >= self.epochs:
+        if self.is_exhausted(state):
             control.should_training_stop = True
+
+    def is_exhausted(self, state: TrainerState) -> bool:
+        """Whether the best epoch lies too far back."""
+        scores = [entry["eval_macro_f1"] for entry in state.log_history if "eval_macro_f1" in entry]
+        return bool(scores) and len(scores) - 1 - int(np.argmax(scores)) >= self.epochs
 
 
 class WeightsMoved(TrainerCallback):
@@ -320,7 +329,7 @@ class WeightsMoved(TrainerCallback):
     An adapter that is wired to nothing, or a head left frozen, trains without an error and scores badly for no visible reason.
 
     Args:
-        parameters: The trained parameters by name.
+        parameters: Those that must move, by name.
         after_steps: Optimizer steps before the check.
     """
 
@@ -344,8 +353,6 @@ class WeightsMoved(TrainerCallback):
         if self.steps != min(self.after_steps, state.max_steps):
             return
         still = [name for name, old in self.before.items() if torch.equal(old, self.parameters[name].detach())]
-        # A module's A gets no gradient while its B is zero, so an A may stand still for a step; its B may not.
-        still = [name for name in still if ".lora_A." not in name]
         self.before.clear()
         if still:
             raise TrainingError(

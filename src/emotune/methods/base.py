@@ -1,0 +1,199 @@
+"""What every fine-tuning method is: validated options, and how its weights get into a model, out of it, and into a folder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from emotune.errors import ArtifactError
+
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftConfig
+    from torch import nn
+    from transformers import PreTrainedModel
+
+CONFIG = "config.json"
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """One way of fine-tuning a sequence classifier. Subclasses are frozen dataclasses whose fields are the options.
+
+    Attributes:
+        key: What configurations and the command call it.
+        name: What people call it.
+        learning_rate: The peak rate of AdamW where none is given.
+        needs_base: Whether a saved folder needs the base model beside it.
+        files: What a saved folder must hold, the trained weights first.
+    """
+
+    key: ClassVar[str]
+    name: ClassVar[str]
+    learning_rate: ClassVar[float]
+    needs_base: ClassVar[bool]
+    files: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
+        """Make a base model trainable by this method, in place; give it a copy where the base is still needed.
+
+        What is new is drawn from the global random generator, and has no effect yet.
+
+        Args:
+            model: A sequence classifier.
+            base_model_name: The name that saved files give the base model: a Hub id.
+
+        Returns:
+            The model to train, in which exactly what the method trains requires a gradient.
+
+        Raises:
+            MethodError: The model cannot take the method.
+        """
+
+    @abstractmethod
+    def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
+        """Full names of the modules of a base model that the method adapts, head and pooler not counted.
+
+        Raises:
+            MethodError: An option names a module that the model does not have.
+        """
+
+    @abstractmethod
+    def must_move(self, model: nn.Module) -> dict[str, nn.Parameter]:
+        """Parameters that have to move in the first steps of training, by name, chosen by their names and not by what requires a gradient.
+
+        What gets no gradient until its partner has moved, such as LoRA's A beside a B of zeros, is not among them.
+
+        Args:
+            model: What `apply` gave.
+        """
+
+    @abstractmethod
+    def trained_weights(self, model: nn.Module) -> dict[str, torch.Tensor]:
+        """Everything that was trained, by name, on the processor and in float32."""
+
+    @abstractmethod
+    def with_weights(self, model: PreTrainedModel, base_model_name: str, weights: dict[str, torch.Tensor]) -> nn.Module:
+        """A base model with what `trained_weights` gave, in place.
+
+        Args:
+            model: A sequence classifier.
+            base_model_name: As for `apply`.
+            weights: The trained weights.
+        """
+
+    @abstractmethod
+    def save(self, model: Any, folder: Path) -> None:
+        """Write the trained weights into a folder."""
+
+    @abstractmethod
+    def load(self, folder: Path, base: Callable[[], PreTrainedModel]) -> nn.Module:
+        """The tuned model of a folder that `save` wrote to.
+
+        Args:
+            folder: The folder, with every one of `files`.
+            base: Gives the base model, if the method needs it.
+
+        Raises:
+            ArtifactError: The weights are damaged, incomplete, or do not fit the base model.
+        """
+
+    def options(self) -> dict[str, Any]:
+        """The options by name, with the defaults that follow from others filled in."""
+        return asdict(self)
+
+
+class PeftMethod(Method):
+    """A method that PEFT has: a subclass gives PEFT's configuration, and all else is PEFT's."""
+
+    moving: ClassVar[tuple[str, ...]]
+    """Parts of the names of the adapters' parameters that have to move."""
+
+    needs_base: ClassVar[bool] = True
+    files: ClassVar[tuple[str, ...]] = ("adapter_model.safetensors", "adapter_config.json")
+
+    @abstractmethod
+    def peft_config(self, model: PreTrainedModel) -> PeftConfig:
+        """PEFT's configuration for a model, its task and base model aside.
+
+        Raises:
+            MethodError: As for `apply`.
+        """
+
+    def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
+        """PEFT's model around the base model, all but adapters, pooler and head frozen."""
+        from peft import TaskType, get_peft_model
+
+        config = self.peft_config(model)
+        config.task_type = TaskType.SEQ_CLS
+        wrapped = get_peft_model(model, config)
+        # get_peft_model names the base after the path it was loaded from, which is this machine's affair.
+        wrapped.peft_config["default"].base_model_name_or_path = base_model_name
+        return wrapped
+
+    def must_move(self, model: nn.Module) -> dict[str, nn.Parameter]:
+        """The adapters' parameters called by `moving`, with pooler and head."""
+        parts = (*self.moving, ".modules_to_save.")
+        return {name: found for name, found in model.named_parameters() if any(part in name for part in parts)}
+
+    def trained_weights(self, model: nn.Module) -> dict[str, torch.Tensor]:
+        """What PEFT saves: adapters, pooler and head."""
+        from peft import get_peft_model_state_dict
+
+        # Given explicitly, PEFT would otherwise ask the Hub whether the base's embeddings were resized.
+        weights = get_peft_model_state_dict(model, save_embedding_layers=False)
+        return {name: tensor.detach().float().cpu().clone() for name, tensor in weights.items()}
+
+    def with_weights(self, model: PreTrainedModel, base_model_name: str, weights: dict[str, torch.Tensor]) -> nn.Module:
+        """The base model's own weights with the adapters on them."""
+        from peft import set_peft_model_state_dict
+
+        wrapped = self.apply(model, base_model_name)
+        unexpected = set_peft_model_state_dict(wrapped, weights).unexpected_keys
+        if unexpected:
+            raise RuntimeError(f"trained weights do not fit the model they came from: {unexpected[:3]}")
+        return wrapped
+
+    def save(self, model: Any, folder: Path) -> None:
+        """Write PEFT's own two files."""
+        model.save_pretrained(folder, save_embedding_layers=False)
+
+    def load(self, folder: Path, base: Callable[[], PreTrainedModel]) -> nn.Module:
+        """The base model with the adapter of the folder on it."""
+        import warnings
+
+        from peft import PeftModel, get_peft_model_state_dict
+
+        saved = _tensor_names(folder / self.files[0])
+        model = base()
+        name = model.name_or_path
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Found missing adapter keys")  # an error, below
+                wrapped = PeftModel.from_pretrained(model, str(folder))
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(
+                f"The adapter in '{folder}' does not fit the base model '{name}': {str(error).splitlines()[0]}"
+            ) from None
+        expected = set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))
+        if expected != saved:
+            odd = sorted(expected ^ saved)
+            raise ArtifactError(
+                f"The adapter in '{folder}' is incomplete: {len(odd)} tensors are missing or unknown, among them {odd[0]}."
+            )
+        return wrapped
+
+
+def _tensor_names(path: Path) -> set[str]:
+    """The names of the tensors in a safetensors file, which is found to be whole on the way."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as weights:
+            return set(weights.keys())
+    except (SafetensorError, OSError) as error:
+        raise ArtifactError(f"'{path}' is damaged: {error}. Copy the folder again, or save the model again.") from None

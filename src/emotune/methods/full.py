@@ -1,0 +1,77 @@
+"""Full fine-tuning: every weight is trained (Devlin et al., 2018, arXiv 1810.04805). The yardstick of the other methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from emotune.errors import ArtifactError
+from emotune.methods.base import Method
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class FullFineTuning(Method):
+    """Train every weight, in float32 copies. The saved folder is a whole model, and needs no base beside it."""
+
+    key: ClassVar[str] = "full"
+    name: ClassVar[str] = "full fine-tuning"
+    learning_rate: ClassVar[float] = 1e-4
+    needs_base: ClassVar[bool] = False
+    files: ClassVar[tuple[str, ...]] = ("model.safetensors",)
+
+    def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
+        """The model itself, with nothing frozen."""
+        model.requires_grad_(True)
+        return model
+
+    def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
+        """The linear layers of the encoder; embeddings and normalization are trained as well."""
+        from emotune.models.families import encoder_linear_modules
+
+        return encoder_linear_modules(model)
+
+    def must_move(self, model: nn.Module) -> dict[str, nn.Parameter]:
+        """All of them."""
+        return dict(model.named_parameters())
+
+    def trained_weights(self, model: nn.Module) -> dict[str, torch.Tensor]:
+        """All weights."""
+        return {name: tensor.detach().float().cpu().clone() for name, tensor in model.state_dict().items()}
+
+    def with_weights(self, model: PreTrainedModel, base_model_name: str, weights: dict[str, torch.Tensor]) -> nn.Module:
+        """The model with all its weights replaced."""
+        model.load_state_dict(weights)
+        return model
+
+    def save(self, model: Any, folder: Path) -> None:
+        """Write all weights under the names that transformers gives them."""
+        from safetensors.torch import save_file
+
+        weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(weights, folder / self.files[0], metadata={"format": "pt"})
+
+    def load(self, folder: Path, base: Callable[[], PreTrainedModel]) -> nn.Module:
+        """The model in the folder."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+        from transformers import AutoConfig, AutoModelForSequenceClassification
+
+        path = folder / self.files[0]
+        try:
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            model: PreTrainedModel = AutoModelForSequenceClassification.from_config(config).float()
+            model.load_state_dict(load_file(path))
+        except (SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
+            raise ArtifactError(
+                f"'{path}' is damaged, or is not of the model in '{folder}': {str(error).splitlines()[0]} "
+                "Copy the folder again, or save the model again."
+            ) from None
+        return model
