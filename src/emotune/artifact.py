@@ -226,7 +226,7 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
 
     from emotune.methods.registry import method_of_folder
     from emotune.models.classifier import Classifier
-    from emotune.models.load import load_base
+    from emotune.models.load import load_base, untrained_model
 
     folder = Path(folder)
     description = read_description(folder)
@@ -247,7 +247,9 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
                 f"'{folder}' is incomplete: {name} is missing. Copy the whole folder, or save the model again."
             )
 
-    def load_base_model() -> PreTrainedModel:
+    def untrained() -> PreTrainedModel:
+        if not method.needs_base:
+            return untrained_model(folder)
         return load_base(
             source,
             labels=tuple(description["labels"]),
@@ -256,7 +258,7 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
             revision=None if base is not None else recorded["revision"],
         ).model
 
-    model = method.load(folder, load_base_model)
+    model = method.load(folder, untrained)
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
     except Exception as error:

@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from emotune.errors import ArtifactError
 
 if TYPE_CHECKING:
-    import torch
     from peft import PeftConfig
     from torch import nn
     from transformers import PreTrainedModel
-
-CONFIG = "config.json"
 
 
 @dataclass(frozen=True)
@@ -73,20 +70,6 @@ class Method(ABC):
         """
 
     @abstractmethod
-    def trained_weights(self, model: nn.Module) -> dict[str, torch.Tensor]:
-        """Everything that was trained, by name, on the processor and in float32."""
-
-    @abstractmethod
-    def with_weights(self, model: PreTrainedModel, base_model_name: str, weights: dict[str, torch.Tensor]) -> nn.Module:
-        """A base model with what `trained_weights` gave, in place.
-
-        Args:
-            model: A sequence classifier.
-            base_model_name: As for `apply`.
-            weights: The trained weights.
-        """
-
-    @abstractmethod
     def save(self, model: Any, folder: Path) -> None:
         """Write the trained weights into a folder."""
 
@@ -96,7 +79,7 @@ class Method(ABC):
 
         Args:
             folder: The folder, with every one of `files`.
-            base: Gives the base model, if the method needs it.
+            base: Gives a base model to put the trained weights into.
 
         Raises:
             ArtifactError: The weights are damaged, incomplete, or do not fit the base model.
@@ -140,26 +123,9 @@ class PeftMethod(Method):
         parts = (*self.moving, ".modules_to_save.")
         return {name: found for name, found in model.named_parameters() if any(part in name for part in parts)}
 
-    def trained_weights(self, model: nn.Module) -> dict[str, torch.Tensor]:
-        """What PEFT saves: adapters, pooler and head."""
-        from peft import get_peft_model_state_dict
-
-        # Given explicitly, PEFT would otherwise ask the Hub whether the base's embeddings were resized.
-        weights = get_peft_model_state_dict(model, save_embedding_layers=False)
-        return {name: tensor.detach().float().cpu().clone() for name, tensor in weights.items()}
-
-    def with_weights(self, model: PreTrainedModel, base_model_name: str, weights: dict[str, torch.Tensor]) -> nn.Module:
-        """The base model's own weights with the adapters on them."""
-        from peft import set_peft_model_state_dict
-
-        wrapped = self.apply(model, base_model_name)
-        unexpected = set_peft_model_state_dict(wrapped, weights).unexpected_keys
-        if unexpected:
-            raise RuntimeError(f"trained weights do not fit the model they came from: {unexpected[:3]}")
-        return wrapped
-
     def save(self, model: Any, folder: Path) -> None:
         """Write PEFT's own two files."""
+        # Given explicitly, PEFT would otherwise ask the Hub whether the base's embeddings were resized.
         model.save_pretrained(folder, save_embedding_layers=False)
 
     def load(self, folder: Path, base: Callable[[], PreTrainedModel]) -> nn.Module:

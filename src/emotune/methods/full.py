@@ -11,7 +11,6 @@ from emotune.errors import ArtifactError
 from emotune.methods.base import Method
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
     from transformers import PreTrainedModel
 
@@ -41,15 +40,6 @@ class FullFineTuning(Method):
         """All of them."""
         return dict(model.named_parameters())
 
-    def trained_weights(self, model: nn.Module) -> dict[str, torch.Tensor]:
-        """All weights."""
-        return {name: tensor.detach().float().cpu().clone() for name, tensor in model.state_dict().items()}
-
-    def with_weights(self, model: PreTrainedModel, base_model_name: str, weights: dict[str, torch.Tensor]) -> nn.Module:
-        """The model with all its weights replaced."""
-        model.load_state_dict(weights)
-        return model
-
     def save(self, model: Any, folder: Path) -> None:
         """Write all weights under the names that transformers gives them."""
         from safetensors.torch import save_file
@@ -59,17 +49,15 @@ class FullFineTuning(Method):
         save_file(weights, folder / self.files[0], metadata={"format": "pt"})
 
     def load(self, folder: Path, base: Callable[[], PreTrainedModel]) -> nn.Module:
-        """The model in the folder."""
+        """The base model with all its weights replaced."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
-        from transformers import AutoConfig, AutoModelForSequenceClassification
 
         path = folder / self.files[0]
+        model = base()
         try:
-            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-            model: PreTrainedModel = AutoModelForSequenceClassification.from_config(config).float()
             model.load_state_dict(load_file(path))
-        except (SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
+        except (SafetensorError, OSError, RuntimeError) as error:
             raise ArtifactError(
                 f"'{path}' is damaged, or is not of the model in '{folder}': {str(error).splitlines()[0]} "
                 "Copy the folder again, or save the model again."

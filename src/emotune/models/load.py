@@ -94,6 +94,22 @@ def load_base(
     )
 
 
+def untrained_model(folder: Path) -> PreTrainedModel:
+    """A sequence classifier of the configuration in a folder, with random weights.
+
+    Raises:
+        ModelError: The configuration is not valid.
+    """
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        model: PreTrainedModel = AutoModelForSequenceClassification.from_config(config)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"'{folder}': {CONFIG} does not hold a valid configuration: {_shortened(error)}") from None
+    return model.float().eval()
+
+
 def _find(name: str | Path, revision: str | None) -> _Base:
     """Find where a base model is, and fetch it from the Hub if that is where."""
     source = str(name)

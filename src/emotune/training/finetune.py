@@ -139,14 +139,14 @@ def _train(
         base, data, method, model, options, device, precision, checkpoints, reason is None, pools, progress
     )
     _run(trainer, checkpoint, options.patience, progress)
-    trained = method.trained_weights(model)
     record = _record(trainer, options, targets, model, time.perf_counter() - started, device, precision, base.seed)
+    tuned = _on_base(base, method, model)
     del trainer, model, copied
     return Classifier(
         name=base.name,
         source=base.source,
         revision=base.revision,
-        model=_with_weights(base, method, trained),
+        model=tuned,
         tokenizer=base.tokenizer,
         labels=base.labels,
         max_length=base.max_length,
@@ -317,8 +317,9 @@ def _record(
     )
 
 
-def _with_weights(base: Classifier, method: Method, trained: dict[str, Any]) -> PreTrainedModel:
-    """The base's own float32 weights with the trained ones on them."""
-    device = next(base.model.parameters()).device
-    model = method.with_weights(copy.deepcopy(base.model).cpu(), base.name, trained)
-    return model.to(device).eval()
+def _on_base(base: Classifier, method: Method, trained: nn.Module) -> Any:
+    """The base's own float32 weights with the trained ones on them, by way of a folder: so they are what loading will give."""
+    with tempfile.TemporaryDirectory(prefix="emotune-") as folder:
+        method.save(trained, Path(folder))
+        model = method.load(Path(folder), lambda: copy.deepcopy(base.model).cpu())
+    return model.to(next(base.model.parameters()).device).eval()
