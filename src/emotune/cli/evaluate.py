@@ -59,12 +59,14 @@ def evaluate(
 
 def _figures(evaluation: Evaluation) -> dict[str, object]:
     """The scores and what they were measured on, for machines."""
+    from emotune.evaluation.scores import absent_classes
+
     return {
         "model": evaluation.name,
         "split": evaluation.split.name,
         "rows": len(evaluation.split),
         "fingerprint": evaluation.split.fingerprint,
         "seconds": evaluation.seconds,
-        "note": evaluation.note,
+        "note": " ".join(filter(None, [evaluation.note, absent_classes(evaluation.metrics)])),
         **asdict(evaluation.metrics),
     }
