@@ -70,12 +70,42 @@ def test_three_are_ranked_and_corrected(invoke: Invoke, folders: list[Path], tmp
 
 def test_report_is_not_replaced_unasked(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
     target = tmp_path / "emotune_comparison.html"
-    target.write_text("precious", encoding="utf-8")
-    result = invoke("compare", "good", "bad")
+    assert invoke("compare", "good", "bad").exit_code == 0
+    first = target.read_text(encoding="utf-8")
+    result = invoke("compare", "bad", "good")
     assert result.exit_code == 2
     assert "--overwrite" in result.stderr
-    assert target.read_text(encoding="utf-8") == "precious"
-    assert invoke("compare", "good", "bad", "--overwrite").exit_code == 0
+    assert target.read_text(encoding="utf-8") == first
+    assert invoke("compare", "bad", "good", "--overwrite").exit_code == 0
+    assert "good against bad" in target.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"precious", b"<!doctype html>\n<title>my page, by emotune</title>", b"\xff\x00"]
+)
+def test_what_is_no_report_is_not_replaced_whatever_the_flags(
+    invoke: Invoke, folders: list[Path], tmp_path: Path, content: bytes
+) -> None:
+    target = tmp_path / "thesis.html"
+    target.write_bytes(content)
+    result = invoke("compare", "good", "bad", "--output", target, "--overwrite")
+    assert result.exit_code == 2
+    assert f"{target} is no report of emotune, and --overwrite does not replace it." in result.stderr
+    assert target.read_bytes() == content
+    assert {path.name for path in tmp_path.iterdir()} == {"good", "bad", "same", "thesis.html"}
+
+
+def test_the_report_of_a_run_is_a_report(invoke: Invoke, folders: list[Path]) -> None:
+    assert invoke("compare", "good", "bad", "--output", "good/report.html", "--overwrite").exit_code == 0
+
+
+def test_an_output_that_cannot_be_written_comes_up_before_any_work(
+    invoke: Invoke, folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emotune.evaluation.saved.read_evaluation", lambda *_, **__: pytest.fail("work was done"))
+    result = invoke("compare", "good", "bad", "--output", tmp_path / "missing" / "report.html")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("--output ")
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def compare(
     from emotune.cli.console import make_console
     from emotune.evaluation.saved import read_evaluation
     from emotune.output import open_output
-    from emotune.report.html import render_report
+    from emotune.report.html import MARK, render_report
     from emotune.report.tables import comparison_table, ranking_table
     from emotune.text import printable
 
@@ -52,11 +52,11 @@ def compare(
     names = [place.name for place in places]
     if len(set(names)) < len(names):
         names = [f"{place.parent.name}/{place.name}" for place in places]
-    evaluations = [read_evaluation(folder, name=name) for folder, name in zip(folders, names, strict=True)]
-    pages = reports(evaluations, [read_description(folder).get("temperature") for folder in folders])
-    console = make_console()
-    with open_output(output, overwrite) as target:
+    with open_output(output, overwrite, mark=MARK) as target:
+        evaluations = [read_evaluation(folder, name=name) for folder, name in zip(folders, names, strict=True)]
+        pages = reports(evaluations, [read_description(folder).get("temperature") for folder in folders])
         target.write(render_report(*pages))
+    console = make_console()
     if len(pages) == 1:
         console.print(comparison_table(pages[0].comparison))
     else:

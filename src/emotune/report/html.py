@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from emotune.training.record import TrainingRecord
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
+# What tells a report of ours from any other page.
+MARK = '<meta name="generator" content="emotune">'
 EXAMPLES = 8
 # How opaque the strongest word's mark is: darker, and the word in it could not be read.
 STRONGEST_MARK = 0.55
@@ -79,6 +81,7 @@ def render_report(*reports: Report) -> str:
         reports: At least one.
     """
     from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         undefined=StrictUndefined,
@@ -89,6 +92,7 @@ def render_report(*reports: Report) -> str:
     )
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         title=reports[0].title if len(reports) == 1 else f"{len(reports)} comparisons",
+        mark=Markup(MARK),
         articles=[_article(report) for report in reports],
     )
 
