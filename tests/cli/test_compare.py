@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,15 +56,22 @@ def test_two_end_with_a_verdict_an_interval_and_a_report(invoke: Invoke, folders
     assert "good against bad" in report.read_text(encoding="utf-8")
 
 
-def test_equal_models_are_not_told_apart(invoke: Invoke, folders: list[Path]) -> None:
-    assert "No evidence of a difference at this test size" in invoke("compare", "good", "same").stdout
+def test_equal_models_are_called_so(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
+    expected = "'good' and 'same' predict the same label on every row (36 rows)."
+    shown = invoke("compare", "good", "same").stdout
+    assert expected in shown.splitlines()
+    assert "No evidence" not in shown
+    page = (tmp_path / "emotune_comparison.html").read_text(encoding="utf-8")
+    assert f'<p class="verdict"><strong>{html.escape(expected, quote=True)}</strong></p>' in page.replace(
+        "&#39;", "&#x27;"
+    )
 
 
 def test_three_are_ranked_and_corrected(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
     result = invoke("compare", "good", "bad", "same", "--output", "three.html")
     assert result.exit_code == 0, result.output
     assert "Less accurate: the accuracy of 'bad'" in result.stdout
-    assert "No evidence of a difference at this test size: the accuracy of 'same'" in result.stdout
+    assert "'good' and 'same' predict the same label on every row (36 rows)." in result.stdout
     assert "corrected for 2 comparisons (Holm)" in result.stdout
     assert (tmp_path / "three.html").read_text(encoding="utf-8").count("<article>") == 2
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,7 +71,7 @@ def reports(evaluations: Sequence[Evaluation], temperatures: Sequence[float | No
     from emotune.evaluation.paired import holm
     from emotune.portable import command
     from emotune.report.html import Report
-    from emotune.report.verdict import describe
+    from emotune.report.verdict import verdict
 
     first, *others = evaluations
     comparisons = [compare_evaluations(first, other) for other in others]
@@ -82,7 +81,7 @@ def reports(evaluations: Sequence[Evaluation], temperatures: Sequence[float | No
             title=f"{comparison.after.name} against {first.name}",
             subtitle="Saved predictions, row by row.",
             comparison=comparison,
-            verdict=describe(replace(comparison.statistics, p_value=p), first.name, comparison.after.name),
+            verdict=verdict(comparison, p),
             trust=None
             if comparison.after.probabilities is None
             else assess(comparison.after.split.label_ids, comparison.after.probabilities, temperature),
