@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -123,16 +125,45 @@ def test_a_bug_s_traceback_is_python_s_own() -> None:
     assert "locals" not in done.stderr
 
 
-def test_a_reader_that_leaves_early_is_no_error() -> None:
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGPIPE")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["presets", "emotion"],  # plain lines
+        ["audit", "rows.csv", "--no-label-errors"],  # tables
+        ["audit", "rows.csv", "--no-label-errors", "--json"],
+    ],
+    ids=" ".join,
+)
+def test_a_reader_that_leaves_early_ends_the_command_as_it_ends_any_other(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("text,label\nfine,joy\nrain,sadness\n", encoding="utf-8")
     read_end, write_end = os.pipe()
     os.close(read_end)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "emotune", "presets", "emotion"], stdout=write_end, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "emotune", *arguments],
+            stdout=write_end,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
         )
     finally:
         os.close(write_end)
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not tell")
+def test_only_a_closed_standard_output_has_lost_its_reader() -> None:
+    code = "import sys; from emotune.cli.console import reader_has_left; sys.stderr.write(str(reader_has_left()))"
+    read_end, write_end = os.pipe()
+    try:
+        for expected in ("False", "True"):
+            done = subprocess.run([sys.executable, "-c", code], stdout=write_end, stderr=subprocess.PIPE, text=True)
+            assert done.stderr == expected
+            if expected == "False":
+                os.close(read_end)
+    finally:
+        os.close(write_end)
 
 
 def test_a_terminal_without_unicode_gets_escapes() -> None:
