@@ -120,6 +120,18 @@ class TestOutputFile:
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "-1", "2", "1.01", "most", ""])
+def test_a_least_probability_that_is_none_is_refused(invoke: Invoke, value: str) -> None:
+    result = invoke("predict", "tuned", "text", "--least-probability", value)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"--least-probability is '{value}'; expected a number from 0 to 1, such as 0.8.\n"
+
+
+@pytest.mark.parametrize("value", ["0", "1", "1e-3"])
+def test_a_least_probability_may_be_anything_from_0_to_1(invoke: Invoke, value: str) -> None:
+    assert invoke("predict", "tuned", "text", "--least-probability", value).exit_code == 0
+
+
 class TestRefusals:
     @pytest.fixture(autouse=True)
     def _no_loading(self, saved: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
