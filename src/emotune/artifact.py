@@ -223,12 +223,8 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
         ModelError: The base model cannot be loaded.
         HubError: The base model is on the Hub, and the Hub cannot be reached.
     """
-    from peft import PeftModel, get_peft_model_state_dict
     from safetensors import SafetensorError, safe_open
-    from transformers import AutoTokenizer
 
-    from emotune.methods.lora import LoRA
-    from emotune.models.classifier import Classifier
     from emotune.models.load import load_base
 
     folder = Path(folder)
@@ -248,7 +244,7 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
                 f"'{folder}' is incomplete: {name} is missing. Copy the whole folder, or save the model again."
             )
     try:
-        with safe_open(folder / WEIGHTS, framework="pt") as weights:
+        with safe_open(folder / WEIGHTS, framework="np") as weights:
             saved = set(weights.keys())
     except (SafetensorError, OSError) as error:
         raise ArtifactError(
@@ -261,6 +257,13 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
         seed=description["seed"],
         revision=None if base is not None else description["base_model"]["revision"],
     )
+    # Imported only now: these take seconds, which nobody should wait for who has mistyped a path.
+    from peft import PeftModel, get_peft_model_state_dict
+    from transformers import AutoTokenizer
+
+    from emotune.methods.lora import LoRA
+    from emotune.models.classifier import Classifier
+
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Found missing adapter keys")  # an error, below

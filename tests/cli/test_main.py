@@ -84,6 +84,36 @@ def test_help_answers_at_once(arguments: list[str], record_property: Callable[[s
     assert min(times) < SLOWEST_HELP, f"emotune {' '.join(arguments)} --help took {min(times):.2f} s"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["predict", "missing", "text"], "no folder 'missing'"),
+        (["predict", "missing", "--file", "texts.csv"], "no folder 'missing'"),
+        (["predict", "saved", "--file", "missing.csv"], "missing.csv"),
+        (["predict", "saved", "--file", "texts.csv", "--output", "missing/labels.tsv"], "--output "),
+        (["evaluate", "missing", "--data", "bundled:sample"], "no folder 'missing'"),
+        (["evaluate", "saved", "--data", "missing.csv"], "missing.csv"),
+        (["evaluate", "saved", "--data", "texts.csv"], "--label-column"),
+        (["evaluate", "saved", "--data", "bundled:sample", "--base", "./missing"], "no folder './missing'"),
+        (["verify", "missing"], "no folder 'missing'"),
+    ],
+    ids=str,
+)
+def test_wrong_paths_come_up_before_a_model_is_loaded(
+    tiny_saved: Path, tmp_path: Path, arguments: list[str], expected: str
+) -> None:
+    (tmp_path / "saved").symlink_to(tiny_saved)
+    (tmp_path / "texts.csv").write_text("text\nfine\n", encoding="utf-8")
+    code = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print('heavy:', sorted({'torch', 'transformers', 'peft'} & set(sys.modules))))\n"
+        "from emotune.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "heavy: []\n"), done.stderr
+    assert expected in done.stderr
+
+
 def test_unknown_command(invoke: Invoke) -> None:
     result = invoke("pedict")
     assert result.exit_code == 2

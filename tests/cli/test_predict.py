@@ -161,11 +161,11 @@ class TestRefusals:
         assert result.stdout == ""
 
     @pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pseudo-terminals")
-    def test_of_a_terminal_that_would_wait_for_ever(self) -> None:
+    def test_of_a_terminal_that_would_wait_for_ever(self, tiny_saved: Path) -> None:
         controller, terminal = os.openpty()
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "emotune", "predict", "tuned"], stdin=terminal, capture_output=True, text=True
+                [sys.executable, "-m", "emotune", "predict", tiny_saved], stdin=terminal, capture_output=True, text=True
             )
         finally:
             os.close(controller)
@@ -208,6 +208,7 @@ def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
         "import emotune.precision as precision\n"
         "precision.choose_device = lambda asked: asked\n"
         "model = SimpleNamespace(to=lambda device: None)\n"
+        "emotune.artifact.read_description = lambda folder: {}\n"
         "emotune.artifact.load = lambda folder, base: SimpleNamespace(model=model)\n"
         "def predict_stream(model, texts, **_):\n"
         "    for text in texts:\n"

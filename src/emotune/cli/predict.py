@@ -92,11 +92,13 @@ def predict(
             )
     if overwrite and output is None:
         raise ConfigError("--overwrite was given without --output. Add --output FILE, or leave it out.")
-    # Everything that can be wrong with a file and the output comes up before the model is loaded; what is wrong with standard
-    # input comes up when reading gets there, since nobody can read it twice.
-    messages = _open_texts(texts or [], file, text_column, max_characters)
+    from emotune.artifact import load, read_description
+
+    # Everything that can be wrong with a path comes up before the model is loaded; what is wrong with standard input comes up
+    # when reading gets there, since nobody can read it twice.
+    read_description(folder)
     with open_output(output, overwrite) as target:
-        from emotune.artifact import load
+        messages = _open_texts(texts or [], file, text_column, max_characters)
         from emotune.cli.console import ConsoleProgress, make_console, print_notice
         from emotune.inference.predict import predict_stream
         from emotune.precision import choose_device
