@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from emotune.errors import ArtifactError
 from emotune.models.bundled import SOURCE as BUNDLED
 from emotune.output import DESCRIPTION, written_whole
+from emotune.text import reason_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -200,7 +201,9 @@ def read_description(folder: str | Path) -> dict[str, Any]:
         description = json.loads(path.read_text(encoding="utf-8"))
         seen = description["format"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"'{path}' is damaged: {error}. Save the model again, or restore the file.") from None
+        raise ArtifactError(
+            f"'{path}' is damaged: {reason_of(error)}. Save the model again, or restore the file."
+        ) from None
     if seen != FORMAT:
         raise ArtifactError(
             f"'{path}' has format {seen}; this emotune reads format {FORMAT}. Install the version that wrote it."
@@ -248,7 +251,7 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
             saved = set(weights.keys())
     except (SafetensorError, OSError) as error:
         raise ArtifactError(
-            f"'{folder / WEIGHTS}' is damaged: {error}. Copy the folder again, or save the model again."
+            f"'{folder / WEIGHTS}' is damaged: {reason_of(error)}. Copy the folder again, or save the model again."
         ) from None
     loaded = load_base(
         source,
@@ -270,7 +273,7 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
             model = PeftModel.from_pretrained(loaded.model, str(folder))
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(
-            f"The adapter in '{folder}' does not fit the base model '{loaded.name}': {str(error).splitlines()[0]}"
+            f"The adapter in '{folder}' does not fit the base model '{loaded.name}': {reason_of(error)}."
         ) from None
     expected = set(get_peft_model_state_dict(model, save_embedding_layers=False))
     if expected != saved:
@@ -282,7 +285,7 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
     except Exception as error:
         raise ArtifactError(
-            f"The tokenizer in '{folder}' is damaged: {error}. Copy the folder again, or save the model again."
+            f"The tokenizer in '{folder}' is damaged: {reason_of(error)}. Copy the folder again, or save the model again."
         ) from None
     options = {name: value for name, value in description["method"].items() if name != "name"}
     return Classifier(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotune.errors import ArtifactError, EmotuneError, VerificationError
+from emotune.text import reason_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -183,7 +184,9 @@ def _read_predictions(path: Path, labels: tuple[str, ...]) -> tuple[list[str], l
         probabilities = np.column_stack([table.column(f"p_{label}").to_numpy() for label in labels])
         return table.column("text").to_pylist(), table.column("prediction").to_pylist(), probabilities
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise ArtifactError(f"'{path}' is damaged: {error}. Restore the file, or save the model again.") from None
+        raise ArtifactError(
+            f"'{path}' is damaged: {reason_of(error)}. Restore the file, or save the model again."
+        ) from None
 
 
 def _main() -> int:
