@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from emotune.errors import DataError, HubError
-from emotune.hub import translate_hub_errors
+from emotune.hub import Kind, translate_hub_errors
 from tests.hub_server import Hub, hub_environment, serve_hub
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ def refusals(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> dict[str, st
 labels = ["a", "b"]
 attempt("pickled", load_base, "owner/pickled", labels=labels)
 attempt("missing model", load_base, "owner/no-such-model", labels=labels)
+attempt("missing minilm", load_base, "minilm", labels=labels)
 attempt("gated model", load_base, "owner/gated", labels=labels)
 attempt("missing revision", load_base, "bert-base-uncased", labels=labels, revision="v9")
 attempt("missing data", load_data, "owner/no-such-data")
@@ -195,6 +196,7 @@ def test_pickled_weights_are_refused(refusals: dict[str, str], hub: Hub) -> None
     ("what", "words"),
     [
         ("missing model", ["'owner/no-such-model'", "spelling", "hf auth login"]),
+        ("missing minilm", ["'minilm'", "there is no folder of that name here", "Did you mean bundled:minilm"]),
         ("gated model", ["'owner/gated'", "gated", "Ask for access", "hf auth login"]),
         ("missing revision", [f"'{MODEL}'", "no such revision"]),
         ("missing data", ["owner/no-such-data", "hf auth login"]),
@@ -230,6 +232,8 @@ for what, port in (("refuses", 1), ("hangs", {silent.getsockname()[1]})):
         assert message.startswith("HubError: The Hugging Face Hub (http://127.0.0.1:")
         assert all(way in message for way in ("--preset quickstart", "--model FOLDER", "--data FILE"))
         assert len(message.splitlines()) == 3
+    for what, here in (("model", "folder"), ("data", "file or folder")):
+        assert f"there is no {here} of that name here" in found[f"refuses {what}"]
     assert "no answer within 0.5 seconds" in found["hangs model"] or "timed out" in found["hangs model"]
 
 
@@ -302,3 +306,17 @@ def test_offline_mode_with_nothing_cached_says_what_to_unset() -> None:
         translate_hub_errors("owner/name", "model"),
     ):
         raise ConnectionError("offline mode is enabled")
+
+
+@pytest.mark.parametrize("name", ["minilm", "mini-lm", "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"])
+def test_names_like_that_of_the_bundled_model_are_told_of_it(name: str) -> None:
+    def message(what: str, kind: Kind) -> str:
+        with pytest.raises(HubError) as raised, translate_hub_errors(what, kind):
+            raise ConnectionError("offline mode is enabled")
+        return str(raised.value)
+
+    hint = "there is no folder of that name here. Did you mean bundled:minilm, which comes with emotune?"
+    assert hint in message(name, "model")
+    assert len(message(name, "model").splitlines()) == 3
+    assert "Did you mean" not in message("bert-base-uncasd", "model")
+    assert "Did you mean" not in message(name, "dataset")

@@ -112,6 +112,24 @@ class TestSteps:
         assert "a fresh process gives the same labels" in said
         assert len(tiny_run.progress.shown) == 3  # rows, scores, costs
 
+    def test_say_which_class_the_test_rows_lack(
+        self, settings: Settings, tiny_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class EnoughError(Exception):
+            """Raised once the test rows have been scored: training is of no interest here."""
+
+        def stop(*_: object) -> None:
+            raise EnoughError
+
+        monkeypatch.setattr("emotune.pipeline.train_seeds", stop)
+        data = Path(shutil.copytree(tiny_files, tmp_path / "data"))
+        rows = (data / "test.csv").read_text().splitlines()
+        (data / "test.csv").write_text("\n".join(row for row in rows if not row.endswith(",love")))
+        progress = Recording()
+        with pytest.raises(EnoughError):
+            start(settings, progress, data__source=str(data))
+        assert sum("No row that was scored is labelled 'love': macro" in line for line in progress.lines) == 1
+
 
 class TestResult:
     def test_is_complete(self, tiny_run: Run) -> None:

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emotune.errors import ArtifactError, VerificationError
-from emotune.verification import Verification, check, verify
+from emotune.verification import Verification, check, in_words, verify
 
 if TYPE_CHECKING:
     from .conftest import Run
@@ -141,7 +141,10 @@ def test_a_change_without_effect_is_still_a_change(folder: Path, hub_named_bert:
 
 def test_predictions_that_are_gone_are_found(folder: Path, hub_named_bert: Path) -> None:
     (folder / PREDICTIONS).unlink()
-    assert check(folder, hub_named_bert).changed_files == (PREDICTIONS,)
+    found = check(folder, hub_named_bert)
+    assert (found.changed_files, found.missing_files) == ((), (PREDICTIONS,))
+    assert found.probe_difference <= found.tolerance
+    assert not found.ok
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not a parquet file at all"])
@@ -166,9 +169,20 @@ class TestVerify:
         with pytest.raises(VerificationError) as raised:
             verify(folder, base=hub_named_bert)
         message = str(raised.value)
-        assert "over 44 texts the largest difference is" in message
+        assert "its logits are not those it was saved with" in message
+        assert "Over 44 texts the largest difference is" in message
         assert f"changed files: {WEIGHTS}" in message
         assert "Do not use this folder" in message
+        assert raised.value.exit_code == 1
+
+    def test_predictions_that_are_gone_are_not_held_against_the_model(self, folder: Path, hub_named_bert: Path) -> None:
+        (folder / PREDICTIONS).unlink()
+        with pytest.raises(VerificationError) as raised:
+            verify(folder, base=hub_named_bert)
+        first, second, third = str(raised.value).splitlines()
+        assert first == f"'{folder}' is not as it was saved: missing files: {PREDICTIONS}."
+        assert second.startswith("The model's files are unchanged, and its logits are those it was saved with: ")
+        assert third.startswith(f"The model can be used. Restore {PREDICTIONS}")
         assert raised.value.exit_code == 1
 
     def test_damage_is_an_error_without_a_traceback(self, folder: Path, hub_named_bert: Path) -> None:
@@ -204,6 +218,7 @@ class TestVerify:
         ({"largest_difference": float("nan")}, False),
         ({"changed_labels": 1}, False),
         ({"changed_files": ("config.json",)}, False),
+        ({"missing_files": (PREDICTIONS,)}, False),
     ],
 )
 def test_what_passes(changes: dict[str, object], ok: bool) -> None:
@@ -215,3 +230,30 @@ def test_what_passes(changes: dict[str, object], ok: bool) -> None:
         "changed_files": (),
     }
     assert Verification(**(good | changes)).ok is ok  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "files", "logits", "remedy"),
+    [
+        ({"changed_files": (PREDICTIONS,), "changed_labels": 3}, "unchanged", "are those", "The model can be used"),
+        ({"changed_files": (WEIGHTS,), "probe_difference": 0.5}, "changed", "are not those", "Do not use"),
+        ({"changed_files": (WEIGHTS,)}, "changed", "are those", "Do not use"),
+        ({"probe_difference": 0.5}, "unchanged", "are not those", "Do not use"),
+        (
+            {"probe_difference": float("nan"), "missing_files": (PREDICTIONS,)},
+            "unchanged",
+            "are not those",
+            "Do not use",
+        ),
+        ({"changed_labels": 3}, "unchanged", "are those", "Do not use"),  # by predictions that are as they were saved
+    ],
+)
+def test_what_is_said_is_true_of_each_part(changes: dict[str, object], files: str, logits: str, remedy: str) -> None:
+    good = {"rows": 44, "largest_difference": 0.0, "tolerance": 1e-4, "changed_labels": 0, "changed_files": ()}
+    found = Verification(**({**good, "largest_difference": changes.get("probe_difference", 0.0)} | changes))  # type: ignore[arg-type]
+    message = in_words(found, "tuned")
+    assert f"The model's files are {files}" in message
+    assert f"its logits {logits} it was saved with" in message
+    assert remedy in message
+    assert ("3 labels" in message) == (found.changed_labels == 3)
+    assert len(message.splitlines()) == 3

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from emotune.errors import ArtifactError
 from emotune.models.bundled import SOURCE as BUNDLED
 from emotune.output import DESCRIPTION, written_whole
+from emotune.text import reason_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -199,7 +200,9 @@ def read_description(folder: str | Path) -> dict[str, Any]:
         description = json.loads(path.read_text(encoding="utf-8"))
         seen = description["format"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"'{path}' is damaged: {error}. Save the model again, or restore the file.") from None
+        raise ArtifactError(
+            f"'{path}' is damaged: {reason_of(error)}. Save the model again, or restore the file."
+        ) from None
     if seen != FORMAT:
         raise ArtifactError(
             f"'{path}' has format {seen}; this emotune reads format {FORMAT}. Install the version that wrote it."
@@ -222,8 +225,6 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
         ModelError: The base model cannot be loaded.
         HubError: The base model is on the Hub, and the Hub cannot be reached.
     """
-    from transformers import AutoTokenizer
-
     from emotune.methods.registry import method_of_folder
     from emotune.models.classifier import Classifier
     from emotune.models.load import load_base, untrained_model
@@ -259,11 +260,14 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
         ).model
 
     model = method.load(folder, untrained)
+    # Imported only now: it takes seconds, which nobody should wait for who has mistyped a path.
+    from transformers import AutoTokenizer
+
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
     except Exception as error:
         raise ArtifactError(
-            f"The tokenizer in '{folder}' is damaged: {error}. Copy the folder again, or save the model again."
+            f"The tokenizer in '{folder}' is damaged: {reason_of(error)}. Copy the folder again, or save the model again."
         ) from None
     return Classifier(
         name=recorded["name"],

@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Literal
 
 from emotune.errors import HubError
+from emotune.models import bundled
 
 Kind = Literal["model", "dataset"]
 
@@ -121,6 +122,8 @@ def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None) -
     transport_error = HfHubHTTPError.__bases__[0]  # the base error of the Hub library's HTTP client, whichever that is
     cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
 
+    here = _not_here(what, kind)
+
     if isinstance(cause, GatedRepoError):
         return (
             f"The {kind} '{what}' is gated: its owners decide who may download it.\n"
@@ -129,7 +132,7 @@ def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None) -
     if isinstance(cause, RepositoryNotFoundError):
         return (
             f"The Hub has no {kind} '{what}', or it is private: check the spelling, or log in with `hf auth login`.\n"
-            "If you meant something on this machine: there is no file or folder of this name here."
+            f"If you meant something on this machine: {here}"
         )
     if isinstance(cause, RevisionNotFoundError):
         return f"The {kind} '{what}' has no such revision. Its branches, tags and commits are listed on {page}."
@@ -145,12 +148,13 @@ def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None) -
     if isinstance(cause, (LocalEntryNotFoundError, ConnectionError, TimeoutError, transport_error)):
         if unreachable is None and constants.HF_HUB_OFFLINE:
             return (
-                f"The {kind} '{what}' is not in the local cache, and HF_HUB_OFFLINE forbids to download it: unset it.\n"
+                f"The {kind} '{what}' is not in the local cache, and HF_HUB_OFFLINE forbids to download it: unset it. "
+                f"If you meant something on this machine: {here}\n"
                 f"{_WAYS_ON}"
             )
         return (
             f"The Hugging Face Hub ({constants.ENDPOINT}) could not be reached ({unreachable or _first_line(cause)}), "
-            f"and the {kind} '{what}' is not in the local cache.\n{_WAYS_ON}"
+            f"and the {kind} '{what}' is not in the local cache. If you meant something on this machine: {here}\n{_WAYS_ON}"
         )
     if kind == "dataset" and isinstance(cause, FileNotFoundError):
         # The datasets library drops the Hub's own error; its message says whether the data set is missing or gated.
@@ -159,6 +163,15 @@ def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None) -
             f"Check the name, the revision and whether {page} asks for a login (`hf auth login`)."
         )
     return None
+
+
+def _not_here(what: str, kind: Kind) -> str:
+    """That nothing on this machine has the name, which is why the Hub was asked, and what may have been meant."""
+    if kind == "dataset":
+        return "there is no file or folder of that name here."
+    is_like_bundled = bundled.SOURCE.removeprefix("bundled:") in what.lower().replace("-", "").replace("_", "")
+    hint = f" Did you mean {bundled.SOURCE}, which comes with emotune?" if is_like_bundled else ""
+    return f"there is no folder of that name here.{hint}"
 
 
 def _first_line(error: BaseException) -> str:

@@ -19,6 +19,8 @@ DESCRIPTION = "emotune.json"
 NEEDED_BYTES = 200_000_000
 # File systems allow 255 bytes, and temporary names beside the output are some longer.
 LONGEST_NAME = 200
+# Marks of what emotune made stand near the beginning of a file.
+_BYTES_LOOKED_AT = 4096
 
 
 def check_output(folder: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> None:
@@ -134,15 +136,16 @@ def written_whole(folder: Path, overwrite: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def open_output(path: Path | None, overwrite: bool) -> Iterator[TextIO]:
+def open_output(path: Path | None, overwrite: bool, mark: str = "") -> Iterator[TextIO]:
     """Standard output, or a file that appears under its name only when it is complete.
 
     Args:
         path: The file of --output; None for standard output.
         overwrite: Whether it may be replaced.
+        mark: What the beginning of a file must hold to be replaced, so that nothing is lost that emotune did not make.
 
     Raises:
-        OutputError: It exists, or cannot be written.
+        OutputError: It exists and may not be replaced, or it cannot be written.
     """
     if path is None:
         yield sys.stdout
@@ -156,6 +159,11 @@ def open_output(path: Path | None, overwrite: bool) -> Iterator[TextIO]:
         raise OutputError(f"--output {path} exists and is not a file. Name a file.")
     if path.exists() and not overwrite:
         raise OutputError(f"--output {path} exists. Add --overwrite to replace it, or choose another name.")
+    if mark and path.exists() and not _begins_with(path, mark):
+        raise OutputError(
+            f"--output {path} is no report of emotune, and --overwrite does not replace it.\n"
+            "Remove it yourself, or choose another name."
+        )
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         stream = partial.open("x", encoding="utf-8", newline="\n")
@@ -170,6 +178,15 @@ def open_output(path: Path | None, overwrite: bool) -> Iterator[TextIO]:
     finally:
         with suppress(FileNotFoundError):
             partial.unlink()
+
+
+def _begins_with(path: Path, mark: str) -> bool:
+    """Whether the first kilobytes of a file hold the mark; a file that cannot be read does not."""
+    try:
+        with path.open("rb") as file:
+            return mark.encode() in file.read(_BYTES_LOOKED_AT)
+    except OSError:
+        return False
 
 
 def _share(folder: Path) -> None:

@@ -86,7 +86,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.evaluation.calibration import fit_temperature
     from emotune.evaluation.comparison import compare
     from emotune.evaluation.evaluate import evaluate
-    from emotune.evaluation.scores import score_without
+    from emotune.evaluation.scores import absent_classes, score_without
     from emotune.evaluation.seeds import over_seeds
     from emotune.handover import REPORT, Findings, write_folder
     from emotune.methods.targets import summarize_targets
@@ -146,6 +146,9 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         )
         for evaluation in (before, *baselines):
             progress.say(f"{evaluation.name}: {tables.scores_line(evaluation)}")
+        absent = absent_classes(before.metrics)
+        if absent:
+            progress.say(absent)
 
     with watch.step(f"Fine-tune with {method.name}"):
         progress.say(f"{precision.name} on {device}: {precision.reason}")
@@ -183,6 +186,8 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
                 f"Without the {quantity(len(leaked), 'test row')} whose text stands in training: "
                 f"accuracy {share(without.accuracy)}, macro-F1 {share(without.macro_f1)}"
             )
+            if absent_classes(without) != absent:
+                progress.say(absent_classes(without))
         progress.show(tables.cost_table(training))
 
     with watch.step("Save"):

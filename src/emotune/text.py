@@ -5,6 +5,9 @@ from __future__ import annotations
 # Joiners that Persian, Indic scripts and emoji need. Python counts them as unprintable, but they move no cursor.
 _JOINERS = "\u200c\u200d"
 
+LONGEST_REASON = 300
+"""How much of a library's message is passed on, in characters."""
+
 
 def printable(text: str, limit: int | None = None) -> str:
     r"""Text from a user on one line, with nothing in it that could steer a terminal or hide from the reader.
@@ -25,3 +28,15 @@ def printable(text: str, limit: int | None = None) -> str:
     if limit is not None and len(shown) > limit:
         return shown[: limit - 3] + "..."
     return shown
+
+
+def reason_of(error: BaseException) -> str:
+    """What a library says went wrong, for the middle of a message: on one line, safe to show, without its full stop.
+
+    Returns:
+        At most `LONGEST_REASON` characters; the error's type where it says nothing.
+    """
+    words = " ".join(str(error).split())
+    if words.endswith(".") and not words.endswith(".."):
+        words = words[:-1]
+    return printable(words, LONGEST_REASON) or type(error).__name__

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotune.errors import ArtifactError, EmotuneError, VerificationError
+from emotune.text import reason_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +31,9 @@ class Verification:
         largest_difference: The largest absolute difference of a logit of the probes or of a probability of the test rows.
         tolerance: The largest difference that passes.
         changed_labels: Test rows whose label differs.
-        changed_files: Files that are not as they were saved.
+        changed_files: Files whose content is not what was saved.
+        missing_files: Files that are gone.
+        probe_difference: The largest absolute difference of a logit of the probes alone: what says most of the model.
     """
 
     rows: int
@@ -38,11 +41,18 @@ class Verification:
     tolerance: float
     changed_labels: int
     changed_files: tuple[str, ...]
+    missing_files: tuple[str, ...] = ()
+    probe_difference: float = 0.0
 
     @property
     def ok(self) -> bool:
         """Whether everything is as it was saved."""
-        return self.largest_difference <= self.tolerance and not self.changed_labels and not self.changed_files
+        return self.same_predictions and not self.changed_files and not self.missing_files
+
+    @property
+    def same_predictions(self) -> bool:
+        """Whether what was computed is what was saved, on the probes and on the saved test rows."""
+        return self.largest_difference <= self.tolerance and not self.changed_labels
 
 
 def verify(folder: str | Path, *, base: str | Path | None = None) -> Verification:
@@ -57,7 +67,7 @@ def verify(folder: str | Path, *, base: str | Path | None = None) -> Verificatio
 
     Raises:
         ArtifactError: The folder is incomplete or damaged.
-        VerificationError: Predictions or files differ from what was saved.
+        VerificationError: Predictions or files differ from what was saved, or predictions are gone.
     """
     command = [
         sys.executable,
@@ -74,15 +84,44 @@ def verify(folder: str | Path, *, base: str | Path | None = None) -> Verificatio
     if done.returncode != 0:
         raise VerificationError(f"Loading '{folder}' in a fresh process failed:\n{done.stderr.strip()[-2000:]}")
     found = json.loads(last[0])
-    result = Verification(**{**found, "changed_files": tuple(found["changed_files"])})
+    lists = {name: tuple(found[name]) for name in ("changed_files", "missing_files")}
+    result = Verification(**{**found, **lists})
     if not result.ok:
-        changed = f"; changed files: {', '.join(result.changed_files)}" if result.changed_files else ""
-        raise VerificationError(
-            f"'{folder}' does not give the predictions it was saved with: over {result.rows} texts the largest difference is "
-            f"{result.largest_difference:.3g} (at most {result.tolerance:g} passes), {result.changed_labels} labels changed{changed}.\n"
-            "Do not use this folder: train again, or restore its files."
-        )
+        raise VerificationError(in_words(result, folder))
     return result
+
+
+def in_words(found: Verification, folder: str | Path) -> str:
+    """What a check that failed has found, in three lines: of the folder, of the model in it, and what to do.
+
+    Args:
+        found: The outcome of the check.
+        folder: The folder, for the message.
+    """
+    from emotune.artifact import PREDICTIONS
+    from emotune.report.formats import quantity
+
+    lists = (("changed", found.changed_files), ("missing", found.missing_files))
+    files = "; ".join(f"{how} files: {', '.join(names)}" for how, names in lists if names)
+    model_changed = set(found.changed_files + found.missing_files) - {PREDICTIONS}
+    same_logits = found.probe_difference <= found.tolerance
+    model = (
+        f"The model's files are {'changed' if model_changed else 'unchanged'}, and its logits are {'' if same_logits else 'not '}"
+        f"those it was saved with: the largest difference is {found.probe_difference:.3g} (at most {found.tolerance:g} passes)."
+    )
+    if not found.same_predictions:
+        model += (
+            f" Over {found.rows} texts the largest difference is {found.largest_difference:.3g}, "
+            f"with {quantity(found.changed_labels, 'label')} changed."
+        )
+    # Predictions that are gone or were changed say nothing against a model which is as it was.
+    if same_logits and not model_changed and PREDICTIONS in found.changed_files + found.missing_files:
+        remedy = f"The model can be used. Restore {PREDICTIONS}, or train again, before it is compared or reproduced."
+    else:
+        remedy = "Do not use this folder: train again, or restore its files."
+    return (
+        f"'{folder}' is not as it was saved: {files or 'its files are, but not what it computes'}.\n{model}\n{remedy}"
+    )
 
 
 def check(folder: str | Path, base: str | Path | None = None) -> Verification:
@@ -102,15 +141,15 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
 
     folder = Path(folder)
     description = read_description(folder)
+    saved_files = description["files"]
+    missing_files = tuple(name for name in saved_files if not (folder / name).is_file())
     changed_files = tuple(
-        name
-        for name, digest in description["files"].items()
-        if not (folder / name).is_file() or sha256(folder / name) != digest
+        name for name, digest in saved_files.items() if name not in missing_files and sha256(folder / name) != digest
     )
     classifier = load(folder, base=base)
     probes = description["verification"]
     logits = plain_logits(classifier, probes["texts"])
-    difference = float(np.abs(logits - np.asarray(probes["logits"])).max())
+    difference = probe_difference = float(np.abs(logits - np.asarray(probes["logits"])).max())
     rows = len(probes["texts"])
     changed_labels = 0
     if (folder / PREDICTIONS).is_file():
@@ -120,7 +159,9 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
         changed_labels = sum(a != b for a, b in zip(found, labels, strict=True))
         difference = max(difference, float(np.abs(again - saved).max()))
         rows += len(texts)
-    return Verification(rows, difference, probes["tolerance"], changed_labels, changed_files)
+    return Verification(
+        rows, difference, probes["tolerance"], changed_labels, changed_files, missing_files, probe_difference
+    )
 
 
 def plain_logits(classifier: Classifier, texts: list[str]) -> NDArray[np.float32]:
@@ -143,7 +184,9 @@ def _read_predictions(path: Path, labels: tuple[str, ...]) -> tuple[list[str], l
         probabilities = np.column_stack([table.column(f"p_{label}").to_numpy() for label in labels])
         return table.column("text").to_pylist(), table.column("prediction").to_pylist(), probabilities
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise ArtifactError(f"'{path}' is damaged: {error}. Restore the file, or save the model again.") from None
+        raise ArtifactError(
+            f"'{path}' is damaged: {reason_of(error)}. Restore the file, or save the model again."
+        ) from None
 
 
 def _main() -> int:

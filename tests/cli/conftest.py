@@ -70,7 +70,12 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> Classifier:
             truncated=sum(len(text) > 100 for text in texts),
         )
 
+    def read_description(folder: Path) -> dict[str, Any]:
+        assert folder == Path("tuned")
+        return {"labels": list(LABELS)}
+
     monkeypatch.setattr("emotune.artifact.load", load)
+    monkeypatch.setattr("emotune.artifact.read_description", read_description)
     monkeypatch.setattr("emotune.inference.predict.predict_stream", predict_stream)
     monkeypatch.setattr("emotune.precision.choose_device", lambda asked: asked)
     return classifier

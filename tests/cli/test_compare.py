@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,27 +56,64 @@ def test_two_end_with_a_verdict_an_interval_and_a_report(invoke: Invoke, folders
     assert "good against bad" in report.read_text(encoding="utf-8")
 
 
-def test_equal_models_are_not_told_apart(invoke: Invoke, folders: list[Path]) -> None:
-    assert "No evidence of a difference at this test size" in invoke("compare", "good", "same").stdout
+def test_equal_models_are_called_so(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
+    expected = "'good' and 'same' predict the same label on every row (36 rows)."
+    shown = invoke("compare", "good", "same").stdout
+    assert expected in shown.splitlines()
+    assert "No evidence" not in shown
+    page = (tmp_path / "emotune_comparison.html").read_text(encoding="utf-8")
+    assert f'<p class="verdict"><strong>{html.escape(expected, quote=True)}</strong></p>' in page.replace(
+        "&#39;", "&#x27;"
+    )
 
 
 def test_three_are_ranked_and_corrected(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
     result = invoke("compare", "good", "bad", "same", "--output", "three.html")
     assert result.exit_code == 0, result.output
     assert "Less accurate: the accuracy of 'bad'" in result.stdout
-    assert "No evidence of a difference at this test size: the accuracy of 'same'" in result.stdout
+    assert "'good' and 'same' predict the same label on every row (36 rows)." in result.stdout
     assert "corrected for 2 comparisons (Holm)" in result.stdout
     assert (tmp_path / "three.html").read_text(encoding="utf-8").count("<article>") == 2
 
 
 def test_report_is_not_replaced_unasked(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
     target = tmp_path / "emotune_comparison.html"
-    target.write_text("precious", encoding="utf-8")
-    result = invoke("compare", "good", "bad")
+    assert invoke("compare", "good", "bad").exit_code == 0
+    first = target.read_text(encoding="utf-8")
+    result = invoke("compare", "bad", "good")
     assert result.exit_code == 2
     assert "--overwrite" in result.stderr
-    assert target.read_text(encoding="utf-8") == "precious"
-    assert invoke("compare", "good", "bad", "--overwrite").exit_code == 0
+    assert target.read_text(encoding="utf-8") == first
+    assert invoke("compare", "bad", "good", "--overwrite").exit_code == 0
+    assert "good against bad" in target.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"precious", b"<!doctype html>\n<title>my page, by emotune</title>", b"\xff\x00"]
+)
+def test_what_is_no_report_is_not_replaced_whatever_the_flags(
+    invoke: Invoke, folders: list[Path], tmp_path: Path, content: bytes
+) -> None:
+    target = tmp_path / "thesis.html"
+    target.write_bytes(content)
+    result = invoke("compare", "good", "bad", "--output", target, "--overwrite")
+    assert result.exit_code == 2
+    assert f"{target} is no report of emotune, and --overwrite does not replace it." in result.stderr
+    assert target.read_bytes() == content
+    assert {path.name for path in tmp_path.iterdir()} == {"good", "bad", "same", "thesis.html"}
+
+
+def test_the_report_of_a_run_is_a_report(invoke: Invoke, folders: list[Path]) -> None:
+    assert invoke("compare", "good", "bad", "--output", "good/report.html", "--overwrite").exit_code == 0
+
+
+def test_an_output_that_cannot_be_written_comes_up_before_any_work(
+    invoke: Invoke, folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emotune.evaluation.saved.read_evaluation", lambda *_, **__: pytest.fail("work was done"))
+    result = invoke("compare", "good", "bad", "--output", tmp_path / "missing" / "report.html")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("--output ")
 
 
 @pytest.mark.parametrize(

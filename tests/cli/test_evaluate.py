@@ -57,6 +57,14 @@ def test_json(invoke: Invoke, data: Path) -> None:
     assert figures["per_class"]["joy"] == {"precision": 1.0, "recall": pytest.approx(2 / 3), "f1": 0.8, "support": 3}
 
 
+def test_a_class_without_rows_is_named(invoke: Invoke, tmp_path: Path) -> None:
+    data = tmp_path / "rows.csv"
+    data.write_text("text,label\nsunny,joy\nalone,joy\n", encoding="utf-8")
+    expected = "No row that was scored is labelled 'sadness': macro"
+    assert expected in invoke("evaluate", "tuned", "--data", data).stdout
+    assert json.loads(invoke("evaluate", "tuned", "--data", data, "--json").stdout)["note"].startswith(expected)
+
+
 def test_data_is_required(invoke: Invoke) -> None:
     result = invoke("evaluate", "tuned")
     assert result.exit_code == 2

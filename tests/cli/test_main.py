@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +84,36 @@ def test_help_answers_at_once(arguments: list[str], record_property: Callable[[s
     assert min(times) < SLOWEST_HELP, f"emotune {' '.join(arguments)} --help took {min(times):.2f} s"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["predict", "missing", "text"], "no folder 'missing'"),
+        (["predict", "missing", "--file", "texts.csv"], "no folder 'missing'"),
+        (["predict", "saved", "--file", "missing.csv"], "missing.csv"),
+        (["predict", "saved", "--file", "texts.csv", "--output", "missing/labels.tsv"], "--output "),
+        (["evaluate", "missing", "--data", "bundled:sample"], "no folder 'missing'"),
+        (["evaluate", "saved", "--data", "missing.csv"], "missing.csv"),
+        (["evaluate", "saved", "--data", "texts.csv"], "--label-column"),
+        (["evaluate", "saved", "--data", "bundled:sample", "--base", "./missing"], "no folder './missing'"),
+        (["verify", "missing"], "no folder 'missing'"),
+    ],
+    ids=str,
+)
+def test_wrong_paths_come_up_before_a_model_is_loaded(
+    tiny_saved: Path, tmp_path: Path, arguments: list[str], expected: str
+) -> None:
+    (tmp_path / "saved").symlink_to(tiny_saved)
+    (tmp_path / "texts.csv").write_text("text\nfine\n", encoding="utf-8")
+    code = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print('heavy:', sorted({'torch', 'transformers', 'peft'} & set(sys.modules))))\n"
+        "from emotune.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "heavy: []\n"), done.stderr
+    assert expected in done.stderr
+
+
 def test_unknown_command(invoke: Invoke) -> None:
     result = invoke("pedict")
     assert result.exit_code == 2
@@ -123,16 +155,45 @@ def test_a_bug_s_traceback_is_python_s_own() -> None:
     assert "locals" not in done.stderr
 
 
-def test_a_reader_that_leaves_early_is_no_error() -> None:
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGPIPE")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["presets", "emotion"],  # plain lines
+        ["audit", "rows.csv", "--no-label-errors"],  # tables
+        ["audit", "rows.csv", "--no-label-errors", "--json"],
+    ],
+    ids=" ".join,
+)
+def test_a_reader_that_leaves_early_ends_the_command_as_it_ends_any_other(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("text,label\nfine,joy\nrain,sadness\n", encoding="utf-8")
     read_end, write_end = os.pipe()
     os.close(read_end)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "emotune", "presets", "emotion"], stdout=write_end, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "emotune", *arguments],
+            stdout=write_end,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
         )
     finally:
         os.close(write_end)
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not tell")
+def test_only_a_closed_standard_output_has_lost_its_reader() -> None:
+    code = "import sys; from emotune.cli.console import reader_has_left; sys.stderr.write(str(reader_has_left()))"
+    read_end, write_end = os.pipe()
+    try:
+        for expected in ("False", "True"):
+            done = subprocess.run([sys.executable, "-c", code], stdout=write_end, stderr=subprocess.PIPE, text=True)
+            assert done.stderr == expected
+            if expected == "False":
+                os.close(read_end)
+    finally:
+        os.close(write_end)
 
 
 def test_a_terminal_without_unicode_gets_escapes() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from io import BytesIO
@@ -119,6 +120,18 @@ class TestOutputFile:
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "-1", "2", "1.01", "most", ""])
+def test_a_least_probability_that_is_none_is_refused(invoke: Invoke, value: str) -> None:
+    result = invoke("predict", "tuned", "text", "--least-probability", value)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"--least-probability is '{value}'; expected a number from 0 to 1, such as 0.8.\n"
+
+
+@pytest.mark.parametrize("value", ["0", "1", "1e-3"])
+def test_a_least_probability_may_be_anything_from_0_to_1(invoke: Invoke, value: str) -> None:
+    assert invoke("predict", "tuned", "text", "--least-probability", value).exit_code == 0
+
+
 class TestRefusals:
     @pytest.fixture(autouse=True)
     def _no_loading(self, saved: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,11 +161,11 @@ class TestRefusals:
         assert result.stdout == ""
 
     @pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pseudo-terminals")
-    def test_of_a_terminal_that_would_wait_for_ever(self) -> None:
+    def test_of_a_terminal_that_would_wait_for_ever(self, tiny_saved: Path) -> None:
         controller, terminal = os.openpty()
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "emotune", "predict", "tuned"], stdin=terminal, capture_output=True, text=True
+                [sys.executable, "-m", "emotune", "predict", tiny_saved], stdin=terminal, capture_output=True, text=True
             )
         finally:
             os.close(controller)
@@ -187,13 +200,15 @@ def test_a_file_is_checked_whole_before_the_model_is_loaded(
     assert "line 5002" in result.stderr
 
 
-def test_a_reader_that_leaves_early_is_no_error() -> None:
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGPIPE")
+def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
     code = (
         "import numpy as np, emotune.artifact, emotune.cli, emotune.inference.predict as inference\n"
         "from types import SimpleNamespace\n"
         "import emotune.precision as precision\n"
         "precision.choose_device = lambda asked: asked\n"
         "model = SimpleNamespace(to=lambda device: None)\n"
+        "emotune.artifact.read_description = lambda folder: {}\n"
         "emotune.artifact.load = lambda folder, base: SimpleNamespace(model=model)\n"
         "def predict_stream(model, texts, **_):\n"
         "    for text in texts:\n"
@@ -213,4 +228,4 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         )
     finally:
         os.close(write_end)
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")

@@ -191,6 +191,23 @@ def test_damaged_parquet(tmp_path: Path) -> None:
     assert "is damaged" in refusal(tmp_path / "d.parquet", (tmp_path / "d.parquet").read_bytes()[:-20])
 
 
+def test_the_reason_of_a_damaged_parquet_is_given_whole_and_on_one_line(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "d.parquet"
+    pq.write_table(pa.table({"text": ["a"], "label": ["b"]}), path)
+    content = path.read_bytes()[:-20]
+    path.write_bytes(content)
+    with pytest.raises(pa.ArrowInvalid) as seen:
+        pq.read_table(path)
+    expected = str(seen.value).partition("': ")[2].rstrip(".")
+    assert len(expected) > 60
+    message = refusal(path, content)
+    assert expected in message
+    assert "\n" not in message
+
+
 # --- columns ----------------------------------------------------------------------------------------------------------
 
 

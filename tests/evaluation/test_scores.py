@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from emotune.evaluation.scores import score, softmax
+from emotune.evaluation.scores import absent_classes, score, softmax
 
 from .conftest import MakeSplit
 
@@ -81,3 +81,16 @@ def test_softmax_is_stable_and_in_float64() -> None:
     found = softmax(logits)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, [[0.5, 0.5], [0.0, 1.0], [0.75, 0.25]], rtol=1e-6)
+
+
+def test_classes_without_rows_are_named(make_split: MakeSplit) -> None:
+    def note(truth: list[int]) -> str:
+        return absent_classes(score(make_split(truth), np.zeros(len(truth), dtype=np.int64), None))
+
+    assert note([0, 1, 2]) == ""
+    assert note([0, 1]) == (
+        "No row that was scored is labelled 'love': macro precision, macro recall and macro-F1 count it as 0."
+    )
+    assert note([1]) == (
+        "No row that was scored is labelled 'sadness', 'love': macro precision, macro recall and macro-F1 count each of them as 0."
+    )

@@ -71,6 +71,17 @@ def make_comparison(labels: Sequence[str] = EMOTIONS, rows: int = 240) -> Compar
     )
 
 
+def make_comparison_without(absent: str, labels: Sequence[str] = EMOTIONS) -> Comparison:
+    """A comparison on rows of which none has one of the labels."""
+    full = make_split(labels)
+    split = full.take(np.flatnonzero(full.label_ids != labels.index(absent)))
+    return Comparison(
+        make_evaluation(split, right=0.3, name="first", seed=2),
+        make_evaluation(split, name="second"),
+        (make_evaluation(split, right=0.1, name="baseline", seed=3),),
+    )
+
+
 def make_record(epochs: int = 4, *, stopped_early: bool = False) -> TrainingRecord:
     """A training run whose last epoch but one is the best."""
     best = max(1, epochs - 1)

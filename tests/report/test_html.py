@@ -20,7 +20,7 @@ from emotune.report.html import Report, most_telling, render_report
 from emotune.report.verdict import verdict
 from emotune.training.record import TrainingRecord
 
-from .conftest import HOSTILE, make_comparison, make_evaluation, make_split
+from .conftest import HOSTILE, make_comparison, make_comparison_without, make_evaluation, make_split
 
 VOID = {"meta", "line", "polyline", "circle", "br"}
 
@@ -111,6 +111,18 @@ def test_leaked_rows_are_left_out_of_the_second_score(page: Page, comparison: Co
     rest = np.setdiff1d(np.arange(240), [0, 5])
     assert share(float(comparison.after.correct[rest].mean())) in page.texts["td"]
     assert any("2 test rows whose text stands in training" in text for text in page.texts["caption"])
+
+
+def test_a_class_without_rows_is_named_once(page: Page) -> None:
+    assert "No row that was scored" not in page.text
+    found = Page(render_report(Report(title="x", subtitle="", comparison=make_comparison_without("love"))))
+    assert found.text.count("No row that was scored is labelled 'love': macro") == 1
+
+
+def test_a_class_without_rows_once_leaked_ones_are_left_out_is_named(comparison: Comparison) -> None:
+    love = np.flatnonzero(comparison.after.split.label_ids == 2).tolist()
+    found = Page(render_report(Report(title="x", subtitle="", comparison=comparison, leaked=love)))
+    assert found.text.count("No row that was scored is labelled 'love': macro") == 1
 
 
 def test_charts_carry_text_alternatives(page: Page) -> None:

@@ -16,7 +16,7 @@ from emotune.methods.lora import LoRA
 from emotune.models.classifier import Classifier
 from emotune.report.model_card import model_card
 
-from .conftest import EMOTIONS, HOSTILE, UNTRAINED, make_comparison, make_record
+from .conftest import EMOTIONS, HOSTILE, UNTRAINED, make_comparison, make_comparison_without, make_record
 
 SNIPPET = """```python
 from peft import AutoPeftModelForSequenceClassification
@@ -96,6 +96,14 @@ def tables(tokens: list[Any]) -> list[list[list[str]]]:
         elif token.type == "inline" and in_cell:
             found[-1][-1].append(plain(token))
     return found
+
+
+def test_a_class_without_rows_is_named() -> None:
+    assert "No row that was scored" not in make_card()
+    assert (
+        make_card(comparison=make_comparison_without("love")).count("- No row that was scored is labelled 'love': ")
+        == 1
+    )
 
 
 def test_metadata_is_what_the_hub_reads() -> None:

@@ -10,10 +10,27 @@ from rich.cells import cell_len
 
 from emotune.data.dataset import TextDataset
 from emotune.evaluation.comparison import Comparison
-from emotune.report.tables import comparison_table, cost_table, data_table, evaluation_table, render, scores_line
+from emotune.report.tables import (
+    comparison_table,
+    cost_table,
+    data_table,
+    evaluation_table,
+    ranking_table,
+    render,
+    scores_line,
+)
 from emotune.training.record import TrainingRecord
 
-from .conftest import EMOTIONS, HOSTILE, UNTRAINED, make_comparison, make_evaluation, make_record, make_split
+from .conftest import (
+    EMOTIONS,
+    HOSTILE,
+    UNTRAINED,
+    make_comparison,
+    make_comparison_without,
+    make_evaluation,
+    make_record,
+    make_split,
+)
 
 WIDTHS = (60, 120)
 
@@ -116,6 +133,16 @@ def test_labels_are_neither_markup_nor_control_codes() -> None:
     ):
         assert shown in page
     assert all(character.isprintable() or character == "\n" for character in page)
+
+
+@pytest.mark.parametrize("absent", ["love", None])
+def test_a_class_without_rows_is_named_once_a_page(comparison: Comparison, absent: str | None) -> None:
+    found = comparison if absent is None else make_comparison_without(absent)
+    pages = [evaluation_table(found.after), comparison_table(found), ranking_table([found, found], ["", ""])]
+    for page in pages:
+        words = " ".join(render(page).split())
+        assert words.count("No row that was scored is labelled 'love': macro") == (absent is not None)
+        assert words.count("No row that was scored") == (absent is not None)
 
 
 def test_str_of_a_comparison_is_the_table(comparison: Comparison) -> None:

@@ -54,3 +54,31 @@ def test_the_best_baseline_is_part_of_it() -> None:
 
 def test_names_are_shown_and_not_obeyed() -> None:
     assert "\x1b" not in verdict(compare(evaluation(1, 9, "a\x1b[2J"), evaluation(2, 9, "b\n")))
+
+
+def test_the_same_labels_on_every_row_are_one_sentence() -> None:
+    first, second = evaluation(80, 100, "first"), evaluation(80, 100, "second")
+    assert verdict(compare(first, second)) == "'first' and 'second' predict the same label on every row (100 rows)."
+    base = evaluation(20, 100, "base")
+    assert verdict(compare(first, second, base)).startswith(
+        "'first' and 'second' predict the same label on every row (100 rows). They are better than the best baseline, 'base' ("
+    )
+
+
+def test_equally_many_right_or_other_mistakes_are_not_the_same_labels() -> None:
+    first = evaluation(80, 100, "first")
+    assert "No evidence" in verdict(compare(first, evaluation(80, 100, "second", start=1)))
+    split = make_split(("a", "b", "c"), 100)
+    wrong, wrong_too = ((split.label_ids + step) % 3 for step in (1, 2))
+    models = [
+        Evaluation(str(i), split, None, None, p, score(split, p, None), 0.0) for i, p in enumerate((wrong, wrong_too))
+    ]
+    assert "No evidence" in verdict(compare(*models))
+
+
+def test_a_corrected_p_value_decides() -> None:
+    found = compare(evaluation(80, 100, "base"), evaluation(95, 100, "tuned"))
+    assert found.statistics.p_value < 0.01
+    assert verdict(found).startswith("More accurate")
+    assert "p = 0.200" in verdict(found, corrected_p=0.2)
+    assert verdict(found, corrected_p=0.2).startswith("No evidence")

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 import emotune
 from emotune.cli.audit import audit
 from emotune.cli.compare import compare
-from emotune.cli.console import print_error, quiet_libraries
+from emotune.cli.console import print_error, quiet_libraries, reader_has_left
 from emotune.cli.evaluate import evaluate
 from emotune.cli.predict import predict
 from emotune.cli.presets import presets
@@ -38,6 +38,12 @@ class Commands(TyperGroup):
         except EmotuneError as error:
             print_error(str(error))
             raise typer.Exit(error.exit_code) from error
+        except BrokenPipeError as error:
+            if not reader_has_left():
+                raise
+            # What shells report of any program that a closed pipe ends, 128 + SIGPIPE: no success, since the work was cut short.
+            # Click's own answer is 1, which here says that a check has failed.
+            raise typer.Exit(141) from error
         except KeyboardInterrupt as error:
             print_error(" ".join(["Stopped.", *map(str, error.args)]))
             raise typer.Exit(130) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,7 +38,7 @@ def compare(
     from emotune.cli.console import make_console
     from emotune.evaluation.saved import read_evaluation
     from emotune.output import open_output
-    from emotune.report.html import render_report
+    from emotune.report.html import MARK, render_report
     from emotune.report.tables import comparison_table, ranking_table
     from emotune.text import printable
 
@@ -52,11 +51,11 @@ def compare(
     names = [place.name for place in places]
     if len(set(names)) < len(names):
         names = [f"{place.parent.name}/{place.name}" for place in places]
-    evaluations = [read_evaluation(folder, name=name) for folder, name in zip(folders, names, strict=True)]
-    pages = reports(evaluations, [read_description(folder).get("temperature") for folder in folders])
-    console = make_console()
-    with open_output(output, overwrite) as target:
+    with open_output(output, overwrite, mark=MARK) as target:
+        evaluations = [read_evaluation(folder, name=name) for folder, name in zip(folders, names, strict=True)]
+        pages = reports(evaluations, [read_description(folder).get("temperature") for folder in folders])
         target.write(render_report(*pages))
+    console = make_console()
     if len(pages) == 1:
         console.print(comparison_table(pages[0].comparison))
     else:
@@ -72,7 +71,7 @@ def reports(evaluations: Sequence[Evaluation], temperatures: Sequence[float | No
     from emotune.evaluation.paired import holm
     from emotune.portable import command
     from emotune.report.html import Report
-    from emotune.report.verdict import describe
+    from emotune.report.verdict import verdict
 
     first, *others = evaluations
     comparisons = [compare_evaluations(first, other) for other in others]
@@ -82,7 +81,7 @@ def reports(evaluations: Sequence[Evaluation], temperatures: Sequence[float | No
             title=f"{comparison.after.name} against {first.name}",
             subtitle="Saved predictions, row by row.",
             comparison=comparison,
-            verdict=describe(replace(comparison.statistics, p_value=p), first.name, comparison.after.name),
+            verdict=verdict(comparison, p),
             trust=None
             if comparison.after.probabilities is None
             else assess(comparison.after.split.label_ids, comparison.after.probabilities, temperature),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import select
 import sys
 import time
 import warnings
@@ -26,9 +28,17 @@ _INDENT = 6
 _PLAIN_WIDTH = 100
 
 
+class _Console(Console):
+    """A console that leaves it to the command what happens when its reader has left."""
+
+    def on_broken_pipe(self) -> None:
+        """Pass on the error that Rich would turn into exit code 1."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def make_console(*, stderr: bool = False) -> Console:
     """A console that takes no text for markup and, where it is not a terminal, writes plain lines."""
-    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    console = _Console(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PLAIN_WIDTH
     return console
@@ -42,6 +52,20 @@ def print_error(message: str) -> None:
 def print_notice(message: str) -> None:
     """Print a message on standard error, beside results that go to standard output."""
     make_console(stderr=True).print(_safe(message), soft_wrap=True)
+
+
+def reader_has_left() -> bool:
+    """Whether nobody reads standard output any more, as when it goes to `head`; whatever is still written there is then dropped."""
+    if not hasattr(select, "poll"):  # Windows, where no pipe says so
+        return False
+    descriptor = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(descriptor, 0)  # of a pipe without a reader every poll tells, asked or not
+    if not poll.poll(0):
+        return False
+    # The interpreter flushes once more when it ends, and would complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+    return True
 
 
 class ConsoleProgress:

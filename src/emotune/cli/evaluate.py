@@ -35,21 +35,22 @@ def evaluate(
     $ emotune evaluate fine_tuned_lora_model --data bundled:sample --split validation --json
     $ emotune evaluate fine_tuned_lora_model --data messages.csv --text-column message
     """
-    from emotune.artifact import load
+    from emotune.artifact import load, read_description
     from emotune.cli.console import ConsoleProgress, make_console
     from emotune.data.load import MAX_CHARACTERS, load_split
     from emotune.evaluation.evaluate import evaluate as score_split
     from emotune.report.tables import evaluation_table
 
-    classifier = load(folder, base=base)
+    # Loading the model takes longer than anything that can be wrong with the paths, so it comes last.
     rows = load_split(
         data,
-        labels=classifier.labels,
+        labels=tuple(read_description(folder)["labels"]),
         split=split,
         text_column=text_column,
         label_column=label_column,
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
     )
+    classifier = load(folder, base=base)
     scored = score_split(classifier, rows, progress=ConsoleProgress(1, make_console(stderr=True)))
     if as_json:
         typer.echo(json.dumps(_figures(scored), ensure_ascii=False, indent=2))
@@ -59,12 +60,14 @@ def evaluate(
 
 def _figures(evaluation: Evaluation) -> dict[str, object]:
     """The scores and what they were measured on, for machines."""
+    from emotune.evaluation.scores import absent_classes
+
     return {
         "model": evaluation.name,
         "split": evaluation.split.name,
         "rows": len(evaluation.split),
         "fingerprint": evaluation.split.fingerprint,
         "seconds": evaluation.seconds,
-        "note": evaluation.note,
+        "note": " ".join(filter(None, [evaluation.note, absent_classes(evaluation.metrics)])),
         **asdict(evaluation.metrics),
     }

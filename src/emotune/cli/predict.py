@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from emotune.cli.arguments import Base, Folder, MaxCharacters, TextColumn
+from emotune.data.wording import quoted
 from emotune.errors import ConfigError, DataError
 from emotune.output import open_output
 
@@ -19,6 +21,17 @@ if TYPE_CHECKING:
     from emotune.inference.predict import Predictions
 
 _LINES_LOOKED_AT = 1000
+
+
+def _probability(value: str | float) -> float:
+    """The value of --least-probability; the conversion of a float would take "nan", and say little of anything else."""
+    try:
+        found = float(value)
+    except ValueError:
+        found = math.nan
+    if not 0 <= found <= 1:  # NaN is not, either
+        raise ConfigError(f"--least-probability is {quoted(value)}; expected a number from 0 to 1, such as 0.8.")
+    return found
 
 
 def predict(
@@ -47,7 +60,9 @@ def predict(
     least_probability: Annotated[
         float,
         typer.Option(
-            metavar="P", min=0, max=1, help="Give no label to a text whose best one is less probable than this."
+            metavar="P",
+            parser=_probability,
+            help="Give no label to a text whose best one is less probable than this, from 0 to 1.",
         ),
     ] = 0.0,
     device: Annotated[
@@ -77,11 +92,13 @@ def predict(
             )
     if overwrite and output is None:
         raise ConfigError("--overwrite was given without --output. Add --output FILE, or leave it out.")
-    # Everything that can be wrong with a file and the output comes up before the model is loaded; what is wrong with standard
-    # input comes up when reading gets there, since nobody can read it twice.
-    messages = _open_texts(texts or [], file, text_column, max_characters)
+    from emotune.artifact import load, read_description
+
+    # Everything that can be wrong with a path comes up before the model is loaded; what is wrong with standard input comes up
+    # when reading gets there, since nobody can read it twice.
+    read_description(folder)
     with open_output(output, overwrite) as target:
-        from emotune.artifact import load
+        messages = _open_texts(texts or [], file, text_column, max_characters)
         from emotune.cli.console import ConsoleProgress, make_console, print_notice
         from emotune.inference.predict import predict_stream
         from emotune.precision import choose_device

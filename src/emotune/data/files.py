@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from emotune.data.table import Row, Table
-from emotune.data.wording import counted, escaped, quoted, shown
+from emotune.data.wording import counted, escaped, quoted
 from emotune.errors import DataError
+from emotune.text import reason_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -350,7 +351,7 @@ def _reading_parquet(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{escaped(path)} is damaged, or not a Parquet file: {shown(error)}.") from None
+        raise DataError(f"{escaped(path)} is damaged, or not a Parquet file: {reason_of(error)}.") from None
 
 
 def _class_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:

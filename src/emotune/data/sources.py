@@ -9,8 +9,9 @@ from pathlib import Path
 
 from emotune.data.files import KNOWN_SUFFIXES, open_table
 from emotune.data.table import Table
-from emotune.data.wording import escaped, listed, quoted, shown
+from emotune.data.wording import escaped, listed, quoted
 from emotune.errors import DataError
+from emotune.text import reason_of
 
 SAMPLE = "bundled:sample"
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
@@ -91,7 +92,7 @@ def local_path(source: str | Path) -> Path | None:
         path = Path(source).expanduser()
         exists = str(source) != "" and path.exists()
     except (OSError, RuntimeError) as error:  # a name too long, no permission on the way, an unknown ~user
-        raise DataError(f"{quoted(source)} cannot be read: {shown(error)}.") from None
+        raise DataError(f"{quoted(source)} cannot be read: {reason_of(error)}.") from None
     if exists:
         return path
     if isinstance(source, str) and _HUB_ID.fullmatch(source) and path.suffix.lower() not in KNOWN_SUFFIXES:

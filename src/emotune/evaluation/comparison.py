@@ -40,6 +40,11 @@ class Comparison:
         """Row numbers that were right before and are wrong after."""
         return np.flatnonzero(self.before.correct & ~self.after.correct)
 
+    @property
+    def same_labels(self) -> bool:
+        """Whether the two models predict the same label on every row: then there is nothing to test."""
+        return bool(np.array_equal(self.before.predictions, self.after.predictions))
+
     @cached_property
     def statistics(self) -> PairedStatistics:
         """The second model against the first: tests and intervals, from the paired predictions."""

@@ -13,6 +13,7 @@ from emotune.data.dataset import Split
 from emotune.data.wording import listed, quoted
 from emotune.errors import ArtifactError
 from emotune.evaluation.scores import Evaluation, score
+from emotune.text import reason_of
 
 # How far the probabilities of a row may be from adding up to 1: they are written in float64.
 SUM_TOLERANCE = 1e-8
@@ -65,7 +66,9 @@ def _read_table(path: Path, labels: tuple[str, ...]) -> dict[str, list[Any]]:
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise ArtifactError(f"'{path}' is damaged: {error}. Restore the file, or run the job again.") from None
+        raise ArtifactError(
+            f"'{path}' is damaged: {reason_of(error)}. Restore the file, or run the job again."
+        ) from None
     wanted = ["text", "label", "prediction", *(f"p_{label}" for label in labels)]
     missing = [column for column in wanted if column not in table.column_names]
     if missing:

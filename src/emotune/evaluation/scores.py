@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.data.dataset import Split
+from emotune.data.wording import listed
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def score(split: Split, predictions: NDArray[np.int64], probabilities: NDArray[n
     """Score predictions against a split's labels.
 
     Classes that are never predicted get precision 0, and classes without rows recall 0, without a warning: both stand in
-    the per-class table with their support.
+    the per-class table with their support, and `absent_classes` says what the latter does to the macro scores.
 
     Args:
         split: The rows, with true labels.
@@ -116,6 +117,18 @@ def score(split: Split, predictions: NDArray[np.int64], probabilities: NDArray[n
             label: ClassScores(float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
             for i, label in enumerate(split.labels)
         },
+    )
+
+
+def absent_classes(metrics: Metrics) -> str:
+    """A sentence that names the classes without rows, which the macro scores count as 0; "" where every class has rows."""
+    names = [label for label, found in metrics.per_class.items() if found.support == 0]
+    if not names:
+        return ""
+    count = "it" if len(names) == 1 else "each of them"
+    return (
+        f"No row that was scored is labelled {listed(names)}: "
+        f"macro precision, macro recall and macro-F1 count {count} as 0."
     )
 
 

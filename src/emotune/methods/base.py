@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from emotune.errors import ArtifactError
+from emotune.text import reason_of
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -132,18 +133,19 @@ class PeftMethod(Method):
         """The base model with the adapter of the folder on it."""
         import warnings
 
-        from peft import PeftModel, get_peft_model_state_dict
-
         saved = _tensor_names(folder / self.files[0])
         model = base()
         name = model.name_or_path
+        # Imported only now: it takes seconds, which nobody should wait for whose folder is damaged.
+        from peft import PeftModel, get_peft_model_state_dict
+
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Found missing adapter keys")  # an error, below
                 wrapped = PeftModel.from_pretrained(model, str(folder))
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(
-                f"The adapter in '{folder}' does not fit the base model '{name}': {str(error).splitlines()[0]}"
+                f"The adapter in '{folder}' does not fit the base model '{name}': {reason_of(error)}."
             ) from None
         expected = set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))
         if expected != saved:
@@ -159,7 +161,9 @@ def _tensor_names(path: Path) -> set[str]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="pt") as weights:
+        with safe_open(path, framework="np") as weights:
             return set(weights.keys())
     except (SafetensorError, OSError) as error:
-        raise ArtifactError(f"'{path}' is damaged: {error}. Copy the folder again, or save the model again.") from None
+        raise ArtifactError(
+            f"'{path}' is damaged: {reason_of(error)}. Copy the folder again, or save the model again."
+        ) from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from emotune.errors import ArtifactError
 from emotune.methods.base import Method
+from emotune.text import reason_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,7 +60,7 @@ class FullFineTuning(Method):
             model.load_state_dict(load_file(path))
         except (SafetensorError, OSError, RuntimeError) as error:
             raise ArtifactError(
-                f"'{path}' is damaged, or is not of the model in '{folder}': {str(error).splitlines()[0]} "
+                f"'{path}' is damaged, or is not of the model in '{folder}': {reason_of(error)}. "
                 "Copy the folder again, or save the model again."
             ) from None
         return model

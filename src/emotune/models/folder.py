@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from emotune.errors import ModelError
+from emotune.text import reason_of
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -121,7 +122,7 @@ def _check_weights(file: Path, name: str) -> None:
             empty = not tensors.keys()
     except (SafetensorError, OSError) as error:
         raise ModelError(
-            f"'{name}': {file.name} ({file.stat().st_size:,} bytes) is damaged or cut short: {error}.\n"
+            f"'{name}': {file.name} ({file.stat().st_size:,} bytes) is damaged or cut short: {reason_of(error)}.\n"
             "Download or copy the model again."
         ) from error
     if empty:
@@ -133,7 +134,9 @@ def _read_object(file: Path, name: str) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"'{name}': {file.name} cannot be read: {error}. Download or copy the model again.") from error
+        raise ModelError(
+            f"'{name}': {file.name} cannot be read: {reason_of(error)}. Download or copy the model again."
+        ) from error
     if not isinstance(content, dict):
         raise ModelError(f"'{name}': {file.name} holds no JSON object. Download or copy the model again.")
     return content

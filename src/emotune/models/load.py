@@ -19,6 +19,7 @@ from emotune.memory import bound_product_cache
 from emotune.models import bundled
 from emotune.models.classifier import Classifier
 from emotune.models.folder import CONFIG, FILES_TO_DOWNLOAD, WEIGHTS, WEIGHTS_INDEX, check_folder, weight_files
+from emotune.text import reason_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -106,7 +107,7 @@ def untrained_model(folder: Path) -> PreTrainedModel:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         model: PreTrainedModel = AutoModelForSequenceClassification.from_config(config)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"'{folder}': {CONFIG} does not hold a valid configuration: {_shortened(error)}") from None
+        raise ModelError(f"'{folder}': {CONFIG} does not hold a valid configuration: {reason_of(error)}") from None
     return model.float().eval()
 
 
@@ -214,7 +215,7 @@ def _load_config(base: _Base, stored: dict[str, Any], labels: Sequence[str]) -> 
         )
     except Exception as error:
         raise ModelError(
-            f"'{base.source}': {CONFIG} does not hold a valid configuration: {_shortened(error)}"
+            f"'{base.source}': {CONFIG} does not hold a valid configuration: {reason_of(error)}."
         ) from error
 
 
@@ -227,7 +228,7 @@ def _load_tokenizer(base: _Base) -> PreTrainedTokenizerBase:
             return AutoTokenizer.from_pretrained(base.folder, trust_remote_code=False)
     except Exception as error:
         raise ModelError(
-            f"'{base.source}': its tokenizer cannot be loaded: {_shortened(error)}\nDownload or copy the model again."
+            f"'{base.source}': its tokenizer cannot be loaded: {reason_of(error)}.\nDownload or copy the model again."
         ) from error
 
 
@@ -262,7 +263,7 @@ def _load_model(base: _Base, config: PreTrainedConfig, seed: int) -> PreTrainedM
                 output_loading_info=True,
             )
     except Exception as error:
-        raise ModelError(f"'{base.source}': its weights cannot be loaded: {_shortened(error)}") from error
+        raise ModelError(f"'{base.source}': its weights cannot be loaded: {reason_of(error)}.") from error
     _check_encoder(base, model, report, head)
     model.eval()
     return model
@@ -381,9 +382,3 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
             if not hub_showed_bars:
                 disable_progress_bars()
-
-
-def _shortened(error: Exception) -> str:
-    """A library's error for the second half of a message: its first line, at most 200 characters."""
-    line = str(error).strip().partition("\n")[0] or type(error).__name__
-    return line if len(line) <= 200 else f"{line[:199]}…"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotune.evaluation.attribution import Words
+from emotune.evaluation.scores import absent_classes, score_without
 from emotune.report import charts
 from emotune.report.formats import duration, magnitude, nats, nats_difference, points, quantity, scores, share
 from emotune.report.tables import costs
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from emotune.training.record import TrainingRecord
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
+# What tells a report of ours from any other page.
+MARK = '<meta name="generator" content="emotune">'
 EXAMPLES = 8
 # How opaque the strongest word's mark is: darker, and the word in it could not be read.
 STRONGEST_MARK = 0.55
@@ -78,6 +81,7 @@ def render_report(*reports: Report) -> str:
         reports: At least one.
     """
     from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         undefined=StrictUndefined,
@@ -88,6 +92,7 @@ def render_report(*reports: Report) -> str:
     )
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         title=reports[0].title if len(reports) == 1 else f"{len(reports)} comparisons",
+        mark=Markup(MARK),
         articles=[_article(report) for report in reports],
     )
 
@@ -106,9 +111,12 @@ def _article(report: Report) -> dict[str, Any]:
         "scores": _scores(comparison),
         "baselines": _baselines(comparison),
         "notes": [
-            f"{found.name}: {found.note}"
-            for found in (comparison.before, comparison.after, *comparison.baselines)
-            if found.note
+            *filter(None, [absent_classes(comparison.after.metrics)]),
+            *(
+                f"{found.name}: {found.note}"
+                for found in (comparison.before, comparison.after, *comparison.baselines)
+                if found.note
+            ),
         ],
         "leaks": _leaks(comparison.after, report.leaked),
         "classes": _classes(comparison),
@@ -192,11 +200,10 @@ def _baselines(comparison: Comparison) -> list[dict[str, str]]:
 
 def _leaks(after: Evaluation, leaked: Sequence[int]) -> dict[str, Any] | None:
     """The scores with and without the rows that training had seen."""
-    from emotune.evaluation.scores import score_without
-
     without = score_without(after, leaked)
     if not leaked or without is None:
         return None
+    absent = absent_classes(without)
     return {
         "caption": f"{quantity(len(leaked), 'test row')} whose text stands in training too: the scores with and without",
         "rows": [
@@ -206,6 +213,7 @@ def _leaks(after: Evaluation, leaked: Sequence[int]) -> dict[str, Any] | None:
                 (f"the other {len(after.split) - len(leaked):,}", without),
             )
         ],
+        "note": absent if absent != absent_classes(after.metrics) else "",
     }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotune.errors import ArtifactError
+from emotune.evaluation.scores import absent_classes
 from emotune.report.formats import duration, nats, nats_difference, percent, points, quantity, scores, share
 from emotune.report.verdict import verdict
 from emotune.text import printable
@@ -77,6 +78,7 @@ def model_card(
             comparison=comparison,
             verdict=verdict(comparison),
             notes=[(evaluation.name, evaluation.note) for evaluation in evaluations if evaluation.note],
+            absent=absent_classes(comparison.after.metrics),
             interval=_accuracy_interval(comparison.after),
             rarest=min(comparison.after.metrics.per_class.items(), key=lambda item: item[1].support),
             score_table=_score_table(comparison),

@@ -15,6 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from emotune.evaluation.scores import absent_classes
 from emotune.report.formats import (
     duration,
     magnitude,
@@ -98,7 +99,9 @@ def evaluation_table(evaluation: Evaluation) -> Group:
         by_class.add_row(
             _name(label), f"{found.support:,}", share(found.precision), share(found.recall), share(found.f1)
         )
-    return stacked([Text(f"{heading}, scored on {_rows_of(evaluation)}."), overall, by_class, *notes.lines])
+    return stacked(
+        [Text(f"{heading}, scored on {_rows_of(evaluation)}."), overall, by_class, *_absent(evaluation), *notes.lines]
+    )
 
 
 def comparison_table(comparison: Comparison) -> Group:
@@ -118,7 +121,8 @@ def comparison_table(comparison: Comparison) -> Group:
     ]
     if comparison.baselines:
         parts.append(_baselines(comparison, notes))
-    parts += [_by_class(comparison, before, after), Text(changed_rows(comparison)), *notes.lines]
+    parts += [_by_class(comparison, before, after), Text(changed_rows(comparison)), *_absent(comparison.after)]
+    parts += notes.lines
     parts.append(Text(verdict(comparison), style="bold"))
     return stacked(parts)
 
@@ -142,6 +146,7 @@ def ranking_table(comparisons: Sequence[Comparison], verdicts: Sequence[str]) ->
         [
             Text(f"All scored on the same {_rows_of(first)}; fixed and broken are counted against the first."),
             table,
+            *_absent(first),
             *map(Text, verdicts),
             Text(f"The p-values are corrected for {quantity(len(comparisons), 'comparison')} (Holm)."),
         ]
@@ -286,6 +291,12 @@ def _signed(difference: str, *, lower_is_better: bool = False) -> Text:
     style = {"+": "red", "-": "green"} if lower_is_better else {"+": "green", "-": "red"}
     unchanged = not any(digit in difference for digit in "123456789")
     return Text(difference, style="" if unchanged else style.get(difference[0], ""))
+
+
+def _absent(evaluation: Evaluation) -> list[RenderableType]:
+    """What classes without rows do to the macro scores; the models of one page share their rows, so it is said once."""
+    sentence = absent_classes(evaluation.metrics)
+    return [Text(sentence)] if sentence else []
 
 
 def _rows_of(evaluation: Evaluation) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from emotune.report.formats import quantity
 from emotune.text import printable
 
 if TYPE_CHECKING:
@@ -15,20 +17,34 @@ if TYPE_CHECKING:
 _LONGEST_NAME = 60
 
 
-def verdict(comparison: Comparison) -> str:
-    """The second model against the first, in one to three sentences, and against the best of the baselines."""
-    sentence = describe(comparison.statistics, comparison.before.name, comparison.after.name)
+def verdict(comparison: Comparison, corrected_p: float | None = None) -> str:
+    """The second model against the first, in one to three sentences, and against the best of the baselines.
+
+    Args:
+        comparison: The models.
+        corrected_p: The p-value corrected for the number of comparisons, where this is one of several.
+    """
+    before, after = comparison.before, comparison.after
+    if comparison.same_labels:
+        sentence = f"'{_name(before)}' and '{_name(after)}' predict the same label on every row ({quantity(len(after.split), 'row')})."
+        it, it_is = "They", "They are"
+    else:
+        statistics = (
+            comparison.statistics if corrected_p is None else replace(comparison.statistics, p_value=corrected_p)
+        )
+        sentence = _describe(statistics, _name(before), _name(after))
+        it, it_is = "It", "It is"
     if not comparison.baselines:
         return sentence
     best = max(comparison.baselines, key=lambda baseline: baseline.metrics.accuracy)
     lead = comparison.against(best)
     evidence = f"{signed_points(lead.accuracy.estimate)}, {interval_in_points(lead.accuracy)}, {p_value(lead.p_value)}"
     if not lead.is_significant:
-        relation = "It cannot be told from"
+        relation = f"{it} cannot be told from"
     elif lead.accuracy.estimate > 0:
-        relation = "It is better than"
+        relation = f"{it_is} better than"
     else:
-        relation = "It is worse than"
+        relation = f"{it_is} worse than"
     return f"{sentence} {relation} the best baseline, '{_name(best)}' ({evidence})."
 
 
@@ -36,16 +52,7 @@ def _name(evaluation: Evaluation) -> str:
     return printable(evaluation.name, _LONGEST_NAME)
 
 
-def describe(statistics: PairedStatistics, first: str, second: str) -> str:
-    """The same, for statistics alone.
-
-    Args:
-        statistics: The second model compared with the first.
-        first: What to call the first model.
-        second: What to call the second.
-    """
-    found = statistics
-    first, second = printable(first, _LONGEST_NAME), printable(second, _LONGEST_NAME)
+def _describe(found: PairedStatistics, first: str, second: str) -> str:
     evidence = f"{interval_in_points(found.accuracy)}, {p_value(found.p_value)}"
     macro = (
         ""

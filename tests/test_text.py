@@ -1,0 +1,30 @@
+"""Text from outside: shown whole where it fits, on one line, and never obeyed."""
+
+from __future__ import annotations
+
+import pytest
+
+from emotune.text import LONGEST_REASON, reason_of
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("Corrupt snappy compressed data.", "Corrupt snappy compressed data"),
+        ("  several lines:\n\tsize mismatch for weight.\n", "several lines: size mismatch for weight"),
+        ("\x1b[2Jaway \u202eback", "\\x1b[2Jaway \\u202eback"),
+        ("", "ValueError"),
+        (" \n", "ValueError"),
+        ("...", "..."),
+    ],
+)
+def test_a_reason_is_one_line_that_nothing_in_it_can_leave(message: str, expected: str) -> None:
+    assert reason_of(ValueError(message)) == expected
+
+
+def test_a_reason_is_cut_only_where_it_is_very_long() -> None:
+    whole = ("word " * 100)[: LONGEST_REASON - 1] + "x"
+    assert reason_of(ValueError(whole)) == whole
+    cut = reason_of(ValueError("word " * 100))
+    assert len(cut) == LONGEST_REASON == 300
+    assert cut.endswith("...")
