@@ -79,6 +79,16 @@ def test_a_folder_that_is_not_empty_is_refused_before_anything_is_read(invoke: I
     assert "not empty" in result.stderr
 
 
+@pytest.mark.parametrize("characters", [20_001, 150_000])
+def test_a_text_that_is_too_long_is_a_row_that_cannot_be_used(invoke: Invoke, data: Path, characters: int) -> None:
+    data.write_text(f"{ROWS}{'x' * characters},joy\nlast of all,joy\n", encoding="utf-8")
+    found = json.loads(invoke("audit", data, "--no-label-errors", "--json").stdout)
+    assert found["unusable"]["train"][-1]["number"] == 9
+    reason = found["unusable"]["train"][-1]["reason"]
+    assert reason.startswith(f"a text of {characters:,} characters; at most 20,000 are allowed")
+    assert sum(found["rows"]["train"].values()) == 7
+
+
 def test_hostile_texts_are_shown_and_not_obeyed(invoke: Invoke, tmp_path: Path) -> None:
     path = tmp_path / "d.csv"
     path.write_text("text,label\n\x1b[2J[red]x,a\n\x1b[2J[red]x,b\x1b[31m\nfine,a\n", encoding="utf-8")
