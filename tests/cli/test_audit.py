@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -76,7 +79,41 @@ def test_a_folder_that_is_not_empty_is_refused_before_anything_is_read(invoke: I
     (tmp_path / "full" / "precious").touch()
     result = invoke("audit", "no-such-file.csv", "--write-clean", tmp_path / "full")
     assert result.exit_code == 2
-    assert "not empty" in result.stderr
+    assert "not empty. Name an empty or a new one with --write-clean." in result.stderr
+
+
+def spoil(place: Path, how: str) -> Path:
+    """A folder that cannot be written, or the path of one."""
+    if how == "a file":
+        (place / "clean").touch()
+    elif how == "not empty":
+        (place / "clean").mkdir()
+        (place / "clean" / "emotune.json").touch()
+    elif how == "too long":
+        return place / ("x" * 300)
+    elif how == "works here":
+        return place
+    elif how == "below a file":
+        (place / "clean").touch()
+        return place / "clean" / "deeper"
+    return place / "clean"
+
+
+@pytest.mark.parametrize("how", ["a file", "not empty", "too long", "works here", "below a file", "full disk"])
+def test_messages_about_the_cleaned_copy_name_options_that_there_are(
+    invoke: Invoke, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if how == "full disk":
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=9))
+    folder = spoil(tmp_path, how)
+    before = sorted(tmp_path.rglob("*"))
+    result = invoke("audit", data, "--no-label-errors", "--write-clean", folder)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--write-clean" in result.stderr
+    assert not re.search(r"--output|--overwrite|\brun\b", result.stderr)
+    assert result.stderr.count("\n") <= 3
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize("characters", [20_001, 150_000])

@@ -50,7 +50,7 @@ def audit(
     """
     from emotune.cli.console import make_console, print_notice
     from emotune.data.audit import audit_source
-    from emotune.data.clean import DROPPED
+    from emotune.data.clean import DROPPED, OPTION
     from emotune.data.clean import write_clean as write
     from emotune.data.load import MAX_CHARACTERS
     from emotune.output import check_output
@@ -58,7 +58,7 @@ def audit(
     from emotune.report.formats import quantity
 
     if write_clean is not None:
-        check_output(write_clean, overwrite=False)
+        check_output(write_clean, overwrite=None, option=OPTION)
     found = audit_source(
         data,
         validation=validation_data,
