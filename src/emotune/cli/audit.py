@@ -52,22 +52,22 @@ def audit(
     from emotune.data.audit import audit_source
     from emotune.data.clean import DROPPED, OPTION
     from emotune.data.clean import write_clean as write
-    from emotune.data.load import MAX_CHARACTERS
+    from emotune.data.load import MAX_CHARACTERS, LabelledSource
     from emotune.output import check_output
     from emotune.report.audit_tables import audit_page
     from emotune.report.formats import quantity
 
     if write_clean is not None:
         check_output(write_clean, overwrite=None, option=OPTION)
-    found = audit_source(
+    source = LabelledSource(
         data,
-        validation=validation_data,
-        test=test_data,
+        validation_data,
+        test_data,
         text_column=text_column,
         label_column=label_column,
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
-        label_errors=label_errors,
     )
+    found = audit_source(source, label_errors=label_errors)
     if as_json:
         typer.echo(json.dumps(_findings(found), ensure_ascii=False, indent=2))
     else:

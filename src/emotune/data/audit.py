@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from emotune.data.dataset import SPLIT_NAMES, TextDataset
 from emotune.data.duplicates import Groups, find_duplicates
-from emotune.data.load import MAX_CHARACTERS, open_splits
+from emotune.data.load import LabelledSource, open_splits
 from emotune.data.rows import UnusableRow, read_all
 
 if TYPE_CHECKING:
@@ -153,46 +153,30 @@ def audit_data(data: TextDataset, *, label_errors: bool = False) -> Audit:
     return _audit(data.name, rows, {}, label_errors)
 
 
-def audit_source(
-    source: str | Path,
-    *,
-    validation: str | Path | None = None,
-    test: str | Path | None = None,
-    config: str | None = None,
-    revision: str | None = None,
-    text_column: str | None = None,
-    label_column: str | None = None,
-    max_characters: int = MAX_CHARACTERS,
-    label_errors: bool = True,
-) -> Audit:
+def audit_source(source: str | Path | LabelledSource, *, label_errors: bool = True) -> Audit:
     """Audit a source as it stands, rows included that cannot be used; nothing is cut from training.
 
     Args:
-        source: As for `load_data`; so are the others.
-        validation: A file with the validation rows, where the source has none.
-        test: A file with the test rows, where the source has none.
-        config: The configuration of a Hub data set.
-        revision: The branch, tag or commit of a Hub data set.
-        text_column: The column of texts; None finds it by name.
-        label_column: The column of labels; None finds it by name.
-        max_characters: The longest text that counts as usable.
+        source: As for `load_data`; a `LabelledSource` says more than where it is.
         label_errors: Whether to look for likely label errors.
 
     Raises:
         DataError: The data cannot be read at all.
-        ConfigError: `max_characters` is out of range.
+        ConfigError: The longest text accepted is out of range.
         HubError: The Hub cannot be reached, or does not have the data set.
     """
-    found, tables = open_splits(
-        source, validation=validation, test=test, config=config, revision=revision, max_characters=max_characters
-    )
+    asked = source if isinstance(source, LabelledSource) else LabelledSource(source)
+    found, tables = open_splits(asked)
     rows: list[Row] = []
     unusable = {}
     for split in SPLIT_NAMES:
         if split not in tables:
             continue
         read = read_all(
-            tables[split], text_column=text_column, label_column=label_column, max_characters=max_characters
+            tables[split],
+            text_column=asked.text_column,
+            label_column=asked.label_column,
+            max_characters=asked.max_characters,
         )
         unusable[split] = read.unusable
         rows += [
