@@ -126,6 +126,59 @@ def test_a_text_that_is_too_long_is_a_row_that_cannot_be_used(invoke: Invoke, da
     assert sum(found["rows"]["train"].values()) == 7
 
 
+GOOD = "a fine day,joy\na fine day,joy\na dark night,fear\n"
+
+
+def folder_of(place: Path, **splits: str) -> Path:
+    """A folder with the given splits, as rows below a header."""
+    folder = place / "splits"
+    folder.mkdir()
+    for name, rows in splits.items():
+        (folder / f"{name}.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (',joy\n" ",fear\nfine,\n', "3 rows were seen: the text is empty or blank (2), the label is missing (1)."),
+        (f"{'x' * 30_000},joy\n", "1 row was seen: a text of 30,000 characters; at most 20,000 are allowed"),
+        ("", "has a header and no rows"),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_data_without_a_usable_row_is_refused(
+    invoke: Invoke, tmp_path: Path, rows: str, said: str, options: tuple[str, ...]
+) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text(f"text,label\n{rows}", encoding="utf-8")
+    result = invoke("audit", path, "--write-clean", tmp_path / "clean", *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert str(path) in result.stderr
+    assert said in result.stderr
+    assert result.stderr.count("\n") <= 3
+    assert not (tmp_path / "clean").exists()
+
+
+@pytest.mark.parametrize("rows", [",joy\n", ""])
+def test_a_split_without_a_usable_row_is_named(invoke: Invoke, tmp_path: Path, rows: str) -> None:
+    result = invoke("audit", folder_of(tmp_path, train=GOOD, validation=rows, test=GOOD))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "validation.csv" in result.stderr
+    assert "of the validation split" in result.stderr
+
+
+def test_many_reasons_are_cut_short(invoke: Invoke, tmp_path: Path) -> None:
+    rows = "".join(json.dumps({"text": number, "label": "a"}) + "\n" for number in range(50))
+    path = tmp_path / "d.jsonl"
+    path.write_text(rows, encoding="utf-8")
+    result = invoke("audit", path)
+    assert result.exit_code == 2
+    assert "50 rows were seen" in result.stderr
+    assert "other reasons (47)" in result.stderr
+    assert len(result.stderr) < 1000
+
+
 def test_hostile_texts_are_shown_and_not_obeyed(invoke: Invoke, tmp_path: Path) -> None:
     path = tmp_path / "d.csv"
     path.write_text("text,label\n\x1b[2J[red]x,a\n\x1b[2J[red]x,b\x1b[31m\nfine,a\n", encoding="utf-8")

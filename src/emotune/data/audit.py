@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from emotune.data.dataset import SPLIT_NAMES, TextDataset
 from emotune.data.duplicates import Groups, find_duplicates
 from emotune.data.load import LabelledSource, open_splits
-from emotune.data.rows import UnusableRow, read_all
+from emotune.data.rows import UnusableRow, none_usable, read_all
 
 if TYPE_CHECKING:
     from emotune.data.label_errors import LabelError
@@ -161,7 +161,7 @@ def audit_source(source: str | Path | LabelledSource, *, label_errors: bool = Tr
         label_errors: Whether to look for likely label errors.
 
     Raises:
-        DataError: The data cannot be read at all.
+        DataError: The data cannot be read at all, or no row of a split can be used.
         ConfigError: The longest text accepted is out of range.
         HubError: The Hub cannot be reached, or does not have the data set.
     """
@@ -178,6 +178,8 @@ def audit_source(source: str | Path | LabelledSource, *, label_errors: bool = Tr
             label_column=asked.label_column,
             max_characters=asked.max_characters,
         )
+        if not read.texts:
+            raise none_usable(tables[split], split, read.unusable)
         unusable[split] = read.unusable
         rows += [
             Row(Place(split, number), text, label)
