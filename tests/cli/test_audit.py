@@ -168,6 +168,30 @@ def test_a_split_without_a_usable_row_is_named(invoke: Invoke, tmp_path: Path, r
     assert "of the validation split" in result.stderr
 
 
+def test_a_folder_without_training_rows_is_audited_as_far_as_that_goes(invoke: Invoke, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, test=GOOD)
+    found = json.loads(invoke("audit", folder, "--json").stdout)
+    assert found["rows"] == {"test": {"joy": 2, "fear": 1}}
+    assert [(r["row"]["place"]["number"], r["kind"]) for r in found["repeats"]] == [(3, "exact")]
+    assert found["label_errors"] is None
+    assert found["words"]["test"]["most"] == 3
+    (note,) = found["notes"]
+    for words in ("no train split", "leaks", "different labels", "probably wrong", "give a class away"):
+        assert words in note
+    shown = invoke("audit", folder)
+    assert shown.exit_code == 0, shown.output
+    assert note in " ".join(shown.stdout.split())
+    for words in ("in training", "under different labels  ", "give a class away  "):
+        assert words not in shown.stdout.replace(note, ""), words
+
+
+def test_a_cleaned_copy_needs_no_training_rows(invoke: Invoke, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, test=GOOD)
+    assert invoke("audit", folder, "--write-clean", tmp_path / "clean").exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "clean").iterdir()) == ["dropped.csv", "test.csv"]
+    assert (tmp_path / "clean" / "test.csv").read_text().splitlines()[1:] == ["a fine day,joy", "a dark night,fear"]
+
+
 def test_many_reasons_are_cut_short(invoke: Invoke, tmp_path: Path) -> None:
     rows = "".join(json.dumps({"text": number, "label": "a"}) + "\n" for number in range(50))
     path = tmp_path / "d.jsonl"

@@ -18,12 +18,18 @@ from emotune.data.dataset import SPLIT_NAMES, TextDataset
 from emotune.data.duplicates import Groups, find_duplicates
 from emotune.data.load import LabelledSource, open_splits
 from emotune.data.rows import UnusableRow, none_usable, read_all
+from emotune.data.wording import listed, quoted
+from emotune.errors import DataError
 
 if TYPE_CHECKING:
     from emotune.data.label_errors import LabelError
     from emotune.data.shortcuts import Shortcut
 
 KINDS = ("exact", "trivial", "near")
+NO_TRAINING = (
+    "There is no train split, so these were not looked for: leaks into training, training texts under different labels, "
+    "labels that are probably wrong, and words that give a class away."
+)
 
 
 @dataclass(frozen=True)
@@ -167,6 +173,10 @@ def audit_source(source: str | Path | LabelledSource, *, label_errors: bool = Tr
     """
     asked = source if isinstance(source, LabelledSource) else LabelledSource(source)
     found, tables = open_splits(asked)
+    if not set(SPLIT_NAMES) & set(tables):
+        raise DataError(
+            f"{quoted(asked.source)} has none of the splits {', '.join(SPLIT_NAMES)}. What it has: {listed(tables)}."
+        )
     rows: list[Row] = []
     unusable = {}
     for split in SPLIT_NAMES:
@@ -201,8 +211,10 @@ def _audit(
     train = [row for row in rows if row.place.split == "train"]
     errors: tuple[LabelError, ...] | None = None
     notes: list[str] = []
-    if label_errors:
-        errors, notes = find_label_errors(train, groups.trivial[in_split["train"]] if train else groups.trivial[:0])
+    if not train:
+        notes = [NO_TRAINING]
+    elif label_errors:
+        errors, notes = find_label_errors(train, groups.trivial[in_split["train"]])
     return Audit(
         name=name,
         rows=tuple(rows),

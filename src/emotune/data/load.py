@@ -96,6 +96,8 @@ def load_data(
         source, validation, test, config, revision, text_column, label_column, max_characters=max_characters
     )
     found, tables = open_splits(asked)
+    if "train" not in tables:
+        raise DataError(f"{quoted(source)} has no train split. What it has: {listed(tables)}.")
     rows = {
         split: read_labelled(
             tables[split], text_column=text_column, label_column=label_column, max_characters=max_characters
@@ -145,8 +147,6 @@ def open_splits(asked: LabelledSource) -> tuple[Source, dict[str, Table]]:
                 "Leave one of them out."
             )
         tables[split] = open_table(_file(file), max_characters=asked.max_characters)
-    if "train" not in tables:
-        raise DataError(f"{quoted(asked.source)} has no train split. What it has: {listed(tables)}.")
     return found, tables
 
 
