@@ -192,6 +192,19 @@ def test_a_cleaned_copy_needs_no_training_rows(invoke: Invoke, tmp_path: Path) -
     assert (tmp_path / "clean" / "test.csv").read_text().splitlines()[1:] == ["a fine day,joy", "a dark night,fear"]
 
 
+def test_test_rows_that_stand_in_validation_are_listed(invoke: Invoke, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, train="one thing,joy\n", validation="a fine day,joy\n", test="a fine day,fear\n")
+    (leak,) = json.loads(invoke("audit", folder, "--json").stdout)["validation_leaks"]
+    assert (leak["row"]["place"], leak["first"]["place"]["split"], leak["kind"]) == (
+        {"split": "test", "number": 2},
+        "validation",
+        "exact",
+    )
+    shown = invoke("audit", folder).stdout
+    assert "stands in validation too: the same text" in shown
+    assert "validation 2" in shown
+
+
 def test_many_reasons_are_cut_short(invoke: Invoke, tmp_path: Path) -> None:
     rows = "".join(json.dumps({"text": number, "label": "a"}) + "\n" for number in range(50))
     path = tmp_path / "d.jsonl"

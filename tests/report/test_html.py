@@ -113,6 +113,17 @@ def test_leaked_rows_are_left_out_of_the_second_score(page: Page, comparison: Co
     assert any("2 test rows whose text stands in training" in text for text in page.texts["caption"])
 
 
+def test_the_data_part_counts_test_rows_that_stand_in_validation(comparison: Comparison, dataset: TextDataset) -> None:
+    repeated = replace(dataset.test, texts=("twice the same", *dataset.test.texts[1:]))
+    held = replace(dataset.validation, texts=("twice the same", *dataset.validation.texts[1:]))
+    audit = audit_data(replace(dataset, test=repeated, validation=held))
+    page = Page(render_report(Report(title="x", subtitle="", comparison=comparison, audit=audit)))
+    expected = sum(leak.kind == "exact" for leak in audit.validation_leaks)
+    assert expected > 0
+    assert "stands in validation too: the same text" in page.texts["th"]
+    assert any(f"{expected:,} rows of test stand in validation too" in line for line in page.texts["li"])
+
+
 def test_charts_carry_text_alternatives(page: Page) -> None:
     assert len(page.charts) == 4
     assert all(chart["role"] == "img" and chart["aria-label"] for chart in page.charts)

@@ -90,6 +90,7 @@ def _findings(audit: Audit) -> dict[str, Any]:
         "unusable": {split: [asdict(row) for row in rows] for split, rows in audit.unusable.items()},
         "repeats": [asdict(repeat) for repeat in audit.repeats],
         "leaks": [asdict(leak) for leak in audit.leaks],
+        "validation_leaks": [asdict(leak) for leak in audit.validation_leaks],
         "contradictions": [asdict(found) for found in audit.contradictions],
         "label_errors": None if audit.label_errors is None else [asdict(error) for error in audit.label_errors],
         "shortcuts": [asdict(shortcut) for shortcut in audit.shortcuts],

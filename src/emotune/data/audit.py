@@ -66,7 +66,7 @@ class Repeat:
 
     Attributes:
         row: The row.
-        first: The row that it repeats: the first of its group in the same split, or in training for a leak.
+        first: The row that it repeats: the first of its group in the same split, or for a leak in the other split.
         kind: "exact", "trivial" (case, punctuation and spaces apart), or "near" (`emotune.data.duplicates` says what that is; a chain of
             near texts may lead from one to the other).
     """
@@ -112,6 +112,7 @@ class Audit:
         unusable: Rows that cannot be trained or scored on, by split.
         repeats: Rows that repeat an earlier row of their own split, in the order of the data.
         leaks: Validation and test rows whose text stands in training.
+        validation_leaks: Test rows whose text stands in validation, where settings are chosen; it may stand in training as well.
         contradictions: Training texts under different labels.
         label_errors: Training rows whose label is probably wrong, most suspicious first; None where they were not looked for.
         shortcuts: Words that give a class away.
@@ -126,6 +127,7 @@ class Audit:
     unusable: Mapping[str, tuple[UnusableRow, ...]]
     repeats: tuple[Repeat, ...]
     leaks: tuple[Repeat, ...]
+    validation_leaks: tuple[Repeat, ...]
     contradictions: tuple[Contradiction, ...]
     label_errors: tuple[LabelError, ...] | None
     shortcuts: tuple[Shortcut, ...]
@@ -223,7 +225,8 @@ def _audit(
         lengths={split: _lengths(groups.words[mask]) for split, mask in in_split.items()},
         unusable=unusable,
         repeats=tuple(_repeats(rows, groups)),
-        leaks=tuple(_leaks(rows, groups)),
+        leaks=tuple(_leaks(rows, groups, "train", ("validation", "test"))),
+        validation_leaks=tuple(_leaks(rows, groups, "validation", ("test",))),
         contradictions=tuple(_contradictions(rows, groups)),
         label_errors=errors,
         shortcuts=find_shortcuts(train),
@@ -253,17 +256,17 @@ def _repeats(rows: Sequence[Row], groups: Groups) -> Iterator[Repeat]:
             yield found
 
 
-def _leaks(rows: Sequence[Row], groups: Groups) -> Iterator[Repeat]:
-    """Rows of other splits whose text stands in training."""
-    in_training: list[dict[int, int]] = [{} for _ in KINDS]
+def _leaks(rows: Sequence[Row], groups: Groups, into: str, others: Sequence[str]) -> Iterator[Repeat]:
+    """Rows of other splits whose text stands in the split `into`, by the strictest kind that applies."""
+    held: list[dict[int, int]] = [{} for _ in KINDS]
     for number, row in enumerate(rows):
-        if row.place.split == "train":
-            for seen, group in zip(in_training, (groups.exact, groups.trivial, groups.near), strict=True):
+        if row.place.split == into:
+            for seen, group in zip(held, (groups.exact, groups.trivial, groups.near), strict=True):
                 seen.setdefault(int(group[number]), number)
     for number, row in enumerate(rows):
-        if row.place.split == "train":
+        if row.place.split not in others:
             continue
-        for kind, seen, group in zip(KINDS, in_training, (groups.exact, groups.trivial, groups.near), strict=True):
+        for kind, seen, group in zip(KINDS, held, (groups.exact, groups.trivial, groups.near), strict=True):
             if int(group[number]) in seen:
                 yield Repeat(row, rows[seen[int(group[number])]], kind)
                 break

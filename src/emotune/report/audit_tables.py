@@ -41,6 +41,9 @@ def audit_lines(audit: Audit) -> Iterator[str]:
         leaks = audit.leaked(split, ("exact", "trivial"))
         if leaks:
             yield f"{quantity(len(leaks), 'row')} of {split} {_stand(leaks)} in training too"
+    leaks = [leak.row.place.number for leak in audit.validation_leaks if leak.kind != "near"]
+    if leaks:
+        yield f"{quantity(len(leaks), 'row')} of test {_stand(leaks)} in validation too"
     repeats = audit.repeated("train", ("exact", "trivial"))
     if repeats:
         yield f"{quantity(len(repeats), 'training row')} {'repeats' if len(repeats) == 1 else 'repeat'} another's text"
@@ -72,28 +75,34 @@ def _rows_table(audit: Audit) -> RenderableType:
     return table
 
 
-def _findings_table(audit: Audit) -> RenderableType:
-    table = new_table(["", *audit.counts], title="Findings")
-
-    def add(name: str, counts: dict[str, int]) -> None:
-        table.add_row(name, *(f"{counts[split]:,}" if split in counts else "" for split in audit.counts))
-
+def finding_counts(audit: Audit) -> Iterator[tuple[str, dict[str, int]]]:
+    """Every finding in words, and how often it stands in each split; splits in which it cannot be are left out."""
     kinds = {
         "exact": "the same text",
         "trivial": "the same but for case and punctuation",
         "near": "nearly the same",
     }
+    others = [split for split in audit.counts if split != "train"]
     for kind, words in kinds.items():
-        add(f"repeats an earlier row: {words}", {split: len(audit.repeated(split, (kind,))) for split in audit.counts})
-    for kind, words in kinds.items():
-        others = {split: len(audit.leaked(split, (kind,))) for split in audit.counts if split != "train"}
-        if others and "train" in audit.counts:
-            add(f"stands in training too: {words}", others)
+        yield f"repeats an earlier row: {words}", {split: len(audit.repeated(split, (kind,))) for split in audit.counts}
+    if "train" in audit.counts and others:
+        for kind, words in kinds.items():
+            yield f"stands in training too: {words}", {split: len(audit.leaked(split, (kind,))) for split in others}
+    if "validation" in audit.counts and "test" in audit.counts:
+        for kind, words in kinds.items():
+            found = sum(leak.kind == kind for leak in audit.validation_leaks)
+            yield f"stands in validation too: {words}", {"test": found}
     if "train" in audit.counts:
-        add("texts under different labels", {"train": len(audit.contradictions)})
+        yield "texts under different labels", {"train": len(audit.contradictions)}
         if audit.label_errors is not None:
-            add("labels that are probably wrong", {"train": len(audit.label_errors)})
-        add("words that give a class away", {"train": len(audit.shortcuts)})
+            yield "labels that are probably wrong", {"train": len(audit.label_errors)}
+        yield "words that give a class away", {"train": len(audit.shortcuts)}
+
+
+def _findings_table(audit: Audit) -> RenderableType:
+    table = new_table(["", *audit.counts], title="Findings")
+    for name, counts in finding_counts(audit):
+        table.add_row(name, *(f"{counts[split]:,}" if split in counts else "" for split in audit.counts))
     return table
 
 
@@ -108,10 +117,10 @@ def _unusable(audit: Audit, examples: int) -> RenderableType | None:
 
 
 def _repeats(audit: Audit, examples: int) -> RenderableType | None:
-    found: list[Repeat] = [*audit.leaks, *audit.repeats]
+    found: list[Repeat] = [*audit.leaks, *audit.validation_leaks, *audit.repeats]
     if not found:
         return None
-    title = _title("Repeats, leaks into training first", len(found), examples)
+    title = _title("Repeats, leaks between splits first", len(found), examples)
     table = new_table(["row", "repeats", "kind", "text"], title=title, numbers=False)
     for repeat in found[:examples]:
         table.add_row(_place(repeat.row), _place(repeat.first), repeat.kind, _text(repeat.row))

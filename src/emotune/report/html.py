@@ -320,7 +320,7 @@ def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list
 
 
 def _audit(audit: Audit) -> dict[str, Any]:
-    from emotune.report.audit_tables import audit_lines
+    from emotune.report.audit_tables import audit_lines, finding_counts
 
     splits = list(audit.counts)
     rows = [("rows", [f"{sum(counts.values()):,}" for counts in audit.counts.values()])]
@@ -328,26 +328,10 @@ def _audit(audit: Audit) -> dict[str, Any]:
     rows += [(label, [f"{counts.get(label, 0):,}" for counts in audit.counts.values()]) for label in labels]
     rows.append(("words a text, median", [f"{found.median:.0f}" for found in audit.lengths.values()]))
     rows.append(("words, 99 of 100 at most", [f"{found.ninety_ninth:.0f}" for found in audit.lengths.values()]))
-    for kind, words in (
-        ("exact", "the same text"),
-        ("trivial", "the same but for case and punctuation"),
-        ("near", "nearly the same"),
-    ):
-        rows.append(
-            (f"repeats an earlier row: {words}", [f"{len(audit.repeated(split, (kind,))):,}" for split in splits])
-        )
-        rows.append(
-            (
-                f"stands in training too: {words}",
-                ["" if split == "train" else f"{len(audit.leaked(split, (kind,))):,}" for split in splits],
-            )
-        )
-    rows.append(
-        (
-            "texts under different labels",
-            [f"{len(audit.contradictions):,}" if split == "train" else "" for split in splits],
-        )
-    )
+    rows += [
+        (name, [f"{counts[split]:,}" if split in counts else "" for split in splits])
+        for name, counts in finding_counts(audit)
+    ]
     return {
         "splits": splits,
         "rows": [{"name": name, "cells": cells} for name, cells in rows],
