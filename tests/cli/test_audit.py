@@ -205,6 +205,52 @@ def test_test_rows_that_stand_in_validation_are_listed(invoke: Invoke, tmp_path:
     assert "validation 2" in shown
 
 
+def test_with_a_model_it_says_what_would_be_cut(invoke: Invoke, tiny_files: Path, tiny_bert: Path) -> None:
+    """Each made-up word is a token, and every text has six of them, between two special tokens."""
+    counted = json.loads(invoke("audit", tiny_files, "--model", tiny_bert, "--max-length", "7", "--json").stdout)[
+        "tokens"
+    ]
+    same = {"least": 8, "median": 8.0, "ninety_ninth": 8.0, "most": 8}
+    assert counted == {
+        "model": "tiny-bert",
+        "max_length": 7,
+        "texts": 192,
+        "mean": 8.0,
+        "lengths": {"train": same, "validation": same, "test": same},
+        "cut": {"train": 120, "validation": 36, "test": 36},
+    }
+    shown = invoke("audit", tiny_files, "--model", tiny_bert, "--max-length", "8", "--no-label-errors")
+    assert shown.exit_code == 0, shown.output
+    assert shown.stderr == ""
+    assert "With tiny-bert: 8.0 tokens a text; 0 of 192 texts are longer than 8 and are cut." in shown.stdout
+    assert re.search(r"longer than 8 tokens +0 +0 +0", shown.stdout)
+
+
+def test_without_a_model_it_counts_words_alone(invoke: Invoke, data: Path) -> None:
+    assert "token" not in invoke("audit", data, "--no-label-errors").stdout
+    assert json.loads(invoke("audit", data, "--no-label-errors", "--json").stdout)["tokens"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--model", "bundled:other"], "The bundled model is bundled:minilm"),
+        (["--model", "./missing"], "There is no folder './missing'"),
+        (["--model", "MODEL", "--max-length", "65"], "65 tokens does not fit"),
+        (["--model", "MODEL", "--max-length", "0"], "which takes from 3 to 64"),
+        (["--max-length", "64"], "--max-length was given without --model"),
+    ],
+)
+def test_a_model_or_length_that_cannot_be_is_refused_before_the_data_is_read(
+    invoke: Invoke, tiny_bert: Path, options: list[str], said: str
+) -> None:
+    given = [str(tiny_bert) if option == "MODEL" else option for option in options]
+    result = invoke("audit", "no-such-file.csv", *given)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert result.stderr.count("\n") <= 3
+
+
 def test_many_reasons_are_cut_short(invoke: Invoke, tmp_path: Path) -> None:
     rows = "".join(json.dumps({"text": number, "label": "a"}) + "\n" for number in range(50))
     path = tmp_path / "d.jsonl"

@@ -291,10 +291,13 @@ def flip(data: TextDataset, share: float) -> tuple[TextDataset, set[int]]:
 
 @pytest.mark.real
 def test_finds_what_is_known_of_the_real_data(real_data: str) -> None:
-    found = audit_data(load_data(real_data))
+    data = load_data(real_data)
+    found = audit_data(data)
     assert len(found.repeated("train", ("exact",))) == 31
     assert len(found.contradictions) == 30
     assert len(found.leaked("test", ("exact",))) == 11
+    held = set(data.validation.texts)
+    assert sum(leak.kind == "exact" for leak in found.validation_leaks) == sum(text in held for text in data.test.texts)
 
 
 @pytest.mark.real

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emotune.data.dataset import SPLIT_NAMES, TextDataset
 from emotune.data.duplicates import Groups, find_duplicates
+from emotune.data.lengths import Lengths
 from emotune.data.load import LabelledSource, open_splits
 from emotune.data.rows import UnusableRow, none_usable, read_all
 from emotune.data.wording import listed, quoted
@@ -24,6 +24,7 @@ from emotune.errors import DataError
 if TYPE_CHECKING:
     from emotune.data.label_errors import LabelError
     from emotune.data.shortcuts import Shortcut
+    from emotune.data.tokens import TokenCounts
 
 KINDS = ("exact", "trivial", "near")
 NO_TRAINING = (
@@ -89,16 +90,6 @@ class Contradiction:
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True)
-class Lengths:
-    """Words a text in one split."""
-
-    least: int
-    median: float
-    ninety_ninth: float
-    most: int
-
-
 @dataclass(frozen=True, eq=False)
 class Audit:
     """What was found.
@@ -117,6 +108,7 @@ class Audit:
         label_errors: Training rows whose label is probably wrong, most suspicious first; None where they were not looked for.
         shortcuts: Words that give a class away.
         notes: What could not be looked for, and why.
+        tokens: How long the texts are in a model's tokens; None where no model was named. `emotune.data.tokens` counts them.
     """
 
     name: str
@@ -132,6 +124,11 @@ class Audit:
     label_errors: tuple[LabelError, ...] | None
     shortcuts: tuple[Shortcut, ...]
     notes: tuple[str, ...]
+    tokens: TokenCounts | None = None
+
+    def texts(self) -> dict[str, list[str]]:
+        """The usable texts of each split."""
+        return {split: [row.text for row in self.rows if row.place.split == split] for split in self.counts}
 
     def leaked(self, split: str, kinds: Sequence[str] = KINDS) -> list[int]:
         """Row numbers of a split whose text stands in training."""
@@ -222,7 +219,7 @@ def _audit(
         rows=tuple(rows),
         groups=groups,
         counts=counts,
-        lengths={split: _lengths(groups.words[mask]) for split, mask in in_split.items()},
+        lengths={split: Lengths.of(groups.words[mask]) for split, mask in in_split.items()},
         unusable=unusable,
         repeats=tuple(_repeats(rows, groups)),
         leaks=tuple(_leaks(rows, groups, "train", ("validation", "test"))),
@@ -231,15 +228,6 @@ def _audit(
         label_errors=errors,
         shortcuts=find_shortcuts(train),
         notes=tuple(notes),
-    )
-
-
-def _lengths(word_counts: NDArray[np.int64]) -> Lengths:
-    return Lengths(
-        int(word_counts.min()),
-        float(np.median(word_counts)),
-        float(np.percentile(word_counts, 99)),
-        int(word_counts.max()),
     )
 
 

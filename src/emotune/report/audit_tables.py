@@ -14,6 +14,7 @@ from emotune.text import printable
 
 if TYPE_CHECKING:
     from emotune.data.audit import Audit, Repeat, Row
+    from emotune.data.tokens import TokenCounts
 
 EXAMPLES = 5
 _LONGEST_TEXT = 70
@@ -28,6 +29,8 @@ def audit_page(audit: Audit, examples: int = EXAMPLES) -> Group:
     """
     parts: list[RenderableType] = [_rows_table(audit), _findings_table(audit)]
     parts += [Text(note) for note in audit.notes]
+    if audit.tokens is not None:
+        parts.append(Text(f"With {printable(audit.tokens.model)}: {tokens_line(audit.tokens)}."))
     parts += [part for part in (_unusable(audit, examples), _repeats(audit, examples)) if part is not None]
     parts += [part for part in (_contradictions(audit, examples), _label_errors(audit, examples)) if part is not None]
     if audit.shortcuts:
@@ -49,6 +52,8 @@ def audit_lines(audit: Audit) -> Iterator[str]:
         yield f"{quantity(len(repeats), 'training row')} {'repeats' if len(repeats) == 1 else 'repeat'} another's text"
     if audit.contradictions:
         yield f"{quantity(len(audit.contradictions), 'training text')} {_stand(audit.contradictions)} under different labels"
+    if audit.tokens is not None and any(audit.tokens.cut.values()):
+        yield tokens_line(audit.tokens)
 
 
 def _stand(found: object) -> str:
@@ -68,11 +73,34 @@ def _rows_table(audit: Audit) -> RenderableType:
     table.add_section()
     table.add_row("all", *(f"{sum(counts.values()):,}" for counts in audit.counts.values()))
     table.add_row("not usable", *(f"{len(audit.unusable.get(split, ())):,}" for split in audit.counts))
-    lengths = audit.lengths.values()
-    table.add_row("words: median", *(f"{found.median:,.0f}" for found in lengths))
-    table.add_row("words: 99 of 100 at most", *(f"{found.ninety_ninth:,.0f}" for found in lengths))
-    table.add_row("words: longest", *(f"{found.most:,}" for found in lengths))
+    for name, cells in length_rows(audit):
+        table.add_row(name, *cells)
     return table
+
+
+def length_rows(audit: Audit) -> Iterator[tuple[str, list[str]]]:
+    """How long the texts are: a name, and a cell for each split."""
+    counted = {"words": audit.lengths}
+    if audit.tokens is not None:
+        counted["tokens"] = audit.tokens.lengths
+    for unit, by_split in counted.items():
+        lengths = [by_split[split] for split in audit.counts]
+        yield f"{unit}: median", [f"{found.median:,.0f}" for found in lengths]
+        yield f"{unit}: 99 of 100 at most", [f"{found.ninety_ninth:,.0f}" for found in lengths]
+        yield f"{unit}: longest", [f"{found.most:,}" for found in lengths]
+    if audit.tokens is not None:
+        cut = audit.tokens.cut
+        yield f"longer than {audit.tokens.max_length:,} tokens", [f"{cut[split]:,}" for split in audit.counts]
+
+
+def tokens_line(tokens: TokenCounts) -> str:
+    """How many tokens texts have, and how many texts are cut, in which splits."""
+    cut = sum(tokens.cut.values())
+    where = ", ".join(f"{number:,} of {split}" for split, number in tokens.cut.items() if number)
+    return (
+        f"{tokens.mean:.1f} tokens a text; {cut:,} of {tokens.texts:,} texts are longer than {tokens.max_length} and are cut"
+        + (f": {where}" if where else "")
+    )
 
 
 def finding_counts(audit: Audit) -> Iterator[tuple[str, dict[str, int]]]:

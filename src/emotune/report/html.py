@@ -320,14 +320,13 @@ def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list
 
 
 def _audit(audit: Audit) -> dict[str, Any]:
-    from emotune.report.audit_tables import audit_lines, finding_counts
+    from emotune.report.audit_tables import audit_lines, finding_counts, length_rows
 
     splits = list(audit.counts)
     rows = [("rows", [f"{sum(counts.values()):,}" for counts in audit.counts.values()])]
     labels = dict.fromkeys(label for counts in audit.counts.values() for label in counts)
     rows += [(label, [f"{counts.get(label, 0):,}" for counts in audit.counts.values()]) for label in labels]
-    rows.append(("words a text, median", [f"{found.median:.0f}" for found in audit.lengths.values()]))
-    rows.append(("words, 99 of 100 at most", [f"{found.ninety_ninth:.0f}" for found in audit.lengths.values()]))
+    rows += length_rows(audit)
     rows += [
         (name, [f"{counts[split]:,}" if split in counts else "" for split in splits])
         for name, counts in finding_counts(audit)
