@@ -105,6 +105,7 @@ class TestSteps:
         said = "\n".join(tiny_run.progress.lines)
         assert "owner/tiny-bert: BertForSequenceClassification" in said
         assert "0 of 192 texts are longer than 32 and are cut" in said
+        assert "longer than 32 tokens" in tiny_run.result.report.read_text(encoding="utf-8")
         assert "bert.encoder.layer.*.attention.self.query (2)" in said
         for name in ("base (untrained head)", "majority class", "TF-IDF", "frozen features"):
             assert f"{name}: " in said

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -63,9 +63,7 @@ def test_fits_the_screen_and_fetches_nothing(browser: Any, file: Path, width: in
     page.on("request", lambda request: requests.append(request.url))
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    started = time.perf_counter()
     page.goto(file.as_uri())
-    assert time.perf_counter() - started < 5
     assert requests == [file.as_uri()]
     assert complaints == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -76,6 +74,20 @@ def test_fits_the_screen_and_fetches_nothing(browser: Any, file: Path, width: in
     assert box["x"] + box["width"] <= width
     assert page.locator("svg").count() == 4
     page.close()
+
+
+def test_opens_in_under_a_second(browser: Any, file: Path) -> None:
+    """By the browser's own clock, from the start of the navigation to the end of loading; the median of three."""
+    seconds = []
+    for _ in range(3):
+        page = browser.new_page()
+        page.goto(file.as_uri())
+        loaded = page.wait_for_function(
+            "() => { const [n] = performance.getEntriesByType('navigation'); return n.loadEventEnd && n.loadEventEnd - n.startTime; }"
+        )
+        seconds.append(loaded.json_value() / 1000)
+        page.close()
+    assert 0 < median(seconds) < 1, seconds
 
 
 def test_dark_mode_turns_the_page_dark(browser: Any, file: Path) -> None:

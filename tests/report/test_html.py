@@ -11,6 +11,8 @@ import pytest
 
 from emotune.data.audit import audit_data
 from emotune.data.dataset import TextDataset
+from emotune.data.lengths import Lengths
+from emotune.data.tokens import TokenCounts
 from emotune.evaluation.attribution import Words
 from emotune.evaluation.calibration import assess
 from emotune.evaluation.comparison import Comparison, compare
@@ -123,6 +125,28 @@ def test_a_class_without_rows_once_leaked_ones_are_left_out_is_named(comparison:
     love = np.flatnonzero(comparison.after.split.label_ids == 2).tolist()
     found = Page(render_report(Report(title="x", subtitle="", comparison=comparison, leaked=love)))
     assert found.text.count("No row that was scored is labelled 'love': macro") == 1
+
+
+def test_the_data_part_counts_test_rows_that_stand_in_validation(comparison: Comparison, dataset: TextDataset) -> None:
+    repeated = replace(dataset.test, texts=("twice the same", *dataset.test.texts[1:]))
+    held = replace(dataset.validation, texts=("twice the same", *dataset.validation.texts[1:]))
+    audit = audit_data(replace(dataset, test=repeated, validation=held))
+    page = Page(render_report(Report(title="x", subtitle="", comparison=comparison, audit=audit)))
+    expected = sum(leak.kind == "exact" for leak in audit.validation_leaks)
+    assert expected > 0
+    assert "stands in validation too: the same text" in page.texts["th"]
+    assert any(f"{expected:,} rows of test stand in validation too" in line for line in page.texts["li"])
+
+
+def test_the_data_part_says_what_is_cut(comparison: Comparison, dataset: TextDataset) -> None:
+    lengths = {split.name: Lengths(3, 12.0, 40.0, 90) for split in dataset.splits}
+    tokens = TokenCounts("tiny", 32, 1320, 11.5, lengths, {"train": 7, "validation": 0, "test": 2})
+    audit = replace(audit_data(dataset), tokens=tokens)
+    page = Page(render_report(Report(title="x", subtitle="", comparison=comparison, audit=audit)))
+    assert "longer than 32 tokens" in page.texts["th"]
+    assert (
+        "11.5 tokens a text; 9 of 1,320 texts are longer than 32 and are cut: 7 of train, 2 of test" in page.texts["li"]
+    )
 
 
 def test_charts_carry_text_alternatives(page: Page) -> None:

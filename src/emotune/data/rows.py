@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ from emotune.data.labels import LabelError, label_name
 from emotune.data.table import Row, Table
 from emotune.data.wording import counted, numbered, quoted
 from emotune.errors import DataError
+
+# How many reasons a message names, where no row can be used.
+MOST_REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,28 @@ def read_all(table: Table, *, text_column: str | None, label_column: str | None,
             usable.append((number, text, name))
     numbers, texts, names = zip(*usable, strict=True) if usable else ((), (), ())
     return AllRows(numbers, texts, names, tuple(unusable))
+
+
+def none_usable(table: Table, split: str, unusable: Sequence[UnusableRow]) -> DataError:
+    """The error of a table of which no row can be used.
+
+    Args:
+        table: The table.
+        split: The split that it is.
+        unusable: All its rows.
+    """
+    if not unusable:
+        return DataError(f"{str(_no_rows(table)).removesuffix('.')}, so nothing of the {split} split can be used.")
+    reasons = Counter(row.reason for row in unusable).most_common()
+    parts = [f"{reason.removesuffix('.')} ({count:,})" for reason, count in reasons[:MOST_REASONS]]
+    rest = sum(count for _, count in reasons[MOST_REASONS:])
+    if rest:
+        parts.append(f"other reasons ({rest:,})")
+    seen = f"{counted(len(unusable), 'row')} {'was' if len(unusable) == 1 else 'were'} seen"
+    return DataError(
+        f"{table.source}: no row of the {split} split can be used; {seen}: {', '.join(parts)}.\n"
+        "Mend the rows, or choose other columns with --text-column NAME and --label-column NAME."
+    )
 
 
 def stream_texts(table: Table, rows: Iterator[Row], max_characters: int) -> Iterator[str]:

@@ -18,12 +18,21 @@ from emotune.errors import ModelError
 from emotune.memory import bound_product_cache
 from emotune.models import bundled
 from emotune.models.classifier import Classifier
-from emotune.models.folder import CONFIG, FILES_TO_DOWNLOAD, WEIGHTS, WEIGHTS_INDEX, check_folder, weight_files
+from emotune.models.folder import (
+    CONFIG,
+    FILES_TO_DOWNLOAD,
+    WEIGHT_FILES,
+    WEIGHTS,
+    WEIGHTS_INDEX,
+    check_folder,
+    weight_files,
+)
 from emotune.text import reason_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+MAX_LENGTH = 128
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
@@ -48,7 +57,7 @@ def load_base(
     name: str | Path = "bert-base-uncased",
     *,
     labels: Sequence[str],
-    max_length: int = 128,
+    max_length: int = MAX_LENGTH,
     seed: int = 0,
     revision: str | None = None,
 ) -> Classifier:
@@ -111,8 +120,34 @@ def untrained_model(folder: Path) -> PreTrainedModel:
     return model.float().eval()
 
 
-def _find(name: str | Path, revision: str | None) -> _Base:
-    """Find where a base model is, and fetch it from the Hub if that is where."""
+def load_tokenizer(
+    name: str | Path = "bert-base-uncased", *, max_length: int = MAX_LENGTH, revision: str | None = None
+) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a base model, for which its weights are neither needed nor fetched.
+
+    Args:
+        name: As in `load_base`.
+        max_length: Tokens a text, special tokens counted; the model must take so many.
+        revision: As in `load_base`.
+
+    Returns:
+        The tokenizer; its `name_or_path` is what results call the model.
+
+    Raises:
+        ModelError: There is no such model, its files are incomplete or damaged, or it does not take texts of that length.
+        HubError: The Hub could not be reached, or refused the model.
+    """
+    base = _find(name, revision, weights=False)
+    stored = check_folder(base.folder, base.source, weights=False)
+    config = _load_config(base, stored, ("0", "1"))
+    tokenizer = _load_tokenizer(base)
+    _fit_tokenizer(base, _without_weights(base, config), tokenizer, max_length)
+    tokenizer.name_or_path = base.name
+    return tokenizer
+
+
+def _find(name: str | Path, revision: str | None, *, weights: bool = True) -> _Base:
+    """Find where a base model is, and fetch it from the Hub if that is where, with or without its weights."""
     source = str(name)
     folder = Path(name).expanduser()
     is_bundled = source.startswith("bundled:")
@@ -135,7 +170,7 @@ def _find(name: str | Path, revision: str | None) -> _Base:
             f"'{source}' is neither an existing folder nor a model id of the Hub.\n"
             "Ids of the Hub look like bert-base-uncased or owner/name."
         )
-    folder = _download(source, revision)
+    folder = _download(source, revision, weights=weights)
     return _Base(source, source, folder, revision=folder.name)
 
 
@@ -161,7 +196,7 @@ def _portable_name(folder: Path) -> str:
     return stored if is_same else base_name
 
 
-def _download(hub_id: str, revision: str | None) -> Path:
+def _download(hub_id: str, revision: str | None, *, weights: bool = True) -> Path:
     """Fetch what loading needs into the Hub library's cache; nothing is fetched twice.
 
     Returns:
@@ -172,15 +207,15 @@ def _download(hub_id: str, revision: str | None) -> Path:
 
     from emotune.hub import translate_hub_errors
 
+    wanted = FILES_TO_DOWNLOAD if weights else [file for file in FILES_TO_DOWNLOAD if file not in WEIGHT_FILES]
     with translate_hub_errors(hub_id, "model"), _bars_in_terminals_only():
         try:
-            return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(FILES_TO_DOWNLOAD)))
+            return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(wanted)))
         except LocalEntryNotFoundError as error:
             # Offline, with a snapshot that another program left: it may lack files that this one can do without.
             snapshot = Path(getattr(error, "snapshot_path", None) or "/nonexistent")
-            if (snapshot / CONFIG).is_file() and (
-                (snapshot / WEIGHTS).is_file() or (snapshot / WEIGHTS_INDEX).is_file()
-            ):
+            has_weights = (snapshot / WEIGHTS).is_file() or (snapshot / WEIGHTS_INDEX).is_file()
+            if (snapshot / CONFIG).is_file() and (has_weights or not weights):
                 return snapshot
             raise
 
@@ -232,20 +267,30 @@ def _load_tokenizer(base: _Base) -> PreTrainedTokenizerBase:
         ) from error
 
 
+def _without_weights(base: _Base, config: PreTrainedConfig) -> PreTrainedModel:
+    """The model's modules without their numbers."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    try:
+        with _quiet(), torch.device("meta"):
+            return AutoModelForSequenceClassification.from_config(config)
+    except Exception as error:
+        raise ModelError(f"'{base.source}': no model can be built from its {CONFIG}: {reason_of(error)}") from error
+
+
 def _load_model(base: _Base, config: PreTrainedConfig, seed: int) -> PreTrainedModel:
     """Load the encoder and make the head, and refuse a model whose encoder would be random numbers in any part."""
     import torch
     from safetensors.torch import load_file
-    from transformers import AutoModelForSequenceClassification
 
     from emotune.models.families import head_modules
 
     files = weight_files(base.folder, base.source)
+    shell = _without_weights(base, config)
+    head = head_modules(shell)
     try:
         with _quiet():
-            with torch.device("meta"):  # the modules without their numbers
-                shell = AutoModelForSequenceClassification.from_config(config)
-            head = head_modules(shell)
             # Read here rather than by transformers, which would take over a head that has the right size.
             weights = {
                 key: tensor
