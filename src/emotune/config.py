@@ -112,7 +112,9 @@ class ModelConfig(Section):
 class MethodConfig(Section):
     """How to adapt the encoder. An option that is not given has the method's own default; one that the method lacks is a mistake."""
 
-    name: Literal["lora", "full"] = Field(default="lora", description="The fine-tuning method.")
+    name: Literal["lora", "dora", "pissa", "lora-plus", "adalora", "vera", "prefix", "prompt", "head", "full"] = Field(
+        default="lora", description="The fine-tuning method."
+    )
     r: int | None = Field(default=None, ge=1, description="Rank of the adapters.")
     alpha: float | None = Field(
         default=None, gt=0, description="Numerator of the adapters' scale; twice the rank if not given."
@@ -124,6 +126,16 @@ class MethodConfig(Section):
     )
     rslora: bool | None = Field(
         default=None, description="Scale by alpha over the square root of the rank, not over the rank."
+    )
+    ratio: float | None = Field(default=None, ge=1, description="LoRA+: the learning rate of B over that of A.")
+    initial_r: int | None = Field(
+        default=None, ge=1, description="AdaLoRA: the rank to prune from; one and a half times the rank if not given."
+    )
+    orthogonality: float | None = Field(
+        default=None, ge=0, description="AdaLoRA: weight of the loss term that keeps its matrices orthogonal."
+    )
+    tokens: int | None = Field(
+        default=None, ge=1, description="Prompt and prefix tuning: how many vectors stand before the text."
     )
 
     @model_validator(mode="before")

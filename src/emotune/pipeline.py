@@ -144,7 +144,8 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         )
         audit = replace(audit, tokens=tokens)
         say_base(base, tokens, progress)
-        progress.say(f"{method.name} will adapt {summarize_targets(method.adapted_modules(base.model))}")
+        adapted = summarize_targets(method.adapted_modules(base.model)) or "no module of the encoder"
+        progress.say(f"{method.name} will adapt {adapted}")
 
     with watch.step("Before"):
         before = evaluate(base, data.test, progress=progress)

@@ -76,6 +76,8 @@ def install(
     classifier = inner_model(model)
     module = encoder_of(classifier)
     reason = why_not(classifier, module)
+    if reason is None and getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
+        reason = "trained vectors stand before its texts"
     if reason is None and dtype == torch.int8 and not int8.available():
         reason = f"PyTorch {torch.__version__} has no int8 products"
     if reason is not None:

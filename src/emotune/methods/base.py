@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from emotune.errors import ArtifactError
+from emotune.errors import ArtifactError, MethodError
+from emotune.methods.targets import resolve_targets
 from emotune.text import reason_of
 
 if TYPE_CHECKING:
+    import torch
     from peft import PeftConfig
     from torch import nn
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, TrainerCallback
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,15 @@ class Method(ABC):
     learning_rate: ClassVar[float]
     needs_base: ClassVar[bool]
     files: ClassVar[tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        mistakes = list(self.mistakes())
+        if mistakes:
+            raise MethodError(f"{self.name} cannot be built: {'; '.join(mistakes)}.")
+
+    def mistakes(self) -> Iterator[str]:
+        """What is wrong with the options, in words."""
+        yield from ()
 
     @abstractmethod
     def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
@@ -74,6 +86,14 @@ class Method(ABC):
     def save(self, model: Any, folder: Path) -> None:
         """Write the trained weights into a folder."""
 
+    def save_checkpoint(self, model: Any, folder: Path) -> None:
+        """Write what Trainer puts back into the model in training; by default, what `save` writes."""
+        self.save(model, folder)
+
+    def restore_checkpoint(self, model: Any, folder: Path) -> None:
+        """Take back what `save_checkpoint` wrote beside weights, which Trainer loads itself."""
+        return
+
     @abstractmethod
     def load(self, folder: Path, base: Callable[[], PreTrainedModel]) -> nn.Module:
         """The tuned model of a folder that `save` wrote to.
@@ -89,6 +109,35 @@ class Method(ABC):
     def options(self) -> dict[str, Any]:
         """The options by name, with the defaults that follow from others filled in."""
         return asdict(self)
+
+    def extra_tokens(self) -> int:
+        """How many positions of the model the method takes up beside the text."""
+        return 0
+
+    def parameter_groups(self, model: nn.Module, learning_rate: float) -> list[dict[str, Any]] | None:
+        """Groups of parameters with learning rates of their own, as PyTorch's optimizers take them; None for one rate for all.
+
+        Args:
+            model: What `apply` gave.
+            learning_rate: The rate that was asked for.
+        """
+        return None
+
+    def begin(self, model: nn.Module, steps: int) -> list[TrainerCallback]:
+        """Callbacks that the method needs while training.
+
+        Args:
+            model: What `apply` gave.
+            steps: How many optimizer steps there will be at most.
+
+        Raises:
+            MethodError: There are too few.
+        """
+        return []
+
+    def penalty(self, model: nn.Module) -> torch.Tensor | None:
+        """A term that is added to the loss of a step."""
+        return None
 
 
 class PeftMethod(Method):
@@ -156,6 +205,39 @@ class PeftMethod(Method):
         return wrapped
 
 
+class LinearMethod(PeftMethod):
+    """A method of PEFT that adapts linear layers of the encoder, which the option `target_modules` chooses."""
+
+    target_modules: str | Sequence[str]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.target_modules, str):
+            object.__setattr__(self, "target_modules", tuple(self.target_modules))
+        super().__post_init__()
+
+    def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
+        """The linear layers that `target_modules` matches."""
+        from emotune.models.families import encoder_linear_modules
+
+        return resolve_targets(encoder_linear_modules(model), self.target_modules)
+
+    def shared_options(self, model: PreTrainedModel) -> dict[str, Any]:
+        """What the configurations of these methods have in common."""
+        return {
+            "target_modules": list(self.adapted_modules(model)),
+            "modules_to_save": head_and_pooler(model),
+            # GPT-2's Conv1D keeps its weight transposed, and PEFT wants to be told.
+            "fan_in_fan_out": any(type(module).__name__ == "Conv1D" for module in model.modules()),
+        }
+
+
+def head_and_pooler(model: PreTrainedModel) -> list[str]:
+    """Names of the modules that every method trains in full."""
+    from emotune.models.families import head_modules, pooler_modules
+
+    return [*pooler_modules(model), *head_modules(model)]
+
+
 def _tensor_names(path: Path) -> set[str]:
     """The names of the tensors in a safetensors file, which is found to be whole on the way."""
     from safetensors import SafetensorError, safe_open
@@ -167,3 +249,21 @@ def _tensor_names(path: Path) -> set[str]:
         raise ArtifactError(
             f"'{path}' is damaged: {reason_of(error)}. Copy the folder again, or save the model again."
         ) from None
+
+
+def check_rank(r: object) -> Iterator[str]:
+    """A mistake where a rank is not a whole number of at least 1."""
+    if not isinstance(r, int) or r < 1:
+        yield f"the rank r is {r}; expected a whole number of at least 1"
+
+
+def check_alpha(alpha: float | None) -> Iterator[str]:
+    """A mistake where the numerator of a scale is not above 0."""
+    if alpha is not None and not 0 < alpha < math.inf:
+        yield f"alpha is {alpha}; expected a number above 0, or none for the method's own"
+
+
+def check_dropout(dropout: float) -> Iterator[str]:
+    """A mistake where a dropout is no share."""
+    if not 0 <= dropout < 1:
+        yield f"dropout is {dropout}; expected a share from 0 up to, not including, 1"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotune.data.dataset import TextDataset
-from emotune.errors import DataError, OutputError, TrainingError
+from emotune.errors import DataError, MethodError, OutputError, TrainingError
 from emotune.methods.base import Method
 from emotune.methods.lora import LoRA
 from emotune.models.classifier import Classifier
@@ -83,6 +83,7 @@ def finetune(
             f"The base model was loaded for the labels {', '.join(base.labels)}; the data has {', '.join(data.labels)}. "
             "Load it with labels=data.labels."
         )
+    check_positions(base, method)
     if processes() > 1 and checkpoints is None:
         raise OutputError(
             f"{processes()} processes train together. Give finetune a checkpoints folder that all of them can read."
@@ -93,6 +94,22 @@ def finetune(
         return _train(base, data, method, options, Path(checkpoints), resume, progress)
     with tempfile.TemporaryDirectory(prefix="emotune-") as folder:
         return _train(base, data, method, options, Path(folder), resume, progress)
+
+
+def check_positions(base: Classifier, method: Method) -> None:
+    """Refuse a method whose own tokens leave too few positions for the texts.
+
+    Raises:
+        MethodError: The text's tokens and the method's are more than the model has positions for.
+    """
+    from emotune.models.families import position_limit
+
+    limit, own = position_limit(base.model), method.extra_tokens()
+    if limit is not None and base.max_length + own > limit:
+        raise MethodError(
+            f"{base.max_length} tokens of text and {own} of {method.name} are more than the {limit} positions that the model has. "
+            f"Lower model.max_length to {limit - own} or less."
+        )
 
 
 def _train(
@@ -258,6 +275,10 @@ def _run(trainer: AdapterTrainer, checkpoint: str | None, patience: int, progres
         if Patience(patience).is_exhausted(state):  # training had ended; what is left is to load the best weights
             trainer.args.num_train_epochs = round(state.epoch or 0)
     steps = len(trainer.batches) * int(trainer.args.num_train_epochs)
+    for callback in trainer.method.begin(trainer.model, steps):
+        trainer.add_callback(callback)
+    if checkpoint is not None:
+        trainer.method.restore_checkpoint(trainer.model, Path(checkpoint))
     with progress.bar("training", steps) as advance:
         trainer.clock.advance = advance
         trainer.train(resume_from_checkpoint=checkpoint)

@@ -153,6 +153,15 @@ class AdapterTrainer(Trainer):
         self._created_lr_scheduler = True
         return self.lr_scheduler
 
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Trainer's own optimizer, with a rate of its own for each group of parameters where the method asks for that."""
+        groups = self.method.parameter_groups(self.model, self.args.learning_rate)
+        if groups is None:
+            return super().create_optimizer(model) if model is not None else super().create_optimizer()
+        kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+        self.optimizer = kind([{"weight_decay": self.args.weight_decay, **group} for group in groups], **options)
+        return self.optimizer
+
     def compute_loss(
         self,
         model: torch.nn.Module,
@@ -171,6 +180,9 @@ class AdapterTrainer(Trainer):
             outputs.logits.float(), labels, reduction="sum", label_smoothing=self.args.label_smoothing_factor
         )
         loss = total / self.batches.mean_rows
+        penalty = self.method.penalty(self.accelerator.unwrap_model(model)) if model.training else None
+        if penalty is not None:
+            loss = loss + penalty.to(loss.dtype)
         return (loss, outputs) if return_outputs else loss
 
     def training_step(
@@ -220,7 +232,7 @@ class AdapterTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """Save what is trained alone: Trainer's own way asks the Hub about the base's embeddings at every checkpoint."""
-        self.method.save(self.model, Path(output_dir or self.args.output_dir))
+        self.method.save_checkpoint(self.model, Path(output_dir or self.args.output_dir))
 
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
         """Score the validation split in the precision of training."""
