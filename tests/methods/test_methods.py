@@ -134,7 +134,7 @@ class TestPiSSA:
             save_embedding_layers=False,
         )
         ours, theirs = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("saved", "by_peft"))
-        assert ours.keys() == theirs.keys()
+        assert {name for name in ours if ".lora_" in name} == theirs.keys()  # PEFT's conversion leaves the head out
         for name, tensor in theirs.items():
             torch.testing.assert_close(ours[name], tensor, msg=name)
 
