@@ -25,17 +25,22 @@ _VOCABULARIES = (
     "sentencepiece.bpe.model",
 )
 
+TOKENIZER_FILES = (
+    *_VOCABULARIES,
+    "merges.txt",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+"""All that decides how text becomes tokens."""
+
 FILES_TO_DOWNLOAD = (
     CONFIG,
     ADAPTER_CONFIG,
     WEIGHTS,
     WEIGHTS_INDEX,
     "model-*-of-*.safetensors",
-    *_VOCABULARIES,
-    "merges.txt",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
+    *TOKENIZER_FILES,
 )
 """Patterns of the files of a Hub repository that loading can need; all else, pickled weights above all, stays there."""
 
