@@ -194,6 +194,13 @@ class TestMistakes:
             ("training.weight_decay=inf", "training.weight_decay is inf; expected a number of at least 0"),
             ("training.warmup=1", "training.warmup is 1; expected a number of at least 0 and below 1"),
             ("training.seed=4294967296", "expected a whole number of at least 0 and below 4294967296"),
+            ("training.focal_gamma=-1", "training.focal_gamma is -1; expected a number of at least 0"),
+            ("training.focal_gamma=inf", "training.focal_gamma is inf; expected a number of at least 0"),
+            (
+                "training.class_weights=inverse",
+                'training.class_weights is \'inverse\'; expected one of "none", "balanced", "sqrt"',
+            ),
+            ("training.sampling=none", 'training.sampling is \'none\'; expected one of "plain", "balanced"'),
             ("training.resume=yes", "training.resume is 'yes'; expected true or false"),
             ("training.precision=fp16", 'training.precision is \'fp16\'; expected one of "auto", "bf16", "fp32"'),
             ("method.name=zora", "method.name is 'zora'; expected one of \"lora\""),
@@ -287,6 +294,13 @@ class TestMistakes:
         assert (
             message
             == f"{file}, --set: in [data], validation_size and test_size are 0.6 and 0.5; expected a sum below 1."
+        )
+
+    def test_classes_are_balanced_in_one_way(self) -> None:
+        message = mistakes(overrides=["training.class_weights=sqrt", "training.sampling=balanced"])
+        assert message == (
+            '--set: in [training], class_weights is "sqrt" and sampling is "balanced"; '
+            "expected one of the two, since together they correct the same twice."
         )
 
     def test_values_are_escaped_and_shortened(self) -> None:

@@ -27,6 +27,7 @@ _HOMES = {
     "load": "emotune.artifact",
     "load_base": "emotune.models.load",
     "load_data": "emotune.data.load",
+    "load_many": "emotune.many",
     "predict": "emotune.inference.predict",
     "predict_stream": "emotune.inference.predict",
     "run": "emotune.pipeline",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from emotune.evaluation.scores import Evaluation as Evaluation
     from emotune.inference.predict import predict as predict
     from emotune.inference.predict import predict_stream as predict_stream
+    from emotune.many import load_many as load_many
     from emotune.methods.lora import LoRA as LoRA
     from emotune.models.classifier import Classifier as Classifier
     from emotune.models.load import load_base as load_base

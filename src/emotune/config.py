@@ -23,6 +23,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from emotune.errors import ConfigError
 from emotune.methods.base import Method
 from emotune.methods.registry import METHODS
+from emotune.training.options import correct_twice
 
 # Values in messages are cut to this many characters.
 _LONGEST_VALUE = 60
@@ -183,7 +184,26 @@ class TrainingConfig(Section):
     weight_decay: float = Field(default=0.0, ge=0, description="AdamW's weight decay.")
     batch_tokens: int = Field(default=1024, ge=8, description="Tokens a training batch, padding counted.")
     label_smoothing: float = Field(
-        default=0.0, ge=0, lt=1, description="Share of the target spread evenly over the labels."
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the target spread evenly over the labels; helps where labels are noisy.",
+    )
+    class_weights: Literal["none", "balanced", "sqrt"] = Field(
+        default="none",
+        description="Weights of the classes in the loss: balanced lets each weigh the same, sqrt goes half the way; "
+        "helps where rare classes matter and too few of their rows are found.",
+    )
+    focal_gamma: float = Field(
+        default=0.0,
+        ge=0,
+        description="Focal loss: rows that the model is sure of weigh less, the more so the higher this is; "
+        "helps where many easy rows drown a few hard ones.",
+    )
+    sampling: Literal["plain", "balanced"] = Field(
+        default="plain",
+        description="plain trains on every row once an epoch, balanced draws the classes equally often; "
+        "helps where classes are so rare that most batches lack them.",
     )
     max_grad_norm: float = Field(default=1.0, gt=0, description="Gradients are scaled down to this norm.")
     patience: int = Field(
@@ -208,6 +228,13 @@ class TrainingConfig(Section):
         default="auto", description="Where to train; auto takes the first of cuda, mps and cpu that is there."
     )
     resume: bool = Field(default=False, description="Go on from the last checkpoint of a run that was cut short.")
+
+    @model_validator(mode="after")
+    def _balanced_once(self) -> Self:
+        conflict = correct_twice(self.class_weights, self.sampling)
+        if conflict is not None:
+            raise ValueError(conflict)
+        return self
 
 
 class BaselinesConfig(Section):

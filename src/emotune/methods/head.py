@@ -79,5 +79,6 @@ class HeadOnly(Method):
                 f"The head in '{folder}' does not fit the base model '{model.name_or_path}': "
                 f"{name} of shape {shape} is in one of them only."
             )
-        model.load_state_dict(weights, strict=False)
+        # In the place of the old ones, not into them: other models may stand on the same base.
+        model.load_state_dict(weights, strict=False, assign=True)
         return model

@@ -28,15 +28,20 @@ _VOCABULARIES = (
 WEIGHT_FILES = (WEIGHTS, WEIGHTS_INDEX, "model-*-of-*.safetensors")
 """Patterns of the files that hold the weights."""
 
-FILES_TO_DOWNLOAD = (
-    CONFIG,
-    ADAPTER_CONFIG,
-    *WEIGHT_FILES,
+TOKENIZER_FILES = (
     *_VOCABULARIES,
     "merges.txt",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
+)
+"""All that decides how text becomes tokens."""
+
+FILES_TO_DOWNLOAD = (
+    CONFIG,
+    ADAPTER_CONFIG,
+    *WEIGHT_FILES,
+    *TOKENIZER_FILES,
 )
 """Patterns of the files of a Hub repository that loading can need; all else, pickled weights above all, stays there."""
 

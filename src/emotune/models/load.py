@@ -30,6 +30,7 @@ from emotune.models.folder import (
 from emotune.text import reason_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 MAX_LENGTH = 128
@@ -81,27 +82,59 @@ def load_base(
             configuration, or it is of a kind that cannot classify texts.
         HubError: The Hub could not be reached, or refused the model.
     """
+    _check_labels(labels)
+    return OpenBase(name, revision).classifier(labels, max_length=max_length, seed=seed)
+
+
+class OpenBase:
+    """A base model whose files were found and are read once, for any number of classifiers on one copy of its weights.
+
+    The classifiers' encoders are modules and parameters of their own, on the same memory. So none of their weights may be changed in
+    place, as training on them or PEFT's `merge_adapter` would.
+
+    Args:
+        name: As for `load_base`.
+        revision: As for `load_base`.
+
+    Raises:
+        ModelError: There is no such model, or its files are incomplete.
+        HubError: The Hub could not be reached, or refused the model.
+    """
+
+    def __init__(self, name: str | Path, revision: str | None = None) -> None:
+        bound_product_cache()
+        self._base = _find(name, revision)
+        self._stored = check_folder(self._base.folder, self._base.source)
+        self._weights: dict[str, Tensor] = {}
+
+    def classifier(self, labels: Sequence[str], *, max_length: int, seed: int) -> Classifier:
+        """A classifier with a head, a pooler where the files have none, and a tokenizer of its own.
+
+        Arguments, result and errors are those of `load_base`.
+        """
+        _check_labels(labels)
+        base = self._base
+        config = _load_config(base, self._stored, labels)
+        tokenizer = _load_tokenizer(base)
+        model = _load_model(base, config, seed, self._weights)
+        _fit_tokenizer(base, model, tokenizer, max_length)
+        # The folder is this machine's affair: whatever is saved later must carry the name instead.
+        model.name_or_path = model.config.name_or_path = tokenizer.name_or_path = base.name
+        return Classifier(
+            name=base.name,
+            source=base.source,
+            revision=base.revision,
+            model=model,
+            tokenizer=tokenizer,
+            labels=tuple(labels),
+            max_length=max_length,
+            seed=seed,
+        )
+
+
+def _check_labels(labels: Sequence[str]) -> None:
     if len(labels) < 2 or len(set(labels)) < len(labels):
         raise ModelError(f"A classifier needs at least two labels, all different; got {', '.join(labels) or 'none'}.")
-    bound_product_cache()
-    base = _find(name, revision)
-    stored = check_folder(base.folder, base.source)
-    config = _load_config(base, stored, labels)
-    tokenizer = _load_tokenizer(base)
-    model = _load_model(base, config, seed)
-    _fit_tokenizer(base, model, tokenizer, max_length)
-    # The folder is this machine's affair: whatever is saved later must carry the name instead.
-    model.name_or_path = model.config.name_or_path = tokenizer.name_or_path = base.name
-    return Classifier(
-        name=base.name,
-        source=base.source,
-        revision=base.revision,
-        model=model,
-        tokenizer=tokenizer,
-        labels=tuple(labels),
-        max_length=max_length,
-        seed=seed,
-    )
 
 
 def untrained_model(folder: Path) -> PreTrainedModel:
@@ -279,23 +312,37 @@ def _without_weights(base: _Base, config: PreTrainedConfig) -> PreTrainedModel:
         raise ModelError(f"'{base.source}': no model can be built from its {CONFIG}: {reason_of(error)}") from error
 
 
-def _load_model(base: _Base, config: PreTrainedConfig, seed: int) -> PreTrainedModel:
-    """Load the encoder and make the head, and refuse a model whose encoder would be random numbers in any part."""
+def _load_model(base: _Base, config: PreTrainedConfig, seed: int, stored: dict[str, Tensor]) -> PreTrainedModel:
+    """Put the encoder on the stored weights and make the head, and refuse an encoder that would be random numbers in any part.
+
+    Args:
+        base: Where the files are.
+        config: The configuration, with the labels.
+        seed: Makes the head.
+        stored: The files' tensors in float32; read where it is empty. Models take them as they are, without a copy.
+    """
     import torch
     from safetensors.torch import load_file
 
     from emotune.models.families import head_modules
 
-    files = weight_files(base.folder, base.source)
+    files = [] if stored else weight_files(base.folder, base.source)
     shell = _without_weights(base, config)
     head = head_modules(shell)
     try:
+        # In float32 already here, since a cast makes a copy, and models would no longer share.
+        stored.update(
+            {
+                key: tensor.float() if tensor.is_floating_point() else tensor
+                for file in files
+                for key, tensor in load_file(file).items()
+            }
+        )
         with _quiet():
             # Read here rather than by transformers, which would take over a head that has the right size.
             weights = {
                 key: tensor
-                for file in files
-                for key, tensor in load_file(file).items()
+                for key, tensor in stored.items()
                 if not key.startswith(tuple(f"{module}." for module in head))
             }
             _set_seed(seed)

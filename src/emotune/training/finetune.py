@@ -253,6 +253,9 @@ def _make_trainer(
         encoded_validation=encode_split(base.tokenizer, data.validation, base.max_length),
         batch_tokens=options.batch_tokens,
         packed=packed,
+        class_weights=options.class_weights,
+        focal_gamma=options.focal_gamma,
+        balanced=options.sampling == "balanced",
         clock=ProgressBar(progress),
         callbacks=[
             RenewMasks(pools),

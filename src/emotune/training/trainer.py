@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from emotune.inference.batching import Encoded
 from emotune.inference.forward import compute_logits
 from emotune.methods.base import Method
 from emotune.progress import SILENT, Advance, Progress
+from emotune.training import losses
 from emotune.training.batches import TokenBudgetBatches
+from emotune.training.sampling import draw_balanced
 
 
 class Rows(Dataset[int]):
@@ -78,6 +81,9 @@ class AdapterTrainer(Trainer):
         encoded_validation: The same rows, encoded.
         batch_tokens: Tokens a batch.
         packed: Whether the model takes packed batches.
+        class_weights: What each class weighs in the loss, as `losses.class_weights` names it.
+        focal_gamma: The focal loss's gamma; 0 for plain cross-entropy.
+        balanced: Draw every class equally often.
         clock: Shows progress, and knows how long the last epoch took.
         callbacks: Further callbacks.
     """
@@ -96,6 +102,9 @@ class AdapterTrainer(Trainer):
         packed: bool,
         clock: ProgressBar,
         callbacks: Sequence[TrainerCallback],
+        class_weights: str = "none",
+        focal_gamma: float = 0.0,
+        balanced: bool = False,
     ) -> None:
         self.method = method
         self.encoded = encoded
@@ -104,8 +113,17 @@ class AdapterTrainer(Trainer):
         self.encoded_validation = encoded_validation
         self.packed = packed
         self.batches = TokenBudgetBatches(
-            encoded.lengths, batch_tokens, args.seed, process=args.process_index, processes=args.world_size
+            encoded.lengths,
+            batch_tokens,
+            args.seed,
+            process=args.process_index,
+            processes=args.world_size,
+            draw=partial(draw_balanced, label_ids, args.seed) if balanced else None,
+            epochs=math.ceil(args.num_train_epochs),
         )
+        weights = losses.class_weights(class_weights, np.bincount(label_ids, minlength=len(validation.labels)))
+        self.class_weights = None if weights is None else torch.from_numpy(weights).float().to(args.device)
+        self.focal_gamma = focal_gamma
         self.parts = 1
         self.clock = clock
         self.control: TrainerControl
@@ -169,15 +187,20 @@ class AdapterTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """Cross-entropy, summed over the batch and divided by the mean number of rows a batch.
+        """The loss of `losses.summed_loss`, plain cross-entropy by default, divided by the mean number of rows a batch.
 
         Batches hold unlike numbers of rows; dividing by their mean number instead of each batch's own gives every row the same
-        weight in the gradient.
+        weight in the gradient, or the weight of its class. The mean over an epoch's batches is what is logged: the mean over its rows of
+        what is minimized, class weights, label smoothing and focal factor included.
         """
         labels = inputs["labels"]
         outputs = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
-        total = torch.nn.functional.cross_entropy(
-            outputs.logits.float(), labels, reduction="sum", label_smoothing=self.args.label_smoothing_factor
+        total = losses.summed_loss(
+            outputs.logits.float(),
+            labels,
+            weights=self.class_weights,
+            smoothing=self.args.label_smoothing_factor,
+            gamma=self.focal_gamma,
         )
         loss = total / self.batches.mean_rows
         penalty = self.method.penalty(self.accelerator.unwrap_model(model)) if model.training else None
@@ -200,7 +223,7 @@ class AdapterTrainer(Trainer):
         """
         while True:
             try:
-                losses = [
+                parts = [
                     super(AdapterTrainer, self).training_step(model, part, num_items_in_batch)
                     for part in split_batch(inputs, self.parts)
                 ]
@@ -214,7 +237,7 @@ class AdapterTrainer(Trainer):
                         "Lower training.batch_tokens."
                     ) from None
             else:
-                return torch.stack(losses).sum()
+                return torch.stack(parts).sum()
             # Out here, since the exception holds the memory of what was computed.
             if self.parts >= len(inputs["labels"]):
                 raise TrainingError(
