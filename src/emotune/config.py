@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from emotune.errors import ConfigError
+from emotune.errors import ConfigError, MethodError
 from emotune.methods.base import Method
 from emotune.methods.registry import METHODS
 
@@ -112,7 +112,7 @@ class ModelConfig(Section):
 class MethodConfig(Section):
     """How to adapt the encoder. An option that is not given has the method's own default; one that the method lacks is a mistake."""
 
-    name: Literal["lora", "full"] = Field(default="lora", description="The fine-tuning method.")
+    name: Literal["lora", "bitfit", "bottleneck", "full"] = Field(default="lora", description="The fine-tuning method.")
     r: int | None = Field(default=None, ge=1, description="Rank of the adapters.")
     alpha: float | None = Field(
         default=None, gt=0, description="Numerator of the adapters' scale; twice the rank if not given."
@@ -120,10 +120,19 @@ class MethodConfig(Section):
     dropout: float | None = Field(default=None, ge=0, lt=1, description="Dropout on the adapters' input.")
     target_modules: Text | Texts | None = Field(
         default=None,
-        description="Layers to adapt: all-linear, a list of names, or a regular expression over full module names.",
+        description="Layers to adapt: all-linear, a list of names, or a regular expression over full module names; "
+        "bottleneck adapters go by their placement if not given.",
     )
     rslora: bool | None = Field(
         default=None, description="Scale by alpha over the square root of the rank, not over the rank."
+    )
+    size: int | None = Field(default=None, ge=1, description="Width of bottleneck adapters.")
+    placement: Literal["houlsby", "pfeiffer"] | None = Field(
+        default=None,
+        description="Where bottleneck adapters stand: houlsby, behind attention and feed-forward; pfeiffer, behind feed-forward.",
+    )
+    activation: Literal["gelu", "relu"] | None = Field(
+        default=None, description="Activation inside bottleneck adapters."
     )
 
     @model_validator(mode="before")
@@ -145,9 +154,17 @@ class MethodConfig(Section):
         options = self.model_dump(exclude={"name"}, exclude_none=True)
         return METHODS[self.name](**options)
 
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Self:
+        try:
+            self.build()
+        except MethodError as error:  # options that contradict each other
+            raise ValueError(str(error).removesuffix(".")) from None
+        return self
+
     @field_validator("target_modules")
     @classmethod
-    def _compiles(cls, target_modules: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    def _compiles(cls, target_modules: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
         if isinstance(target_modules, str):
             try:
                 re.compile(target_modules)

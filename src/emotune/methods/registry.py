@@ -6,10 +6,12 @@ from typing import Any
 
 from emotune.errors import ArtifactError, MethodError
 from emotune.methods.base import Method
+from emotune.methods.bitfit import BitFit
+from emotune.methods.bottleneck import Bottleneck
 from emotune.methods.full import FullFineTuning
 from emotune.methods.lora import LoRA
 
-METHODS: dict[str, type[Method]] = {method.key: method for method in (LoRA, FullFineTuning)}
+METHODS: dict[str, type[Method]] = {method.key: method for method in (LoRA, BitFit, Bottleneck, FullFineTuning)}
 
 
 def method_of_folder(description: dict[str, Any], folder: str) -> Method:
