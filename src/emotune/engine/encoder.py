@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from emotune.engine.attention import Attention
+from emotune.engine.biases import Bias
 from emotune.engine.dropout import MaskPool
 from emotune.engine.int8 import Int8Projection
 from emotune.engine.layers import FAMILIES, LayerModules, layer_modules
@@ -44,19 +45,25 @@ class _Saved:
 class _Norm:
     """A layer normalization, whose own numbers are at least float32."""
 
-    def __init__(self, norm: nn.LayerNorm, dtype: torch.dtype) -> None:
+    def __init__(self, norm: Any, dtype: torch.dtype) -> None:
+        base = getattr(norm, "base_layer", norm)
+        bias = Bias.of(norm)
+        assert bias is not None  # `why_not` has seen to it
         kept = torch.promote_types(dtype, torch.float32)
-        self.shape, self.eps = list(norm.normalized_shape), norm.eps
-        self.weight, self.bias = norm.weight.detach().to(kept), norm.bias.detach().to(kept)
-        self.parameters = [parameter for parameter in (norm.weight, norm.bias) if parameter.requires_grad]
-        self._wanted = [norm.weight.requires_grad, norm.bias.requires_grad]
+        self.shape, self.eps = list(base.normalized_shape), base.eps
+        self.weight, self.bias = base.weight.detach().to(kept), bias.value().to(kept)
+        self._trained_weight = base.weight if base.weight.requires_grad else None
+        self._own_bias = bias
+        trained = (self._trained_weight, bias.trained)
+        self.parameters = [parameter for parameter in trained if parameter is not None]
+        self._wanted = [parameter is not None for parameter in trained]
 
     def refresh(self) -> None:
         """Take over what the optimizer has moved since."""
-        kept = [own for own, wanted in zip((self.weight, self.bias), self._wanted, strict=True) if wanted]
-        for own, parameter in zip(kept, self.parameters, strict=True):
-            if own.data_ptr() != parameter.data_ptr():
-                own.copy_(parameter.detach())
+        if self._trained_weight is not None:
+            _take_over(self.weight, self._trained_weight.detach())
+        if self._own_bias.trained is not None:
+            _take_over(self.bias, self._own_bias.value())
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         y, mean, deviation = torch.native_layer_norm(x, self.shape, self.weight, self.bias, self.eps)
@@ -74,6 +81,11 @@ class _Norm:
         return dx, [gradient.to(p.dtype) for gradient, p in zip(wanted, self.parameters, strict=True)]
 
 
+def _take_over(own: torch.Tensor, source: torch.Tensor) -> None:
+    if own.data_ptr() != source.data_ptr():  # where no cast has copied it, they are one
+        own.copy_(source)
+
+
 class EncoderLayer:
     """One layer: attention, add and normalize, two linear layers, add and normalize.
 
@@ -85,7 +97,7 @@ class EncoderLayer:
         output_pool: Dropout on what the inner layers give.
         dtype: What products are computed in; int8 is for prediction alone, with everything else in float32.
         share: Let the modules' weights be views of the joint ones.
-        merge: Add adapters to the weights.
+        merge: Add adapters to the weights, and what BitFit trains to the biases.
     """
 
     def __init__(

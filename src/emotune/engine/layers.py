@@ -79,16 +79,16 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class LayerModules:
-    """The modules of one layer; linear ones may have PEFT's LoRA around them."""
+    """The modules of one layer; linear ones may have PEFT's LoRA around them, and all of them BitFit."""
 
     query: nn.Module
     key: nn.Module
     value: nn.Module
     attended: nn.Module
-    attention_norm: nn.LayerNorm
+    attention_norm: nn.Module
     inner: nn.Module
     outer: nn.Module
-    output_norm: nn.LayerNorm
+    output_norm: nn.Module
 
     @property
     def linear(self) -> tuple[nn.Module, ...]:
@@ -100,7 +100,7 @@ def layer_modules(encoder: nn.Module, names: Names) -> Iterator[LayerModules]:
     """The layers of an encoder, from the first to the last."""
     for layer in encoder.get_submodule(names.layers).children():
         yield LayerModules(
-            **{name: layer.get_submodule(getattr(names, name)) for name in LayerModules.__dataclass_fields__}  # type: ignore[arg-type]
+            **{name: layer.get_submodule(getattr(names, name)) for name in LayerModules.__dataclass_fields__}
         )
 
 
@@ -127,7 +127,7 @@ def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
         return f"its layers are built otherwise ({error})"
     for layer in layers:
         for module in layer.linear:
-            if type(module) is not nn.Linear and not _is_plain_lora(module):
+            if type(module) is not nn.Linear and not _is_plain_lora(module) and not _is_plain_bitfit(module, nn.Linear):
                 return f"{type(module).__name__} is another kind of layer, or its options are not covered"
         biases = {
             getattr(module, "base_layer", module).bias is None for module in (layer.query, layer.key, layer.value)
@@ -135,8 +135,10 @@ def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
         if len(biases) > 1:
             return "query, key and value differ in having a bias"
         for norm in (layer.attention_norm, layer.output_norm):
-            if type(norm) is not nn.LayerNorm or not norm.elementwise_affine:
+            if type(norm) is not nn.LayerNorm and not _is_plain_bitfit(norm, nn.LayerNorm):
                 return "its normalization is another"
+            if getattr(norm, "weight", None) is None or getattr(norm, "bias", None) is None:
+                return "its normalization has no weight or no bias"
     return None
 
 
@@ -154,4 +156,15 @@ def _is_plain_lora(layer: Any) -> bool:
         and isinstance(layer.lora_dropout["default"], nn.Identity)
         and layer.lora_B["default"].bias is None
         and not getattr(layer, "lora_variant", {}).get("default")
+    )
+
+
+def _is_plain_bitfit(layer: Any, kind: type[nn.Module]) -> bool:
+    """Whether this is BitFit on a layer of a kind: one active adapter, not merged."""
+    return (
+        hasattr(layer, "emotune_bitfit_delta")
+        and type(layer.base_layer) is kind
+        and layer.active_adapters == ["default"]
+        and not layer.disable_adapters
+        and not layer.merged
     )
