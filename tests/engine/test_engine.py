@@ -59,6 +59,9 @@ METHODS: dict[str, Method] = {
     "upper layers": LoRA(r=2, target_modules=r".*layer\.[12]\..*"),
     "full": FullFineTuning(),
     "bitfit": BitFit(),
+    "bottleneck": Bottleneck(size=4),
+    "bottleneck, relu": Bottleneck(size=4, placement="pfeiffer", activation="relu"),
+    "bottleneck, upper layers": Bottleneck(size=4, target_modules=r".*layer\.[12]\.(intermediate\.dense|ffn\.lin1)"),
 }
 LENGTHS = (3, 3, 7, 7, 7, 12, 5, 1)
 
@@ -80,7 +83,7 @@ def make(family: str, method: Method = METHODS["default"], seed: int = 0) -> nn.
         method = LoRA(r=2, target_modules=wanted)
     model = method.apply(base, "base").eval()
     for name, parameter in model.named_parameters():
-        if ".lora_B." in name or ".emotune_bitfit_delta." in name:
+        if any(part in name for part in (".lora_B.", ".emotune_bitfit_delta.", ".emotune_bottleneck_up.")):
             nn.init.normal_(parameter, std=0.1)
     return model
 
@@ -133,7 +136,10 @@ def test_equals_plain_peft_in_float32(family: str, method: Method, share: bool) 
     torch.testing.assert_close(fast_logits, logits, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(fast_loss, loss, rtol=1e-5, atol=0)
     assert fast_gradients.keys() == gradients.keys()
-    telling = (".lora_A.", "query.weight", "q_lin.weight", "query.emotune_bitfit_delta", "q_lin.emotune_bitfit_delta")
+    telling = (
+        ".lora_A.", "query.weight", "q_lin.weight", "query.emotune_bitfit_delta", "q_lin.emotune_bitfit_delta",
+        ".emotune_bottleneck_down.",
+    )  # fmt: skip
     assert any(part in name for name in gradients for part in telling)
     for name, gradient in gradients.items():
         if is_of_key_bias(name) and isinstance(method, BitFit):
@@ -164,7 +170,7 @@ def test_follows_the_optimizer(method: Method) -> None:
         torch.testing.assert_close(packed_weights[name], weight, rtol=1e-4, atol=1e-5, msg=name)
 
 
-@pytest.mark.parametrize("method", [METHODS["default"], METHODS["bitfit"]], ids=["LoRA", "BitFit"])
+@pytest.mark.parametrize("method", [METHODS[name] for name in ("default", "bitfit", "bottleneck")])
 @pytest.mark.parametrize("family", MODELS)
 def test_prediction_with_merged_weights_equals_plain_peft(family: str, method: Method) -> None:
     padded, packed = batches()
@@ -175,6 +181,19 @@ def test_prediction_with_merged_weights_equals_plain_peft(family: str, method: M
             assert reason is None
             torch.testing.assert_close(model(**packed).logits, expected, rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(model(**padded).logits, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("method", [METHODS[name] for name in ("default", "bitfit", "bottleneck")])
+def test_prediction_in_int8_is_close_to_float32(method: Method) -> None:
+    padded, packed = batches()
+    model = make("bert", method)
+    with torch.inference_mode():
+        expected = model(**padded).logits
+        with installed(model, torch.int8) as reason:
+            assert reason is None
+            found = model(**packed).logits
+    assert not torch.equal(found, expected)
+    assert (found - expected).norm() < 0.05 * (expected - expected.mean(0)).norm()
 
 
 def test_prediction_takes_the_fast_path_of_a_base_model_too(
@@ -197,9 +216,7 @@ def test_padded_batches_still_go_the_plain_way() -> None:
     torch.testing.assert_close(model(**padded).logits, expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(
-    "method", [METHODS["default"], METHODS["full"], METHODS["bitfit"]], ids=["LoRA", "full", "BitFit"]
-)
+@pytest.mark.parametrize("method", [METHODS[name] for name in ("default", "full", "bitfit", "bottleneck")])
 def test_is_close_to_float32_in_bfloat16(method: Method) -> None:
     padded, packed = batches()
     _, _, gradients = learn(make("bert", method), padded)
@@ -271,7 +288,11 @@ def test_only_the_layers_that_need_a_gradient_keep_anything(monkeypatch: pytest.
     [
         (lambda: GPT2ForSequenceClassification(GPT2Config(n_embd=16, n_layer=1, n_head=2, vocab_size=30)), "gpt2"),
         (lambda: LoRA(r=2, dropout=0.1).apply(build(MODELS["bert"]), "base"), "options are not covered"),
-        (lambda: Bottleneck(size=2).apply(build(MODELS["bert"]), "base"), "BottleneckLayer is another kind of layer"),
+        (lambda: Bottleneck(size=2, dropout=0.1).apply(build(MODELS["bert"]), "base"), "options are not covered"),
+        (
+            lambda: Bottleneck(size=2, target_modules="query").apply(build(MODELS["bert"]), "base"),
+            "BottleneckLayer is another kind of layer",
+        ),
         (lambda: merged(BitFit().apply(build(MODELS["bert"]), "base")), "BitFitLayer is another kind of layer"),
         (
             lambda: BertForSequenceClassification(BertConfig(**SIZES, **LAYERS, hidden_act="relu")),
@@ -286,7 +307,8 @@ def test_only_the_layers_that_need_a_gradient_keep_anything(monkeypatch: pytest.
     ids=[
         "another family",
         "dropout of the adapter",
-        "bottleneck",
+        "dropout of a bottleneck",
+        "a bottleneck behind queries",
         "merged BitFit",
         "another activation",
         "decoder",

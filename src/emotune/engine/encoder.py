@@ -16,6 +16,7 @@ from torch import nn
 
 from emotune.engine.attention import Attention
 from emotune.engine.biases import Bias
+from emotune.engine.bottleneck import BottleneckProjection
 from emotune.engine.dropout import MaskPool
 from emotune.engine.int8 import Int8Projection
 from emotune.engine.layers import FAMILIES, LayerModules, layer_modules
@@ -30,7 +31,7 @@ class _Saved:
 
     x: torch.Tensor  # (T, hidden), the input
     residual: torch.Tensor  # (Q, hidden), the rows of the input that ask
-    projected: list[torch.Tensor | None]  # x A' of the projections, in the order of `EncoderLayer.projections`
+    projected: list[Any]  # what the projections give beside their outputs, in the order of `EncoderLayer.projections`
     attended: Any  # of the attention
     context: torch.Tensor  # (Q, hidden)
     attention_mask: torch.Tensor | None  # dropout masks, (Q, hidden)
@@ -121,6 +122,12 @@ class EncoderLayer:
         def finished(part: Projection) -> Projection:
             return Int8Projection(part) if int8 else part
 
+        def alone(layer: nn.Module) -> Projection | BottleneckProjection:
+            part = finished(projection(layer))
+            if not hasattr(layer, "emotune_bottleneck_down"):
+                return part
+            return BottleneckProjection(part, layer, dtype, trained=not merge)
+
         self.attention = attention
         self.first_only = first_only
         self.attention_pool, self.output_pool = attention_pool, output_pool
@@ -129,14 +136,14 @@ class EncoderLayer:
         hidden = len(joint.weight) // 3
         parts = [joint.part(0, hidden), joint.part(hidden, 3 * hidden)] if first_only else [joint]
         self.inputs = [finished(part) for part in parts]
-        self.attended = finished(projection(modules.attended))
-        self.inner = finished(projection(modules.inner))
-        self.outer = finished(projection(modules.outer))
+        self.attended = alone(modules.attended)
+        self.inner = alone(modules.inner)
+        self.outer = alone(modules.outer)
         self.attention_norm = _Norm(modules.attention_norm, dtype)
         self.output_norm = _Norm(modules.output_norm, dtype)
 
     @property
-    def projections(self) -> list[Projection]:
+    def projections(self) -> list[Projection | BottleneckProjection]:
         """All of them, in the order of the forward pass."""
         return [*self.inputs, self.attended, self.inner, self.outer]
 
@@ -151,7 +158,7 @@ class EncoderLayer:
             part.refresh()
 
     @property
-    def _parts(self) -> list[Projection | _Norm]:
+    def _parts(self) -> list[Projection | BottleneckProjection | _Norm]:
         return [*self.projections, self.attention_norm, self.output_norm]
 
     def forward(
@@ -170,7 +177,7 @@ class EncoderLayer:
             residual = nn.functional.pad(x[layout.first], (0, 0, 0, layout.blank_texts))
             query, low_query = self.inputs[0].forward(residual)
             keys_values, low_keys_values = self.inputs[1].forward(x)
-            projected = [low_query, low_keys_values]
+            projected: list[Any] = [low_query, low_keys_values]
         else:
             residual = x
             joint, low_joint = self.inputs[0].forward(x)
