@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from emotune.errors import ConfigError
+from emotune.errors import ConfigError, MethodError
 from emotune.methods.base import Method
 from emotune.methods.registry import METHODS
 from emotune.training.options import correct_twice
@@ -113,9 +113,20 @@ class ModelConfig(Section):
 class MethodConfig(Section):
     """How to adapt the encoder. An option that is not given has the method's own default; one that the method lacks is a mistake."""
 
-    name: Literal["lora", "dora", "pissa", "lora-plus", "adalora", "vera", "prefix", "prompt", "head", "full"] = Field(
-        default="lora", description="The fine-tuning method."
-    )
+    name: Literal[
+        "lora",
+        "dora",
+        "pissa",
+        "lora-plus",
+        "adalora",
+        "vera",
+        "bitfit",
+        "bottleneck",
+        "prefix",
+        "prompt",
+        "head",
+        "full",
+    ] = Field(default="lora", description="The fine-tuning method.")
     r: int | None = Field(default=None, ge=1, description="Rank of the adapters.")
     alpha: float | None = Field(
         default=None, gt=0, description="Numerator of the adapters' scale; twice the rank if not given."
@@ -123,7 +134,8 @@ class MethodConfig(Section):
     dropout: float | None = Field(default=None, ge=0, lt=1, description="Dropout on the adapters' input.")
     target_modules: Text | Texts | None = Field(
         default=None,
-        description="Layers to adapt: all-linear, a list of names, or a regular expression over full module names.",
+        description="Layers to adapt: all-linear, a list of names, or a regular expression over full module names; "
+        "bottleneck adapters go by their placement if not given.",
     )
     rslora: bool | None = Field(
         default=None, description="Scale by alpha over the square root of the rank, not over the rank."
@@ -138,29 +150,46 @@ class MethodConfig(Section):
     tokens: int | None = Field(
         default=None, ge=1, description="Prompt and prefix tuning: how many vectors stand before the text."
     )
+    size: int | None = Field(default=None, ge=1, description="Width of bottleneck adapters.")
+    placement: Literal["houlsby", "pfeiffer"] | None = Field(
+        default=None,
+        description="Where bottleneck adapters stand: houlsby, behind attention and feed-forward; pfeiffer, behind feed-forward.",
+    )
+    activation: Literal["gelu", "relu"] | None = Field(
+        default=None, description="Activation inside bottleneck adapters."
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _fill_in_defaults(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping) or given.get("name", "lora") not in METHODS:
-            return given
-        method = METHODS[given.get("name", "lora")]
+        name = given.get("name", "lora") if isinstance(given, Mapping) else None
+        if not isinstance(name, str) or name not in METHODS:
+            return given  # the field itself says what is wrong
+        method = METHODS[name]
         defaults = method_defaults(method)
-        foreign = [name for name, value in given.items() if value is not None and name in cls.model_fields]
-        foreign = [name for name in foreign if name != "name" and name not in defaults]
+        set_here = [option for option, value in given.items() if value is not None and option in cls.model_fields]
+        foreign = [option for option in set_here if option != "name" and option not in defaults]
         if foreign:
             known = ", ".join(defaults) or "none"
             raise ValueError(f"{', '.join(foreign)} cannot be set for {method.name}; its options: {known}")
-        return {**defaults, **{name: value for name, value in given.items() if value is not None}}
+        return {**defaults, **{option: value for option, value in given.items() if value is not None}}
 
     def build(self) -> Method:
         """The method with its options."""
         options = self.model_dump(exclude={"name"}, exclude_none=True)
         return METHODS[self.name](**options)
 
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Self:
+        try:
+            self.build()
+        except MethodError as error:  # options that contradict each other
+            raise ValueError(str(error).removesuffix(".")) from None
+        return self
+
     @field_validator("target_modules")
     @classmethod
-    def _compiles(cls, target_modules: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    def _compiles(cls, target_modules: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
         if isinstance(target_modules, str):
             try:
                 re.compile(target_modules)

@@ -12,6 +12,8 @@ from markdown_it import MarkdownIt
 
 from emotune.errors import ArtifactError
 from emotune.evaluation.comparison import Comparison
+from emotune.methods.bitfit import BitFit
+from emotune.methods.bottleneck import Bottleneck
 from emotune.methods.lora import LoRA
 from emotune.models.classifier import Classifier
 from emotune.report.model_card import model_card
@@ -104,6 +106,15 @@ def test_a_class_without_rows_is_named() -> None:
         make_card(comparison=make_comparison_without("love")).count("- No row that was scored is labelled 'love': ")
         == 1
     )
+
+
+@pytest.mark.parametrize("method", [BitFit(), Bottleneck()], ids=["BitFit", "bottleneck"])
+@pytest.mark.parametrize("name", ["owner/base", "a-folder"])
+def test_a_method_that_peft_lacks_is_registered_first(method: BitFit | Bottleneck, name: str) -> None:
+    card = make_card(make_classifier(name=name, method=method))
+    assert f"```python\nimport {method.tuner}  # registers {method.name} with PEFT\nfrom peft import" in card
+    assert f"PEFT does not have {method.name} itself" in card
+    assert "registers" not in make_card()
 
 
 def test_metadata_is_what_the_hub_reads() -> None:

@@ -79,16 +79,16 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class LayerModules:
-    """The modules of one layer; linear ones may have PEFT's LoRA around them."""
+    """The modules of one layer, some of them with PEFT's layer around it."""
 
     query: nn.Module
     key: nn.Module
     value: nn.Module
     attended: nn.Module
-    attention_norm: nn.LayerNorm
+    attention_norm: nn.Module
     inner: nn.Module
     outer: nn.Module
-    output_norm: nn.LayerNorm
+    output_norm: nn.Module
 
     @property
     def linear(self) -> tuple[nn.Module, ...]:
@@ -100,7 +100,7 @@ def layer_modules(encoder: nn.Module, names: Names) -> Iterator[LayerModules]:
     """The layers of an encoder, from the first to the last."""
     for layer in encoder.get_submodule(names.layers).children():
         yield LayerModules(
-            **{name: layer.get_submodule(getattr(names, name)) for name in LayerModules.__dataclass_fields__}  # type: ignore[arg-type]
+            **{name: layer.get_submodule(getattr(names, name)) for name in LayerModules.__dataclass_fields__}
         )
 
 
@@ -127,7 +127,8 @@ def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
         return f"its layers are built otherwise ({error})"
     for layer in layers:
         for module in layer.linear:
-            if type(module) is not nn.Linear and not _is_plain_lora(module):
+            single = module in (layer.attended, layer.inner, layer.outer)
+            if not _is_covered(module, single=single):
                 return f"{type(module).__name__} is another kind of layer, or its options are not covered"
         biases = {
             getattr(module, "base_layer", module).bias is None for module in (layer.query, layer.key, layer.value)
@@ -135,9 +136,26 @@ def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
         if len(biases) > 1:
             return "query, key and value differ in having a bias"
         for norm in (layer.attention_norm, layer.output_norm):
-            if type(norm) is not nn.LayerNorm or not norm.elementwise_affine:
+            if type(norm) is not nn.LayerNorm and not _is_plain_bitfit(norm, nn.LayerNorm):
                 return "its normalization is another"
+            if getattr(norm, "weight", None) is None or getattr(norm, "bias", None) is None:
+                return "its normalization has no weight or no bias"
     return None
+
+
+def _is_covered(layer: nn.Module, *, single: bool) -> bool:
+    """Whether this is a linear layer, alone or with what is covered around it.
+
+    Args:
+        layer: The layer.
+        single: Whether it is computed on its own, so that an adapter can stand behind it: not as one product with others.
+    """
+    return (
+        type(layer) is nn.Linear
+        or (single and _is_plain_bottleneck(layer))
+        or _is_plain_bitfit(layer, nn.Linear)
+        or _is_plain_lora(layer)
+    )
 
 
 def _is_plain_lora(layer: Any) -> bool:
@@ -146,12 +164,33 @@ def _is_plain_lora(layer: Any) -> bool:
 
     return (
         type(layer) is Linear
-        and type(layer.base_layer) is nn.Linear
-        and layer.active_adapters == ["default"]
-        and not layer.disable_adapters
-        and not layer.merged
+        and _is_one_on(layer, nn.Linear)
         and not layer.fan_in_fan_out
         and isinstance(layer.lora_dropout["default"], nn.Identity)
         and layer.lora_B["default"].bias is None
         and not getattr(layer, "lora_variant", {}).get("default")
+    )
+
+
+def _is_plain_bitfit(layer: Any, kind: type[nn.Module]) -> bool:
+    """Whether this is BitFit on a layer of a kind: one active adapter, not merged."""
+    return hasattr(layer, "emotune_bitfit_delta") and _is_one_on(layer, kind)
+
+
+def _is_plain_bottleneck(layer: Any) -> bool:
+    """Whether this is a bottleneck adapter on an `nn.Linear`: one active adapter, no dropout of its own."""
+    return (
+        hasattr(layer, "emotune_bottleneck_down")
+        and _is_one_on(layer, nn.Linear)
+        and isinstance(layer.emotune_bottleneck_dropout["default"], nn.Identity)
+    )
+
+
+def _is_one_on(layer: Any, kind: type[nn.Module]) -> bool:
+    """Whether PEFT's layer is around a layer of a kind, with one active adapter, not merged."""
+    return (
+        type(layer.base_layer) is kind
+        and layer.active_adapters == ["default"]
+        and not layer.disable_adapters
+        and not layer.merged
     )

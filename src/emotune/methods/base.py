@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -141,10 +142,13 @@ class Method(ABC):
 
 
 class PeftMethod(Method):
-    """A method that PEFT has: a subclass gives PEFT's configuration, and all else is PEFT's."""
+    """A method that works through PEFT: a subclass gives PEFT's configuration, and all else is PEFT's."""
 
     moving: ClassVar[tuple[str, ...]]
     """Parts of the names of the adapters' parameters that have to move."""
+
+    tuner: ClassVar[str | None] = None
+    """The module whose import registers the method with PEFT, for a method that PEFT does not have itself."""
 
     needs_base: ClassVar[bool] = True
     files: ClassVar[tuple[str, ...]] = ("adapter_model.safetensors", "adapter_config.json")
@@ -161,12 +165,18 @@ class PeftMethod(Method):
         """PEFT's model around the base model, all but adapters, pooler and head frozen."""
         from peft import TaskType, get_peft_model
 
+        self.register()
         config = self.peft_config(model)
         config.task_type = TaskType.SEQ_CLS
         wrapped = get_peft_model(model, config)
         # get_peft_model names the base after the path it was loaded from, which is this machine's affair.
         wrapped.peft_config["default"].base_model_name_or_path = base_model_name
         return wrapped
+
+    def register(self) -> None:
+        """Make the method known to PEFT, where it is one of ours: once a process, however often this is called."""
+        if self.tuner is not None:
+            importlib.import_module(self.tuner)
 
     def must_move(self, model: nn.Module) -> dict[str, nn.Parameter]:
         """The adapters' parameters called by `moving`, with pooler and head."""
@@ -188,6 +198,7 @@ class PeftMethod(Method):
         # Imported only now: it takes seconds, which nobody should wait for whose folder is damaged.
         from peft import PeftModel, get_peft_model_state_dict
 
+        self.register()
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Found missing adapter keys")  # an error, below

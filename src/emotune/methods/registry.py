@@ -7,6 +7,8 @@ from typing import Any
 from emotune.errors import ArtifactError, MethodError
 from emotune.methods.adalora import AdaLoRA
 from emotune.methods.base import Method
+from emotune.methods.bitfit import BitFit
+from emotune.methods.bottleneck import Bottleneck
 from emotune.methods.full import FullFineTuning
 from emotune.methods.head import HeadOnly
 from emotune.methods.lora import LoRA
@@ -21,6 +23,8 @@ _ALL: tuple[type[Method], ...] = (
     LoRAPlus,
     AdaLoRA,
     VeRA,
+    BitFit,
+    Bottleneck,
     PrefixTuning,
     PromptTuning,
     HeadOnly,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotune.errors import ArtifactError
 from emotune.evaluation.scores import absent_classes
+from emotune.methods.base import PeftMethod
 from emotune.report.formats import duration, nats, nats_difference, percent, points, quantity, scores, share
 from emotune.report.verdict import verdict
 from emotune.text import printable
@@ -72,6 +73,7 @@ def model_card(
             base_is_on_hub=_is_on_hub(classifier),
             method=method,
             options=_options(method),
+            tuner=_Markdown(method.tuner) if isinstance(method, PeftMethod) and method.tuner else None,
             record=record,
             dataset_name=dataset_name,
             dataset_notes=dataset_notes,
