@@ -89,6 +89,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.evaluation.scores import absent_classes, score_without
     from emotune.evaluation.seeds import over_seeds
     from emotune.handover import REPORT, Findings, write_folder
+    from emotune.methods.refusals import check_refusal
     from emotune.methods.targets import summarize_targets
     from emotune.models.load import load_base
     from emotune.output import check_output
@@ -135,6 +136,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         )
         base.model.to(device)
         say_base(base, data, progress)
+        check_refusal(method, base.model)
         progress.say(f"{method.name} will adapt {summarize_targets(method.adapted_modules(base.model))}")
 
     with watch.step("Before"):
@@ -312,11 +314,14 @@ def _on_validation(tuned: Classifier) -> float:
 
 
 def say_base(base: Classifier, data: TextDataset, progress: Progress) -> None:
-    """Say what was loaded, and how many texts its limit cuts."""
+    """Say what was loaded, what had to be guessed, and how many texts its limit cuts."""
     from emotune.inference.batching import encode_split
+    from emotune.models.check import check_base
 
     parameters = sum(parameter.numel() for parameter in base.model.parameters())
     progress.say(f"{base.name}: {type(base.model).__name__}, {parameters:,} parameters")
+    for note in check_base(base):
+        progress.say(note)
     encoded = [encode_split(base.tokenizer, split, base.max_length) for split in data.splits]
     cut = sum(split.truncated for split in encoded)
     rows = sum(len(split) for split in data.splits)
