@@ -120,6 +120,7 @@ class MethodConfig(Section):
         "lora-plus",
         "adalora",
         "vera",
+        "ia3",
         "bitfit",
         "bottleneck",
         "prefix",
@@ -135,7 +136,7 @@ class MethodConfig(Section):
     target_modules: Text | Texts | None = Field(
         default=None,
         description="Layers to adapt: all-linear, a list of names, or a regular expression over full module names; "
-        "bottleneck adapters go by their placement if not given.",
+        "bottleneck adapters and IA3 know their own.",
     )
     rslora: bool | None = Field(
         default=None, description="Scale by alpha over the square root of the rank, not over the rank."

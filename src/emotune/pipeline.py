@@ -91,6 +91,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.evaluation.scores import absent_classes, score_without
     from emotune.evaluation.seeds import over_seeds
     from emotune.handover import REPORT, Findings, write_folder
+    from emotune.methods.refusals import check_refusal
     from emotune.methods.targets import summarize_targets
     from emotune.models.load import load_base
     from emotune.output import check_output
@@ -144,6 +145,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         )
         audit = replace(audit, tokens=tokens)
         say_base(base, tokens, progress)
+        check_refusal(method, base.model)
         adapted = summarize_targets(method.adapted_modules(base.model)) or "no module of the encoder"
         progress.say(f"{method.name} will adapt {adapted}")
 
@@ -322,11 +324,14 @@ def _on_validation(tuned: Classifier) -> float:
 
 
 def say_base(base: Classifier, tokens: TokenCounts, progress: Progress) -> None:
-    """Say what was loaded, and how many texts its limit cuts."""
+    """Say what was loaded, what had to be guessed, and how many texts its limit cuts."""
+    from emotune.models.check import check_base
     from emotune.report.audit_tables import tokens_line
 
     parameters = sum(parameter.numel() for parameter in base.model.parameters())
     progress.say(f"{base.name}: {type(base.model).__name__}, {parameters:,} parameters")
+    for note in check_base(base):
+        progress.say(note)
     progress.say(tokens_line(tokens))
 
 

@@ -53,7 +53,7 @@ def test_starts_as_the_base_model_and_trains_adapters_and_what_is_no_encoder(kin
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_is_the_base_model_with_the_blocks_outputs_changed_by_the_formula(kind: str) -> None:
     """Against hooks on the base model, written out for this test."""
-    from emotune.models.blocks import block_outputs
+    from emotune.models.families import role_modules
 
     model: Any = Bottleneck(size=SIZE, activation="relu").apply(make_model(kind), "owner/base")
     draw_trained(model)
@@ -61,8 +61,7 @@ def test_is_the_base_model_with_the_blocks_outputs_changed_by_the_formula(kind: 
     reference = make_model(kind)
     own = {n.replace("modules_to_save.default.", ""): w for n, w in weights.items() if ".modules_to_save." in n}
     reference.load_state_dict(reference.state_dict() | own)
-    outputs = block_outputs(reference)
-    for block in (*outputs.attention, *outputs.feed_forward):
+    for block in role_modules(reference, "attended", "outer"):
         parts = {
             part: [weights[f"{block}.emotune_bottleneck_{part}.default.{kind}"] for kind in ("weight", "bias")]
             for part in ("down", "up")

@@ -15,6 +15,7 @@ from emotune.errors import ArtifactError, MethodError
 from emotune.methods.adalora import AdaLoRA
 from emotune.methods.base import Method
 from emotune.methods.head import HeadOnly
+from emotune.methods.ia3 import IA3
 from emotune.methods.lora_variants import DoRA, LoRAPlus, PiSSA
 from emotune.methods.prompts import PrefixTuning, PromptTuning
 from emotune.methods.registry import METHODS
@@ -57,7 +58,7 @@ def peft_model(config: Any) -> Any:
 
 
 def peft_configs() -> dict[str, tuple[Method, Any]]:
-    from peft import AdaLoraConfig, LoraConfig, PrefixTuningConfig, PromptTuningConfig, VeraConfig
+    from peft import AdaLoraConfig, IA3Config, LoraConfig, PrefixTuningConfig, PromptTuningConfig, VeraConfig
 
     sizes = {"num_virtual_tokens": 5, "token_dim": HIDDEN, "num_layers": LAYERS, "num_attention_heads": 4}
     return {
@@ -71,13 +72,20 @@ def peft_configs() -> dict[str, tuple[Method, Any]]:
             AdaLoRA(r=4),
             AdaLoraConfig(target_r=4, init_r=6, lora_alpha=8, total_step=9, target_modules=TARGETS),
         ),
+        "IA3": (
+            IA3(),
+            IA3Config(
+                target_modules=r"bert\.encoder\..*\.(key|value|\d+\.output\.dense)",
+                feedforward_modules=r"bert\.encoder\..*\.\d+\.output\.dense",
+            ),
+        ),
         "VeRA": (VeRA(r=16), VeraConfig(r=16, target_modules=TARGETS)),
         "prefix": (PrefixTuning(tokens=5), PrefixTuningConfig(**sizes)),
         "prompt": (PromptTuning(tokens=5), PromptTuningConfig(num_transformer_submodules=1, **sizes)),
     }
 
 
-@pytest.mark.parametrize("name", ["DoRA", "LoRA+", "PiSSA", "AdaLoRA", "VeRA", "prefix", "prompt"])
+@pytest.mark.parametrize("name", ["DoRA", "LoRA+", "PiSSA", "AdaLoRA", "IA3", "VeRA", "prefix", "prompt"])
 def test_is_what_peft_builds(name: str) -> None:
     method, config = peft_configs()[name]
     ours, reference = apply(method), peft_model(config)
@@ -89,7 +97,7 @@ def test_is_what_peft_builds(name: str) -> None:
     assert torch.equal(logits(ours), logits(reference))
 
 
-@pytest.mark.parametrize("method", [DoRA(r=4), PiSSA(r=4), LoRAPlus(r=4), AdaLoRA(r=4), VeRA(r=16), HeadOnly()])
+@pytest.mark.parametrize("method", [DoRA(r=4), PiSSA(r=4), LoRAPlus(r=4), AdaLoRA(r=4), IA3(), VeRA(r=16), HeadOnly()])
 def test_starts_as_the_base_model(method: Method) -> None:
     torch.testing.assert_close(logits(apply(method)), logits(make_model()), rtol=1e-4, atol=1e-5)
 
@@ -106,6 +114,7 @@ def test_the_number_of_trained_parameters_by_hand() -> None:
     assert count(VeRA(r=16)) == wide + LAYERS * 6 * 16
     assert count(PromptTuning(tokens=5)) == 5 * HIDDEN
     assert count(PrefixTuning(tokens=5)) == 5 * LAYERS * 2 * HIDDEN
+    assert count(IA3()) == LAYERS * (2 * HIDDEN + INNER)
     assert count(HeadOnly()) == 0
 
 
@@ -137,6 +146,10 @@ class TestPiSSA:
         assert {name for name in ours if ".lora_" in name} == theirs.keys()  # PEFT's conversion leaves the head out
         for name, tensor in theirs.items():
             torch.testing.assert_close(ours[name], tensor, msg=name)
+
+    def test_refuses_a_rank_that_a_weight_does_not_have(self) -> None:
+        with pytest.raises(MethodError, match=r"rank 33 needs as many singular vectors, and bert\..*query has 32"):
+            apply(PiSSA(r=33))
 
     def test_begins_in_the_principal_directions(self) -> None:
         model = apply(PiSSA(r=4))
@@ -201,7 +214,7 @@ class TestAdaLoRA:
 class TestPrompts:
     @pytest.mark.parametrize(("method", "family"), [(PromptTuning(), "gpt2"), (PrefixTuning(), "distilbert")])
     def test_refuses_a_model_that_cannot_take_it(self, method: Method, family: str) -> None:
-        with pytest.raises(MethodError, match=r"does not work with .*Use LoRA"):
+        with pytest.raises(MethodError, match=r"cannot train a .* model: .*Use another method"):
             apply(method, make_model(family))
 
     @pytest.mark.parametrize("method", [PromptTuning(tokens=5), PrefixTuning(tokens=5)])

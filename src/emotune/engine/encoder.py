@@ -19,7 +19,7 @@ from emotune.engine.biases import Bias
 from emotune.engine.bottleneck import BottleneckProjection
 from emotune.engine.dropout import MaskPool
 from emotune.engine.int8 import Int8Projection
-from emotune.engine.layers import FAMILIES, LayerModules, layer_modules
+from emotune.engine.layers import COVERED, LayerModules, layer_modules
 from emotune.engine.layout import Layout
 from emotune.engine.linear import Projection
 from emotune.engine.varlen import choose_attention
@@ -282,14 +282,14 @@ class Encoder:
         share: bool = False,
         merge: bool = False,
     ) -> None:
-        names = FAMILIES[config.model_type]
+        names = COVERED[config.model_type]
         pools = {} if pools is None else pools
 
         def pool(setting: str) -> MaskPool:
             rate = float(getattr(config, setting)) if setting else 0.0
             return pools.setdefault(rate, MaskPool(rate))
 
-        modules = list(layer_modules(encoder, names))
+        modules = list(layer_modules(encoder, config.model_type))
         self.dtype = torch.float32 if dtype == torch.int8 else dtype
         device = next(encoder.parameters()).device
         self.attention = choose_attention(config.num_attention_heads, config.hidden_size, self.dtype, device)

@@ -1,4 +1,4 @@
-"""Which encoders the fast path covers, and where their layers keep what: one table, and checks against the model itself."""
+"""Which encoders the fast path covers, and what it has to know of them beside the table of families; checked against the model itself."""
 
 from __future__ import annotations
 
@@ -8,30 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from emotune.models.families import FAMILIES, ROLES
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
 class Names:
-    """Where a family's layers keep their modules.
+    """What the fast path has to know of a family beside what `emotune.models.families` says of it.
 
     Attributes:
-        layers: The list of layers, from the encoder.
-        query, key, value, attended, attention_norm, inner, outer, output_norm: Modules of a layer.
+        attention_norm, output_norm: Modules of a layer.
         attention_dropout: The setting with the rate of dropout on what attention gives; "" for none.
         output_dropout: The setting with the rate on what the inner layers give.
         activation: The setting with the activation's name.
     """
 
-    layers: str
-    query: str
-    key: str
-    value: str
-    attended: str
     attention_norm: str
-    inner: str
-    outer: str
     output_norm: str
     attention_dropout: str
     output_dropout: str
@@ -39,35 +33,21 @@ class Names:
 
 
 _BERT = Names(
-    layers="encoder.layer",
-    query="attention.self.query",
-    key="attention.self.key",
-    value="attention.self.value",
-    attended="attention.output.dense",
     attention_norm="attention.output.LayerNorm",
-    inner="intermediate.dense",
-    outer="output.dense",
     output_norm="output.LayerNorm",
     attention_dropout="hidden_dropout_prob",
     output_dropout="hidden_dropout_prob",
     activation="hidden_act",
 )
 _DISTILBERT = Names(
-    layers="transformer.layer",
-    query="attention.q_lin",
-    key="attention.k_lin",
-    value="attention.v_lin",
-    attended="attention.out_lin",
     attention_norm="sa_layer_norm",
-    inner="ffn.lin1",
-    outer="ffn.lin2",
     output_norm="output_layer_norm",
     attention_dropout="",
     output_dropout="dropout",
     activation="activation",
 )
 # Encoders that normalize after each block, have absolute positions, and whose head reads the first token.
-FAMILIES = {
+COVERED = {
     "bert": _BERT,
     "camembert": _BERT,
     "distilbert": _DISTILBERT,
@@ -96,12 +76,13 @@ class LayerModules:
         return self.query, self.key, self.value, self.attended, self.inner, self.outer
 
 
-def layer_modules(encoder: nn.Module, names: Names) -> Iterator[LayerModules]:
+def layer_modules(encoder: nn.Module, model_type: str) -> Iterator[LayerModules]:
     """The layers of an encoder, from the first to the last."""
-    for layer in encoder.get_submodule(names.layers).children():
-        yield LayerModules(
-            **{name: layer.get_submodule(getattr(names, name)) for name in LayerModules.__dataclass_fields__}
-        )
+    family, names = FAMILIES[model_type], COVERED[model_type]
+    places = {role: getattr(family, role) for role in ROLES}
+    places |= {"attention_norm": names.attention_norm, "output_norm": names.output_norm}
+    for layer in encoder.get_submodule(family.layers).children():
+        yield LayerModules(**{part: layer.get_submodule(place) for part, place in places.items()})
 
 
 def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
@@ -112,9 +93,9 @@ def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
         encoder: The encoder inside it.
     """
     config: Any = model.config
-    names = FAMILIES.get(config.model_type)
+    names = COVERED.get(config.model_type)
     if names is None:
-        return f"{config.model_type} is not among {', '.join(FAMILIES)}"
+        return f"{config.model_type} is not among {', '.join(COVERED)}"
     if getattr(config, "is_decoder", False) or getattr(config, "add_cross_attention", False):
         return "it is a decoder"
     if getattr(config, names.activation) != "gelu":
@@ -122,7 +103,7 @@ def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
     if hasattr(encoder, "embeddings_project"):
         return "its embeddings are smaller than its layers"
     try:
-        layers = list(layer_modules(encoder, names))
+        layers = list(layer_modules(encoder, config.model_type))
     except AttributeError as error:
         return f"its layers are built otherwise ({error})"
     for layer in layers:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Steps without pruning at the start, and with the final ranks at the end, as shares of all steps.
 FIRST, LAST = 0.1, 0.4
-LEAST_STEPS = 10
+FIRST_STEPS, LEAST_STEPS = 4, 10
 # PEFT wants the number of steps before anyone knows it; `begin` sets it.
 _UNKNOWN = 10**9
 
@@ -98,7 +98,8 @@ class AdaLoRA(LinearMethod):
 
         config = model.peft_config["default"]
         config.total_step = steps
-        config.tinit, config.tfinal = int(FIRST * steps), int(LAST * steps)
+        # Singular values start at zero: pruned before they have moved, they could not be told from ones that are wired to nothing.
+        config.tinit, config.tfinal = max(FIRST_STEPS, int(FIRST * steps)), int(LAST * steps)
         if steps < LEAST_STEPS:
             raise MethodError(
                 f"AdaLoRA needs at least {LEAST_STEPS} steps to choose ranks in; there {'is' if steps == 1 else 'are'} {steps}. "

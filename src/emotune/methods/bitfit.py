@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from emotune.errors import MethodError
-from emotune.methods.base import PeftMethod
+from emotune.methods.base import PeftMethod, head_and_pooler
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -60,9 +60,8 @@ class BitFit(PeftMethod):
     def peft_config(self, model: PreTrainedModel) -> PeftConfig:
         """The configuration of our tuner. What is added to the biases starts at zero."""
         from emotune.methods.tuners.bitfit import BitFitConfig
-        from emotune.models.families import head_modules, pooler_modules
 
         return BitFitConfig(
             target_modules=list(self.adapted_modules(model)),
-            modules_to_save=[*pooler_modules(model), *head_modules(model)],
+            modules_to_save=head_and_pooler(model),
         )

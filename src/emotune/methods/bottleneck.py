@@ -5,12 +5,11 @@ Houlsby et al., 2019, arXiv 1902.00751; Pfeiffer et al., 2020, arXiv 2005.00247.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from emotune.errors import MethodError
-from emotune.methods.base import PeftMethod
+from emotune.methods.base import PeftMethod, check_dropout, head_and_pooler
 from emotune.methods.targets import resolve_targets
 
 if TYPE_CHECKING:
@@ -61,19 +60,19 @@ class Bottleneck(PeftMethod):
     def __post_init__(self) -> None:
         if self.target_modules is not None and not isinstance(self.target_modules, str):
             object.__setattr__(self, "target_modules", tuple(self.target_modules))
-        mistakes = []
+        super().__post_init__()
+
+    def mistakes(self) -> Iterator[str]:
+        """Values out of range, and options that contradict each other."""
         if not isinstance(self.size, int) or self.size < 1:
-            mistakes.append(f"the size is {self.size}; expected a whole number of at least 1")
+            yield f"the size is {self.size}; expected a whole number of at least 1"
         if self.placement not in PLACEMENTS:
-            mistakes.append(f"the placement is {self.placement!r}; expected {' or '.join(PLACEMENTS)}")
+            yield f"the placement is {self.placement!r}; expected {' or '.join(PLACEMENTS)}"
         if self.activation not in ACTIVATIONS:
-            mistakes.append(f"the activation is {self.activation!r}; expected {' or '.join(ACTIVATIONS)}")
-        if not 0 <= self.dropout < 1:
-            mistakes.append(f"dropout is {self.dropout}; expected a share from 0 up to, not including, 1")
+            yield f"the activation is {self.activation!r}; expected {' or '.join(ACTIVATIONS)}"
+        yield from check_dropout(self.dropout)
         if self.target_modules is not None and self.placement == "pfeiffer":
-            mistakes.append("both placement and target_modules say where adapters go; give one of them")
-        if mistakes:
-            raise MethodError("Bottleneck adapters cannot be built: " + "; ".join(mistakes) + ".")
+            yield "both placement and target_modules say where adapters go; give one of them"
 
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
         """The output projections that adapters stand behind.
@@ -81,25 +80,20 @@ class Bottleneck(PeftMethod):
         Raises:
             MethodError: An architecture whose blocks are not known, or a target module that matches nothing.
         """
-        from emotune.models.blocks import block_outputs
-        from emotune.models.families import encoder_linear_modules
+        from emotune.models.families import encoder_linear_modules, role_modules
 
-        linear = encoder_linear_modules(model)
         if self.target_modules is not None:
-            return resolve_targets(linear, self.target_modules)
-        outputs = block_outputs(model)
-        wanted = {*outputs.feed_forward, *(outputs.attention if self.placement == "houlsby" else ())}
-        return tuple(name for name in linear if name in wanted)
+            return resolve_targets(encoder_linear_modules(model), self.target_modules)
+        return role_modules(model, *(("attended", "outer") if self.placement == "houlsby" else ("outer",)))
 
     def peft_config(self, model: PreTrainedModel) -> PeftConfig:
         """The configuration of our tuner. `up` starts at zero, `down` at random."""
         from emotune.methods.tuners.bottleneck import BottleneckConfig
-        from emotune.models.families import head_modules, pooler_modules
 
         return BottleneckConfig(
             size=self.size,
             activation=self.activation,
             dropout=self.dropout,
             target_modules=list(self.adapted_modules(model)),
-            modules_to_save=[*pooler_modules(model), *head_modules(model)],
+            modules_to_save=head_and_pooler(model),
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from emotune.errors import MethodError
 from emotune.methods.lora import LoRA
 
 if TYPE_CHECKING:
@@ -65,7 +66,17 @@ class PiSSA(LoRA):
         return config
 
     def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
-        """As for LoRA, and what A and B started as is kept with the model: saving needs it."""
+        """As for LoRA, and what A and B started as is kept with the model: saving needs it.
+
+        Raises:
+            MethodError: As for LoRA, or a weight with fewer singular vectors than the rank.
+        """
+        sides = {name: min(model.get_parameter(f"{name}.weight").shape) for name in self.adapted_modules(model)}
+        narrow = min(sides, key=sides.__getitem__)
+        if self.r > sides[narrow]:
+            raise MethodError(
+                f"PiSSA of rank {self.r} needs as many singular vectors, and {narrow} has {sides[narrow]}. Lower the rank."
+            )
         wrapped: Any = super().apply(model, base_model_name)
         wrapped.started_as = {name: tensor.clone() for name, tensor in _adapter(wrapped).items() if ".lora_" in name}
         return wrapped

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from emotune.errors import MethodError
 from emotune.methods.base import PeftMethod, head_and_pooler
+from emotune.methods.refusals import check_refusal
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -42,9 +42,7 @@ class _VirtualTokens(PeftMethod):
 
     def peft_config(self, model: PreTrainedModel) -> PeftConfig:
         """PEFT's configuration with the model's sizes, which PEFT knows of some families alone."""
-        reason = self.why_not(model)
-        if reason is not None:
-            raise MethodError(f"{self.name} does not work with {type(model).__name__}: {reason}. Use LoRA.")
+        check_refusal(self, model)
         text_config = model.config.get_text_config()
         config: Any = self._empty_config()
         config.num_virtual_tokens = self.tokens
@@ -58,10 +56,6 @@ class _VirtualTokens(PeftMethod):
     def extra_tokens(self) -> int:
         """The vectors take up positions."""
         return self.tokens
-
-    @abstractmethod
-    def why_not(self, model: PreTrainedModel) -> str | None:
-        """Why a model cannot take the method, in words; None where it can."""
 
     @abstractmethod
     def _empty_config(self) -> PeftConfig: ...
@@ -81,12 +75,6 @@ class PromptTuning(_VirtualTokens):
     key: ClassVar[str] = "prompt"
     name: ClassVar[str] = "prompt tuning"
     learning_rate: ClassVar[float] = 1e-2
-
-    def why_not(self, model: PreTrainedModel) -> str | None:
-        """A head that looks for the last token cannot find it among embeddings."""
-        if model.config.model_type in ("gpt2",):
-            return "its head looks for the last token by the ids of tokens, and the vectors have none"
-        return None
 
     def _empty_config(self) -> PeftConfig:
         from peft import PromptTuningConfig
@@ -108,17 +96,6 @@ class PrefixTuning(_VirtualTokens):
     key: ClassVar[str] = "prefix"
     name: ClassVar[str] = "prefix tuning"
     learning_rate: ClassVar[float] = 1e-2
-
-    def why_not(self, model: PreTrainedModel) -> str | None:
-        """The encoder has to take keys and values from outside."""
-        import inspect
-
-        from emotune.models.families import encoder
-
-        taken = [inspect.signature(part.forward).parameters for part in (model, encoder(model))]
-        if any("past_key_values" in parameters for parameters in taken):
-            return None
-        return "its attention takes no keys and values from outside"
 
     def _empty_config(self) -> PeftConfig:
         from peft import PrefixTuningConfig

@@ -11,6 +11,7 @@ from emotune.methods.bitfit import BitFit
 from emotune.methods.bottleneck import Bottleneck
 from emotune.methods.full import FullFineTuning
 from emotune.methods.head import HeadOnly
+from emotune.methods.ia3 import IA3
 from emotune.methods.lora import LoRA
 from emotune.methods.lora_variants import DoRA, LoRAPlus, PiSSA
 from emotune.methods.prompts import PrefixTuning, PromptTuning
@@ -23,6 +24,7 @@ _ALL: tuple[type[Method], ...] = (
     LoRAPlus,
     AdaLoRA,
     VeRA,
+    IA3,
     BitFit,
     Bottleneck,
     PrefixTuning,

@@ -413,7 +413,7 @@ def _check_encoder(base: _Base, model: PreTrainedModel, report: dict[str, Any], 
 
 def _fit_tokenizer(base: _Base, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
     """Make model and tokenizer agree on padding, and check that they agree on vocabulary and length."""
-    from emotune.models.families import position_limit
+    from emotune.models.families import family_of, position_limit
 
     if tokenizer.pad_token_id is None:
         # GPT-2 and its kin were trained without padding. The end-of-text token serves: the model looks for the last
@@ -421,9 +421,10 @@ def _fit_tokenizer(base: _Base, model: PreTrainedModel, tokenizer: PreTrainedTok
         if tokenizer.eos_token_id is None:
             raise ModelError(f"'{base.source}': its tokenizer has neither a padding nor an end-of-text token.")
         tokenizer.pad_token = tokenizer.eos_token
-        tokenizer.padding_side = "right"
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id
+    # Padding to the left would move the positions of the text where they are absolute; a saved tokenizer must not do it either.
+    tokenizer.padding_side = family_of(model).padding_side
 
     rows = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > rows:

@@ -17,6 +17,7 @@ from emotune.data.dataset import TextDataset
 from emotune.errors import DataError, MethodError, OutputError, TrainingError
 from emotune.methods.base import Method
 from emotune.methods.lora import LoRA
+from emotune.methods.refusals import check_refusal
 from emotune.models.classifier import Classifier
 from emotune.progress import SILENT, Progress
 from emotune.training.options import TrainingOptions
@@ -67,8 +68,9 @@ def finetune(
         The tuned classifier, with its `training` record.
 
     Raises:
-        DataError: The data's labels are not the base's.
-        MethodError: A target module that matches nothing.
+        DataError: The data's labels are not the base's, or a label id is out of range.
+        MethodError: A target module that matches nothing, a method that cannot train this model, or one that leaves the head frozen.
+        ModelError: A base that is not in float32, or whose logits depend on padding.
         OutputError: `resume` without a checkpoint to go on from, or several processes without a folder for them.
         TrainingError: Weights that do not move, or a loss that is not a number.
     """
@@ -88,6 +90,7 @@ def finetune(
         raise OutputError(
             f"{processes()} processes train together. Give finetune a checkpoints folder that all of them can read."
         )
+    check_refusal(method, base.model)
     if resume and checkpoints is None:
         raise OutputError("resume needs the checkpoints folder of the interrupted run.")
     if checkpoints is not None:
@@ -128,6 +131,7 @@ def _train(
     from emotune.engine.install import install, use_pooled_dropout
     from emotune.memory import keep_freed_memory
     from emotune.precision import choose_device, choose_precision
+    from emotune.training.preflight import preflight
 
     started = time.perf_counter()
     if process() > 0:
@@ -142,6 +146,8 @@ def _train(
     set_seed(base.seed)
     model = method.apply(copied, base.name)
     targets = method.adapted_modules(base.model)
+    for warning in preflight(base, data, method, options, model):
+        progress.say(warning)
     _store_frozen_in(model, precision)
     pools: dict[float, MaskPool] = {}
     use_pooled_dropout(model, pools)
@@ -156,6 +162,7 @@ def _train(
         base, data, method, model, options, device, precision, checkpoints, reason is None, pools, progress
     )
     _run(trainer, checkpoint, options.patience, progress)
+    _say_if_one_class(trainer, progress)
     record = _record(trainer, options, targets, model, time.perf_counter() - started, device, precision, base.seed)
     tuned = _on_base(base, method, model)
     del trainer, model, copied
@@ -285,6 +292,17 @@ def _run(trainer: AdapterTrainer, checkpoint: str | None, patience: int, progres
     with progress.bar("training", steps) as advance:
         trainer.clock.advance = advance
         trainer.train(resume_from_checkpoint=checkpoint)
+
+
+def _say_if_one_class(trainer: AdapterTrainer, progress: Progress) -> None:
+    """Say so where the kept epoch gives every validation text the same label: its scores are those of no training at all."""
+    epochs = [entry for entry in trainer.state.log_history if "eval_macro_f1" in entry]
+    kept = max(epochs, key=lambda entry: entry["eval_macro_f1"])
+    if kept.get("eval_one_class"):
+        progress.say(
+            "the kept epoch gives every validation text the same label: nothing useful was learned. Train more epochs, try another "
+            "training.learning_rate, or look at the labels with emotune audit"
+        )
 
 
 def _epochs(history: list[dict[str, Any]]) -> tuple[Epoch, ...]:

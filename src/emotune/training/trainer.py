@@ -260,11 +260,14 @@ class AdapterTrainer(Trainer):
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
         """Score the validation split in the precision of training."""
         logits = compute_logits(self.model, self.encoded_validation, dtype=torch.bfloat16 if self.args.bf16 else None)
-        metrics = score(self.validation, logits.argmax(axis=1), softmax(logits))
+        predictions = logits.argmax(axis=1)
+        metrics = score(self.validation, predictions, softmax(logits))
+        one_class = len(np.unique(predictions)) == 1 < len(np.unique(self.validation.label_ids))
         result = {
             f"{metric_key_prefix}_loss": float(metrics.loss or 0.0),
             f"{metric_key_prefix}_accuracy": metrics.accuracy,
             f"{metric_key_prefix}_macro_f1": metrics.macro_f1,
+            f"{metric_key_prefix}_one_class": float(one_class),
             "train_seconds": self.clock.epoch_seconds[-1],
         }
         self.log(dict(result))
@@ -317,6 +320,10 @@ class ProgressBar(TrainerCallback):
             f"accuracy {found['eval_accuracy']:.4f}, macro-F1 {found['eval_macro_f1']:.4f}, "
             f"{found['train_seconds']:.0f} s"
         )
+        if found.get("eval_one_class"):
+            self.progress.say(
+                "so far every validation text gets the same label; early on, and with little data, that may pass"
+            )
 
 
 class RenewMasks(TrainerCallback):
