@@ -98,6 +98,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.report import tables
     from emotune.report.audit_tables import audit_lines
     from emotune.report.formats import quantity, share
+    from emotune.report.probabilities import NO_TEMPERATURE
     from emotune.report.verdict import seeds_line
     from emotune.training.options import TrainingOptions
     from emotune.training.processes import processes
@@ -184,7 +185,11 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         if on_validation.logits is None:
             raise RuntimeError("evaluate gave no logits")
         tuned = replace(tuned, temperature=fit_temperature(data.validation.label_ids, on_validation.logits))
-        progress.say(f"temperature {tuned.temperature:.2f} makes its probabilities fit validation best")
+        progress.say(
+            NO_TEMPERATURE
+            if tuned.temperature is None
+            else f"temperature {tuned.temperature:.2f} makes its probabilities fit validation best"
+        )
 
     with watch.step("Compare"):
         comparison = compare(before, after, *baselines)

@@ -183,6 +183,32 @@ def test_several_comparisons_stand_on_one_page(comparison: Comparison) -> None:
     assert page.texts["title"] == ["2 comparisons"]
 
 
+def test_scaling_is_called_what_it_is_on_these_rows(comparison: Comparison) -> None:
+    """Probabilities of 0.9 where 90 % are right: any temperature but 1 makes them worse."""
+    after = comparison.after
+    assert after.probabilities is not None
+    right = after.split.label_ids.copy()
+    right[: len(right) // 10] = (right[: len(right) // 10] + 1) % 6
+    probabilities = np.full(after.probabilities.shape, 0.02)
+    probabilities[np.arange(len(right)), right] = 0.9
+    trust = assess(after.split.label_ids, probabilities, 0.2)
+    text = Page(render_report(Report(title="a", subtitle="", comparison=comparison, trust=trust))).text
+    assert "that distance from 0.0 to 10.0 (worse)" in text
+    assert "not sure enough of itself, and dividing its logits by 0.20 fitted best there" in text
+    assert trust.scaled is not None
+    assert f"the loss from {trust.plain.loss:.3f} to {trust.scaled.loss:.3f} (worse)" in text
+
+
+def test_without_a_temperature_there_is_one_series_and_a_reason(comparison: Comparison) -> None:
+    after = comparison.after
+    assert after.probabilities is not None
+    trust = assess(after.split.label_ids, after.probabilities, None)
+    page = render_report(Report(title="a", subtitle="", comparison=comparison, trust=trust))
+    assert "No temperature was fitted: " in page
+    assert "dividing" not in page
+    assert "scaled" not in page.partition('id="calibration-1"')[2]
+
+
 def test_models_without_probabilities_have_no_calibration(comparison: Comparison) -> None:
     labels_only = make_evaluation(comparison.after.split, probabilities=False, seed=9)
     page = Page(render_report(Report(title="x", subtitle="", comparison=compare(comparison.before, labels_only))))
