@@ -91,7 +91,6 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.evaluation.scores import absent_classes, score_without
     from emotune.evaluation.seeds import over_seeds
     from emotune.handover import REPORT, Findings, write_folder
-    from emotune.methods.targets import summarize_targets
     from emotune.models.load import load_base
     from emotune.output import check_output
     from emotune.precision import choose_device, choose_precision
@@ -145,8 +144,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         )
         audit = replace(audit, tokens=tokens)
         say_base(base, tokens, progress)
-        adapted = summarize_targets(method.adapted_modules(base.model)) or "no module of the encoder"
-        progress.say(f"{method.name} will adapt {adapted}")
+        progress.say(f"{method.name} will train {method.trains(base.model)}")
 
     with watch.step("Before"):
         before = evaluate(base, data.test, progress=progress)

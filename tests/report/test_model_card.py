@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from emotune.errors import ArtifactError
 from emotune.evaluation.calibration import Trust, assess
 from emotune.evaluation.comparison import Comparison
+from emotune.methods.full import FullFineTuning
 from emotune.methods.lora import LoRA
 from emotune.models.classifier import Classifier
 from emotune.report.model_card import model_card
@@ -84,6 +85,13 @@ def test_scaling_is_called_worse_where_it_is() -> None:
     assert "calibrates" not in card
     assert f"the loss from {trust.plain.loss:.3f} to {trust.scaled.loss:.3f} (worse)" in card
     assert f"the Brier score from {trust.plain.brier:.4f} to {trust.scaled.brier:.4f} (worse)" in card
+
+
+def test_a_method_without_adapters_has_no_table_of_them() -> None:
+    record = dataclasses.replace(make_record(), target_modules=(), trainable_parameters=23_406_348)
+    card = make_card(make_classifier(method=FullFineTuning(), training=record))
+    assert "adapted modules" not in card
+    assert "23,406,348 of 23,406,348 (100.00 %)" in card
 
 
 def test_without_a_temperature_it_says_why() -> None:

@@ -176,7 +176,7 @@ def costs(record: TrainingRecord) -> dict[str, str]:
     stopped = ", stopped early" if record.stopped_early else ""
     return {
         "trained parameters": f"{record.trainable_parameters:,} of {record.total_parameters:,} ({trained})",
-        "adapted modules": f"{len(record.target_modules):,}",
+        "adapted modules": f"{len(record.target_modules):,}" if record.target_modules else "none",
         "epochs": f"{len(record.epochs)}{stopped}; the best is number {record.best_epoch}",
         "time": f"{duration(record.seconds)}, validation included",
         "speed": f"{record.train_examples_per_second:,.1f} examples/s, validation not counted",
