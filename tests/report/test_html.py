@@ -183,6 +183,27 @@ def test_several_comparisons_stand_on_one_page(comparison: Comparison) -> None:
     assert page.texts["title"] == ["2 comparisons"]
 
 
+@pytest.mark.parametrize(
+    ("confidence", "expected"),
+    [
+        (0.9, "Wrong, and sure of it: worth a look"),
+        (0.42, "The mistakes it was surest of, at 42 %."),
+        (None, "The first mistakes by row"),
+    ],
+)
+def test_mistakes_are_called_sure_only_where_they_are(
+    comparison: Comparison, confidence: float | None, expected: str
+) -> None:
+    after, probabilities = comparison.after, None
+    if confidence is not None:
+        probabilities = np.full((len(after.split), 6), (1 - confidence) / 5)
+        probabilities[np.arange(len(after.split)), after.predictions] = confidence
+    changed = replace(comparison, after=replace(after, probabilities=probabilities))
+    page = render_report(Report(title="a", subtitle="", comparison=changed))
+    assert expected in page
+    assert ("sure of it: " in page) == (confidence == 0.9)
+
+
 def test_scaling_is_called_what_it_is_on_these_rows(comparison: Comparison) -> None:
     """Probabilities of 0.9 where 90 % are right: any temperature but 1 makes them worse."""
     after = comparison.after
