@@ -204,6 +204,19 @@ def test_mistakes_are_called_sure_only_where_they_are(
     assert ("sure of it: " in page) == (confidence == 0.9)
 
 
+def test_the_datas_classes_stand_in_label_order(comparison: Comparison) -> None:
+    labels = comparison.after.split.labels
+    last_first = make_split(labels[::-1], rows=30)
+    train = replace(last_first, name="train", labels=labels, label_ids=np.sort(last_first.label_ids)[::-1].copy())
+    audit = audit_data(
+        TextDataset("data", labels, train, replace(train, name="validation"), replace(train, name="test"))
+    )
+    assert list(audit.counts["train"]) == list(labels[::-1])
+    page = Page(render_report(Report(title="a", subtitle="", comparison=comparison, audit=audit)))
+    names = [name for name in page.texts["th"] if name in labels]
+    assert names[-len(labels) :] == list(labels)
+
+
 def test_scaling_is_called_what_it_is_on_these_rows(comparison: Comparison) -> None:
     """Probabilities of 0.9 where 90 % are right: any temperature but 1 makes them worse."""
     after = comparison.after

@@ -126,7 +126,7 @@ def _article(report: Report) -> dict[str, Any]:
         "training": training_part(report.training) if report.training else None,
         "calibration": calibration_part(report.trust) if report.trust else None,
         "examples": _examples(comparison, report.attributions),
-        "audit": _audit(report.audit) if report.audit else None,
+        "audit": _audit(report.audit, comparison.after.split.labels) if report.audit else None,
         "commands": list(report.commands),
         "versions": ", ".join(f"{name} {version}" for name, version in report.versions.items()),
     }
@@ -340,12 +340,14 @@ def _about_mistakes(evaluation: Evaluation, rows: Sequence[int]) -> str:
     return f"The mistakes it was surest of, at {low if low == high else f'{low} to {high}'} %."
 
 
-def _audit(audit: Audit) -> dict[str, Any]:
+def _audit(audit: Audit, order: Sequence[str]) -> dict[str, Any]:
+    """What the template prints of the data; `order` is that of the labels everywhere on the page."""
     from emotune.report.audit_tables import audit_lines, finding_counts, length_rows
 
     splits = list(audit.counts)
     rows = [("rows", [f"{sum(counts.values()):,}" for counts in audit.counts.values()])]
-    labels = dict.fromkeys(label for counts in audit.counts.values() for label in counts)
+    found = dict.fromkeys(label for counts in audit.counts.values() for label in counts)
+    labels = [*(label for label in order if label in found), *(label for label in found if label not in order)]
     rows += [(label, [f"{counts.get(label, 0):,}" for counts in audit.counts.values()]) for label in labels]
     rows += length_rows(audit)
     rows += [
