@@ -560,7 +560,8 @@ class TestFullFineTuning:
 
     def test_as_the_method_gives_a_folder_that_transformers_loads(self, settings: Settings) -> None:
         """Verified in a fresh process by the run itself, and loaded here by the code of its card."""
-        start(settings, method__name="full", training__learning_rate=2e-3, training__epochs=6)
+        progress = start(settings, method__name="full", training__learning_rate=2e-3, training__epochs=6)
+        assert "full fine-tuning will train every weight" in progress.lines
         folder = Path(settings["output.folder"])
         assert {path.name for path in folder.iterdir()} == FILES - {
             "adapter_config.json",

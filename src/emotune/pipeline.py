@@ -92,13 +92,13 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.evaluation.seeds import over_seeds
     from emotune.handover import REPORT, Findings, write_folder
     from emotune.methods.refusals import check_refusal
-    from emotune.methods.targets import summarize_targets
     from emotune.models.load import load_base
     from emotune.output import check_output
     from emotune.precision import choose_device, choose_precision
     from emotune.report import tables
     from emotune.report.audit_tables import audit_lines
     from emotune.report.formats import quantity, share
+    from emotune.report.probabilities import NO_TEMPERATURE
     from emotune.report.verdict import seeds_line
     from emotune.training.options import TrainingOptions
     from emotune.training.processes import processes
@@ -146,8 +146,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         audit = replace(audit, tokens=tokens)
         say_base(base, tokens, progress)
         check_refusal(method, base.model)
-        adapted = summarize_targets(method.adapted_modules(base.model)) or "no module of the encoder"
-        progress.say(f"{method.name} will adapt {adapted}")
+        progress.say(f"{method.name} will train {method.trains(base.model)}")
 
     with watch.step("Before"):
         before = evaluate(base, data.test, progress=progress)
@@ -186,7 +185,11 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         if on_validation.logits is None:
             raise RuntimeError("evaluate gave no logits")
         tuned = replace(tuned, temperature=fit_temperature(data.validation.label_ids, on_validation.logits))
-        progress.say(f"temperature {tuned.temperature:.2f} makes its probabilities fit validation best")
+        progress.say(
+            NO_TEMPERATURE
+            if tuned.temperature is None
+            else f"temperature {tuned.temperature:.2f} makes its probabilities fit validation best"
+        )
 
     with watch.step("Compare"):
         comparison = compare(before, after, *baselines)

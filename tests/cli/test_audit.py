@@ -56,6 +56,13 @@ def test_json_holds_every_finding(invoke: Invoke, data: Path) -> None:
     assert found["label_errors"] is None
 
 
+def test_no_examples_are_no_tables_of_examples(invoke: Invoke, data: Path) -> None:
+    shown = invoke("audit", data, "--no-label-errors", "--examples", "0").stdout
+    assert "Findings" in shown
+    assert "the first" not in shown
+    assert "Repeats, leaks" not in shown
+
+
 def test_label_errors_need_enough_rows_and_it_says_so(invoke: Invoke, data: Path) -> None:
     assert "Likely label errors were not looked for" in invoke("audit", data).stdout
 

@@ -64,6 +64,20 @@ def test_two_end_with_a_verdict_an_interval_and_a_report(invoke: Invoke, folders
     assert "good against bad" in report.read_text(encoding="utf-8")
 
 
+def test_two_show_the_changes_of_each_class(invoke: Invoke, folders: list[Path], tiny_run: Run) -> None:
+    shown = invoke("compare", "bad", "good").stdout
+    table = shown.partition("Changes by class")[2]
+    split = tiny_run.result.comparison.after.split
+    right = tiny_run.result.comparison.after.correct
+    for number, label in enumerate(split.labels):
+        rows = split.label_ids == number
+        found = re.search(rf"^{label} +(\d+) +(\d+) +(\d+) +\S+ +(\S.*)$", table, re.MULTILINE)
+        assert found is not None, label
+        # Every prediction of the first is wrong, so what is right now was fixed, and nothing was broken.
+        assert found.groups()[:3] == (str(rows.sum()), str((rows & right).sum()), "0")
+    assert "corrected for the number of classes (Holm)" in " ".join(table.split())
+
+
 def test_equal_models_are_called_so(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
     expected = "'good' and 'same' predict the same label on every row (36 rows)."
     shown = invoke("compare", "good", "same").stdout
@@ -122,6 +136,8 @@ def test_the_page_shows_corrected_p_values_and_judges_by_them() -> None:
         assert f"p = {2 * p:.3f}" in page.verdict
         assert page.verdict in html
     assert html.count("corrected for 2 comparisons (Holm)") == 2
+    assert html.count("corrected for the number of classes (Holm), not for that of the comparisons") == 2
+    assert "not for that of the comparisons" not in render_report(alone)
 
 
 def test_report_is_not_replaced_unasked(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:

@@ -277,6 +277,35 @@ class TestLabelErrors:
         assert {error.row.place.number for error in found[:15]} == set(range(1, 16))
         assert all(error.suggestion != error.row.label for error in found)
 
+    def test_a_weak_classifier_accuses_nobody_and_it_says_so(self) -> None:
+        rng = random.Random(0)
+        pairs = [(" ".join(rng.choices("abcdefghij", k=5)) + f" {i}", rng.choice(["good", "bad"])) for i in range(200)]
+        found, (note,) = find_label_errors(rows_of(pairs), np.arange(200))
+        assert found is None
+        assert "75 % are needed with 2 labels" in note
+
+    def test_the_bundled_data_has_few_or_says_why_not(self) -> None:
+        audit = audit_source("bundled:sample")
+        if audit.label_errors is None:
+            assert "needed with 6 labels" in audit.notes[0]
+        else:
+            assert len(audit.label_errors) < 0.03 * sum(audit.counts["train"].values())
+
+    def test_rows_are_named_only_where_another_label_is_four_times_as_likely(self) -> None:
+        rng = random.Random(0)
+        words = {"a": "fine", "b": "awful", "c": "odd"}
+        pairs = []
+        for i in range(300):
+            label = rng.choice("abc")
+            text = [words[label], *rng.choices("defghij", k=3), str(i)]
+            if i % 4 == 0:
+                text[0] = rng.choice(list(words.values())) + " " + rng.choice(list(words.values()))
+            pairs.append((" ".join(text), label))
+        found, (note,) = find_label_errors(rows_of(pairs), np.arange(300))
+        assert found
+        assert all(error.confidence >= 4 * error.given for error in found)
+        assert "at least 4 times as likely" in note
+
 
 def flip(data: TextDataset, share: float) -> tuple[TextDataset, set[int]]:
     """Training labels, some of them flipped to another at random."""

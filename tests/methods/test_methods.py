@@ -14,8 +14,10 @@ from torch import nn
 from emotune.errors import ArtifactError, MethodError
 from emotune.methods.adalora import AdaLoRA
 from emotune.methods.base import Method
+from emotune.methods.full import FullFineTuning
 from emotune.methods.head import HeadOnly
 from emotune.methods.ia3 import IA3
+from emotune.methods.lora import LoRA
 from emotune.methods.lora_variants import DoRA, LoRAPlus, PiSSA
 from emotune.methods.prompts import PrefixTuning, PromptTuning
 from emotune.methods.registry import METHODS
@@ -230,6 +232,26 @@ class TestPrompts:
         long = dataclasses.replace(tiny_base, max_length=60)
         with pytest.raises(MethodError, match=r"60 tokens of text and 20 .* 64 positions"):
             finetune(long, tiny_data, PromptTuning())
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        (FullFineTuning(), "every weight"),
+        (HeadOnly(), "bert.pooler, classifier in full, and nothing else"),
+        (PromptTuning(tokens=3), "3 vectors before the text, and in full bert.pooler, classifier"),
+        (PrefixTuning(tokens=3), "3 keys and values a layer before the text, and in full bert.pooler, classifier"),
+    ],
+)
+def test_without_adapters_it_says_what_is_trained(tiny_base: Classifier, method: Method, expected: str) -> None:
+    assert method.adapted_modules(tiny_base.model) == ()
+    assert method.trains(tiny_base.model) == expected
+
+
+def test_with_adapters_it_names_their_modules(tiny_base: Classifier) -> None:
+    assert LoRA(target_modules=["query"]).trains(tiny_base.model) == (
+        "adapters on bert.encoder.layer.*.attention.self.query (2), and in full bert.pooler, classifier"
+    )
 
 
 class TestHeadOnly:

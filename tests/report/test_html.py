@@ -183,6 +183,66 @@ def test_several_comparisons_stand_on_one_page(comparison: Comparison) -> None:
     assert page.texts["title"] == ["2 comparisons"]
 
 
+@pytest.mark.parametrize(
+    ("confidence", "expected"),
+    [
+        (0.9, "Wrong, and sure of it: worth a look"),
+        (0.42, "The mistakes it was surest of, at 42 %."),
+        (None, "The first mistakes by row"),
+    ],
+)
+def test_mistakes_are_called_sure_only_where_they_are(
+    comparison: Comparison, confidence: float | None, expected: str
+) -> None:
+    after, probabilities = comparison.after, None
+    if confidence is not None:
+        probabilities = np.full((len(after.split), 6), (1 - confidence) / 5)
+        probabilities[np.arange(len(after.split)), after.predictions] = confidence
+    changed = replace(comparison, after=replace(after, probabilities=probabilities))
+    page = render_report(Report(title="a", subtitle="", comparison=changed))
+    assert expected in page
+    assert ("sure of it: " in page) == (confidence == 0.9)
+
+
+def test_the_datas_classes_stand_in_label_order(comparison: Comparison) -> None:
+    labels = comparison.after.split.labels
+    last_first = make_split(labels[::-1], rows=30)
+    train = replace(last_first, name="train", labels=labels, label_ids=np.sort(last_first.label_ids)[::-1].copy())
+    audit = audit_data(
+        TextDataset("data", labels, train, replace(train, name="validation"), replace(train, name="test"))
+    )
+    assert list(audit.counts["train"]) == list(labels[::-1])
+    page = Page(render_report(Report(title="a", subtitle="", comparison=comparison, audit=audit)))
+    names = [name for name in page.texts["th"] if name in labels]
+    assert names[-len(labels) :] == list(labels)
+
+
+def test_scaling_is_called_what_it_is_on_these_rows(comparison: Comparison) -> None:
+    """Probabilities of 0.9 where 90 % are right: any temperature but 1 makes them worse."""
+    after = comparison.after
+    assert after.probabilities is not None
+    right = after.split.label_ids.copy()
+    right[: len(right) // 10] = (right[: len(right) // 10] + 1) % 6
+    probabilities = np.full(after.probabilities.shape, 0.02)
+    probabilities[np.arange(len(right)), right] = 0.9
+    trust = assess(after.split.label_ids, probabilities, 0.2)
+    text = Page(render_report(Report(title="a", subtitle="", comparison=comparison, trust=trust))).text
+    assert "that distance from 0.0 to 10.0 (worse)" in text
+    assert "not sure enough of itself, and dividing its logits by 0.20 fitted best there" in text
+    assert trust.scaled is not None
+    assert f"the loss from {trust.plain.loss:.3f} to {trust.scaled.loss:.3f} (worse)" in text
+
+
+def test_without_a_temperature_there_is_one_series_and_a_reason(comparison: Comparison) -> None:
+    after = comparison.after
+    assert after.probabilities is not None
+    trust = assess(after.split.label_ids, after.probabilities, None)
+    page = render_report(Report(title="a", subtitle="", comparison=comparison, trust=trust))
+    assert "No temperature was fitted: " in page
+    assert "dividing" not in page
+    assert "scaled" not in page.partition('id="calibration-1"')[2]
+
+
 def test_models_without_probabilities_have_no_calibration(comparison: Comparison) -> None:
     labels_only = make_evaluation(comparison.after.split, probabilities=False, seed=9)
     page = Page(render_report(Report(title="x", subtitle="", comparison=compare(comparison.before, labels_only))))

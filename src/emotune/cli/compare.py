@@ -57,7 +57,7 @@ def compare(
         target.write(render_report(*pages))
     console = make_console()
     if len(pages) == 1:
-        console.print(comparison_table(pages[0].comparison))
+        console.print(comparison_table(pages[0].comparison, changes=True))
     else:
         console.print(ranking_table([page.comparison for page in pages], [page.verdict for page in pages]))
     typer.echo(f"\nThe report is {printable(str(output.resolve()))}")

@@ -55,7 +55,10 @@ def predict(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of --output.")] = False,
     calibrated: Annotated[
-        bool, typer.Option("--calibrated", help="Probabilities that mean what they say; no label changes.")
+        bool,
+        typer.Option(
+            "--calibrated", help="Scale probabilities by the temperature fitted on validation; no label changes."
+        ),
     ] = False,
     least_probability: Annotated[
         float,

@@ -57,8 +57,9 @@ def predict(
         texts: The texts, none of them blank.
         precision: What matrix products are computed in: "fp32", which is what `evaluate` and plain transformers compute; "bf16";
             "int8", on a processor; or "auto": bf16 where the hardware multiplies it, else fp32. The README says what each costs.
-        calibrated: Divide the logits by the temperature that was fitted on validation: no label changes, and of the texts with
-            a probability of 0.8 about 80 % are right. Without it probabilities are those of plain transformers.
+        calibrated: Divide the logits by the temperature that was fitted on validation: no label changes. It aims at probabilities of
+            0.8 that are right 80 % of the time; the report says how near it came on the test rows. Without it probabilities are those
+            of plain transformers.
         progress: Shows a bar.
 
     Raises:
@@ -138,8 +139,8 @@ def _predict(
 
     if calibrated and classifier.temperature is None:
         raise ConfigError(
-            "This model has no temperature to calibrate its probabilities with: it was saved without emotune run. "
-            "Leave calibration out, or train again."
+            "This model has no temperature to calibrate its probabilities with: it was saved without emotune run, "
+            "or its validation rows could not choose one. Leave calibration out, or train again."
         )
     device = next(classifier.model.parameters()).device.type
     dtype = choose_precision(precision, device, prediction=True).products

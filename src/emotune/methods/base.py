@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from emotune.errors import ArtifactError, MethodError
-from emotune.methods.targets import resolve_targets
+from emotune.methods.targets import resolve_targets, summarize_targets
 from emotune.text import reason_of
 
 if TYPE_CHECKING:
@@ -67,11 +67,20 @@ class Method(ABC):
 
     @abstractmethod
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
-        """Full names of the modules of a base model that the method adapts, head and pooler not counted.
+        """Full names of the modules of a base model that get an adapter; none where the method trains something else.
 
         Raises:
             MethodError: An option names a module that the model does not have.
         """
+
+    def trains(self, model: PreTrainedModel) -> str:
+        """What the method trains of a base model, in words.
+
+        Raises:
+            MethodError: As for `adapted_modules`.
+        """
+        whole = ", ".join(head_and_pooler(model))
+        return f"adapters on {summarize_targets(self.adapted_modules(model))}, and in full {whole}"
 
     @abstractmethod
     def must_move(self, model: nn.Module) -> dict[str, nn.Parameter]:

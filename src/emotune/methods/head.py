@@ -37,6 +37,10 @@ class HeadOnly(Method):
         """None."""
         return ()
 
+    def trains(self, model: PreTrainedModel) -> str:
+        """Head and pooler."""
+        return f"{', '.join(head_and_pooler(model))} in full, and nothing else"
+
     def must_move(self, model: Any) -> dict[str, nn.Parameter]:
         """Head and pooler."""
         prefixes = tuple(f"{module}." for module in head_and_pooler(model))

@@ -28,6 +28,8 @@ class _VirtualTokens(PeftMethod):
     """
 
     moving: ClassVar[tuple[str, ...]] = ("prompt_encoder.",)
+    vectors: ClassVar[str]
+    """What stands before the text, of which there are `tokens`."""
 
     tokens: int = 20
 
@@ -39,6 +41,10 @@ class _VirtualTokens(PeftMethod):
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
         """None: the encoder stays as it is."""
         return ()
+
+    def trains(self, model: PreTrainedModel) -> str:
+        """The vectors, with head and pooler."""
+        return f"{self.tokens} {self.vectors} before the text, and in full {', '.join(head_and_pooler(model))}"
 
     def peft_config(self, model: PreTrainedModel) -> PeftConfig:
         """PEFT's configuration with the model's sizes, which PEFT knows of some families alone."""
@@ -74,6 +80,7 @@ class PromptTuning(_VirtualTokens):
 
     key: ClassVar[str] = "prompt"
     name: ClassVar[str] = "prompt tuning"
+    vectors: ClassVar[str] = "vectors"
     learning_rate: ClassVar[float] = 1e-2
 
     def _empty_config(self) -> PeftConfig:
@@ -95,6 +102,7 @@ class PrefixTuning(_VirtualTokens):
 
     key: ClassVar[str] = "prefix"
     name: ClassVar[str] = "prefix tuning"
+    vectors: ClassVar[str] = "keys and values a layer"
     learning_rate: ClassVar[float] = 1e-2
 
     def _empty_config(self) -> PeftConfig:

@@ -25,12 +25,14 @@ def audit_page(audit: Audit, examples: int = EXAMPLES) -> Group:
 
     Args:
         audit: What was found.
-        examples: At most this many of each finding.
+        examples: At most this many of each finding; with 0 the counts stand alone.
     """
     parts: list[RenderableType] = [_rows_table(audit), _findings_table(audit)]
     parts += [Text(note) for note in audit.notes]
     if audit.tokens is not None:
         parts.append(Text(f"With {printable(audit.tokens.model)}: {tokens_line(audit.tokens)}."))
+    if examples == 0:
+        return stacked(parts)
     parts += [part for part in (_unusable(audit, examples), _repeats(audit, examples)) if part is not None]
     parts += [part for part in (_contradictions(audit, examples), _label_errors(audit, examples)) if part is not None]
     if audit.shortcuts:

@@ -8,6 +8,7 @@ import numpy as np
 
 from emotune.report import charts
 from emotune.report.formats import duration, nats, share
+from emotune.report.probabilities import probabilities_sentence
 from emotune.report.tables import costs
 
 if TYPE_CHECKING:
@@ -88,15 +89,10 @@ def calibration_part(found: Trust) -> dict[str, Any]:
         charts.Line("perfect", [(0, 0), (1, 1)], "faint", dots=False),
         charts.Line("as they come", _reliability(found.plain), "first"),
     ]
-    sentence = f"On average the confidence is {100 * found.plain.ece:.1f} points from the share that is right."
+    sentence = probabilities_sentence(found)
     if found.scaled is not None and found.temperature is not None:
         rows.append((f"scaled, temperature {found.temperature:.2f}", found.scaled))
         lines.append(charts.Line("scaled", _reliability(found.scaled), "second"))
-        kind = "too sure" if found.temperature > 1 else "not sure enough"
-        sentence += (
-            f" The model is {kind} of itself: dividing its logits by {found.temperature:.2f}, which validation chose, "
-            f"makes that {100 * found.scaled.ece:.1f} points. No label changes."
-        )
     curve = found.curve
     tenths = [tick / 5 for tick in range(6)]
     risks = charts.nice_ticks(0, float(curve.risk.max()) or 0.01, 4)
@@ -151,7 +147,7 @@ def calibration_part(found: Trust) -> dict[str, Any]:
             for name, part in rows
         ],
         "abstain": abstain,
-        "thresholds_of": "calibrated probabilities" if found.scaled is not None else "probabilities as they come",
+        "thresholds_of": "scaled probabilities" if found.scaled is not None else "probabilities as they come",
     }
 
 

@@ -33,6 +33,8 @@ _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 # What tells a report of ours from any other page.
 MARK = '<meta name="generator" content="emotune">'
 EXAMPLES = 8
+# Mistakes of at least this confidence are called sure ones.
+SURE = 0.8
 # How opaque the strongest word's mark is: darker, and the word in it could not be read.
 STRONGEST_MARK = 0.55
 
@@ -124,7 +126,7 @@ def _article(report: Report) -> dict[str, Any]:
         "training": training_part(report.training) if report.training else None,
         "calibration": calibration_part(report.trust) if report.trust else None,
         "examples": _examples(comparison, report.attributions),
-        "audit": _audit(report.audit) if report.audit else None,
+        "audit": _audit(report.audit, comparison.after.split.labels) if report.audit else None,
         "commands": list(report.commands),
         "versions": ", ".join(f"{name} {version}" for name, version in report.versions.items()),
     }
@@ -305,7 +307,7 @@ def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list
             {
                 "id": "mistakes",
                 "title": "Most confident mistakes",
-                "explanation": f"Wrong, and sure of it: often the label is at fault.{marked}",
+                "explanation": f"{_about_mistakes(after, wrong)}{marked}",
                 "rows": [
                     example(row, f"label: {labels[int(after.split.label_ids[row])]} · said: {confidence(after, row)}")
                     for row in wrong
@@ -317,7 +319,7 @@ def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list
             {
                 "id": "fixes",
                 "title": "Most surprising fixes",
-                "explanation": f"Right now, where the first model was wrong and most sure of it.{marked}",
+                "explanation": f"Right now, where the first model was wrong and surer of it than on the other fixed rows.{marked}",
                 "rows": [
                     example(row, f"before: {confidence(before, row)} · now, and right: {confidence(after, row)}")
                     for row in fixed
@@ -327,12 +329,25 @@ def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list
     return sections
 
 
-def _audit(audit: Audit) -> dict[str, Any]:
+def _about_mistakes(evaluation: Evaluation, rows: Sequence[int]) -> str:
+    """What the mistakes that are shown have in common; that they are sure only where they all are."""
+    if evaluation.probabilities is None:
+        return "The first mistakes by row: this model gives no probabilities."
+    confidences = evaluation.probabilities[rows].max(axis=1)
+    if confidences.min() >= SURE:
+        return "Wrong, and sure of it: worth a look, since the label may be at fault."
+    low, high = f"{100 * confidences.min():.0f}", f"{100 * confidences.max():.0f}"
+    return f"The mistakes it was surest of, at {low if low == high else f'{low} to {high}'} %."
+
+
+def _audit(audit: Audit, order: Sequence[str]) -> dict[str, Any]:
+    """What the template prints of the data; `order` is that of the labels everywhere on the page."""
     from emotune.report.audit_tables import audit_lines, finding_counts, length_rows
 
     splits = list(audit.counts)
     rows = [("rows", [f"{sum(counts.values()):,}" for counts in audit.counts.values()])]
-    labels = dict.fromkeys(label for counts in audit.counts.values() for label in counts)
+    found = dict.fromkeys(label for counts in audit.counts.values() for label in counts)
+    labels = [*(label for label in order if label in found), *(label for label in found if label not in order)]
     rows += [(label, [f"{counts.get(label, 0):,}" for counts in audit.counts.values()]) for label in labels]
     rows += length_rows(audit)
     rows += [

@@ -37,7 +37,7 @@ class TrainingRecord:
         stopped_early: Whether training ended before the epochs asked for.
         trainable_parameters: Parameters that were trained, head included.
         total_parameters: All parameters of the tuned model.
-        target_modules: Full names of the modules that got an adapter.
+        target_modules: Full names of the modules that got an adapter; none where the method trains something else.
         examples: Training rows.
         seconds: Wall time of training, validation after each epoch included.
         train_examples_per_second: Rows trained a second, validation not counted.
