@@ -104,6 +104,16 @@ def test_gives_the_saved_labels(tiny_run: Run, tiny_bert: Path, tmp_path: Path, 
     assert found["emotune"] is False
 
 
+def test_a_head_alone_is_loaded_by_the_card_s_code(tiny_run: Run, tiny_bert: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tuned"
+    run(RunConfig.load(overrides=tiny_run.settings | {"method.name": "head", "output.folder": str(folder)}))
+    with serve_hub(models={"owner/tiny-bert": tiny_bert}) as hub:
+        found = load_elsewhere(folder, code_of_the_card(folder), tmp_path, hub.environment(tmp_path / "cache"))
+    assert found["labels"] == found["saved"]
+    assert float(str(found["difference"])) < 1e-5
+    assert found["emotune"] is False
+
+
 @pytest.mark.parametrize("method", [BitFit(), Bottleneck(size=4)], ids=["BitFit", "bottleneck"])
 def test_a_method_of_our_own_needs_the_import_that_the_card_names(
     method: BitFit | Bottleneck, tiny_run: Run, tiny_bert: Path, tmp_path: Path

@@ -77,6 +77,7 @@ def model_card(
             base_is_on_hub=_is_on_hub(classifier),
             method=method,
             options=_options(method),
+            peft=isinstance(method, PeftMethod),
             tuner=_Markdown(method.tuner) if isinstance(method, PeftMethod) and method.tuner else None,
             record=record,
             dataset_name=dataset_name,
@@ -186,7 +187,7 @@ def _front_matter(classifier: Classifier, method: Method, dataset_name: str, aft
     ]
     data = ModelCardData(
         base_model=classifier.name if _is_on_hub(classifier) else None,
-        library_name="peft" if method.needs_base else "transformers",
+        library_name="peft" if isinstance(method, PeftMethod) else "transformers",
         pipeline_tag="text-classification",
         tags=["emotune", method.name.lower().replace(" ", "-")],
         datasets=[dataset_name] if dataset_is_on_hub else None,
