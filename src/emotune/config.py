@@ -142,16 +142,17 @@ class MethodConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _fill_in_defaults(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping) or given.get("name", "lora") not in METHODS:
+        name = given.get("name", "lora") if isinstance(given, Mapping) else None
+        if not isinstance(given, Mapping) or not isinstance(name, str) or name not in METHODS:
             return given
-        method = METHODS[given.get("name", "lora")]
+        method = METHODS[name]
         defaults = method_defaults(method)
-        foreign = [name for name, value in given.items() if value is not None and name in cls.model_fields]
-        foreign = [name for name in foreign if name != "name" and name not in defaults]
+        foreign = [key for key, value in given.items() if value is not None and key in cls.model_fields]
+        foreign = [key for key in foreign if key != "name" and key not in defaults]
         if foreign:
             known = ", ".join(defaults) or "none"
             raise ValueError(f"{', '.join(foreign)} cannot be set for {method.name}; its options: {known}")
-        return {**defaults, **{name: value for name, value in given.items() if value is not None}}
+        return {**defaults, **{key: value for key, value in given.items() if value is not None}}
 
     def build(self) -> Method:
         """The method with its options."""

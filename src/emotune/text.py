@@ -30,6 +30,17 @@ def printable(text: str, limit: int | None = None) -> str:
     return shown
 
 
+def is_unicode(text: str) -> bool:
+    """Whether the text can be written as UTF-8: JSON can bring in lone surrogates, which no tokenizer takes."""
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def reason_of(error: BaseException) -> str:
     """What a library says went wrong, for the middle of a message: on one line, safe to show, without its full stop.
 

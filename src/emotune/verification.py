@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotune.errors import ArtifactError, EmotuneError, VerificationError
-from emotune.text import reason_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,6 +138,7 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
     import numpy as np
 
     from emotune.artifact import PREDICTIONS, load, read_description, sha256
+    from emotune.evaluation.saved import numbers_of, read_table
     from emotune.evaluation.scores import softmax
 
     folder = Path(folder)
@@ -155,7 +155,9 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
     rows = len(probes["texts"])
     changed_labels = 0
     if (folder / PREDICTIONS).is_file():
-        texts, labels, saved = _read_predictions(folder / PREDICTIONS, classifier.labels)
+        table = read_table(folder / PREDICTIONS, classifier.labels)
+        texts, labels = table["text"], table["prediction"]
+        saved = numbers_of(table, classifier.labels, folder / PREDICTIONS)
         again = softmax(plain_logits(classifier, texts))
         found = [classifier.labels[best] for best in again.argmax(axis=1)]
         changed_labels = sum(a != b for a, b in zip(found, labels, strict=True))
@@ -181,22 +183,6 @@ def plain_logits(classifier: Classifier, texts: list[str]) -> NDArray[np.float32
 
     encoded = encode(classifier.tokenizer, texts, classifier.max_length)
     return compute_logits(classifier.model, encoded, fast=False)
-
-
-def _read_predictions(path: Path, labels: tuple[str, ...]) -> tuple[list[str], list[str], NDArray[np.float64]]:
-    """Texts, predicted label names and probabilities, shape (rows, classes), of the saved test rows."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-        probabilities = np.column_stack([table.column(f"p_{label}").to_numpy() for label in labels])
-        return table.column("text").to_pylist(), table.column("prediction").to_pylist(), probabilities
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise ArtifactError(
-            f"'{path}' is damaged: {reason_of(error)}. Restore the file, or save the model again."
-        ) from None
 
 
 def _main() -> int:

@@ -103,3 +103,23 @@ def test_damaged(folder: Path) -> None:
     sign_again(folder)
     with pytest.raises(ArtifactError, match="is damaged"):
         read_evaluation(folder)
+
+
+@pytest.mark.parametrize("column", ["text", "label", "prediction", "p_joy"])
+@pytest.mark.parametrize("value", [["joy"], {"a": 1}, None, b"joy", 7, True, "0.5"])
+def test_a_column_of_another_type(folder: Path, column: str, value: object) -> None:
+    if column == "text" and isinstance(value, str):
+        return
+    rows = pq.read_table(folder / PREDICTIONS).num_rows
+    replace_column(folder, column, [value] * rows)
+    with pytest.raises(ArtifactError, match="Restore the file"):
+        read_evaluation(folder)
+
+
+def test_a_column_that_is_there_twice(folder: Path) -> None:
+    path = folder / PREDICTIONS
+    table = pq.read_table(path)
+    pq.write_table(table.append_column("p_joy", table.column("p_joy")), path)
+    sign_again(folder)
+    with pytest.raises(ArtifactError, match="is damaged: .*p_joy"):
+        read_evaluation(folder)
