@@ -46,6 +46,7 @@ def read_evaluation(folder: str | Path, *, name: str | None = None) -> Evaluatio
     split = Split("test", tuple(table["text"]), _ids(table["label"], labels, path), labels)
     probabilities = _checked(numbers_of(table, labels, path), path)
     predictions = _ids(table["prediction"], labels, path)
+    _refuse_disagreement(predictions, probabilities, labels, path)
     return Evaluation(
         name=name or folder.resolve().name,
         split=split,
@@ -112,6 +113,20 @@ def numbers_of(table: dict[str, list[Any]], labels: tuple[str, ...], path: Path)
     if not all(value is None or type(value) in (int, float) for column in columns for value in column):
         raise ArtifactError(f"'{path}': the probabilities are not all numbers. Restore the file, or run the job again.")
     return np.column_stack([np.array(column, np.float64) for column in columns])
+
+
+def _refuse_disagreement(
+    predictions: NDArray[np.int64], probabilities: NDArray[np.float64], labels: tuple[str, ...], path: Path
+) -> None:
+    """Refuse a file whose predictions are not the likeliest labels; of equally likely ones any will do."""
+    others = np.flatnonzero(probabilities[np.arange(len(predictions)), predictions] < probabilities.max(axis=1))
+    if len(others):
+        row = int(others[0])
+        raise ArtifactError(
+            f"'{path}', row {row + 1:,}: the prediction is {quoted(labels[predictions[row]])}, and its probabilities say "
+            f"{quoted(labels[int(probabilities[row].argmax())])} ({len(others):,} such {'row' if len(others) == 1 else 'rows'}). "
+            "Restore the file, or run the job again."
+        )
 
 
 def _checked(probabilities: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
