@@ -11,7 +11,7 @@ from emotune.data.labels import LabelError, label_name
 from emotune.data.table import Row, Table
 from emotune.data.wording import counted, numbered, quoted
 from emotune.errors import DataError
-from emotune.text import is_unicode
+from emotune.text import is_blank, is_unicode
 
 # How many reasons a message names, where no row can be used.
 MOST_REASONS = 3
@@ -56,7 +56,7 @@ def read_labelled(
     unlabelled: list[int] = []
     for number, (text_cell, label_cell) in table.read(columns):
         text = _checked_text(table, number, text_cell, max_characters)
-        if not text.strip():
+        if is_blank(text):
             blank.append(number)
         try:
             name = label_name(label_cell, class_names)
@@ -128,7 +128,7 @@ def read_all(table: Table, *, text_column: str | None, label_column: str | None,
         except (DataError, LabelError) as error:
             unusable.append(UnusableRow(number, str(error).removeprefix(f"{table.at(number)}: ").splitlines()[0]))
             continue
-        if not text.strip():
+        if is_blank(text):
             unusable.append(UnusableRow(number, "the text is empty or blank"))
         elif name is None:
             unusable.append(UnusableRow(number, "the label is missing"))
@@ -176,7 +176,7 @@ def stream_texts(table: Table, rows: Iterator[Row], max_characters: int) -> Iter
     number = None
     for number, (cell,) in rows:
         text = _checked_text(table, number, cell, max_characters)
-        if not text.strip():
+        if is_blank(text):
             raise _blank(table, [number])
         yield text
     if number is None:
