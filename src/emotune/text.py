@@ -5,7 +5,7 @@ from __future__ import annotations
 # Joiners that Persian, Indic scripts and emoji need. Python counts them as unprintable, but they move no cursor.
 _JOINERS = "\u200c\u200d"
 
-# Soft hyphen, zero-width space and joiners, marks of direction, word joiner and its kin, byte order mark: nothing to see, nothing to classify.
+# Soft hyphen, zero-width space and joiners, marks of direction, word joiner and its kin, byte order mark: nothing to classify.
 _INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff")
 
 LONGEST_REASON = 300
