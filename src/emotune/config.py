@@ -151,7 +151,12 @@ class MethodConfig(Section):
         foreign = [key for key in foreign if key != "name" and key not in defaults]
         if foreign:
             known = ", ".join(defaults) or "none"
-            raise ValueError(f"{', '.join(foreign)} cannot be set for {method.name}; its options: {known}")
+            them = "it" if len(foreign) == 1 else "them"
+            takers = [other.key for other in METHODS.values() if set(foreign) <= method_defaults(other).keys()]
+            instead = f", or choose a method that takes {them}, such as {takers[0]}" if takers else ""
+            raise ValueError(
+                f"{', '.join(foreign)} cannot be set for {method.name}; its options: {known}. Leave {them} out{instead}"
+            )
         return {**defaults, **{key: value for key, value in given.items() if value is not None}}
 
     def build(self) -> Method:
