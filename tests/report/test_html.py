@@ -62,7 +62,9 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.open and data.strip():
-            self.texts.setdefault(self.open[-1], []).append(data.strip())
+            # A caption's text stands in a span of its own, which keeps it in sight.
+            tag = "caption" if self.open[-2:] == ["caption", "span"] else self.open[-1]
+            self.texts.setdefault(tag, []).append(data.strip())
 
     @property
     def text(self) -> str:
