@@ -372,3 +372,24 @@ class TestMistakes:
         assert "\x1b" not in message
         assert r"\x1b[31m" in message
         assert "x" * 60 not in message
+
+
+def test_options_of_another_method_are_refused_with_what_to_do() -> None:
+    with pytest.raises(ConfigError) as raised:
+        RunConfig.load(overrides=["method.name=full", "method.target_modules=query", "method.alpha=3"])
+    assert str(raised.value).endswith(
+        "cannot be set for full fine-tuning; its options: none. "
+        "Leave them out, or choose a method that takes them, such as lora."
+    )
+    with pytest.raises(
+        ConfigError, match=r"its options: none\. Leave it out, or choose a method that takes it, such as "
+    ):
+        RunConfig.load(overrides=["method.name=full", "method.tokens=3"])
+    with pytest.raises(ConfigError, match=r"Leave them out\.$"):
+        RunConfig.load(overrides=["method.name=full", "method.tokens=3", "method.alpha=3"])
+
+
+@pytest.mark.parametrize("name", [[], {}, 3, None])
+def test_a_method_whose_name_is_no_text_is_refused(name: object) -> None:
+    with pytest.raises(ConfigError, match=r"method\.name is"):
+        RunConfig.load(overrides={"method.name": name})

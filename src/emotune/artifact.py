@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotune.description import mistakes_in
 from emotune.errors import ArtifactError
 from emotune.models.bundled import SOURCE as BUNDLED
 from emotune.output import DESCRIPTION, written_whole
@@ -37,16 +38,6 @@ CHECKED = (
     "tokenizer.json",
     "tokenizer_config.json",
 )
-# The entries of the description that loading and verifying need.
-NEEDED = {
-    "base_model": dict,
-    "labels": list,
-    "max_length": int,
-    "seed": int,
-    "method": dict,
-    "verification": dict,
-    "files": dict,
-}
 # Same weights, same arithmetic: what remains between two processes is the order of float32 sums.
 LOGIT_TOLERANCE = 1e-4
 # Texts of our own whose logits are saved, so that any folder can be verified without its data.
@@ -201,7 +192,7 @@ def read_description(folder: str | Path) -> dict[str, Any]:
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         seen = description["format"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtifactError(
             f"'{path}' is damaged: {reason_of(error)}. Save the model again, or restore the file."
         ) from None
@@ -209,9 +200,9 @@ def read_description(folder: str | Path) -> dict[str, Any]:
         raise ArtifactError(
             f"'{path}' has format {seen}; this emotune reads format {FORMAT}. Install the version that wrote it."
         )
-    wrong = [name for name, kind in NEEDED.items() if not isinstance(description.get(name), kind)]
+    wrong = mistakes_in(description)
     if wrong:
-        raise ArtifactError(f"'{path}' is damaged: {', '.join(wrong)} missing or of another type. Restore the file.")
+        raise ArtifactError(f"'{path}' is damaged: {wrong}. Restore the file, or save the model again.")
     return dict(description)
 
 

@@ -164,16 +164,21 @@ class MethodConfig(Section):
     @classmethod
     def _fill_in_defaults(cls, given: Any) -> Any:
         name = given.get("name", "lora") if isinstance(given, Mapping) else None
-        if not isinstance(name, str) or name not in METHODS:
-            return given  # the field itself says what is wrong
+        if not isinstance(given, Mapping) or not isinstance(name, str) or name not in METHODS:
+            return given
         method = METHODS[name]
         defaults = method_defaults(method)
-        set_here = [option for option, value in given.items() if value is not None and option in cls.model_fields]
-        foreign = [option for option in set_here if option != "name" and option not in defaults]
+        foreign = [key for key, value in given.items() if value is not None and key in cls.model_fields]
+        foreign = [key for key in foreign if key != "name" and key not in defaults]
         if foreign:
             known = ", ".join(defaults) or "none"
-            raise ValueError(f"{', '.join(foreign)} cannot be set for {method.name}; its options: {known}")
-        return {**defaults, **{option: value for option, value in given.items() if value is not None}}
+            them = "it" if len(foreign) == 1 else "them"
+            takers = [other.key for other in METHODS.values() if set(foreign) <= method_defaults(other).keys()]
+            instead = f", or choose a method that takes {them}, such as {takers[0]}" if takers else ""
+            raise ValueError(
+                f"{', '.join(foreign)} cannot be set for {method.name}; its options: {known}. Leave {them} out{instead}"
+            )
+        return {**defaults, **{key: value for key, value in given.items() if value is not None}}
 
     def build(self) -> Method:
         """The method with its options."""

@@ -244,7 +244,7 @@ def test_without_a_model_it_counts_words_alone(invoke: Invoke, data: Path) -> No
         (["--model", "bundled:other"], "The bundled model is bundled:minilm"),
         (["--model", "./missing"], "There is no folder './missing'"),
         (["--model", "MODEL", "--max-length", "65"], "65 tokens does not fit"),
-        (["--model", "MODEL", "--max-length", "0"], "which takes from 3 to 64"),
+        (["--model", "MODEL", "--max-length", "2"], "which takes from 3 to 64"),
         (["--max-length", "64"], "--max-length was given without --model"),
     ],
 )
@@ -281,3 +281,26 @@ def test_hostile_texts_are_shown_and_not_obeyed(invoke: Invoke, tmp_path: Path) 
 def test_missing_file(invoke: Invoke) -> None:
     result = invoke("audit", "no-such-file.csv")
     assert (result.exit_code, result.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "least"),
+    [
+        ("--examples", "-1", 0),
+        ("--examples", "many", 0),
+        ("--examples", "1.5", 0),
+        ("--max-length", "0", 1),
+        ("--max-length", "x", 1),
+        ("--max-characters", "0", 1),
+    ],
+)
+def test_a_number_that_is_none_is_refused_in_one_line(
+    invoke: Invoke, data: Path, option: str, value: str, least: int
+) -> None:
+    result = invoke("audit", data, option, value)
+    assert result.exit_code == 2
+    assert result.stderr == f"{option} is '{value}'; expected a whole number of at least {least}.\n"
+
+
+def test_no_examples_may_be_asked_for(invoke: Invoke, data: Path) -> None:
+    assert invoke("audit", data, "--no-label-errors", "--examples", "0").exit_code == 0

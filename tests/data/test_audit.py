@@ -339,3 +339,13 @@ def test_finds_flipped_labels_in_the_real_data(real_data: str) -> None:
     precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
     recall = np.cumsum(hits) / len(flipped)
     assert recall[precision >= 0.5].max() >= 0.7
+
+
+def test_a_text_of_characters_without_width_cannot_be_used(tmp_path: Path) -> None:
+    rows = ["text,label", "fine,joy", "\u200b\u2060,joy", "\u00ad,fear", "bad,fear"]
+    (tmp_path / "d.csv").write_text("\n".join(rows), encoding="utf-8")
+    found = audit_source(str(tmp_path / "d.csv"), label_errors=False)
+    assert [(row.number, row.reason) for row in found.unusable["train"]] == [
+        (3, "the text is empty or blank"),
+        (4, "the text is empty or blank"),
+    ]

@@ -77,6 +77,7 @@ def test_takes_any_sequence_of_strings(tiny_tuned: Classifier, tiny_data: TextDa
         ([], "no text"),
         (["fine", ""], "Text 2 is blank"),
         (["fine", "fine", " \t\n\u00a0"], "Text 3 is blank"),
+        (["fine", "\u200b\ufeff"], "Text 2 is blank"),
         (["fine", None], "Text 2 is NoneType"),
         ([3.5], "Text 1 is float"),
         (["fine", b"bytes"], "Text 2 is bytes"),

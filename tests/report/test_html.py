@@ -17,6 +17,7 @@ from emotune.evaluation.attribution import Words
 from emotune.evaluation.calibration import assess
 from emotune.evaluation.comparison import Comparison, compare
 from emotune.report.charts import Line, line_chart, nice_ticks
+from emotune.report.curves import calibration_part
 from emotune.report.formats import share
 from emotune.report.html import Report, most_telling, render_report
 from emotune.report.verdict import verdict
@@ -61,7 +62,9 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.open and data.strip():
-            self.texts.setdefault(self.open[-1], []).append(data.strip())
+            # A caption's text stands in a span of its own, which keeps it in sight.
+            tag = "caption" if self.open[-2:] == ["caption", "span"] else self.open[-1]
+            self.texts.setdefault(tag, []).append(data.strip())
 
     @property
     def text(self) -> str:
@@ -304,3 +307,33 @@ class TestCharts:
         assert ticks[-1] >= high
         assert 2 <= len(ticks) <= 8
         assert ticks == sorted(ticks)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.001, 0.6664, 2 / 3, 0.95, 0.9999, 1.0])
+def test_a_flat_line_has_a_few_short_ticks_around_it(value: float) -> None:
+    ticks = nice_ticks(value, value, most=1.0)
+    assert 0 <= ticks[0] <= value <= ticks[-1] <= 1
+    assert 4 <= len(ticks) <= 8
+    assert ticks[-1] - ticks[0] >= 0.01
+    assert max(len(f"{tick:g}") for tick in ticks) <= 5  # what fits between the axis and its title
+
+
+def test_line_ends_and_tabs_of_a_text_are_shown() -> None:
+    comparison = make_comparison()
+    row = most_telling(comparison)[0][0]
+    words = Words(("one", "two", "three"), (1.0, 0.0, 0.5), ("\t", "\n", " \r\n"))
+    html = render_report(Report("a", "b", comparison, attributions={row: words}))
+    text = re.sub("<[^>]+>", "", html)
+    assert "\\tone\\ntwo \\r\\nthree" in text
+
+
+def test_each_threshold_is_shown_once(record: TrainingRecord) -> None:
+    """All rows are equally sure, so every coverage comes to the same threshold."""
+    comparison = make_comparison()
+    probabilities = comparison.after.probabilities
+    assert probabilities is not None
+    assert len(set(probabilities.max(axis=1))) == 1
+    found = calibration_part(assess(comparison.after.split.label_ids, probabilities))
+    assert [row["coverage"] for row in found["abstain"]] == ["100.0 %"]
+    thresholds = [row["threshold"] for row in found["abstain"]]
+    assert len(set(thresholds)) == len(thresholds)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emotune.cli.arguments import LabelColumn, MaxCharacters, TextColumn
+from emotune.cli.arguments import LabelColumn, MaxCharacters, TextColumn, whole_number
 
 if TYPE_CHECKING:
     from emotune.data.audit import Audit
@@ -37,12 +37,20 @@ def audit(
         ),
     ] = None,
     max_length: Annotated[
-        int | None, typer.Option(metavar="N", help="With --model: tokens a text above which it is cut, if not 128.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            parser=whole_number("--max-length", 1),
+            help="With --model: tokens a text above which it is cut, if not 128.",
+        ),
     ] = None,
     label_errors: Annotated[
         bool, typer.Option("--label-errors/--no-label-errors", help="Look for labels that are probably wrong.")
     ] = True,
-    examples: Annotated[int, typer.Option(metavar="N", min=0, help="Examples to show of each finding.")] = 5,
+    examples: Annotated[
+        int,
+        typer.Option(metavar="N", parser=whole_number("--examples", 0), help="Examples to show of each finding."),
+    ] = 5,
     write_clean: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write a cleaned copy into a new folder, with a list of what was left out."),

@@ -16,6 +16,7 @@ from emotune.cli.arguments import Base, Folder, MaxCharacters, TextColumn
 from emotune.data.wording import quoted
 from emotune.errors import ConfigError, DataError
 from emotune.output import open_output
+from emotune.text import is_blank
 
 if TYPE_CHECKING:
     from emotune.inference.predict import Predictions
@@ -170,7 +171,7 @@ def _lines_of(stream: BinaryIO) -> Iterator[str]:
             raise DataError(
                 f"Line {number:,} of standard input is not UTF-8. Convert it, for example with iconv."
             ) from None
-        if not text.strip():
+        if is_blank(text):
             raise DataError(f"Line {number:,} of standard input is blank. Fill it in, or drop it.")
         yield text.removesuffix("\n").removesuffix("\r")
 

@@ -15,6 +15,7 @@ from emotune.errors import ConfigError, DataError
 from emotune.inference.batching import Encoded, encode
 from emotune.memory import return_freed_memory
 from emotune.progress import SILENT, Progress
+from emotune.text import is_blank
 
 if TYPE_CHECKING:
     from emotune.models.classifier import Classifier
@@ -166,6 +167,6 @@ def _checked(texts: Iterable[object], start: int) -> Iterator[str]:
     for number, text in enumerate(texts, start):
         if not isinstance(text, str):
             raise DataError(f"Text {number:,} is {type(text).__name__}, not a string. Convert it, or drop it.")
-        if not text.strip():
+        if is_blank(text):
             raise DataError(f"Text {number:,} is blank: there is nothing to classify in it. Drop it, or fill it in.")
         yield text

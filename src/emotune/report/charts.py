@@ -5,6 +5,7 @@ Every chart has a title and a description for those who do not see it; all text 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -104,15 +105,22 @@ def line_chart(
     return "".join(parts) + (f'<div class="legend">{legend}</div>' if legend else "")
 
 
-def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """About so many round numbers that span a range, from at or below `low` to at or above `high`."""
-    import math
+def nice_ticks(low: float, high: float, count: int = 5, *, least: float = 0.01, most: float = math.inf) -> list[float]:
+    """About so many round numbers that span a range, from at or below `low` to at or above `high`.
 
-    if high <= low:
-        low, high = low - 0.01, low + 0.01
+    Args:
+        low: The least value shown, at least 0.
+        high: The largest.
+        count: About how many.
+        least: The narrowest range: a narrower one is widened, so that a flat line looks flat and the numbers stay short.
+        most: What no value can be above.
+    """
+    if high - low < least:
+        low = max(0.0, min((low + high - least) / 2, most - least))
+        high = low + least
     raw = (high - low) / count
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw)
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
     start = math.floor(low / step + 1e-9)
     stop = math.ceil(high / step - 1e-9)
     return [round(number * step, 10) for number in range(start, stop + 1)]

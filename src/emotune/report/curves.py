@@ -27,7 +27,7 @@ def training_part(record: TrainingRecord) -> dict[str, Any]:
     x_range = (0.5, len(epochs) + 0.5)
     losses = [loss for epoch in epochs for loss in (epoch.train_loss, epoch.validation_loss)]
     f1 = [value for epoch in epochs for value in (epoch.validation_accuracy, epoch.validation_macro_f1)]
-    loss_ticks, score_ticks = charts.nice_ticks(0, max(losses)), charts.nice_ticks(min(f1), max(f1))
+    loss_ticks, score_ticks = charts.nice_ticks(0, max(losses)), charts.nice_ticks(min(f1), max(f1), most=1.0)
     best = next(epoch for epoch in epochs if epoch.number == record.best_epoch)
     return {
         "charts": [
@@ -97,15 +97,18 @@ def calibration_part(found: Trust) -> dict[str, Any]:
     tenths = [tick / 5 for tick in range(6)]
     risks = charts.nice_ticks(0, float(curve.risk.max()) or 0.01, 4)
     keep = np.unique(np.linspace(0, len(curve.risk) - 1, 200).astype(int))
-    abstain = []
+    abstain: dict[str, dict[str, str]] = {}
     for coverage in COVERAGES:
         place = min(int(np.searchsorted(curve.coverage, coverage - 1e-12)), len(curve.coverage) - 1)
-        abstain.append(
+        threshold = f"{np.floor(1000 * curve.thresholds[place]) / 1000:.3f}"
+        # Where many rows are equally sure, several coverages come to the same threshold; the first answers the most rows.
+        abstain.setdefault(
+            threshold,
             {
-                "threshold": f"{np.floor(1000 * curve.thresholds[place]) / 1000:.3f}",
+                "threshold": threshold,
                 "coverage": f"{100 * curve.coverage[place]:.1f} %",
                 "risk": f"{100 * curve.risk[place]:.2f} %",
-            }
+            },
         )
     return {
         "sentence": sentence,
@@ -146,7 +149,7 @@ def calibration_part(found: Trust) -> dict[str, Any]:
             {"name": name, "loss": nats(part.loss), "brier": f"{part.brier:.4f}", "ece": f"{part.ece:.4f}"}
             for name, part in rows
         ],
-        "abstain": abstain,
+        "abstain": list(abstain.values()),
         "thresholds_of": "scaled probabilities" if found.scaled is not None else "probabilities as they come",
     }
 

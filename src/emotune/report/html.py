@@ -296,8 +296,10 @@ def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list
     def example(row: int, caption: str) -> dict[str, Any]:
         words = attributions.get(row, Words((after.split.texts[row],), (0.0,)))
         pieces = [
-            {"text": piece, "weight": f"{STRONGEST_MARK * weight:.2f}" if weight >= 0.05 else ""}
-            for piece, weight in zip(words.pieces, words.weights, strict=True)
+            {"text": piece, "weight": f"{STRONGEST_MARK * weight:.2f}" if weight >= 0.05 else "", "gap": gap}
+            for piece, weight, gap in zip(
+                words.pieces, words.weights, words.gaps or ("", *" " * (len(words.pieces) - 1)), strict=True
+            )
         ]
         return {"words": pieces, "caption": caption}
 
