@@ -7,6 +7,7 @@ here and nowhere else: the command derives its options from them.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import functools
 import os
@@ -77,6 +78,13 @@ class DataConfig(Section):
         default=20_000,
         ge=1,
         description="Longest text accepted, in characters; a longer one is usually an unclosed quote.",
+    )
+
+    split_seed: int | None = Field(
+        default=None,
+        ge=0,
+        lt=2**32,
+        description="Seed of splits that are cut, where it is to differ from that of the training.",
     )
 
     @field_validator("labels")
@@ -247,7 +255,7 @@ class RunConfig(Section):
         Raises:
             ConfigError: Lists every mistake, with the preset, file or option it stands in.
         """
-        draft = _Draft()
+        draft = Draft()
         if preset is not None:
             draft.add_preset(preset)
         if file is not None:
@@ -256,6 +264,12 @@ class RunConfig(Section):
             overrides = [Override(key, value, place="overrides") for key, value in overrides.items()]
         draft.add_overrides(overrides)
         return draft.finish()
+
+    def data_arguments(self) -> dict[str, Any]:
+        """The arguments of `load_data`: the settings of [data], with the training's seed where it has no seed of its own."""
+        arguments = self.data.model_dump()
+        seed = arguments.pop("split_seed")
+        return {**arguments, "seed": self.training.seed if seed is None else seed}
 
     def to_toml(self) -> str:
         """The configuration as TOML that `load` reads back; settings that are not set are left out."""
@@ -318,23 +332,37 @@ def read_preset(name: str) -> str:
     return resources.files("emotune").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
 
 
-class _Draft:
-    """The settings of all layers as they come in, and every mistake met on the way."""
+class Draft:
+    """The settings of all layers as they come in, and every mistake met on the way.
+
+    Attributes:
+        mistakes: What is wrong so far, a sentence each.
+    """
 
     def __init__(self) -> None:
         self._values: dict[str, dict[str, Any]] = {}
         self._places: dict[str, str] = {}
-        self._mistakes: list[str] = []
+        self.mistakes: list[str] = []
+
+    def copy(self) -> Self:
+        """A draft with the same settings that goes its own way, without the mistakes."""
+        twin = copy.copy(self)
+        twin._values = {section: dict(values) for section, values in self._values.items()}
+        twin._places = dict(self._places)
+        twin.mistakes = []
+        return twin
 
     def add_preset(self, name: str) -> None:
+        """Put a preset over what there is."""
         try:
             text = read_preset(name)
         except ConfigError as error:
-            self._mistakes.append(str(error))
+            self.mistakes.append(str(error))
         else:
-            self._add_table(f"preset {name}", tomllib.loads(text))
+            self.add_table(f"preset {name}", tomllib.loads(text))
 
     def add_file(self, file: Path) -> None:
+        """Put a TOML file over what there is."""
         try:
             text = file.read_text(encoding="utf-8-sig")
         except OSError as error:
@@ -349,9 +377,10 @@ class _Draft:
             lines = len(text.splitlines())
             self._mistake(str(file), f"not TOML: {error}".replace("end of document", f"the file's end, line {lines}"))
         else:
-            self._add_table(str(file), table)
+            self.add_table(str(file), table)
 
     def add_overrides(self, overrides: Sequence[str | Override]) -> None:
+        """Put settings of the command line over what there is."""
         given: dict[str, str] = {}
         for item in overrides:
             if isinstance(item, str):
@@ -374,24 +403,30 @@ class _Draft:
                 value = _read_text(value, _schemas()[override.key])
             self._add(override.place, override.key, value)
 
-    def finish(self) -> RunConfig:
-        """The configuration, if there was no mistake in any layer."""
-        config = None
+    def validate(self) -> RunConfig | None:
+        """The configuration, or None where its values do not hold, which is then among the mistakes."""
         try:
-            config = RunConfig.model_validate(self._values)
+            return RunConfig.model_validate(self._values)
         except ValidationError as error:
             self._add_validation_errors(error)
-        if config is None or self._mistakes:
-            if len(self._mistakes) == 1:
-                raise ConfigError(self._mistakes[0])
-            lines = "".join(f"\n  {mistake}" for mistake in self._mistakes)
-            raise ConfigError(f"The configuration has {len(self._mistakes)} mistakes:{lines}")
+            return None
+
+    def finish(self) -> RunConfig:
+        """The configuration.
+
+        Raises:
+            ConfigError: There was a mistake in some layer; lists them all.
+        """
+        config = self.validate()
+        if config is None or self.mistakes:
+            raise mistakes_error(self.mistakes)
         return config
 
     def _mistake(self, place: str, text: str) -> None:
-        self._mistakes.append(f"{place}: {text}.")
+        self.mistakes.append(f"{place}: {text}.")
 
-    def _add_table(self, place: str, table: Mapping[str, Any]) -> None:
+    def add_table(self, place: str, table: Mapping[str, Any]) -> None:
+        """Put the sections of a TOML document over what there is."""
         for section, content in table.items():
             if not isinstance(content, dict):
                 self._add(place, section, content)
@@ -402,7 +437,7 @@ class _Draft:
             else:
                 sections = tuple(RunConfig.model_fields)
                 hint = _did_you_mean(section, sections, form="[{}]") or f"; the sections are {', '.join(sections)}."
-                self._mistakes.append(f"{place}: [{_key(section)}] is not a section{hint}")
+                self.mistakes.append(f"{place}: [{_key(section)}] is not a section{hint}")
 
     def _add(self, place: str, key: str, value: Any) -> None:
         if key in _schemas():
@@ -416,7 +451,7 @@ class _Draft:
                 place, f"{key} is a section, not a setting: got {_shown(value)}, expected [{key}] with settings in it"
             )
         else:
-            self._mistakes.append(f"{place}: {_key(key)} is not a setting{_closest_setting(key)}")
+            self.mistakes.append(f"{place}: {_key(key)} is not a setting{_closest_setting(key)}")
 
     def _add_validation_errors(self, error: ValidationError) -> None:
         reported = set()
@@ -433,6 +468,14 @@ class _Draft:
             else:  # a rule about several settings of one section
                 places = dict.fromkeys(place for name, place in self._places.items() if name.startswith(f"{key}."))
                 self._mistake(", ".join(places), f"in [{key}], {own_message}")
+
+
+def mistakes_error(mistakes: Sequence[str]) -> ConfigError:
+    """One error for any number of mistakes."""
+    if len(mistakes) == 1:
+        return ConfigError(mistakes[0])
+    lines = "".join(f"\n  {mistake}" for mistake in mistakes)
+    return ConfigError(f"The configuration has {len(mistakes)} mistakes:{lines}")
 
 
 def _sections() -> dict[str, type[Section]]:
