@@ -23,13 +23,17 @@ LONGEST_NAME = 200
 _BYTES_LOOKED_AT = 4096
 
 
-def check_output(folder: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> None:
+def check_output(
+    folder: Path, overwrite: bool, inputs: Sequence[Path] = (), *, mark: str = DESCRIPTION, goes_on: bool = False
+) -> None:
     """Refuse a folder that could not be written at the end, or whose replacement would lose something else.
 
     Args:
         folder: The folder to be written.
         overwrite: Whether a result of emotune that stands there may be replaced.
         inputs: Files and folders that the run reads, which must not lie in the folder.
+        mark: The file that says that what stands there is a result of emotune, and may be replaced.
+        goes_on: Whether the job goes on with what stands there, so that nothing is replaced.
 
     Raises:
         OutputError: It is a file, holds something that may not be replaced, cannot be written, or the disk is nearly full.
@@ -54,11 +58,12 @@ def check_output(folder: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> 
                 f"The output folder '{folder}' holds '{path.name}', which this run reads, so it cannot be replaced. "
                 "Choose another with --output."
             )
-    _check_contents(folder, overwrite)
+    if not goes_on:
+        _check_contents(folder, overwrite, mark)
     _check_writable(folder)
 
 
-def _check_contents(folder: Path, overwrite: bool) -> None:
+def _check_contents(folder: Path, overwrite: bool, mark: str) -> None:
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     if not overwrite:
@@ -66,9 +71,9 @@ def _check_contents(folder: Path, overwrite: bool) -> None:
             f"The output folder '{folder}' exists and is not empty. "
             "Choose another with --output, or replace it with --overwrite."
         )
-    if not (folder / DESCRIPTION).is_file():
+    if not (folder / mark).is_file():
         raise OutputError(
-            f"The output folder '{folder}' has no {DESCRIPTION}, so it is no result of emotune, "
+            f"The output folder '{folder}' has no {mark}, so it is no result of emotune, "
             "and --overwrite does not replace it.\nRemove it yourself, or choose another with --output."
         )
 

@@ -41,7 +41,20 @@ def read_evaluation(folder: str | Path, *, name: str | None = None) -> Evaluatio
         raise ArtifactError(
             f"'{path}' is not the file that was saved: its checksum differs. Restore it, or run the job again."
         )
-    labels = tuple(str(label) for label in description["labels"])
+    return read_predictions(path, tuple(map(str, description["labels"])), name or folder.resolve().name)
+
+
+def read_predictions(path: Path, labels: tuple[str, ...], name: str) -> Evaluation:
+    """Read a file of predictions of the test split.
+
+    Args:
+        path: What `write_predictions` wrote.
+        labels: The labels in the order of their ids.
+        name: What to call the model.
+
+    Raises:
+        ArtifactError: It is damaged.
+    """
     table = _read_table(path, labels)
     if not all(isinstance(text, str) for text in table["text"]):
         raise ArtifactError(f"'{path}': a text is missing. Restore the file, or run the job again.")
@@ -49,7 +62,7 @@ def read_evaluation(folder: str | Path, *, name: str | None = None) -> Evaluatio
     probabilities = _checked([table[f"p_{label}"] for label in labels], path)
     predictions = _ids(table["prediction"], labels, path)
     return Evaluation(
-        name=name or folder.resolve().name,
+        name=name,
         split=split,
         probabilities=probabilities,
         logits=None,
