@@ -57,17 +57,27 @@ def leaderboard_table(board: Leaderboard) -> Group:
 
     from emotune.report.tables import new_table, stacked
 
-    short = ("#", "configuration", "validation macro-F1", "test accuracy", "test macro-F1", "against #1", "p")
-    scores = new_table(short, title="Scores, best on validation first")
-    costs = new_table(("#", *COSTS), title="Costs")
+    scores = new_table(
+        ("configuration", "macro-F1 (val.)", "test accuracy", "test macro-F1", "against 1", "p"),
+        title="Scores, the best on validation first",
+    )
+    costs = new_table(
+        ("configuration", "trained", "of all", "training", "peak memory", "on disk"),
+        title="Costs: parameters, time, memory",
+    )
     for row in board.rows:
+        name = Text(f"{row.rank}. {printable(row.label, _LONGEST_NAME)}")
         cells = score_cells(row)
         against = "" if row.against_best is None else signed_points(row.against_best.accuracy.estimate)
-        scores.add_row(
-            f"{row.rank}", _name(row), *cells[2:5], against.removesuffix(" points"), cells[6], end_section=False
-        )
-        costs.add_row(f"{row.rank}", _name(row), *cost_cells(row)[1:])
-    parts: list[RenderableType] = [scores, Text("Against #1: difference in test accuracy, in points."), costs]
+        scores.add_row(name, *cells[2:5], against.removesuffix(" points"), cells[6])
+        costs.add_row(name, *cost_cells(row)[1:])
+    parts: list[RenderableType] = [
+        scores,
+        Text(
+            "Against 1: the difference in test accuracy, in points; p is corrected for the number of comparisons (Holm)."
+        ),
+        costs,
+    ]
     parts += [Text(f"Failed: {printable(name)}: {printable(reason)}") for name, reason in board.failures.items()]
     return stacked([*parts, Text(verdict(board), style="bold")])
 
@@ -111,12 +121,6 @@ def disk(size: int) -> str:
 
 def _difference(interval: Interval) -> str:
     return f"{100 * interval.estimate:+z.1f} ({100 * interval.low:+z.1f} to {100 * interval.high:+z.1f})"
-
-
-def _name(row: Row) -> Any:
-    from rich.text import Text
-
-    return Text(printable(row.label, _LONGEST_NAME))
 
 
 def verdict(board: Leaderboard) -> str:

@@ -128,13 +128,13 @@ class TrialProcess:
 
     def _death(self, code: int) -> str:
         """Why a process ended that said nothing."""
-        if code < 0:
-            name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-            memory = ", as the system does when memory runs out" if name == "SIGKILL" else ""
-            return f"its process was killed by {name}{memory}"
         last = (self._work / "stderr.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
         said = f": {printable(last[0], LONGEST_REASON)}" if last else ""
-        return f"its process ended with exit code {code}{said}"
+        if code >= 0:
+            return f"its process ended with exit code {code}{said}"
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        memory = ", as the system does when memory runs out" if name == "SIGKILL" else ""
+        return f"its process was killed by {name}{memory}{said}"
 
 
 def task_of(trial: Trial) -> dict[str, Any]:

@@ -130,9 +130,12 @@ def run_trial(
 
 def _end_with_standard_input() -> None:
     """Watch standard input, and end this process when it closes: the sweep that started it is gone."""
+    descriptor = sys.stdin.fileno()
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        # Not through sys.stdin, whose lock this thread would still hold when the process ends well.
+        while os.read(descriptor, 1):
+            pass
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
