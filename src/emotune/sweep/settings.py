@@ -250,10 +250,10 @@ class _Expansion:
         name = table.get("name") if isinstance(table, Mapping) else None
         if not isinstance(table, Mapping) or not isinstance(name, str) or name not in METHODS:
             guess = did_you_mean(name, tuple(METHODS)) if isinstance(name, str) else ""
-            known = guess or f"; the methods are {', '.join(METHODS)}"
+            hint = guess or f"; the methods are {', '.join(METHODS)}."
             if isinstance(table, Mapping) and "name" not in table:
-                known = '; expected a name, as in {name = "lora", rslora = true}'
-            self._mistake(place, f"sweep.methods has {shown_value(item)}{known}".removesuffix("?"))
+                hint = '; expected a name, as in {name = "lora", rslora = true}.'
+            self.mistakes.append(f"{place}: sweep.methods has {shown_value(item)}{hint}")
             return None
         settings: dict[str, Any] = {"method.name": name}
         for key, value in table.items():
