@@ -134,6 +134,9 @@ class FakeEngine:
     def stop(self) -> None:
         """Nothing is running."""
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 @pytest.fixture
 def engine(tmp_path: Path, tiny_files: Path) -> FakeEngine:

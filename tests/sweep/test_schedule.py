@@ -75,6 +75,9 @@ class Scripted:
     def stop(self) -> None:
         self.ended.set()
 
+    def close(self) -> None:
+        pass
+
 
 def test_one_that_fails_costs_only_itself() -> None:
     jobs = [Memory("first"), Memory("bad"), Memory("third", go_on=False), Memory("last")]

@@ -55,6 +55,9 @@ class Engine(Protocol):
     def stop(self) -> None:
         """End all trials that are running, at once."""
 
+    def close(self) -> None:
+        """Let go of what it holds, once there is nothing more to run."""
+
 
 class TrialProcess:
     """A trial's process.
@@ -191,3 +194,6 @@ class LocalEngine:
             self._stopped = True
             for process in self._running:
                 process.kill()
+
+    def close(self) -> None:
+        """Nothing is held between trials."""

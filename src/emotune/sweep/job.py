@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,15 +116,15 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
     del data  # the trials load it again, each in a process of its own
 
     with folder.claimed(fingerprint):
-        engine = make_engine(folder)
         candidates = list(plan.candidates)
         failures: dict[str, str] = {}
-        if plan.searched:
-            with progress.step("Search"):
-                candidates, failures = search(plan, folder, engine, progress)
-        with progress.step("Trials"):
-            results, failed = run_trials(plan, candidates, folder, engine, fingerprint, progress)
-            failures |= failed
+        with closing(make_engine(folder)) as engine:
+            if plan.searched:
+                with progress.step("Search"):
+                    candidates, failures = search(plan, folder, engine, progress)
+            with progress.step("Trials"):
+                results, failed = run_trials(plan, candidates, folder, engine, fingerprint, progress)
+                failures |= failed
         with progress.step("Leaderboard"):
             if not any(found for _, found in results):
                 raise SweepFailed(_nothing_finished(failures))
