@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from emotune.machine import processor
+
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parent.parent / "README.md"
 PACKAGES = ("emotune", "torch", "transformers", "peft", "tokenizers", "numpy")
@@ -18,16 +20,9 @@ PACKAGES = ("emotune", "torch", "transformers", "peft", "tokenizers", "numpy")
 
 def machine() -> dict[str, Any]:
     """What figures depend on: processor, cores, how fast it multiplies, versions."""
-    processor = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [
-            line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        processor = names[0] if names else processor
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {
-        "processor": processor,
+        "processor": processor(),
         "cores": os.cpu_count(),
         "matrix_product_gflops": product_rates(),
         "versions": {"python": platform.python_version(), **versions},

@@ -41,11 +41,15 @@ class TestDefaults:
 
         config = RunConfig()
         load_defaults = {name: given.default for name, given in inspect.signature(load_data).parameters.items()}
-        assert config.data.model_dump() | {"seed": 0} == load_defaults
+        assert config.data_arguments() == load_defaults
         options = config.method.model_dump(exclude={"name"})
         assert {name: options.pop(name) for name in asdict(LoRA())} == asdict(LoRA())
         assert set(options.values()) == {None}  # those of other methods
         assert config.training.model_dump(exclude={"seed", "seeds", "resume"}) == asdict(TrainingOptions())
+
+    def test_splits_are_cut_by_the_training_s_seed_unless_they_have_one(self) -> None:
+        assert RunConfig.load(overrides=["training.seed=5"]).data_arguments()["seed"] == 5
+        assert RunConfig.load(overrides=["training.seed=5", "data.split_seed=0"]).data_arguments()["seed"] == 0
 
     def test_cannot_be_changed(self) -> None:
         config = RunConfig()

@@ -7,6 +7,7 @@ here and nowhere else: the command derives its options from them.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import functools
 import os
@@ -15,8 +16,9 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -24,6 +26,8 @@ from emotune.errors import ConfigError, MethodError
 from emotune.methods.base import Method
 from emotune.methods.registry import METHODS
 from emotune.training.options import correct_twice
+
+PresetOf = Literal["run", "sweep"]
 
 # Values in messages are cut to this many characters.
 _LONGEST_VALUE = 60
@@ -78,6 +82,13 @@ class DataConfig(Section):
         default=20_000,
         ge=1,
         description="Longest text accepted, in characters; a longer one is usually an unclosed quote.",
+    )
+
+    split_seed: int | None = Field(
+        default=None,
+        ge=0,
+        lt=2**32,
+        description="Seed of splits that are cut, where it is to differ from that of the training.",
     )
 
     @field_validator("labels")
@@ -321,7 +332,7 @@ class RunConfig(Section):
         Raises:
             ConfigError: Lists every mistake, with the preset, file or option it stands in.
         """
-        draft = _Draft()
+        draft = Draft()
         if preset is not None:
             draft.add_preset(preset)
         if file is not None:
@@ -330,6 +341,12 @@ class RunConfig(Section):
             overrides = [Override(key, value, place="overrides") for key, value in overrides.items()]
         draft.add_overrides(overrides)
         return draft.finish()
+
+    def data_arguments(self) -> dict[str, Any]:
+        """The arguments of `load_data`: the settings of [data], with the training's seed where it has no seed of its own."""
+        arguments = self.data.model_dump()
+        seed = arguments.pop("split_seed")
+        return {**arguments, "seed": self.training.seed if seed is None else seed}
 
     def to_toml(self) -> str:
         """The configuration as TOML that `load` reads back; settings that are not set are left out."""
@@ -373,124 +390,160 @@ def method_defaults(method: type[Method]) -> dict[str, Any]:
     return {option.name: option.default for option in fields(method)}
 
 
-def preset_names() -> tuple[str, ...]:
-    """Names of the presets that come with emotune, in alphabetical order."""
-    files = resources.files("emotune").joinpath("presets").iterdir()
+def preset_names(command: PresetOf = "run") -> tuple[str, ...]:
+    """Names of the presets that come with emotune for one of its commands, in alphabetical order."""
+    files = _preset_folder(command).iterdir()
     return tuple(sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
 
 
-def read_preset(name: str) -> str:
+def read_preset(name: str, command: PresetOf = "run") -> str:
     """A preset's TOML, whose first line is a comment that says what it is for.
 
     Raises:
-        ConfigError: There is no preset of this name.
+        ConfigError: There is no preset of this name for the command.
     """
-    names = preset_names()
+    names = preset_names(command)
     if name not in names:
-        guess = _did_you_mean(name, names) or "."
-        raise ConfigError(f"There is no preset {_shown(name)}{guess} The presets are: {', '.join(names)}.")
-    return resources.files("emotune").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
+        other: PresetOf = "sweep" if command == "run" else "run"
+        if name in preset_names(other):
+            raise ConfigError(
+                f"The preset {name} is one of emotune {other}; those of emotune {command} are: {', '.join(names)}."
+            )
+        guess = did_you_mean(name, names) or "."
+        raise ConfigError(f"There is no preset {shown_value(name)}{guess} The presets are: {', '.join(names)}.")
+    return _preset_folder(command).joinpath(f"{name}.toml").read_text(encoding="utf-8")
 
 
-class _Draft:
-    """The settings of all layers as they come in, and every mistake met on the way."""
+def _preset_folder(command: PresetOf) -> Traversable:
+    """Where a command's presets are: those of `run` in presets/ itself, those of `sweep` in a folder below."""
+    folder = resources.files("emotune").joinpath("presets")
+    return folder if command == "run" else folder.joinpath(command)
+
+
+class Draft:
+    """The settings of all layers as they come in, and every mistake met on the way.
+
+    Attributes:
+        command: The command whose presets it takes.
+        mistakes: What is wrong so far, a sentence each.
+    """
+
+    command: ClassVar[PresetOf] = "run"
 
     def __init__(self) -> None:
         self._values: dict[str, dict[str, Any]] = {}
         self._places: dict[str, str] = {}
-        self._mistakes: list[str] = []
+        self.mistakes: list[str] = []
+
+    def copy(self) -> Self:
+        """A draft with the same settings that goes its own way, without the mistakes."""
+        twin = copy.copy(self)
+        twin._values = {section: dict(values) for section, values in self._values.items()}
+        twin._places = dict(self._places)
+        twin.mistakes = []
+        return twin
 
     def add_preset(self, name: str) -> None:
+        """Put a preset over what there is."""
         try:
-            text = read_preset(name)
+            text = read_preset(name, self.command)
         except ConfigError as error:
-            self._mistakes.append(str(error))
+            self.mistakes.append(str(error))
         else:
-            self._add_table(f"preset {name}", tomllib.loads(text))
+            self.add_table(f"preset {name}", tomllib.loads(text))
 
     def add_file(self, file: Path) -> None:
+        """Put a TOML file over what there is."""
         try:
             text = file.read_text(encoding="utf-8-sig")
         except OSError as error:
-            self._mistake(str(file), f"cannot be read ({error.strerror}); check the path of the configuration file")
+            self.mistake(str(file), f"cannot be read ({error.strerror}); check the path of the configuration file")
             return
         except UnicodeDecodeError as error:
-            self._mistake(str(file), f"not UTF-8 at byte {error.start}; save the file as UTF-8")
+            self.mistake(str(file), f"not UTF-8 at byte {error.start}; save the file as UTF-8")
             return
         try:
             table = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             lines = len(text.splitlines())
-            self._mistake(str(file), f"not TOML: {error}".replace("end of document", f"the file's end, line {lines}"))
+            self.mistake(str(file), f"not TOML: {error}".replace("end of document", f"the file's end, line {lines}"))
         else:
-            self._add_table(str(file), table)
+            self.add_table(str(file), table)
 
     def add_overrides(self, overrides: Sequence[str | Override]) -> None:
+        """Put settings of the command line over what there is."""
         given: dict[str, str] = {}
         for item in overrides:
             if isinstance(item, str):
                 key, equals, text = item.partition("=")
                 if not equals:
-                    self._mistake(
-                        "--set", f"{_shown(item)} has no '='; expected SECTION.KEY=VALUE, as in training.epochs=5"
+                    self.mistake(
+                        "--set", f"{shown_value(item)} has no '='; expected SECTION.KEY=VALUE, as in training.epochs=5"
                     )
                     continue
                 override = Override(key.strip(), text.strip(), place="--set")
             else:
                 override = item
             if override.key in given:
-                self._mistake(
-                    override.place, f"{override.key} was given before, by {given[override.key]}; give it once"
-                )
+                self.mistake(override.place, f"{override.key} was given before, by {given[override.key]}; give it once")
             given[override.key] = override.place
             value = override.value
-            if isinstance(value, str) and override.key in _schemas():
-                value = _read_text(value, _schemas()[override.key])
-            self._add(override.place, override.key, value)
+            if isinstance(value, str) and override.key in setting_schemas():
+                value = read_value(value, setting_schemas()[override.key])
+            self.add(override.place, override.key, value)
 
-    def finish(self) -> RunConfig:
-        """The configuration, if there was no mistake in any layer."""
-        config = None
+    def validate(self) -> RunConfig | None:
+        """The configuration, or None where its values do not hold, which is then among the mistakes."""
         try:
-            config = RunConfig.model_validate(self._values)
+            return RunConfig.model_validate(self._values)
         except ValidationError as error:
             self._add_validation_errors(error)
-        if config is None or self._mistakes:
-            if len(self._mistakes) == 1:
-                raise ConfigError(self._mistakes[0])
-            lines = "".join(f"\n  {mistake}" for mistake in self._mistakes)
-            raise ConfigError(f"The configuration has {len(self._mistakes)} mistakes:{lines}")
+            return None
+
+    def finish(self) -> RunConfig:
+        """The configuration.
+
+        Raises:
+            ConfigError: There was a mistake in some layer; lists them all.
+        """
+        config = self.validate()
+        if config is None or self.mistakes:
+            raise mistakes_error(self.mistakes)
         return config
 
-    def _mistake(self, place: str, text: str) -> None:
-        self._mistakes.append(f"{place}: {text}.")
+    def mistake(self, place: str, text: str) -> None:
+        """Note a mistake and its place."""
+        self.mistakes.append(f"{place}: {text}.")
 
-    def _add_table(self, place: str, table: Mapping[str, Any]) -> None:
+    def add_table(self, place: str, table: Mapping[str, Any]) -> None:
+        """Put the sections of a TOML document over what there is."""
         for section, content in table.items():
             if not isinstance(content, dict):
-                self._add(place, section, content)
+                self.add(place, section, content)
             elif section in RunConfig.model_fields:
                 # The method's name first: it decides which options of earlier layers still hold.
                 for name, value in sorted(content.items(), key=lambda setting: setting[0] != "name"):
-                    self._add(place, f"{section}.{name}", value)
+                    self.add(place, f"{section}.{name}", value)
             else:
                 sections = tuple(RunConfig.model_fields)
-                hint = _did_you_mean(section, sections, form="[{}]") or f"; the sections are {', '.join(sections)}."
-                self._mistakes.append(f"{place}: [{_key(section)}] is not a section{hint}")
+                hint = did_you_mean(section, sections, form="[{}]") or f"; the sections are {', '.join(sections)}."
+                self.mistakes.append(f"{place}: [{_key(section)}] is not a section{hint}")
 
-    def _add(self, place: str, key: str, value: Any) -> None:
-        if key in _schemas():
+    def add(self, place: str, key: str, value: Any) -> None:
+        """Put one setting over what there is."""
+        if key in setting_schemas():
             section, name = key.split(".")
             if key == "method.name" and value != self._values.get(section, {}).get(name, value):
                 self._values[section] = {}  # options of another method, from an earlier layer
             self._values.setdefault(section, {})[name] = value
             self._places[key] = place
         elif key in RunConfig.model_fields:
-            self._mistake(
-                place, f"{key} is a section, not a setting: got {_shown(value)}, expected [{key}] with settings in it"
+            self.mistake(
+                place,
+                f"{key} is a section, not a setting: got {shown_value(value)}, expected [{key}] with settings in it",
             )
         else:
-            self._mistakes.append(f"{place}: {_key(key)} is not a setting{_closest_setting(key)}")
+            self.mistakes.append(f"{place}: {_key(key)} is not a setting{closest_setting(key)}")
 
     def _add_validation_errors(self, error: ValidationError) -> None:
         reported = set()
@@ -500,13 +553,21 @@ class _Draft:
                 continue
             reported.add(key)
             own_message = found.get("ctx", {}).get("error")
-            if key in _schemas():
+            if key in setting_schemas():
                 section, name = key.split(".")
-                expected = str(own_message) if own_message else f"expected {_expected(_schemas()[key])}"
-                self._mistake(self._places[key], f"{key} is {_shown(self._values[section][name])}; {expected}")
+                expected = str(own_message) if own_message else f"expected {_expected(setting_schemas()[key])}"
+                self.mistake(self._places[key], f"{key} is {shown_value(self._values[section][name])}; {expected}")
             else:  # a rule about several settings of one section
                 places = dict.fromkeys(place for name, place in self._places.items() if name.startswith(f"{key}."))
-                self._mistake(", ".join(places), f"in [{key}], {own_message}")
+                self.mistake(", ".join(places), f"in [{key}], {own_message}")
+
+
+def mistakes_error(mistakes: Sequence[str]) -> ConfigError:
+    """One error for any number of mistakes."""
+    if len(mistakes) == 1:
+        return ConfigError(mistakes[0])
+    lines = "".join(f"\n  {mistake}" for mistake in mistakes)
+    return ConfigError(f"The configuration has {len(mistakes)} mistakes:{lines}")
 
 
 def _sections() -> dict[str, type[Section]]:
@@ -514,7 +575,7 @@ def _sections() -> dict[str, type[Section]]:
 
 
 @functools.cache
-def _schemas() -> dict[str, dict[str, Any]]:
+def setting_schemas() -> dict[str, dict[str, Any]]:
     """The JSON schema of each setting by its key: what pydantic says about its type and range."""
     return {
         f"{section}.{name}": schema
@@ -527,7 +588,7 @@ def _branches(schema: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return schema.get("anyOf", [schema])
 
 
-def _read_text(text: str, schema: Mapping[str, Any]) -> Any:
+def read_value(text: str, schema: Mapping[str, Any]) -> Any:
     """Read a value from the command line with the setting's type in view.
 
     TOML comes first. What is not TOML is text, or a number that TOML would write differently (".001"). Where text is
@@ -581,7 +642,7 @@ def _expected_type(schema: Mapping[str, Any]) -> str:
     return " ".join([noun, " and ".join(ranges)]).strip()
 
 
-def _shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
     """A value as a message shows it: on one line, control characters escaped, shortened."""
     text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
@@ -589,17 +650,17 @@ def _shown(value: Any) -> str:
 
 def _key(key: str) -> str:
     """A key as a message shows it: bare where TOML would write it so."""
-    return key if re.fullmatch(r"[\w.-]{1,60}", key) else _shown(key)
+    return key if re.fullmatch(r"[\w.-]{1,60}", key) else shown_value(key)
 
 
 # What other tools call some settings.
 NICKNAMES = {"lr": "learning_rate", "rank": "r", "batch_size": "batch_tokens", "num_train_epochs": "epochs"}
 
 
-def _closest_setting(key: str) -> str:
+def closest_setting(key: str) -> str:
     """The end of the sentence "X is not a setting": the setting that was probably meant, or those there are."""
     section, _, name = key.rpartition(".")
-    known = tuple(_schemas())
+    known = tuple(setting_schemas())
     own = tuple(candidate for candidate in known if candidate.startswith(f"{section}."))
     for candidates in (own, known):
         close = difflib.get_close_matches(
@@ -611,10 +672,10 @@ def _closest_setting(key: str) -> str:
     if own:
         return f"; the settings of [{section}] are {', '.join(setting.partition('.')[2] for setting in own)}."
     sections = ", ".join(RunConfig.model_fields)
-    return _did_you_mean(key, known) or f"; the sections are {sections}, and a setting is written SECTION.KEY."
+    return did_you_mean(key, known) or f"; the sections are {sections}, and a setting is written SECTION.KEY."
 
 
-def _did_you_mean(word: str, known: Sequence[str], form: str = "{}") -> str:
+def did_you_mean(word: str, known: Sequence[str], form: str = "{}") -> str:
     """The closest known word as "; did you mean X?", or "" where none is close."""
     close = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {form.format(close[0])}?" if close else ""

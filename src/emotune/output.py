@@ -24,7 +24,13 @@ _BYTES_LOOKED_AT = 4096
 
 
 def check_output(
-    folder: Path, overwrite: bool | None, inputs: Sequence[Path] = (), *, option: str = "--output"
+    folder: Path,
+    overwrite: bool | None,
+    inputs: Sequence[Path] = (),
+    *,
+    option: str = "--output",
+    mark: str = DESCRIPTION,
+    goes_on: bool = False,
 ) -> None:
     """Refuse a folder that could not be written at the end, or whose replacement would lose something else.
 
@@ -33,6 +39,8 @@ def check_output(
         overwrite: Whether a result of emotune that stands there may be replaced; None where that is not offered.
         inputs: Files and folders that the run reads, which must not lie in the folder.
         option: The option that names the folder, for messages.
+        mark: The file that says that what stands there is a result of emotune, and may be replaced.
+        goes_on: Whether the job goes on with what stands there, so that nothing is replaced.
 
     Raises:
         OutputError: It is a file, holds something that may not be replaced, cannot be written, or the disk is nearly full.
@@ -58,11 +66,12 @@ def check_output(
                 f"The output folder '{folder}' holds '{path.name}', which this run reads, so it cannot be replaced. "
                 f"Choose another with {option}."
             )
-    _check_contents(folder, overwrite, option)
+    if not goes_on:
+        _check_contents(folder, overwrite, option, mark)
     _check_writable(folder, option)
 
 
-def _check_contents(folder: Path, overwrite: bool | None, option: str) -> None:
+def _check_contents(folder: Path, overwrite: bool | None, option: str, mark: str) -> None:
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     if overwrite is None:
@@ -74,9 +83,9 @@ def _check_contents(folder: Path, overwrite: bool | None, option: str) -> None:
             f"The output folder '{folder}' exists and is not empty. "
             f"Choose another with {option}, or replace it with --overwrite."
         )
-    if not (folder / DESCRIPTION).is_file():
+    if not (folder / mark).is_file():
         raise OutputError(
-            f"The output folder '{folder}' has no {DESCRIPTION}, so it is no result of emotune, "
+            f"The output folder '{folder}' has no {mark}, so it is no result of emotune, "
             f"and --overwrite does not replace it.\nRemove it yourself, or choose another with {option}."
         )
 

@@ -122,7 +122,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     watch = Stopwatch(progress)
 
     with watch.step("Data"):
-        data = load_data(**config.data.model_dump(), seed=config.training.seed)
+        data = load_data(**config.data_arguments())
         progress.show(tables.data_table(data))
         audit = audit_data(data)
         for line in (*data.notes, *audit_lines(audit)):

@@ -82,7 +82,7 @@ def reproduce(
         config = configuration_of(
             description, folder, {key: value for key, value in given.items() if value is not None}, output
         )
-        found = load_data(**config.data.model_dump(), seed=config.training.seed)
+        found = load_data(**config.data_arguments())
         expected = str(description["data"].get("fingerprint"))
         if found.fingerprint != expected:
             raise DataError(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 
+from emotune.data.dataset import Split
 from emotune.errors import DataError
-from emotune.evaluation.seeds import over_seeds, summarize_seeds
+from emotune.evaluation.scores import Evaluation
+from emotune.evaluation.seeds import compare_over_seeds, over_seeds, summarize_seeds
 
 from .conftest import MakeEvaluation, MakeSplit
 
@@ -70,3 +76,116 @@ class TestOverSeeds:
         one, other = make_split([0, 1, 2]), make_split([0, 1, 1])
         with pytest.raises(DataError, match="different rows"):
             over_seeds([make_evaluation(one, [0, 1, 2]), make_evaluation(other, [0, 1, 2])])
+
+
+class TestCompareOverSeeds:
+    def test_the_difference_is_that_of_the_means(self, make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
+        rng = np.random.default_rng(0)
+        split = make_split(rng.integers(0, 3, size=300).tolist())
+
+        def models(quality: float) -> list[Evaluation]:
+            return [
+                make_evaluation(split, np.where(rng.random(300) < quality, split.label_ids, 0).tolist())
+                for _ in range(3)
+            ]
+
+        first, second = models(0.7), models(0.8)
+        found = compare_over_seeds(first, second)
+        assert (found.seeds, found.rows) == (3, 300)
+        gains = [b.metrics.accuracy - a.metrics.accuracy for a, b in zip(first, second, strict=True)]
+        assert found.accuracy.estimate == pytest.approx(np.mean(gains))
+        # The rows' part in closed form: the spread between rows of the mean gain over seeds.
+        by_row = np.mean([b.correct.astype(int) - a.correct for a, b in zip(first, second, strict=True)], axis=0)
+        rows_part, seeds_part = by_row.var() / 300, np.var(gains, ddof=1) / 3
+        freedom = (rows_part + seeds_part) ** 2 / (seeds_part**2 / 2 + rows_part**2 / 299)
+        error = (rows_part + seeds_part) ** 0.5
+        low, high = stats.t.interval(0.95, freedom, np.mean(gains), error)
+        assert (found.accuracy.low, found.accuracy.high) == pytest.approx((low, high), abs=0.006)
+        assert found.p_value == pytest.approx(2 * stats.t.sf(np.mean(gains) / error, freedom), rel=0.3)
+        macro = [b.metrics.macro_f1 - a.metrics.macro_f1 for a, b in zip(first, second, strict=True)]
+        assert found.macro_f1.estimate == pytest.approx(np.mean(macro))
+
+    def test_swapping_the_sides_swaps_the_signs(self, make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
+        rng = np.random.default_rng(1)
+        split = make_split(rng.integers(0, 3, size=90).tolist())
+        first, second = (
+            [make_evaluation(split, np.where(rng.random(90) < q, split.label_ids, 1).tolist()) for _ in range(2)]
+            for q in (0.5, 0.8)
+        )
+        one, other = compare_over_seeds(first, second), compare_over_seeds(second, first)
+        assert one.p_value == pytest.approx(other.p_value)
+        assert one.macro_f1_p == pytest.approx(other.macro_f1_p)
+        assert (one.accuracy.low, one.accuracy.high) == pytest.approx((-other.accuracy.high, -other.accuracy.low))
+
+    def test_equal_predictions_are_no_difference(self, make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
+        split = make_split([0, 1, 2, 0])
+        models = [make_evaluation(split, [0, 1, 2, 1]), make_evaluation(split, [0, 0, 2, 1])]
+        found = compare_over_seeds(models, models)
+        assert (found.accuracy.low, found.accuracy.high, found.p_value, found.macro_f1_p) == (0, 0, 1, 1)
+
+    def test_all_wrong_against_all_right_is_judged_by_the_number_of_rows(
+        self, make_split: MakeSplit, make_evaluation: MakeEvaluation
+    ) -> None:
+        split = make_split([0, 1, 2])
+        wrong, right = make_evaluation(split, [1, 2, 0]), make_evaluation(split, [0, 1, 2])
+        found = compare_over_seeds([wrong, wrong], [right, right])
+        assert found.accuracy.estimate == 1
+        assert found.p_value == 0.5**3  # the mid-p of three changed rows, all one way
+
+    @pytest.mark.parametrize("counts", [(1, 1), (2, 3), (0, 0)])
+    def test_needs_the_same_seeds(
+        self, make_split: MakeSplit, make_evaluation: MakeEvaluation, counts: tuple[int, int]
+    ) -> None:
+        split = make_split([0, 1, 2])
+        first, second = ([make_evaluation(split, [0, 1, 2])] * count for count in counts)
+        with pytest.raises(DataError, match=f"there are {counts[0]} and {counts[1]}"):
+            compare_over_seeds(first, second)
+
+    def test_different_rows_are_refused(self, make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
+        one, other = make_split([0, 1, 2]), make_split([0, 1, 1])
+        with pytest.raises(DataError, match="different rows"):
+            compare_over_seeds([make_evaluation(one, [0, 1, 2])] * 2, [make_evaluation(other, [0, 1, 2])] * 2)
+
+    @pytest.mark.parametrize(("seeds", "between"), [(2, 0.0), (3, 0.05), (5, 0.3)])
+    def test_holds_its_level_and_covers_the_truth(
+        self, make_split: MakeSplit, monkeypatch: pytest.MonkeyPatch, seeds: int, between: float
+    ) -> None:
+        """Two methods that are alike on average over seeds and rows: one in twenty may be called different, not more.
+
+        Rows have difficulties of their own for either method, and every seed of a method has its own quality.
+        """
+        monkeypatch.setattr("emotune.evaluation.seeds.RESAMPLES", 100)  # for time
+        rng = np.random.default_rng(0)
+        rows, trials = 200, 200
+        truth = rng.integers(0, 3, size=rows)
+        wrong = covered = macro_covered = 0
+        for _ in range(trials):
+            split = make_split(truth.tolist())
+            common = rng.normal(size=rows)
+            sides = []
+            for _ in range(2):
+                ability = 1.0 + common + 0.7 * rng.normal(size=rows) + between * rng.normal(size=(seeds, 1))
+                # One draw a row shared between seeds for most of it, as mistakes of seeds go together.
+                shared = rng.random(rows)[None]
+                draws = np.where(rng.random((seeds, rows)) < 0.7, shared, rng.random((seeds, rows)))
+                right = draws < stats.norm.cdf(ability)
+                sides.append([cheap_evaluation(split, np.where(r, truth, (truth + 1) % 3)) for r in right])
+            found = compare_over_seeds(*sides)
+            wrong += found.p_value < 0.05
+            covered += found.accuracy.low <= 0 <= found.accuracy.high
+            macro_covered += found.macro_f1.low <= 0 <= found.macro_f1.high
+            assert (found.p_value < 0.05) == (not found.accuracy.low <= 0 <= found.accuracy.high)
+        # Three standard errors of a share of 0.05 in 200 trials.
+        allowed = 0.05 + 3 * (0.05 * 0.95 / trials) ** 0.5
+        assert wrong / trials <= allowed
+        assert covered / trials >= 1 - allowed
+        assert macro_covered / trials >= 1 - allowed
+
+
+def cheap_evaluation(split: Split, predictions: NDArray[np.int64]) -> Evaluation:
+    """An evaluation with the two scores that matter here, without scikit-learn's checks, of which there would be thousands."""
+    confusion = np.zeros((3, 3))
+    np.add.at(confusion, (split.label_ids, predictions), 1)
+    f1 = 2 * confusion.diagonal() / (confusion.sum(axis=0) + confusion.sum(axis=1))
+    scores = SimpleNamespace(accuracy=confusion.trace() / len(split), macro_f1=float(f1.mean()))
+    return Evaluation("model", split, None, None, predictions, cast(Any, scores), 0.0)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import log_loss
+from transformers import TrainerCallback
 
 from emotune.data.dataset import TextDataset
 from emotune.errors import ConfigError, DataError, MethodError, OutputError, TrainingError
@@ -107,6 +108,18 @@ class TestLearning:
         assert not any(module.training for module in tiny_tuned.model.modules())
         for field in ("name", "source", "revision", "tokenizer", "labels", "max_length", "seed"):
             assert getattr(tiny_tuned, field) == getattr(tiny_base, field)
+
+    def test_callbacks_hear_of_every_epoch(
+        self, tiny_base: Classifier, tiny_data: TextDataset, short: TrainingOptions
+    ) -> None:
+        heard: list[float] = []
+
+        class Listener(TrainerCallback):
+            def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+                heard.append(given["metrics"]["eval_macro_f1"])
+
+        record = record_of(finetune(tiny_base, tiny_data, options=short, callbacks=[Listener()]))
+        assert heard == [epoch.validation_macro_f1 for epoch in record.epochs]
 
     def test_the_train_loss_is_the_mean_over_rows(
         self, tiny_bert: Path, tiny_data: TextDataset, short: TrainingOptions

@@ -20,7 +20,11 @@ from emotune.cli.evaluate import evaluate
 from emotune.cli.predict import predict
 from emotune.cli.presets import presets
 from emotune.cli.reproduce import reproduce
-from emotune.cli.run import RunCommand, run
+from emotune.cli.run import FLAGS as RUN_FLAGS
+from emotune.cli.run import run
+from emotune.cli.settings import settings_command
+from emotune.cli.sweep import FLAGS as SWEEP_FLAGS
+from emotune.cli.sweep import sweep
 from emotune.cli.verify import verify
 from emotune.errors import EmotuneError
 
@@ -52,7 +56,8 @@ class Commands(TyperGroup):
 app = typer.Typer(
     name="emotune", cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich"
 )
-app.command(cls=RunCommand)(run)
+app.command(cls=settings_command(RUN_FLAGS))(run)
+app.command(cls=settings_command(SWEEP_FLAGS))(sweep)
 app.command()(audit)
 app.command()(compare)
 app.command()(evaluate)

@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 import shlex
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand, TyperOption
 
-if TYPE_CHECKING:
-    from emotune.config import Override
-
-
-@dataclass(frozen=True)
-class Flag:
-    """A setting of the configuration that has an option of its own.
-
-    Attributes:
-        key: The setting: "training.epochs".
-        metavar: What stands for the value in the help; "" makes the option a switch.
-    """
-
-    key: str
-    metavar: str = ""
-
+from emotune.cli.settings import Flag, overrides, with_flags
 
 # Options by parameter name. All other settings are reached through --set. Values are text here: the configuration
 # reads and checks them, so that a mistake in an option is reported together with those in files.
@@ -59,50 +39,7 @@ FLAGS = {
 }
 
 
-class RunCommand(TyperCommand):
-    """`emotune run`, whose help for each setting is the configuration's own, read when help is asked for."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Fill in the settings' help, and show the page."""
-        from rich.markup import escape
-
-        from emotune.config import setting_help
-
-        for option in self.params:
-            if isinstance(option, TyperOption) and option.name in FLAGS:
-                description, default = setting_help(FLAGS[option.name].key)
-                option.help = escape(description)
-                if default is not None and not option.is_flag:
-                    option.help += f" [dim]{escape(f'[default: {default}]')}[/dim]"
-        super().format_help(ctx, formatter)
-
-
-def _with_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Put an option for each of `FLAGS` in the place of the command's `**flags`."""
-    signature = inspect.signature(command, eval_str=True)
-    fixed = [parameter for parameter in signature.parameters.values() if parameter.kind != parameter.VAR_KEYWORD]
-    options = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[
-                str | None if flag.metavar else bool | None,
-                typer.Option(
-                    f"--{name.replace('_', '-')}",
-                    metavar=flag.metavar or None,
-                    rich_help_panel=flag.key.partition(".")[0].capitalize(),
-                ),
-            ],
-        )
-        for name, flag in FLAGS.items()
-    ]
-    # Typer reads a command's options from its signature.
-    command.__signature__ = signature.replace(parameters=[*fixed, *options])  # type: ignore[attr-defined]
-    return command
-
-
-@_with_flags
+@with_flags(FLAGS)
 def run(
     preset: Annotated[
         str | None, typer.Option(metavar="NAME", help="Start from a preset; `emotune presets` lists them.")
@@ -130,8 +67,7 @@ def run(
     """
     from emotune.config import RunConfig
 
-    given = [_override(name, value) for name, value in flags.items() if value is not None]
-    configuration = RunConfig.load(preset, config, [*given, *(settings or [])])
+    configuration = RunConfig.load(preset, config, [*overrides(FLAGS, flags), *(settings or [])])
     if show_config:
         typer.echo(configuration.to_toml(), nl=False)
         return
@@ -156,18 +92,3 @@ def run(
     )
     typer.echo(f"The tuned model is in {folder}; try it:")
     typer.echo(f'  emotune predict {folder}{base} "I did not expect this at all"')
-
-
-def _override(name: str, value: str | bool) -> Override:
-    """The setting that an option stands for."""
-    from emotune.config import Override
-
-    setting: Any = value
-    if (
-        name == "target_modules"
-        and isinstance(value, str)
-        and value != "all-linear"
-        and re.fullmatch(r"[\w.,]+", value)
-    ):
-        setting = value.split(",")  # names; anything with other signs in it is a regular expression
-    return Override(FLAGS[name].key, setting, place=f"--{name.replace('_', '-')}")

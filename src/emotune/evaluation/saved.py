@@ -41,14 +41,27 @@ def read_evaluation(folder: str | Path, *, name: str | None = None) -> Evaluatio
         raise ArtifactError(
             f"'{path}' is not the file that was saved: its checksum differs. Restore it, or run the job again."
         )
-    labels = tuple(description["labels"])
+    return read_predictions(path, tuple(description["labels"]), name or folder.resolve().name)
+
+
+def read_predictions(path: Path, labels: tuple[str, ...], name: str) -> Evaluation:
+    """Read a file of predictions of the test split.
+
+    Args:
+        path: What `write_predictions` wrote.
+        labels: The labels in the order of their ids.
+        name: What to call the model.
+
+    Raises:
+        ArtifactError: It is damaged.
+    """
     table = read_table(path, labels)
     split = Split("test", tuple(table["text"]), _ids(table["label"], labels, path), labels)
     probabilities = _checked(numbers_of(table, labels, path), path)
     predictions = _ids(table["prediction"], labels, path)
     _refuse_disagreement(predictions, probabilities, labels, path)
     return Evaluation(
-        name=name or folder.resolve().name,
+        name=name,
         split=split,
         probabilities=probabilities,
         logits=None,

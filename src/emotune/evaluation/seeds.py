@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from emotune.errors import DataError
-from emotune.evaluation.paired import LEVEL, Interval
+from emotune.evaluation.paired import LEVEL, Interval, mcnemar
 from emotune.evaluation.scores import Evaluation
 
 RESAMPLES = 1000
@@ -40,6 +40,27 @@ class SeedSummary:
         return float(np.std(self.values, ddof=1))
 
 
+@dataclass(frozen=True)
+class SeedDifference:
+    """Two configurations over the same seeds, on the same rows: the second less the first.
+
+    Attributes:
+        seeds: How many seeds.
+        rows: How many rows.
+        accuracy: The mean difference in accuracy, with an interval for the mean over all seeds and all rows like these.
+        macro_f1: Likewise of macro-F1.
+        p_value: Two-sided p of no difference in accuracy.
+        macro_f1_p: Likewise in macro-F1.
+    """
+
+    seeds: int
+    rows: int
+    accuracy: Interval
+    macro_f1: Interval
+    p_value: float
+    macro_f1_p: float
+
+
 def summarize_seeds(values: Sequence[float], rows_deviation: float, rows: int) -> SeedSummary:
     """The mean over seeds, with the uncertainty of both seeds and rows.
 
@@ -57,14 +78,25 @@ def summarize_seeds(values: Sequence[float], rows_deviation: float, rows: int) -
     """
     if len(values) < 2:
         raise DataError("One seed has no spread. Run at least two seeds for an interval over seeds.")
+    mean, error, freedom = _mean_and_error(values, rows_deviation, rows)
+    reach = _reach(error, freedom)
+    return SeedSummary(tuple(values), Interval(mean, max(0.0, mean - reach), min(1.0, mean + reach)))
+
+
+def _mean_and_error(values: Sequence[float], rows_deviation: float, rows: int) -> tuple[float, float, float]:
+    """The mean over seeds, its standard error with seeds and rows counted, and Satterthwaite's degrees of freedom."""
     mean = float(np.mean(values))
     seeds_part, rows_part = float(np.var(values, ddof=1)) / len(values), rows_deviation**2
     variance = seeds_part + rows_part
     if variance == 0:
-        return SeedSummary(tuple(values), Interval(mean, mean, mean))
+        return mean, 0.0, 1.0
     freedom = variance**2 / (seeds_part**2 / (len(values) - 1) + rows_part**2 / max(rows - 1, 1))
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * variance**0.5
-    return SeedSummary(tuple(values), Interval(mean, max(0.0, mean - reach), min(1.0, mean + reach)))
+    return mean, variance**0.5, freedom
+
+
+def _reach(error: float, freedom: float) -> float:
+    """Half the width of the t interval."""
+    return float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
 
 
 def over_seeds(evaluations: Sequence[Evaluation]) -> dict[str, SeedSummary]:
@@ -80,20 +112,67 @@ def over_seeds(evaluations: Sequence[Evaluation]) -> dict[str, SeedSummary]:
         DataError: Fewer than two seeds, or different rows.
     """
     first = evaluations[0].split
-    for other in evaluations[1:]:
-        if other.split.fingerprint != first.fingerprint:
-            raise DataError(
-                "The seeds were scored on different rows, so their scores do not add up. Use one split for all."
-            )
-    deviations = _rows_deviation(evaluations)
+    _check_same_rows(evaluations)
+    deviations = _resampled_means(evaluations).std(axis=0, ddof=1)
     return {
         "accuracy": summarize_seeds([e.metrics.accuracy for e in evaluations], float(deviations[0]), len(first)),
         "macro-F1": summarize_seeds([e.metrics.macro_f1 for e in evaluations], float(deviations[1]), len(first)),
     }
 
 
-def _rows_deviation(evaluations: Sequence[Evaluation], seed: int = 0) -> NDArray[np.float64]:
-    """Bootstrap standard deviations of the means over seeds of accuracy and macro-F1, rows drawn anew for all seeds alike."""
+def compare_over_seeds(first: Sequence[Evaluation], second: Sequence[Evaluation]) -> SeedDifference:
+    """Compare two configurations that were trained on the same seeds and scored on the same rows.
+
+    The difference is taken seed by seed and row by row, and has the uncertainty of both, as in `summarize_seeds`: what other
+    seeds would bring, and what other rows would bring to the mean over seeds. Few seeds have few degrees of freedom, so with
+    three of them only differences well beyond their spread are significant.
+
+    Args:
+        first: Evaluations of the first configuration, one a seed.
+        second: Those of the second, the same seeds in the same order.
+
+    Raises:
+        DataError: Fewer than two seeds, unlike numbers of them, or different rows.
+    """
+    if len(first) != len(second) or len(first) < 2:
+        raise DataError(
+            f"A comparison over seeds needs the same two or more seeds on both sides; there are {len(first)} and {len(second)}."
+        )
+    _check_same_rows([*first, *second])
+    rows = len(first[0].split)
+    # Both draw the same rows, since they draw from the same seed.
+    deviations = (_resampled_means(second) - _resampled_means(first)).std(axis=0, ddof=1)
+    pairs = list(zip(first, second, strict=True))
+    scores = (
+        [b.metrics.accuracy - a.metrics.accuracy for a, b in pairs],
+        [b.metrics.macro_f1 - a.metrics.macro_f1 for a, b in pairs],
+    )
+    (accuracy, accuracy_p), (macro_f1, macro_f1_p) = (
+        _difference(values, float(deviation), rows) for values, deviation in zip(scores, deviations, strict=True)
+    )
+    return SeedDifference(len(first), rows, accuracy, macro_f1, accuracy_p, macro_f1_p)
+
+
+def _difference(values: Sequence[float], rows_deviation: float, rows: int) -> tuple[Interval, float]:
+    """The mean difference with its interval, and the p-value of no difference."""
+    mean, error, freedom = _mean_and_error(values, rows_deviation, rows)
+    if error == 0:  # every seed and every row says the same: only the number of rows speaks
+        changed = round(abs(mean) * rows)
+        return Interval(mean, mean, mean), mcnemar(changed, 0)[1]
+    reach = _reach(error, freedom)
+    p_value = 2 * float(stats.t.sf(abs(mean) / error, freedom))
+    return Interval(mean, max(-1.0, mean - reach), min(1.0, mean + reach)), p_value
+
+
+def _check_same_rows(evaluations: Sequence[Evaluation]) -> None:
+    if len({evaluation.split.fingerprint for evaluation in evaluations}) > 1:
+        raise DataError(
+            "The seeds were scored on different rows, so their scores do not add up. Use one split for all."
+        )
+
+
+def _resampled_means(evaluations: Sequence[Evaluation], seed: int = 0) -> NDArray[np.float64]:
+    """Means over seeds of accuracy and macro-F1 when rows are drawn anew, for all seeds alike: shape (RESAMPLES, 2)."""
     split = evaluations[0].split
     rows = len(split)
     eye = np.eye(len(split.labels))
@@ -112,4 +191,4 @@ def _rows_deviation(evaluations: Sequence[Evaluation], seed: int = 0) -> NDArray
             f1 = np.divide(2 * hits, sizes, out=np.zeros_like(hits), where=sizes > 0)
             means += np.column_stack([hits.sum(axis=1) / rows, f1.mean(axis=1)])
         found.append(means / len(evaluations))
-    return np.asarray(np.concatenate(found).std(axis=0, ddof=1))
+    return np.concatenate(found)

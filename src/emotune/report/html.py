@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from emotune.training.record import TrainingRecord
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
+_STYLE = Path(__file__).with_name("style.css")
 # What tells a report of ours from any other page.
 MARK = '<meta name="generator" content="emotune">'
 EXAMPLES = 8
@@ -78,6 +79,20 @@ def render_report(*reports: Report) -> str:
     Args:
         reports: At least one.
     """
+    return render_page(
+        _TEMPLATE,
+        title=reports[0].title if len(reports) == 1 else f"{len(reports)} comparisons",
+        articles=[_article(report) for report in reports],
+    )
+
+
+def render_page(template: Path, **content: Any) -> str:
+    """A page of ours from its template: everything in it is escaped but what is marked as HTML.
+
+    Args:
+        template: A Jinja template, which gets the stylesheet as `style` and the generator's mark as `mark`.
+        content: What it prints.
+    """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -88,10 +103,8 @@ def render_report(*reports: Report) -> str:
         lstrip_blocks=True,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
-    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
-        title=reports[0].title if len(reports) == 1 else f"{len(reports)} comparisons",
-        mark=Markup(MARK),
-        articles=[_article(report) for report in reports],
+    return environment.from_string(template.read_text(encoding="utf-8")).render(
+        mark=Markup(MARK), style=Markup(_STYLE.read_text(encoding="utf-8")), **content
     )
 
 

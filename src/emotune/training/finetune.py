@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from emotune.training.processes import process, processes
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, TrainerCallback
 
     from emotune.engine.dropout import MaskPool
     from emotune.precision import Precision
@@ -44,6 +45,7 @@ def finetune(
     *,
     checkpoints: str | Path | None = None,
     resume: bool = False,
+    callbacks: Sequence[TrainerCallback] = (),
     progress: Progress = SILENT,
 ) -> Classifier:
     """Fine-tune a base model; the base itself is left as it was.
@@ -62,6 +64,7 @@ def finetune(
         checkpoints: Folder for Trainer's checkpoints, one an epoch, so that an interrupted run can resume; the caller
             removes them. A temporary folder where it is not given.
         resume: Go on from the newest checkpoint in `checkpoints`.
+        callbacks: Callbacks of transformers' Trainer that hear of every epoch, beside emotune's own.
         progress: Shows a bar and a line an epoch.
 
     Returns:
@@ -94,9 +97,9 @@ def finetune(
     if resume and checkpoints is None:
         raise OutputError("resume needs the checkpoints folder of the interrupted run.")
     if checkpoints is not None:
-        return _train(base, data, method, options, Path(checkpoints), resume, progress)
+        return _train(base, data, method, options, Path(checkpoints), resume, callbacks, progress)
     with tempfile.TemporaryDirectory(prefix="emotune-") as folder:
-        return _train(base, data, method, options, Path(folder), resume, progress)
+        return _train(base, data, method, options, Path(folder), resume, callbacks, progress)
 
 
 def check_positions(base: Classifier, method: Method) -> None:
@@ -122,6 +125,7 @@ def _train(
     options: TrainingOptions,
     checkpoints: Path,
     resume: bool,
+    callbacks: Sequence[TrainerCallback],
     progress: Progress,
 ) -> Classifier:
     import torch
@@ -159,7 +163,7 @@ def _train(
     )
     keep_freed_memory()
     trainer = _make_trainer(
-        base, data, method, model, options, device, precision, checkpoints, reason is None, pools, progress
+        base, data, method, model, options, device, precision, checkpoints, reason is None, pools, callbacks, progress
     )
     _run(trainer, checkpoint, options.patience, progress)
     _say_if_one_class(trainer, progress)
@@ -215,6 +219,7 @@ def _make_trainer(
     checkpoints: Path,
     packed: bool,
     pools: dict[float, MaskPool],
+    callbacks: Sequence[TrainerCallback],
     progress: Progress,
 ) -> AdapterTrainer:
     from transformers import PrinterCallback, TrainingArguments
@@ -269,6 +274,7 @@ def _make_trainer(
             WeightsMoved(method.must_move(model)),
             FiniteLoss(),
             Patience(options.patience),
+            *callbacks,
         ],
     )
     trainer.remove_callback(PrinterCallback)

@@ -1,0 +1,114 @@
+"""Options of a command that stand for settings of the configuration, which has their help, and reads and checks their values."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperOption
+
+if TYPE_CHECKING:
+    from emotune.config import Override
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A setting of the configuration that has an option of its own.
+
+    Attributes:
+        key: The setting: "training.epochs".
+        metavar: What stands for the value in the help; "" makes the option a switch.
+    """
+
+    key: str
+    metavar: str = ""
+
+
+def settings_command(flags: Mapping[str, Flag]) -> type[TyperCommand]:
+    """A command whose help for each flag is the configuration's own, read when help is asked for.
+
+    Args:
+        flags: By parameter name.
+    """
+
+    class SettingsCommand(TyperCommand):
+        def format_help(self, ctx: Any, formatter: Any) -> None:
+            """Fill in the settings' help, and show the page."""
+            from rich.markup import escape
+
+            from emotune.config import setting_help
+
+            for option in self.params:
+                if isinstance(option, TyperOption) and option.name in flags:
+                    description, default = setting_help(flags[option.name].key)
+                    option.help = escape(description)
+                    if default is not None and not option.is_flag:
+                        option.help += f" [dim]{escape(f'[default: {default}]')}[/dim]"
+            super().format_help(ctx, formatter)
+
+    return SettingsCommand
+
+
+def with_flags(flags: Mapping[str, Flag]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator that puts an option for each flag in the place of a command's `**flags`.
+
+    Values are text: the configuration reads and checks them, so that a mistake in an option is reported together with those in
+    files.
+
+    Args:
+        flags: By parameter name.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command, eval_str=True)
+        fixed = [parameter for parameter in signature.parameters.values() if parameter.kind != parameter.VAR_KEYWORD]
+        options = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[
+                    str | None if flag.metavar else bool | None,
+                    typer.Option(
+                        f"--{name.replace('_', '-')}",
+                        metavar=flag.metavar or None,
+                        rich_help_panel=flag.key.partition(".")[0].capitalize(),
+                    ),
+                ],
+            )
+            for name, flag in flags.items()
+        ]
+        # Typer reads a command's options from its signature.
+        command.__signature__ = signature.replace(parameters=[*fixed, *options])  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def overrides(flags: Mapping[str, Flag], given: Mapping[str, str | bool | None]) -> list[Override]:
+    """The settings that the given options stand for.
+
+    Args:
+        flags: By parameter name.
+        given: Values by parameter name; None where an option was not given.
+    """
+    return [_override(flags[name], name, value) for name, value in given.items() if value is not None]
+
+
+def _override(flag: Flag, name: str, value: str | bool) -> Override:
+    """The setting that an option stands for."""
+    from emotune.config import Override
+
+    setting: Any = value
+    if (
+        name == "target_modules"
+        and isinstance(value, str)
+        and value != "all-linear"
+        and re.fullmatch(r"[\w.,]+", value)
+    ):
+        setting = value.split(",")  # names; anything with other signs in it is a regular expression
+    return Override(flag.key, setting, place=f"--{name.replace('_', '-')}")

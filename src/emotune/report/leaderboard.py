@@ -1,0 +1,341 @@
+"""The leaderboard of a sweep for people: in the terminal, as a page, as Markdown; and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotune.report.formats import duration, magnitude, memory, percent, quantity, share
+from emotune.report.verdict import p_value, signed_points
+from emotune.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+
+    from emotune.evaluation.paired import Interval
+    from emotune.sweep.leaderboard import Leaderboard, Row, Spread
+    from emotune.sweep.plan import Plan
+
+_TEMPLATE = Path(__file__).with_name("leaderboard.html.jinja")
+_LONGEST_NAME = 60
+SCORES = (
+    "configuration",
+    "seeds",
+    "validation macro-F1",
+    "test accuracy",
+    "test macro-F1",
+    "accuracy against the best, in points",
+    "p, corrected",
+)
+COSTS = ("configuration", "trained parameters", "share of all", "training time", "peak memory", "size on disk")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a leaderboard was made from and where.
+
+    Attributes:
+        data: The data set's name.
+        rows: Rows of its splits, by name.
+        place: Where the trials ran, in words.
+        created: When the leaderboard was made.
+    """
+
+    data: str
+    rows: dict[str, int]
+    place: str
+    created: str
+
+
+def leaderboard_table(board: Leaderboard) -> Group:
+    """The leaderboard for the terminal."""
+    from rich.text import Text
+
+    from emotune.report.tables import new_table, stacked
+
+    scores = new_table(
+        ("configuration", "macro-F1 (val.)", "test accuracy", "test macro-F1", "against 1", "p"),
+        title="Scores, the best on validation first",
+    )
+    costs = new_table(
+        ("configuration", "trained", "of all", "training", "peak memory", "on disk"),
+        title="Costs: parameters, time, memory",
+    )
+    for row in board.rows:
+        name = Text(f"{row.rank}. {printable(row.label, _LONGEST_NAME)}")
+        cells = score_cells(row)
+        against = "" if row.against_best is None else signed_points(row.against_best.accuracy.estimate)
+        scores.add_row(name, *cells[2:5], against.removesuffix(" points"), cells[6])
+        costs.add_row(name, *cost_cells(row)[1:])
+    parts: list[RenderableType] = [
+        scores,
+        Text(
+            "Against 1: the difference in test accuracy, in points; p is corrected for the number of comparisons (Holm)."
+        ),
+        costs,
+    ]
+    parts += [Text(f"Failed: {printable(name)}: {printable(reason)}") for name, reason in board.failures.items()]
+    return stacked([*parts, Text(verdict(board), style="bold")])
+
+
+def score_cells(row: Row) -> tuple[str, ...]:
+    """The cells of a row under `SCORES`."""
+    found = row.against_best
+    return (
+        row.label,
+        f"{len(row.seeds)}" + (f" of {len(row.seeds) + len(row.missing)}" if row.missing else ""),
+        spread(row.validation_macro_f1),
+        spread(row.test_accuracy),
+        spread(row.test_macro_f1),
+        "" if found is None else _difference(found.accuracy),
+        "" if found is None else p_value(found.adjusted_p).removeprefix("p = ").removeprefix("p "),
+    )
+
+
+def cost_cells(row: Row) -> tuple[str, ...]:
+    """The cells of a row under `COSTS`."""
+    return (
+        row.label,
+        magnitude(row.trainable),
+        percent(row.trainable, row.total),
+        duration(row.seconds.mean),
+        memory(row.peak_memory),
+        disk(row.size),
+    )
+
+
+def spread(found: Spread) -> str:
+    """A score over seeds: "0.9307 ± 0.0056", or without the second part where there is one seed."""
+    deviation = found.deviation
+    return share(found.mean) if deviation is None else f"{share(found.mean)} ± {share(deviation)}"
+
+
+def disk(size: int) -> str:
+    """A size on disk: "41 kB", "2.7 MB"."""
+    return f"{size / 1e3:.0f} kB" if size < 1e6 else f"{size / 1e6:.1f} MB"
+
+
+def _difference(interval: Interval) -> str:
+    return f"{100 * interval.estimate:+z.1f} ({100 * interval.low:+z.1f} to {100 * interval.high:+z.1f})"
+
+
+def verdict(board: Leaderboard) -> str:
+    """What the leaderboard comes to: the best by validation, and which others the test rows cannot tell from it."""
+    first, others = board.rows[0], board.rows[1:]
+    sentence = (
+        f"Best on validation: '{printable(first.label, _LONGEST_NAME)}', macro-F1 {spread(first.validation_macro_f1)}"
+    )
+    sentence += f"; on the test split accuracy {spread(first.test_accuracy)}, macro-F1 {spread(first.test_macro_f1)}."
+    compared = [row for row in others if row.against_best is not None]
+    if not compared:
+        return sentence
+    better = [row for row in compared if _is_significant(row) and _estimate(row) > 0]
+    worse = [row for row in compared if _is_significant(row) and _estimate(row) < 0]
+    alike = [row for row in compared if not _is_significant(row)]
+    if better:
+        sentence += f" More accurate than it on the test rows: {_names(better)}; validation chose, so it stays second."
+    if worse:
+        sentence += f" Less accurate than it: {_names(worse)}."
+    if alike:
+        sentence += f" No evidence of a difference from it at this test size: {_names(alike)}."
+    return sentence
+
+
+def _is_significant(row: Row) -> bool:
+    from emotune.evaluation.paired import LEVEL
+
+    return row.against_best is not None and row.against_best.adjusted_p < 1 - LEVEL
+
+
+def _estimate(row: Row) -> float:
+    return 0.0 if row.against_best is None else row.against_best.accuracy.estimate
+
+
+def _names(rows: Sequence[Row]) -> str:
+    return ", ".join(f"'{printable(row.label, _LONGEST_NAME)}'" for row in rows)
+
+
+def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
+    """How the figures were made, a sentence each."""
+    from emotune.machine import processor
+    from emotune.sweep.leaderboard import model_name
+
+    rows = ", ".join(f"{count:,} {name}" for name, count in setting.rows.items())
+    training = plan.base.training
+    models = ", ".join(map(model_name, plan.models))
+    several = len(plan.seeds) > 1
+    lines = [
+        f"Data: {setting.data} ({rows} rows). Base model: {models}. At most {quantity(training.epochs, 'epoch')}, learning rates "
+        + ("the methods' own" if training.learning_rate is None else f"{training.learning_rate:g}")
+        + " where a configuration does not say otherwise.",
+        f"Every configuration was trained with {quantity(len(plan.seeds), 'seed')} ({', '.join(map(str, plan.seeds))}), on the same rows"
+        + (". Figures are means ± sample standard deviations over them." if several else "."),
+        "The order and the choice of the best are by macro-F1 on validation, in the precision of training, of the epoch that was kept. "
+        "Every trial scored the test split once, in float32, and nothing was chosen by that.",
+    ]
+    if plan.searched:
+        lines.append(
+            f"Settings were searched: {plan.searched} proposals a configuration (tree-structured Parzen estimator), judged by macro-F1 on "
+            "validation with the first seed, the weaker ones stopped early (asynchronous successive halving); the best was then trained "
+            "afresh with every seed. Its validation score is rather too good, since it was chosen by it; its test scores are not."
+        )
+    if len(board.rows) > 1 and several:
+        lines.append(
+            "Against the best: the difference in test accuracy, seed by seed and row by row, with a 95 % interval and a p-value that "
+            "count both other seeds and other rows (t, degrees of freedom after Satterthwaite), rather too wide than too narrow."
+        )
+    elif len(board.rows) > 1:
+        lines.append(
+            "Against the best: the difference in test accuracy on the same rows with its 95 % interval, and McNemar's test (mid-p). "
+            "With one seed, neither counts that another seed gives another model."
+        )
+    if len(board.rows) > 1:
+        count = sum(row.against_best is not None for row in board.rows)
+        lines.append(f"The p-values are corrected for {quantity(count, 'comparison')} (Holm).")
+    incomplete = [row for row in board.rows if row.missing]
+    if incomplete:
+        lines.append(
+            f"Not all seeds finished of {_names(incomplete)}: such configurations stand last whatever their mean, and are compared "
+            "over the seeds that finished."
+        )
+    lines += [
+        f"Every trial was a process of its own, on {setting.place}. Training time counts validation after each epoch, not start and test; "
+        "peak memory is the most that the process held up to the end of training; size on disk is that of the trained weights.",
+        f"Machine of the leaderboard: {processor()}, {quantity(os.cpu_count() or 1, 'core')}. Made on {setting.created}.",
+    ]
+    return lines
+
+
+def render_leaderboard(plan: Plan, board: Leaderboard, setting: Setting) -> str:
+    """The page `leaderboard.html`."""
+    from emotune.artifact import versions
+    from emotune.portable import command
+    from emotune.report.html import render_page
+
+    numbered = [f"{row.rank}. {row.label}" for row in board.rows]
+    return render_page(
+        _TEMPLATE,
+        title=f"{quantity(len(board.rows), 'configuration')} on {setting.data}",
+        subtitle=f"Made with emotune on {setting.created}.",
+        verdict=verdict(board),
+        scores={
+            "headings": SCORES,
+            "rows": [(name, *score_cells(row)[1:]) for name, row in zip(numbered, board.rows, strict=True)],
+        },
+        costs={
+            "headings": COSTS,
+            "rows": [(name, *cost_cells(row)[1:]) for name, row in zip(numbered, board.rows, strict=True)],
+        },
+        charts=_charts(board.rows),
+        failures=list(board.failures.items()),
+        protocol=protocol(plan, board, setting),
+        command=command(),
+        versions=", ".join(f"{name} {version}" for name, version in versions().items()),
+    )
+
+
+def _charts(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Macro-F1 on validation against what it costs."""
+    return [
+        _chart(rows, [row.seconds.mean for row in rows], "training time", "seconds", lambda value: f"{value:g}"),
+        _chart(
+            rows,
+            [float(row.trainable) for row in rows],
+            "trained parameters",
+            "parameters",
+            lambda value: magnitude(round(value)),
+        ),
+    ]
+
+
+def _chart(rows: Sequence[Row], costs: Sequence[float], what: str, unit: str, number: Any) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    from emotune.report.charts import Point, scatter_chart
+    from emotune.sweep.leaderboard import pareto_front
+
+    scores = [row.validation_macro_f1.mean for row in rows]
+    front = pareto_front(list(zip(costs, scores, strict=True)))
+    points = [
+        Point(max(cost, 1e-3), score, f"{row.rank}", f"{row.label}: macro-F1 {share(score)}, {number(cost)} {unit}")
+        for row, cost, score in zip(rows, costs, scores, strict=True)
+    ]
+    unbeaten = "; ".join(points[i].name for i in front)
+    return {
+        "svg": Markup(
+            scatter_chart(
+                points,
+                front,
+                title=f"Macro-F1 on validation by {what}",
+                description=f"Not beaten at once in score and in {what}: {unbeaten}.",
+                x_label=f"{what}, {unit}" if unit not in what else what,
+                y_label="macro-F1 on validation",
+                x_number=number,
+            )
+        ),
+        "caption": f"Macro-F1 on validation by {what}, on a logarithmic axis.",
+    }
+
+
+def leaderboard_markdown(plan: Plan, board: Leaderboard, setting: Setting) -> str:
+    """The leaderboard as Markdown: one table, the verdict, what failed, and the protocol."""
+    headings = ("#", *SCORES, *COSTS[1:])
+    rows = [(f"{row.rank}", *score_cells(row), *cost_cells(row)[1:]) for row in board.rows]
+    lines = [
+        f"| {' | '.join(headings)} |",
+        f"|{'---|' * len(headings)}",
+        *(f"| {' | '.join(map(_markdown, cells))} |" for cells in rows),
+        "",
+        _markdown(verdict(board)),
+        "",
+        *(f"- Failed: {_markdown(name)}: {_markdown(reason)}" for name, reason in board.failures.items()),
+        *([""] if board.failures else []),
+        "Protocol:",
+        "",
+        *(f"- {_markdown(line)}" for line in protocol(plan, board, setting)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return "".join(f"\\{character}" if character in "\\`*_[]<>|#" else character for character in printable(text))
+
+
+def leaderboard_json(plan: Plan, board: Leaderboard, setting: Setting) -> str:
+    """Everything of the leaderboard, for programs."""
+    from emotune import portable
+    from emotune.artifact import versions
+
+    content = {
+        "data": asdict(setting),
+        "configuration": portable.configuration(plan.base),
+        "command": portable.command(),
+        "seeds": list(plan.seeds),
+        "searched": plan.searched,
+        "best": {"trial": board.best.trial.key, "configuration": portable.configuration(board.best.trial.config)},
+        "rows": [
+            {
+                **asdict(row),
+                "validation_macro_f1": _figures(row.validation_macro_f1),
+                "test_accuracy": _figures(row.test_accuracy),
+                "test_macro_f1": _figures(row.test_macro_f1),
+                "seconds": _figures(row.seconds),
+                "trainable_share": row.trainable_share,
+            }
+            for row in board.rows
+        ],
+        "failures": dict(board.failures),
+        "verdict": verdict(board),
+        "protocol": protocol(plan, board, setting),
+        "versions": versions(),
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _figures(found: Spread) -> dict[str, Any]:
+    return {"values": list(found.values), "mean": found.mean, "standard_deviation": found.deviation}

@@ -1,0 +1,1 @@
+"""Sweeps: many configurations and seeds on the same data, on one leaderboard."""

@@ -1,0 +1,262 @@
+"""A sweep's folder: the stamp that says whose it is, and what every trial left, each written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from emotune.artifact import PREDICTIONS, sha256
+from emotune.errors import ArtifactError, OutputError
+from emotune.evaluation.saved import read_predictions
+from emotune.evaluation.scores import Evaluation
+from emotune.output import check_output
+from emotune.sweep.engines import Files
+from emotune.sweep.plan import Candidate, Plan, Trial
+from emotune.sweep.trial import RESULT
+
+STAMP, FAILED = "sweep.json", "failed.json"
+BEST = "best"
+LEADERBOARDS = ("leaderboard.json", "leaderboard.md", "leaderboard.html")
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What a finished trial left.
+
+    Attributes:
+        trial: The trial.
+        found: What `result.json` holds.
+        wall_seconds: From the start of its process to its end.
+        folder: Where it is.
+    """
+
+    trial: Trial
+    found: dict[str, Any]
+    wall_seconds: float
+    folder: Path
+
+    @property
+    def validation_macro_f1(self) -> float:
+        """Macro-F1 on validation of the epoch that was kept: what choices are made by."""
+        return float(self.found["validation"]["macro_f1"])
+
+    def evaluation(self) -> Evaluation:
+        """Its predictions on the test split.
+
+        Raises:
+            ArtifactError: They are gone or were changed.
+        """
+        path = self.folder / PREDICTIONS
+        if not path.is_file() or sha256(path) != self.found["predictions_sha256"]:
+            raise ArtifactError(
+                f"'{path}' is not the file that the trial wrote. Remove the folder '{self.folder.name}', and run the sweep "
+                "again with --resume."
+            )
+        return read_predictions(path, tuple(self.found["labels"]), self.trial.label)
+
+
+class SweepFolder:
+    """The folder of one sweep.
+
+    Args:
+        plan: The sweep.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.path = plan.folder
+        self._resume = plan.base.training.resume
+        self._overwrite = plan.base.output.overwrite
+
+    @property
+    def work(self) -> Path:
+        """Where temporary folders of running trials are."""
+        return self.path / ".work"
+
+    @property
+    def best(self) -> Path:
+        """Where the best model goes."""
+        return self.path / BEST
+
+    def check(self) -> None:
+        """Refuse what would lose another sweep or something else, or go on with another plan.
+
+        Raises:
+            OutputError: Says what stands there, and what can be done.
+        """
+        stamp = self._stamp()
+        if self._resume and stamp is None:
+            raise OutputError(f"There is no sweep to resume in '{self.path}'. Start it without --resume.")
+        if stamp is not None and not self._resume and not self._overwrite:
+            raise OutputError(
+                f"'{self.path}' holds a sweep already, with {self._count()} finished trials. "
+                "Go on with it with --resume, replace it with --overwrite, or choose another folder with --output."
+            )
+        if self._resume and (stamp or {}).get("plan") != self.plan.fingerprint:
+            raise OutputError(
+                f"The sweep in '{self.path}' has another plan (methods, models, seeds, settings or this version's defaults differ), so "
+                "this one cannot go on with it. Give the options it had, or start anew with --overwrite."
+            )
+        check_output(self.path, self._overwrite, self._inputs(), mark=STAMP, goes_on=self._resume)
+
+    @contextmanager
+    def claimed(self, data: str) -> Iterator[None]:
+        """The folder, stamped as this sweep's, for as long as no other process works in it.
+
+        Args:
+            data: Fingerprint of the data.
+
+        Raises:
+            OutputError: Another process works in it, the data has changed, or it cannot be written.
+        """
+        from filelock import FileLock, Timeout
+
+        stamp = self._stamp()
+        if self._resume and (stamp or {}).get("data") != data:
+            raise OutputError(
+                f"The data has changed since the sweep in '{self.path}' began, so it cannot go on. Start anew with --overwrite."
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path / ".lock", timeout=0):
+                if not self._resume:
+                    self._clear()
+                    created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+                    content = {"format": FORMAT, "plan": self.plan.fingerprint, "data": data, "created": created}
+                    self._write(self.path / STAMP, json.dumps(content, indent=1).encode())
+                try:
+                    yield
+                finally:
+                    shutil.rmtree(self.work, ignore_errors=True)
+        except Timeout:
+            raise OutputError(
+                f"Another process is working on the sweep in '{self.path}'. Wait for it, or stop it."
+            ) from None
+
+    def result(self, trial: Trial) -> TrialResult | None:
+        """What a trial left, if it has finished."""
+        folder = self._trial(trial)
+        found = _read(folder / RESULT)
+        if found is None or (trial.scores_test and not (folder / PREDICTIONS).is_file()):
+            return None
+        return TrialResult(trial, found, float(found.get("wall_seconds", 0.0)), folder)
+
+    def failure(self, trial: Trial) -> str | None:
+        """Why a trial failed, if it did and has not finished since."""
+        found = _read(self._trial(trial) / FAILED)
+        return None if found is None else str(found.get("message", ""))
+
+    def store(self, trial: Trial, files: Files, seconds: float) -> TrialResult:
+        """Write what a finished trial left.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        found = {**json.loads(files[RESULT]), "trial": trial.label, "wall_seconds": seconds}
+        content = {**files, RESULT: json.dumps(found, indent=1).encode()}
+        folder = self._trial(trial)
+        partial = folder.with_name(f".{folder.name}.partial")
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            for name, data in content.items():
+                (partial / name).write_bytes(data)
+            shutil.rmtree(folder, ignore_errors=True)
+            partial.replace(folder)
+        except OSError as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise self._unwritable(error) from error
+        return TrialResult(trial, found, seconds, folder)
+
+    def store_failure(self, trial: Trial, message: str, seconds: float) -> None:
+        """Write why a trial failed.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        content = {"trial": trial.label, "message": message, "wall_seconds": seconds}
+        self._write(self._trial(trial) / FAILED, json.dumps(content, indent=1).encode())
+
+    def searched(self, candidate: Candidate) -> dict[int, dict[str, Any]]:
+        """The records of a candidate's search, by number."""
+        folder = self.path / "search" / candidate.key
+        found = {int(path.stem): _read(path) for path in sorted(folder.glob("[0-9]*.json"))}
+        return {number: record for number, record in found.items() if record is not None}
+
+    def store_searched(self, candidate: Candidate, number: int, record: dict[str, Any]) -> None:
+        """Write one record of a candidate's search.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        self._write(self.path / "search" / candidate.key / f"{number:03d}.json", json.dumps(record, indent=1).encode())
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the folder.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        self._write(self.path / name, text.encode())
+
+    def _trial(self, trial: Trial) -> Path:
+        return self.path / "trials" / trial.key
+
+    def _inputs(self) -> list[Path]:
+        """What the sweep reads on this machine."""
+        data = self.plan.base.data
+        names = (*self.plan.models, data.source, data.validation, data.test)
+        return [Path(name) for name in names if name is not None and Path(name).exists()]
+
+    def _count(self) -> int:
+        return sum(1 for _ in (self.path / "trials").glob(f"*/{RESULT}"))
+
+    def _stamp(self) -> dict[str, Any] | None:
+        path = self.path / STAMP
+        if not path.exists():
+            return None
+        found = _read(path)
+        if found is not None and found.get("format", FORMAT) != FORMAT:
+            raise OutputError(
+                f"The sweep in '{self.path}' has format {found['format']}; this emotune writes format {FORMAT}. Choose another folder."
+            )
+        return found or {}
+
+    def _clear(self) -> None:
+        """Remove what an earlier sweep left, and nothing else."""
+        for name in ("trials", "search", BEST, ".work", f".{BEST}.checkpoints"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        for name in (*LEADERBOARDS, STAMP):
+            (self.path / name).unlink(missing_ok=True)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(content)
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> OutputError:
+        return OutputError(
+            f"The sweep's folder '{self.path}' cannot be written: {error.strerror or error}. What has finished is kept; make room, and "
+            "go on with --resume."
+        )
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A JSON object; None where there is none that can be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,349 @@
+"""The whole sweep, read top to bottom: data, models, search, trials, leaderboard, and the best one by the main job."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotune.errors import DataError, EmotuneError
+from emotune.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from emotune.config import RunConfig
+    from emotune.pipeline import RunResult
+    from emotune.sweep.engines import Engine, Files
+    from emotune.sweep.folder import SweepFolder, TrialResult
+    from emotune.sweep.leaderboard import Leaderboard
+    from emotune.sweep.plan import Candidate, Plan, Trial
+
+
+class SweepFailed(EmotuneError):
+    """A sweep of which nothing came to an end."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, eq=False)
+class SweepResult:
+    """What a sweep gives back.
+
+    Attributes:
+        folder: The sweep's folder.
+        leaderboard: All configurations, the best first.
+        best: The main job of the best one; None where an earlier session had done it.
+        seconds: Wall time of this session.
+    """
+
+    folder: Path
+    leaderboard: Leaderboard
+    best: RunResult | None
+    seconds: float
+
+    @property
+    def local_base(self) -> str | None:
+        """Where the best one's base model is, if it is a folder of this machine."""
+        name = self.leaderboard.best.trial.config.model.name
+        return name if Path(name).exists() else None
+
+    @property
+    def report(self) -> Path:
+        """The leaderboard's page."""
+        return (self.folder / "leaderboard.html").resolve()
+
+
+def steps(plan: Plan) -> int:
+    """How many steps a sweep shows."""
+    from emotune import pipeline
+
+    return 4 + bool(plan.searched) + pipeline.STEPS
+
+
+def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Progress = SILENT) -> SweepResult:
+    """Do a whole sweep, or go on with one.
+
+    Everything that can be looked at before the first trial is: the folder, the data, the models. A trial that fails costs only
+    itself.
+
+    Args:
+        plan: What to do.
+        make_engine: Gives what runs the trials, once there is something to run.
+        progress: Shows the steps.
+
+    Raises:
+        EmotuneError: One of its subclasses. Trials that have finished are kept.
+        KeyboardInterrupt: The user stopped it; likewise.
+    """
+    from emotune.data.load import load_data
+    from emotune.models.load import load_base
+    from emotune.report import tables
+    from emotune.report.leaderboard import (
+        Setting,
+        leaderboard_json,
+        leaderboard_markdown,
+        leaderboard_table,
+        render_leaderboard,
+    )
+    from emotune.sweep.folder import SweepFolder
+    from emotune.sweep.leaderboard import make_leaderboard, model_name
+
+    started = time.perf_counter()
+    folder = SweepFolder(plan)
+    folder.check()
+    with progress.step("Data"):
+        data = load_data(**plan.candidates[0].config.data_arguments())
+        progress.show(tables.data_table(data))
+        for note in data.notes:
+            progress.say(note)
+    with progress.step("Models"):
+        for candidate in {found.config.model: found for found in plan.candidates}.values():
+            model = candidate.config.model
+            base = load_base(
+                model.name,
+                labels=data.labels,
+                max_length=model.max_length,
+                seed=candidate.config.training.seed,
+                revision=model.revision,
+            )
+            parameters = sum(parameter.numel() for parameter in base.model.parameters())
+            progress.say(f"{model_name(model.name)}: {type(base.model).__name__}, {parameters:,} parameters")
+            del base
+    fingerprint, name, rows = data.fingerprint, data.name, {split.name: len(split) for split in data.splits}
+    del data  # the trials load it again, each in a process of its own
+
+    with folder.claimed(fingerprint):
+        candidates = list(plan.candidates)
+        failures: dict[str, str] = {}
+        with closing(make_engine(folder)) as engine:
+            if plan.searched:
+                with progress.step("Search"):
+                    candidates, failures = search(plan, folder, engine, progress)
+            with progress.step("Trials"):
+                results, failed = run_trials(plan, candidates, folder, engine, fingerprint, progress)
+                failures |= failed
+        with progress.step("Leaderboard"):
+            if not any(found for _, found in results):
+                raise SweepFailed(_nothing_finished(failures))
+            board = make_leaderboard(results, plan.seeds, failures)
+            created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+            setting = Setting(name, rows, engine.description, created)
+            folder.write("leaderboard.json", leaderboard_json(plan, board, setting))
+            folder.write("leaderboard.md", leaderboard_markdown(plan, board, setting))
+            folder.write("leaderboard.html", render_leaderboard(plan, board, setting))
+            progress.show(leaderboard_table(board))
+        best = refit(board.best, folder, progress)
+    return SweepResult(plan.folder, board, best, time.perf_counter() - started)
+
+
+def search(
+    plan: Plan, folder: SweepFolder, engine: Engine, progress: Progress
+) -> tuple[list[Candidate], dict[str, str]]:
+    """Search every candidate's settings.
+
+    Returns:
+        The candidates with what was found, and those for which nothing was, with the reason.
+    """
+    from emotune.sweep.schedule import run_jobs
+    from emotune.sweep.search import FAILED, Search, SearchJob, chosen
+
+    searches = [Search(candidate, folder, plan.seeds[0]) for candidate in plan.candidates]
+    jobs = [
+        SearchJob(found, number, found.candidate.config.training.epochs)
+        for found in searches
+        for number in range(plan.searched)
+        if number not in found.records
+    ]
+    before = len(searches) * plan.searched - len(jobs)
+    if before:
+        progress.say(f"{before} of {before + len(jobs)} were done before")
+    run_jobs(jobs, engine, progress, before=before)
+    candidates, failures = [], {}
+    for found in searches:
+        failed = [record["message"] for record in found.records.values() if record["state"] == FAILED]
+        if found.best is None:
+            failures[f"{found.candidate.label}, search"] = failed[0] if failed else "no trial was trained to the end"
+            continue
+        candidate = chosen(found.candidate, found.best)
+        candidates.append(candidate)
+        lost = f"; {len(failed)} failed, such as: {failed[0]}" if failed else ""
+        progress.say(f"{candidate.label}: validation macro-F1 {found.best['macro_f1']:.4f}{lost}")
+    return candidates, failures
+
+
+def run_trials(
+    plan: Plan,
+    candidates: Sequence[Candidate],
+    folder: SweepFolder,
+    engine: Engine,
+    data: str,
+    progress: Progress,
+) -> tuple[list[tuple[Candidate, list[TrialResult]]], dict[str, str]]:
+    """Train every candidate with every seed, except what has finished before.
+
+    All candidates with the first seed, then with the next, so that the field is level when it is cut short.
+
+    Args:
+        plan: The sweep.
+        candidates: The candidates.
+        folder: Where results go.
+        engine: Where trials run.
+        data: Fingerprint of the data that every trial must have seen.
+        progress: Shows what happens.
+
+    Returns:
+        Each candidate with its finished trials in the order of the seeds, and the reasons of those that failed, by label.
+    """
+    from emotune.sweep.schedule import run_jobs
+
+    trials = [(candidate, candidate.trial(seed)) for seed in plan.seeds for candidate in candidates]
+    jobs = [TrialJob(trial, folder, data) for _, trial in trials if folder.result(trial) is None]
+    before = len(trials) - len(jobs)
+    if before:
+        progress.say(f"{before} of {len(trials)} were done before")
+    run_jobs(jobs, engine, progress, before=before)
+    results: dict[str, list[TrialResult]] = {candidate.key: [] for candidate in candidates}
+    failures: dict[str, str] = {}
+    for candidate, trial in trials:
+        found = folder.result(trial)
+        if found is not None:
+            results[candidate.key].append(found)
+        else:
+            failures[trial.label] = folder.failure(trial) or "it left nothing"
+    return [(candidate, results[candidate.key]) for candidate in candidates], failures
+
+
+class TrialJob:
+    """A trial for the leaderboard.
+
+    Args:
+        trial: The trial.
+        folder: Where its result goes.
+        data: Fingerprint of the data that it must have seen.
+    """
+
+    def __init__(self, trial: Trial, folder: SweepFolder, data: str) -> None:
+        self._trial = trial
+        self._folder = folder
+        self._data = data
+
+    def start(self) -> Trial:
+        """The trial."""
+        return self._trial
+
+    def hear(self, epoch: int, macro_f1: float) -> bool:
+        """Go on: what is compared is trained to the end."""
+        return True
+
+    def finish(self, files: Files, seconds: float) -> str:
+        """Keep what it left.
+
+        Raises:
+            DataError: It saw other rows than this process.
+        """
+        import json
+
+        from emotune.sweep.trial import RESULT
+
+        if json.loads(files[RESULT])["data"] != self._data:
+            raise DataError(
+                f"'{self._trial.label}' saw other data than the sweep began with: the data at '{self._trial.config.data.source}' has "
+                "changed, or is another on the machine that ran it. Trials on different rows cannot be compared."
+            )
+        found = self._folder.store(self._trial, files, seconds)
+        return f"validation macro-F1 {found.validation_macro_f1:.4f}"
+
+    def stop(self, seconds: float) -> str:
+        """Never asked for."""
+        raise RuntimeError("a trial of the leaderboard was stopped early")
+
+    def fail(self, message: str, seconds: float) -> None:
+        """Keep why."""
+        self._folder.store_failure(self._trial, message, seconds)
+
+
+def refit(best: TrialResult, folder: SweepFolder, progress: Progress) -> RunResult | None:
+    """Do the main job with the best trial's configuration: its report, and a folder that is verified in a fresh process.
+
+    The same configuration and seed on the same machine give the same weights, so that the test split is not looked at anew: the
+    figures are those of the trial, and where they are not, as with another number of threads, that is said.
+
+    Args:
+        best: The best trial.
+        folder: The sweep's folder; the result goes into `best`.
+        progress: Shows the steps.
+
+    Returns:
+        What the main job gave; None where this very model stands there already.
+    """
+    from emotune import pipeline
+    from emotune.evaluation.saved import read_evaluation
+    from emotune.report.formats import quantity
+
+    config = best_config(best.trial.config, folder)
+    if _is_there(config, folder.best):
+        progress.say(f"{best.trial.label} stands in {folder.best} already")
+        return None
+    result = pipeline.run(config, progress)
+    trial, again = best.evaluation(), read_evaluation(folder.best)
+    changed = int((trial.predictions != again.predictions).sum())
+    if changed:
+        progress.say(
+            f"The model in {folder.best} gives {quantity(changed, 'test row')} of {len(trial.split):,} another label than the trial did: "
+            "it was trained in another place, or with another number of threads."
+        )
+    else:
+        progress.say(f"The model in {folder.best} labels every test row as the trial did.")
+    return result
+
+
+def best_config(config: RunConfig, folder: SweepFolder) -> RunConfig:
+    """The configuration of the main job for the best trial, which goes on where an earlier session left a checkpoint."""
+    from emotune.checkpoints import Checkpoints
+    from emotune.errors import OutputError
+    from emotune.sweep.plan import with_settings
+
+    settings: dict[str, Any] = {"output.folder": str(folder.best), "output.overwrite": folder.best.exists()}
+    config = with_settings(config, settings)
+    going_on = with_settings(config, {"training.resume": True})
+    checkpoints = Checkpoints(going_on)
+    if not checkpoints.unfinished:
+        return config
+    try:
+        checkpoints.check()
+    except OutputError:  # of another trial, which was the best then
+        checkpoints.remove()
+        return config
+    return going_on
+
+
+def _is_there(config: RunConfig, folder: Path) -> bool:
+    """Whether the main job with this configuration has been done."""
+    from emotune import portable
+    from emotune.artifact import read_description
+    from emotune.errors import ArtifactError
+
+    try:
+        found = read_description(folder).get("configuration", {})
+    except ArtifactError:
+        return False
+    expected = portable.configuration(config)
+    keys = [name for name in expected if name != "output"]
+    return all(_without_resume(found.get(name)) == _without_resume(expected[name]) for name in keys)
+
+
+def _without_resume(section: Any) -> Any:
+    return (
+        {key: value for key, value in section.items() if key != "resume"} if isinstance(section, Mapping) else section
+    )
+
+
+def _nothing_finished(failures: Mapping[str, str]) -> str:
+    label, reason = next(iter(failures.items()), ("the sweep", "there was nothing to run"))
+    return (
+        f"None of the sweep's trials finished ({len(failures)} failed). The first, '{label}': {reason}\n"
+        "Put that right, and go on with --resume."
+    )

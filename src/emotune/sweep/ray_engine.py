@@ -1,0 +1,129 @@
+"""Trials on a Ray cluster: each in an actor with its share of processors and GPUs, and there in a process of its own.
+
+The cluster is the one that the environment variable RAY_ADDRESS names, or else one that is started on this machine and ends with
+the sweep. Results come back through Ray, so that workers need no folder in common; what they read (data, models) they must be able
+to reach by the same names.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from emotune.errors import ConfigError
+from emotune.sweep.engines import Files, OnEpoch, TrialFailed, TrialProcess, TrialStopped, task_of
+from emotune.sweep.plan import Trial
+from emotune.text import reason_of
+
+# Results are kilobytes; Ray would set aside a third of the memory.
+_STORE_BYTES = 128 * 2**20
+
+
+class TrialRunner:
+    """One trial on a machine of the cluster; becomes a Ray actor.
+
+    Args:
+        task: What the trial is told.
+        threads: Threads for its arithmetic.
+    """
+
+    def __init__(self, task: dict[str, Any], threads: int) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="emotune-", ignore_cleanup_errors=True)
+        self._process = TrialProcess(task, Path(self._folder.name), threads)
+
+    def next_epoch(self) -> tuple[int, float] | None:
+        """Wait for an epoch's end, as `TrialProcess.next_epoch`."""
+        return self._process.next_epoch()
+
+    def files(self) -> Files | str:
+        """What the trial wrote, or why there is nothing; removes the temporary folder."""
+        try:
+            return self._process.files()
+        except TrialFailed as error:
+            return str(error)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the trial and remove its temporary folder."""
+        self._process.close()
+        self._folder.cleanup()
+
+
+class RayEngine:
+    """Trials on a Ray cluster.
+
+    Args:
+        workers: How many at a time; None for one a machine. They share the cluster's processors and GPUs evenly.
+
+    Raises:
+        ConfigError: The cluster cannot be reached.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        # Nothing about the user's work is sent to Ray's makers unless the environment asks for it.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # Without GPUs of its own a trial keeps seeing what its machine has, which is what later versions of Ray do anyway.
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        import ray
+
+        address = os.environ.get("RAY_ADDRESS")
+        options: dict[str, Any] = (
+            {"address": address}
+            if address
+            else {
+                "address": "local",
+                "include_dashboard": False,
+                "object_store_memory": _STORE_BYTES,
+            }
+        )
+        try:
+            ray.init(**options, log_to_driver=False, logging_level="error", configure_logging=False)
+        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+            where = f"The Ray cluster at '{address}' (RAY_ADDRESS)" if address else "A Ray cluster on this machine"
+            raise ConfigError(f"{where} cannot be used: {reason_of(error)}.") from None
+        self._ray: Any = ray
+        machines = sum(1 for node in ray.nodes() if node["Alive"])
+        resources = ray.cluster_resources()
+        processors, gpus = int(resources.get("CPU", 1)), resources.get("GPU", 0.0)
+        self.workers = workers or machines
+        self._share = {"num_cpus": max(1, processors // self.workers), "num_gpus": gpus / self.workers}
+        where = f"the Ray cluster of {machines} machines" if address else "a Ray cluster on this machine"
+        self.description = f"{where}, {self.workers} at a time with {self._share['num_cpus']} processors each"
+        self._actors: set[Any] = set()
+        self._lock = threading.Lock()
+
+    def run(self, trial: Trial, on_epoch: OnEpoch) -> Files:
+        """Run one trial in an actor."""
+        runner = self._ray.remote(TrialRunner).options(**self._share)
+        actor = runner.remote(task_of(trial), self._share["num_cpus"])
+        with self._lock:
+            self._actors.add(actor)
+        try:
+            while (epoch := self._ray.get(actor.next_epoch.remote())) is not None:
+                if not on_epoch(*epoch):
+                    self._ray.get(actor.close.remote())
+                    raise TrialStopped
+            found = self._ray.get(actor.files.remote())
+        except self._ray.exceptions.RayError as error:
+            raise TrialFailed(f"Ray lost it: {reason_of(error)}") from None
+        finally:
+            with self._lock:
+                self._actors.discard(actor)
+            self._ray.kill(actor)
+        if isinstance(found, str):
+            raise TrialFailed(found)
+        return dict(found)
+
+    def stop(self) -> None:
+        """End all trials that are running: their processes end with their actors."""
+        with self._lock:
+            for actor in self._actors:
+                self._ray.kill(actor)
+
+    def close(self) -> None:
+        """Leave the cluster; one that was started for the sweep ends."""
+        self._ray.shutdown()

@@ -1,0 +1,139 @@
+"""Runs jobs on an engine, a thread for each of its workers, and says how the whole goes: a line for every start, epoch and end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from emotune.progress import Advance, Progress
+from emotune.report.formats import duration, share
+from emotune.sweep.engines import Engine, Files, TrialFailed, TrialStopped
+from emotune.sweep.plan import Trial
+
+# How long the main thread waits at a time: Ctrl-C is heard in between.
+_PATIENCE = 0.5
+
+
+class Job(Protocol):
+    """A trial that is to be run, and what becomes of it. No two of these methods run at the same time, of any job."""
+
+    def start(self) -> Trial:
+        """The trial, settled when its turn comes."""
+
+    def hear(self, epoch: int, macro_f1: float) -> bool:
+        """Take an epoch's score on validation; says whether to go on."""
+
+    def finish(self, files: Files, seconds: float) -> str:
+        """Take what the trial left; gives the words for it: "validation macro-F1 0.8901"."""
+
+    def stop(self, seconds: float) -> str:
+        """Take that it was stopped early; gives the words for it."""
+
+    def fail(self, message: str, seconds: float) -> None:
+        """Take that it failed."""
+
+
+@dataclass
+class _Count:
+    """How far the whole is."""
+
+    total: int
+    done: int = 0
+    seconds: list[float] = field(default_factory=list)
+
+
+def run_jobs(jobs: Sequence[Job], engine: Engine, progress: Progress, *, before: int = 0) -> None:
+    """Run all jobs; one that fails costs only itself.
+
+    Args:
+        jobs: The jobs in order.
+        engine: Where they run.
+        progress: Shows a line for every start, epoch and end.
+        before: Jobs that were done before, which count in "3/36".
+
+    Raises:
+        KeyboardInterrupt: The user stopped it; trials that were running are lost, others are not.
+        EmotuneError: What came out could not be written.
+    """
+    queue = iter(enumerate(jobs, start=before + 1))
+    count = _Count(before + len(jobs), before)
+    lock = threading.Lock()
+    stopping = threading.Event()
+    with progress.bar("trials", count.total) as advance:
+        advance(before)
+        pool = ThreadPoolExecutor(max(1, min(engine.workers, len(jobs) or 1)))
+        futures: list[Future[None]] = [
+            pool.submit(_work, queue, count, engine, progress, lock, stopping, advance)
+            for _ in range(min(engine.workers, len(jobs)))
+        ]
+        try:
+            pending = set(futures)
+            while pending:
+                done, pending = wait(pending, timeout=_PATIENCE, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+        finally:
+            stopping.set()
+            if not all(future.done() for future in futures):
+                engine.stop()
+            pool.shutdown(wait=True)
+
+
+def _work(
+    queue: Iterator[tuple[int, Job]],
+    count: _Count,
+    engine: Engine,
+    progress: Progress,
+    lock: threading.Lock,
+    stopping: threading.Event,
+    advance: Advance,
+) -> None:
+    """One thread: take the next job, run it, hand in what became of it."""
+    while not stopping.is_set():
+        with lock:
+            number, job = next(queue, (0, None))
+            if job is None:
+                return
+            trial = job.start()
+            place = f"{number}/{count.total} {trial.label}"
+            progress.say(place)
+
+        def on_epoch(epoch: int, macro_f1: float, job: Job = job, label: str = trial.label) -> bool:
+            with lock:
+                progress.say(f"  {label}: epoch {epoch}, validation macro-F1 {share(macro_f1)}")
+                return job.hear(epoch, macro_f1)
+
+        started = time.perf_counter()
+        outcome: Files | TrialStopped | TrialFailed
+        try:
+            outcome = engine.run(trial, on_epoch)
+        except (TrialStopped, TrialFailed) as error:
+            outcome = error
+        seconds = time.perf_counter() - started
+        with lock:
+            if stopping.is_set():
+                return
+            if isinstance(outcome, dict):
+                words = job.finish(outcome, seconds)
+            elif isinstance(outcome, TrialStopped):
+                words = job.stop(seconds)
+            else:
+                words = f"failed: {outcome}"
+                job.fail(str(outcome), seconds)
+            count.done += 1
+            count.seconds.append(seconds)
+            progress.say(f"{place}: {words}, {duration(seconds)}{_left(count, engine.workers)}")
+            advance(1)
+
+
+def _left(count: _Count, workers: int) -> str:
+    """How long the rest will take if it takes as long as what is done."""
+    left = count.total - count.done
+    if not left:
+        return ""
+    mean = sum(count.seconds) / len(count.seconds)
+    return f"; {left} to go, about {duration(mean * left / min(workers, left))}"

@@ -1,0 +1,176 @@
+"""One trial: load, fine-tune, score, and write down what came out. As a program it is a process of its own.
+
+    python -m emotune.sweep.trial FOLDER
+
+reads FOLDER/trial.json and writes `result.json` and, where the test split was scored, `predictions.parquet` beside it. Standard
+output carries a JSON object a line: an epoch's score, or at the end why it failed. It ends when its standard input does, so that
+no trial outlives its sweep.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from emotune.artifact import PREDICTIONS, sha256
+from emotune.config import RunConfig
+from emotune.errors import EmotuneError
+from emotune.progress import Advance
+
+TASK, RESULT = "trial.json", "result.json"
+
+AfterEpoch = Callable[[int, float], None]
+
+
+class Notes:
+    """Writes down the lines that training says, such as which path it took."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Do nothing around the step."""
+        yield
+
+    def say(self, text: str) -> None:
+        """Keep the line."""
+        self.lines.append(text)
+
+    def show(self, renderable: Any) -> None:
+        """Drop the renderable."""
+
+    @contextmanager
+    def bar(self, description: str, total: int) -> Iterator[Advance]:
+        """Give a function that counts nothing."""
+        yield lambda units: None
+
+
+def run_trial(
+    config: RunConfig, folder: Path, *, scores_test: bool = True, after_epoch: AfterEpoch | None = None
+) -> None:
+    """Do one trial.
+
+    Args:
+        config: What to do.
+        folder: An existing folder for `result.json` and `predictions.parquet`.
+        scores_test: Whether the test split is scored.
+        after_epoch: Called with an epoch's number and its macro-F1 on validation.
+
+    Raises:
+        EmotuneError: One of its subclasses.
+    """
+    from transformers import TrainerCallback
+
+    from emotune.data.load import load_data
+    from emotune.evaluation.evaluate import evaluate
+    from emotune.handover import write_predictions
+    from emotune.models.load import load_base
+    from emotune.precision import choose_device
+    from emotune.training.finetune import finetune
+    from emotune.training.options import TrainingOptions
+
+    class Teller(TrainerCallback):
+        def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+            if after_epoch is not None:
+                after_epoch(round(state.epoch or 0), given["metrics"]["eval_macro_f1"])
+
+    data = load_data(**config.data_arguments())
+    options = TrainingOptions(**config.training.model_dump(exclude={"seed", "seeds", "resume"}))
+    base = load_base(
+        config.model.name,
+        labels=data.labels,
+        max_length=config.model.max_length,
+        seed=config.training.seed,
+        revision=config.model.revision,
+    )
+    base.model.to(choose_device(options.device))
+    notes = Notes()
+    tuned = finetune(base, data, config.method.build(), options, callbacks=[Teller()], progress=notes)
+    record = tuned.training
+    if record is None or tuned.method is None:
+        raise RuntimeError("finetune gave a classifier without its training record")
+    best = next(epoch for epoch in record.epochs if epoch.number == record.best_epoch)
+    result: dict[str, Any] = {
+        "data": data.fingerprint,
+        "labels": list(data.labels),
+        "validation": {"accuracy": best.validation_accuracy, "macro_f1": best.validation_macro_f1},
+        "test": None,
+        "trainable_parameters": record.trainable_parameters,
+        "total_parameters": record.total_parameters,
+        "seconds": record.seconds,
+        "train_examples_per_second": record.train_examples_per_second,
+        "peak_memory_bytes": record.peak_memory_bytes,
+        "size_bytes": None,
+        "epochs": [epoch.validation_macro_f1 for epoch in record.epochs],
+        "best_epoch": record.best_epoch,
+        "device": record.device,
+        "precision": record.precision,
+        "revision": tuned.revision,
+        "notes": notes.lines,
+        "predictions_sha256": None,
+    }
+    if scores_test:
+        test = evaluate(tuned, data.test)
+        write_predictions(test, folder / PREDICTIONS)
+        result["test"] = {"accuracy": test.metrics.accuracy, "macro_f1": test.metrics.macro_f1}
+        result["predictions_sha256"] = sha256(folder / PREDICTIONS)
+        with tempfile.TemporaryDirectory(dir=folder) as saved:
+            tuned.method.save(tuned.model, Path(saved))
+            result["size_bytes"] = sum((Path(saved) / name).stat().st_size for name in tuned.method.files)
+    (folder / RESULT).write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
+
+
+def _end_with_standard_input() -> None:
+    """Watch standard input, and end this process when it closes: the sweep that started it is gone."""
+    descriptor = sys.stdin.fileno()
+
+    def watch() -> None:
+        # Not through sys.stdin, whose lock this thread would still hold when the process ends well.
+        while os.read(descriptor, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def main(folder: Path) -> int:
+    """Do the trial that a folder describes, telling its progress on standard output."""
+    from emotune.cli.console import quiet_libraries
+
+    _end_with_standard_input()
+    quiet_libraries()
+    # Standard output is for the sweep alone; what libraries print there goes where errors go.
+    channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def tell(message: dict[str, Any]) -> None:
+        channel.write(json.dumps(message) + "\n")
+        channel.flush()
+
+    task = json.loads((folder / TASK).read_text(encoding="utf-8"))
+    try:
+        run_trial(
+            RunConfig.model_validate(task["configuration"]),
+            folder,
+            scores_test=task["scores_test"],
+            after_epoch=lambda number, macro_f1: tell({"epoch": number, "macro_f1": macro_f1}),
+        )
+    except EmotuneError as error:
+        tell({"failed": str(error)})
+        return error.exit_code
+    except BaseException as error:
+        tell({"failed": f"{type(error).__name__}: {error}" if str(error) else type(error).__name__})
+        raise
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

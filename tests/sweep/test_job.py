@@ -1,0 +1,247 @@
+"""The whole sweep: every trial once, failures kept apart, resumed where it stopped, and the best one handed over."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from emotune.artifact import PREDICTIONS, read_description
+from emotune.config import RunConfig
+from emotune.errors import DataError, HubError, ModelError
+from emotune.sweep import job
+from emotune.sweep.engines import Files, OnEpoch
+from emotune.sweep.plan import Plan, Trial
+from emotune.sweep.trial import RESULT, run_trial
+
+from ..conftest import Recording
+from .conftest import FakeEngine, MakePlan
+from .test_folder import resumed
+
+if TYPE_CHECKING:
+    from emotune.sweep.folder import SweepFolder
+
+Sweep = Callable[..., job.SweepResult]
+
+
+@pytest.fixture
+def refits(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
+    """The configurations of the main jobs that were asked for; none is done."""
+    asked: list[RunConfig] = []
+
+    def run(config: RunConfig, progress: Any) -> SimpleNamespace:
+        asked.append(config)
+        return SimpleNamespace(folder=Path(config.output.folder))
+
+    monkeypatch.setattr("emotune.pipeline.run", run)
+
+    def saved(folder: Path) -> Any:
+        return next(iter(evaluations))
+
+    evaluations: list[Any] = []
+    from emotune.sweep import folder
+
+    original = folder.TrialResult.evaluation
+
+    def remember(result: folder.TrialResult) -> Any:
+        found = original(result)
+        evaluations[:] = [found]
+        return found
+
+    monkeypatch.setattr(folder.TrialResult, "evaluation", remember)
+    monkeypatch.setattr("emotune.evaluation.saved.read_evaluation", saved)
+    return asked
+
+
+def sweep(plan: Plan, engine: FakeEngine, progress: Recording | None = None) -> job.SweepResult:
+    return job.sweep(plan, lambda folder: engine, progress or Recording())
+
+
+def test_every_trial_once_and_the_best_by_validation_is_handed_over(
+    make_plan: MakePlan, engine: FakeEngine, refits: list[RunConfig]
+) -> None:
+    plan = make_plan()
+    progress = Recording()
+    result = sweep(plan, engine, progress)
+    assert engine.ran == ["LoRA, seed 0", "full fine-tuning, seed 0", "LoRA, seed 1", "full fine-tuning, seed 1"]
+    assert [row.label for row in result.leaderboard.rows] == ["LoRA", "full fine-tuning"]
+    best = max((0, 1), key=lambda seed: trial_score(plan, f"01-lora-seed-{seed}"))
+    (config,) = refits
+    assert (config.method.name, config.training.seed) == ("lora", best)
+    assert config.data_arguments()["seed"] == 0
+    assert config.output.folder == str(plan.folder / "best")
+    assert progress.steps == ["Data", "Models", "Trials", "Leaderboard"]
+    assert progress.finished == progress.steps
+    assert {path.name for path in plan.folder.iterdir()} == {
+        ".lock",
+        "leaderboard.html",
+        "leaderboard.json",
+        "leaderboard.md",
+        "sweep.json",
+        "trials",
+    }
+    written = json.loads((plan.folder / "leaderboard.json").read_text())
+    assert [row["label"] for row in written["rows"]] == ["LoRA", "full fine-tuning"]
+    assert written["rows"][0]["test_accuracy"]["mean"] == result.leaderboard.rows[0].test_accuracy.mean
+    assert written["best"]["trial"] == f"01-lora-seed-{best}"
+
+
+def trial_score(plan: Plan, key: str) -> float:
+    found = json.loads((plan.folder / "trials" / key / RESULT).read_text())
+    return float(found["validation"]["macro_f1"])
+
+
+def test_no_path_of_this_machine_is_written(make_plan: MakePlan, engine: FakeEngine, refits: list[RunConfig]) -> None:
+    plan = make_plan()
+    sweep(plan, engine)
+    for path in plan.folder.rglob("*.*"):
+        if path.suffix in (".json", ".md", ".html"):
+            assert str(plan.folder.parent) not in path.read_text(), path
+            assert "/tmp" not in path.read_text(), path
+
+
+def test_failures_cost_only_themselves(make_plan: MakePlan, engine: FakeEngine, refits: list[RunConfig]) -> None:
+    engine.fail = {"LoRA, seed 0": "no memory left", "full fine-tuning, seed 1": "no <b>memory</b>"}
+    result = sweep(make_plan(), engine)
+    assert len(engine.ran) == 4
+    assert result.leaderboard.failures == engine.fail
+    assert [(row.label, row.missing) for row in result.leaderboard.rows] == [("LoRA", (0,)), ("full fine-tuning", (1,))]
+    assert result.leaderboard.rows[1].against_best is None  # no seed in common
+    page = (result.folder / "leaderboard.html").read_text()
+    assert "no &lt;b&gt;memory&lt;/b&gt;" in page
+
+
+def test_resumed_only_what_is_missing_or_failed_is_run(
+    make_plan: MakePlan, engine: FakeEngine, refits: list[RunConfig]
+) -> None:
+    engine.fail = {"full fine-tuning, seed 0": "no memory left"}
+    engine.interrupt_at = "LoRA, seed 1"
+    with pytest.raises(KeyboardInterrupt):
+        sweep(make_plan(), engine)
+    assert not refits
+    assert not (make_plan().folder / "leaderboard.md").exists()
+    engine.fail, engine.interrupt_at, engine.ran = {}, None, []
+    progress = Recording()
+    result = sweep(resumed(make_plan), engine, progress)
+    assert engine.ran == ["full fine-tuning, seed 0", "LoRA, seed 1", "full fine-tuning, seed 1"]
+    assert "1 of 4 were done before" in progress.lines
+    assert any(line.startswith("2/4 full fine-tuning, seed 0: validation macro-F1 0.") for line in progress.lines)
+    assert not result.leaderboard.failures
+    # Once more: there is nothing left to run.
+    engine.ran = []
+    again = sweep(resumed(make_plan), engine)
+    assert engine.ran == []
+    assert again.leaderboard.rows == result.leaderboard.rows
+
+
+def test_nothing_finished(make_plan: MakePlan, engine: FakeEngine, refits: list[RunConfig]) -> None:
+    plan = make_plan()
+    engine.fail = {
+        f"{candidate.label}, seed {seed}": "no memory left" for candidate in plan.candidates for seed in (0, 1)
+    }
+    with pytest.raises(
+        job.SweepFailed, match=r"None of the sweep's trials finished \(4 failed\).*no memory left"
+    ) as raised:
+        sweep(plan, engine)
+    assert raised.value.exit_code == 1
+    assert not refits
+
+
+def test_what_is_wrong_with_data_or_models_comes_up_before_any_trial_and_writes_nothing(
+    make_plan: MakePlan, engine: FakeEngine, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="No such file"):
+        sweep(make_plan(data__source=str(tmp_path / "missing.csv")), engine)
+    with pytest.raises((ModelError, HubError), match="none-such"):
+        sweep(make_plan({"models": [str(tmp_path / "none-such")]}), engine)
+    assert engine.ran == []
+    assert not make_plan().folder.exists()
+
+
+def test_overwriting_waits_until_data_and_models_are_there(
+    make_plan: MakePlan, engine: FakeEngine, refits: list[RunConfig], tmp_path: Path
+) -> None:
+    sweep(make_plan(), engine)
+    with pytest.raises((ModelError, HubError)):
+        sweep(make_plan({"models": [str(tmp_path / "none-such")]}, output__overwrite=True), engine)
+    assert (make_plan().folder / "leaderboard.md").exists()
+
+
+def test_a_trial_that_saw_other_data_is_no_part_of_it(
+    make_plan: MakePlan, engine: FakeEngine, refits: list[RunConfig]
+) -> None:
+    run = engine.run
+
+    def other(trial: Trial, on_epoch: OnEpoch) -> Files:
+        files = run(trial, on_epoch)
+        return {**files, RESULT: json.dumps({**json.loads(files[RESULT]), "data": "other"}).encode()}
+
+    engine.run = other  # type: ignore[method-assign]
+    with pytest.raises(DataError, match="saw other data"):
+        sweep(make_plan(), engine)
+
+
+def test_a_search_goes_before_the_trials(make_plan: MakePlan, engine: FakeEngine, refits: list[RunConfig]) -> None:
+    pytest.importorskip("optuna", reason="optuna is not installed: the extra emotune[search]")
+    plan = make_plan({"searched": 3})
+    progress = Recording()
+    result = sweep(plan, engine, progress)
+    assert progress.steps == ["Data", "Models", "Search", "Trials", "Leaderboard"]
+    assert len(engine.ran) == 2 * 3 + 4
+    assert all(", found: learning_rate" in row.label for row in result.leaderboard.rows)
+    engine.ran = []
+    sweep(resumed(make_plan, sweep={"searched": 3}), engine)
+    assert engine.ran == []
+
+
+class InProcess(FakeEngine):
+    """Runs trials for good, in this process."""
+
+    def run(self, trial: Trial, on_epoch: OnEpoch) -> Files:
+        folder = self.folder / trial.key
+        folder.mkdir()
+        run_trial(trial.config, folder, scores_test=trial.scores_test, after_epoch=lambda *epoch: None)
+        return {name: (folder / name).read_bytes() for name in (RESULT, PREDICTIONS)}
+
+
+def test_for_good(make_plan: MakePlan, engine: FakeEngine, tmp_path: Path, tiny_bert: Path) -> None:
+    """Real trials and the real main job: the best folder is verified, and is the model that the leaderboard scored."""
+    (tmp_path / "trials").mkdir()
+    plan = make_plan({"methods": ["lora"]}, training__epochs=8, training__patience=8)
+    progress = Recording()
+    result = job.sweep(plan, lambda folder: InProcess(engine.data, tmp_path / "trials"), progress)
+    assert result.best is not None
+    assert result.best.verification.ok
+    assert f"The model in {plan.folder / 'best'} labels every test row as the trial did." in progress.lines
+    row, best = result.leaderboard.rows[0], result.leaderboard.best
+    place = row.seeds.index(best.trial.config.training.seed)
+    after = read_description(plan.folder / "best")["metrics"]["after"]
+    assert after["accuracy"] == row.test_accuracy.values[place]
+    assert after["macro_f1"] == row.test_macro_f1.values[place]
+    assert len(progress.steps) == job.steps(plan)
+    assert result.local_base == str(tiny_bert)
+    # Resumed, there is nothing to do.
+    again = sweep(resumed(make_plan, sweep={"methods": ["lora"]}, training__epochs=8, training__patience=8), engine)
+    assert again.best is None
+    assert engine.ran == []
+
+
+def test_an_unfinished_hand_over_is_resumed_unless_another_is_the_best_by_now(make_plan: MakePlan) -> None:
+    from emotune.checkpoints import Checkpoints
+    from emotune.sweep.folder import SweepFolder
+
+    plan = make_plan()
+    folder: SweepFolder = SweepFolder(plan)
+    first, second = (plan.candidates[0].trial(seed).config for seed in (0, 1))
+    config = job.best_config(first, folder)
+    assert not config.training.resume
+    checkpoints = Checkpoints(config)
+    (checkpoints.folder / "seed-0" / "checkpoint-7").mkdir(parents=True)
+    (checkpoints.folder / "run.json").write_text(json.dumps({"configuration": checkpoints._wanted}))
+    assert job.best_config(first, folder).training.resume
+    assert not job.best_config(second, folder).training.resume
+    assert not checkpoints.folder.exists()
