@@ -14,8 +14,10 @@ import pytest
 
 from emotune.config import Override
 from emotune.evaluation.paired import Interval
-from emotune.report.charts import log_ticks
-from emotune.report.leaderboard import (
+from emotune.report.tables import render
+from emotune.sweep.leaderboard import Difference, Leaderboard, Row, Spread
+from emotune.sweep.plan import Plan
+from emotune.sweep.report import (
     Setting,
     disk,
     leaderboard_json,
@@ -25,12 +27,9 @@ from emotune.report.leaderboard import (
     render_leaderboard,
     verdict,
 )
-from emotune.report.tables import render
-from emotune.sweep.leaderboard import Difference, Leaderboard, Row, Spread
-from emotune.sweep.plan import Plan
 from emotune.sweep.settings import load_plan
 
-from .conftest import HOSTILE
+from ..report.conftest import HOSTILE
 
 SETTING = Setting(
     "emotion", {"train": 16000, "validation": 2000, "test": 2000}, "this machine, 1 at a time", "2026-11-23"
@@ -209,26 +208,12 @@ def test_protocol_says_what_was_done(plan: Plan) -> None:
     assert "Not all seeds finished of 'cut'" in " ".join(protocol(plan, incomplete, SETTING))
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (90, 300, [50, 100, 200, 500]),
-        (100, 100, [100, 200]),
-        (1, 10, [1, 2, 5, 10]),
-        (3_000, 22_000_000, [1e3, 1e4, 1e5, 1e6, 1e7, 1e8]),
-        (0.02, 0.03, [0.02, 0.05]),
-    ],
-)
-def test_ticks_of_a_logarithmic_axis(low: float, high: float, expected: list[float]) -> None:
-    assert log_ticks(low, high) == expected
-
-
 @pytest.mark.parametrize(("size", "expected"), [(41_300, "41 kB"), (2_700_000, "2.7 MB"), (90_900_000, "90.9 MB")])
 def test_size_on_disk(size: int, expected: str) -> None:
     assert disk(size) == expected
 
 
 def test_template_is_part_of_the_package() -> None:
-    import emotune.report.leaderboard
+    import emotune.sweep.report
 
-    assert (Path(emotune.report.leaderboard.__file__).parent / "leaderboard.html.jinja").is_file()
+    assert (Path(emotune.sweep.report.__file__).parent / "leaderboard.html.jinja").is_file()
