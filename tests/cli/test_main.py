@@ -19,7 +19,7 @@ from emotune.errors import ArtifactError, EmotuneError, VerificationError
 
 from .conftest import Invoke
 
-COMMANDS = ("run", "evaluate", "predict", "verify", "presets")
+COMMANDS = ("run", "sweep", "evaluate", "predict", "verify", "presets")
 
 # Half a second is the aim; a busy machine gets more.
 SLOWEST_HELP = 1.5

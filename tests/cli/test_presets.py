@@ -9,12 +9,29 @@ from emotune.config import RunConfig, preset_names, read_preset
 from .conftest import Invoke
 
 
-def test_list_says_what_each_is_for(invoke: Invoke) -> None:
+def test_list_says_what_each_is_for_by_command(invoke: Invoke) -> None:
     result = invoke("presets")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == list(preset_names())
-    assert all(line.endswith(".") for line in lines)
+    sweeps = lines.index("For emotune sweep:")
+    assert lines[0] == "For emotune run:"
+    assert [line.split()[0] for line in lines[1:sweeps]] == list(preset_names())
+    assert [line.split()[0] for line in lines[sweeps + 1 :]] == list(preset_names("sweep"))
+    assert all(line.endswith((".", ":")) for line in lines)
+
+
+def test_no_two_have_the_same_name() -> None:
+    assert not set(preset_names()) & set(preset_names("sweep"))
+
+
+def test_a_preset_of_sweeps_is_printed_too_and_is_not_one_of_runs(invoke: Invoke) -> None:
+    assert invoke("presets", "shoot-out").stdout == read_preset("shoot-out", "sweep")
+    result = invoke("run", "--preset", "shoot-out")
+    assert result.exit_code == 2
+    assert (
+        result.stderr
+        == "The preset shoot-out is one of emotune sweep; those of emotune run are: emotion, quickstart.\n"
+    )
 
 
 def test_a_preset_is_printed_as_it_is_and_loads_as_a_file(invoke: Invoke, tmp_path: Path) -> None:

@@ -15,14 +15,20 @@ def presets(
     Examples:
     $ emotune presets
     $ emotune presets quickstart > my.toml
+    $ emotune presets shoot-out > my_sweep.toml
     """
     from emotune.config import preset_names, read_preset
 
+    of_runs = preset_names()
+    of_sweeps = preset_names("sweep")
     if name is not None:
-        typer.echo(read_preset(name), nl=False)
+        typer.echo(read_preset(name, "sweep") if name in of_sweeps else read_preset(name), nl=False)
         return
-    names = preset_names()
-    width = max(map(len, names))
-    for preset in names:
-        description = read_preset(preset).partition("\n")[0].removeprefix("#").strip()
-        typer.echo(f"{preset:<{width}}  {description}")
+    width = max(map(len, of_runs + of_sweeps))
+    for heading, presets, texts in (
+        ("For emotune run:", of_runs, [read_preset(preset) for preset in of_runs]),
+        ("For emotune sweep:", of_sweeps, [read_preset(preset, "sweep") for preset in of_sweeps]),
+    ):
+        typer.echo(heading)
+        for preset, text in zip(presets, texts, strict=True):
+            typer.echo(f"  {preset:<{width}}  {text.partition(chr(10))[0].removeprefix('#').strip()}")

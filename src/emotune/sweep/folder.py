@@ -204,7 +204,7 @@ class SweepFolder:
         Raises:
             OutputError: It cannot be written.
         """
-        self._write(self.path / name, text.encode())
+        self._write(self.path / name, text.encode(errors="backslashreplace"))
 
     def _trial(self, trial: Trial) -> Path:
         return self.path / "trials" / trial.key

@@ -81,15 +81,15 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
     from emotune.data.load import load_data
     from emotune.models.load import load_base
     from emotune.report import tables
-    from emotune.report.leaderboard import (
+    from emotune.sweep.folder import SweepFolder
+    from emotune.sweep.leaderboard import make_leaderboard, model_name
+    from emotune.sweep.report import (
         Setting,
         leaderboard_json,
         leaderboard_markdown,
         leaderboard_table,
         render_leaderboard,
     )
-    from emotune.sweep.folder import SweepFolder
-    from emotune.sweep.leaderboard import make_leaderboard, model_name
 
     started = time.perf_counter()
     folder = SweepFolder(plan)

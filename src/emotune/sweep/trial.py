@@ -143,10 +143,7 @@ def _end_with_standard_input() -> None:
 
 def main(folder: Path) -> int:
     """Do the trial that a folder describes, telling its progress on standard output."""
-    from emotune.cli.console import quiet_libraries
-
     _end_with_standard_input()
-    quiet_libraries()
     # Standard output is for the sweep alone; what libraries print there goes where errors go.
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -1,0 +1,219 @@
+"""The leaderboard as table, page, Markdown and JSON: the right numbers under the right headings, and nothing from outside obeyed."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from emotune.config import Override
+from emotune.evaluation.paired import Interval
+from emotune.report.tables import render
+from emotune.sweep.leaderboard import Difference, Leaderboard, Row, Spread
+from emotune.sweep.plan import Plan
+from emotune.sweep.report import (
+    Setting,
+    disk,
+    leaderboard_json,
+    leaderboard_markdown,
+    leaderboard_table,
+    protocol,
+    render_leaderboard,
+    verdict,
+)
+from emotune.sweep.settings import load_plan
+
+from ..report.conftest import HOSTILE
+
+SETTING = Setting(
+    "emotion", {"train": 16000, "validation": 2000, "test": 2000}, "this machine, 1 at a time", "2026-11-23"
+)
+
+
+def row(rank: int, label: str, score: float, p: float | None = None, gain: float = -0.02, **changes: Any) -> Row:
+    difference = None
+    if p is not None:
+        difference = Difference(2, Interval(gain, gain - 0.01, gain + 0.01), None, p / 2, p)
+    made = Row(
+        rank=rank,
+        label=label,
+        model="bundled:minilm",
+        seeds=(0, 1),
+        missing=(),
+        validation_macro_f1=Spread((score, score + 0.01)),
+        test_accuracy=Spread((0.91, 0.93)),
+        test_macro_f1=Spread((0.88, 0.89)),
+        trainable=148_000 * rank,
+        total=22_700_000,
+        seconds=Spread((100.0 / rank, 110.0 / rank)),
+        peak_memory=1_500_000_000,
+        size=2_700_000,
+        against_best=difference,
+    )
+    return replace(made, **changes)
+
+
+def board(*rows: Row, failures: dict[str, str] | None = None) -> Leaderboard:
+    config = load_plan().candidates[0].trial(0)
+    return Leaderboard(rows, cast(Any, SimpleNamespace(trial=config)), failures or {}, 2000)
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return load_plan(overrides=["training.seeds=2"], sweep=[Override("methods", ["lora", "full"], "test")])
+
+
+THREE = (row(1, "LoRA", 0.89), row(2, "full", 0.88, 0.3), row(3, "BitFit", 0.80, 0.0004))
+
+
+def test_table_fits_a_plain_page() -> None:
+    shown = render(leaderboard_table(board(*THREE, failures={"x, seed 0": "no memory left"})))
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "…" not in shown
+    assert any(
+        re.match(r"2\. full +0\.8850 ± 0\.0071 +0\.9200 ± 0\.0141 +0\.8850 ± 0\.0071 +-2\.0 +0\.300", line)
+        for line in lines
+    )
+    assert any(re.match(r"3\. BitFit .* -2\.0 +< 0\.001", line) for line in lines)
+    assert any(re.match(r"1\. LoRA +148 k +0\.65 % +1 min 45 s +1\.40 GiB +2\.7 MB", line) for line in lines)
+    assert "Failed: x, seed 0: no memory left" in shown
+
+
+def test_verdict_names_what_the_test_rows_can_tell_apart() -> None:
+    found = verdict(board(*THREE, row(4, "odd", 0.7, 0.01, gain=0.03)))
+    assert found.startswith(
+        "Best on validation: 'LoRA', macro-F1 0.8950 ± 0.0071; on the test split accuracy 0.9200 ± 0.0141"
+    )
+    assert "Less accurate than it: 'BitFit'." in found
+    assert "No evidence of a difference from it at this test size: 'full'." in found
+    assert "More accurate than it on the test rows: 'odd'; validation chose" in found
+    assert verdict(board(THREE[0])).endswith("macro-F1 0.8850 ± 0.0071.")
+
+
+class Cells(HTMLParser):
+    """The rows of all tables, the words of the page, and its attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.words: list[str] = []
+        self.tags: list[str] = []
+        self._inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("th", "td"):
+            self.rows[-1].append("")
+        self._inside = tag in ("th", "td")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("th", "td"):
+            self._inside = False
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+        if self._inside:
+            self.rows[-1][-1] += data
+
+
+def test_page_has_the_figures_under_their_headings(plan: Plan) -> None:
+    page = Cells()
+    page.feed(render_leaderboard(plan, board(*THREE), SETTING))
+    scores = dict(zip(page.rows[0], page.rows[2], strict=True))
+    assert scores == {
+        "configuration": "2. full",
+        "seeds": "2",
+        "validation macro-F1": "0.8850 ± 0.0071",
+        "test accuracy": "0.9200 ± 0.0141",
+        "test macro-F1": "0.8850 ± 0.0071",
+        "accuracy against the best, in points": "-2.0 (-3.0 to -1.0)",
+        "p, corrected": "0.300",
+    }
+    costs = dict(zip(page.rows[4], page.rows[5], strict=True))
+    assert costs == {
+        "configuration": "1. LoRA",
+        "trained parameters": "148 k",
+        "share of all": "0.65 %",
+        "training time": "1 min 45 s",
+        "peak memory": "1.40 GiB",
+        "size on disk": "2.7 MB",
+    }
+
+
+def test_charts_name_what_is_not_beaten(plan: Plan) -> None:
+    page = render_leaderboard(plan, board(*THREE), SETTING)
+    by_time, by_size = re.findall(r"<desc>(.*?)</desc>", page)
+    # Rank 3 is the quickest and the worst, rank 1 the slowest and the best.
+    assert by_time.index("BitFit") < by_time.index("full") < by_time.index("LoRA")
+    assert "LoRA: macro-F1 0.8950, 148 k parameters." in by_size
+    assert "full" not in by_size
+    assert page.count("<circle") == 6
+
+
+def test_nothing_from_outside_is_obeyed(plan: Plan) -> None:
+    rows = [row(rank, name, 0.9 - rank / 100, None if rank == 1 else 0.2) for rank, name in enumerate(HOSTILE, start=1)]
+    hostile = board(*rows, failures={name: name for name in HOSTILE})
+    setting = replace(SETTING, data=HOSTILE[2])
+    page = render_leaderboard(plan, hostile, setting)
+    cells = Cells()
+    cells.feed(page)
+    assert "script" not in cells.tags
+    assert not any(character in page for character in ("\x1b", "\u202e", "\ud800"))
+    page.encode("utf-8")
+    text = leaderboard_markdown(plan, hostile, setting)
+    text.encode("utf-8")
+    table = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(table) == 1 + len(rows)
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table}) == 1
+    assert "<script>" not in text
+    assert not re.search(r"(?<!\\)\[link", text)
+    assert "\x1b" not in render(leaderboard_table(hostile))
+    json.loads(leaderboard_json(plan, hostile, setting))
+
+
+def test_json_has_everything(plan: Plan) -> None:
+    found = json.loads(leaderboard_json(plan, board(*THREE, failures={"a": "b"}), SETTING))
+    second = found["rows"][1]
+    assert second["test_accuracy"]["values"] == [0.91, 0.93]
+    assert second["test_accuracy"]["standard_deviation"] == pytest.approx(0.01414, abs=1e-5)
+    assert second["against_best"]["accuracy"] == {"estimate": -0.02, "low": -0.03, "high": -0.01, "level": 0.95}
+    assert second["against_best"]["adjusted_p"] == 0.3
+    assert found["rows"][0]["against_best"] is None
+    assert found["failures"] == {"a": "b"}
+    assert found["seeds"] == [0, 1]
+
+
+def test_protocol_says_what_was_done(plan: Plan) -> None:
+    lines = " ".join(protocol(plan, board(*THREE), SETTING))
+    assert "16,000 train, 2,000 validation, 2,000 test rows" in lines
+    assert "2 seeds (0, 1)" in lines
+    assert "count both other seeds and other rows" in lines
+    assert "corrected for 2 comparisons" in lines
+    assert "McNemar" not in lines
+    assert "searched" not in lines
+    one = " ".join(protocol(replace(plan, seeds=(0,)), board(*THREE), SETTING))
+    assert "McNemar's test (mid-p). With one seed, neither counts" in one
+    searched = " ".join(protocol(replace(plan, searched=30), board(*THREE), SETTING))
+    assert "30 proposals a configuration" in searched
+    incomplete = board(THREE[0], row(2, "cut", 0.9, 0.5, missing=(2,)))
+    assert "Not all seeds finished of 'cut'" in " ".join(protocol(plan, incomplete, SETTING))
+
+
+@pytest.mark.parametrize(("size", "expected"), [(41_300, "41 kB"), (2_700_000, "2.7 MB"), (90_900_000, "90.9 MB")])
+def test_size_on_disk(size: int, expected: str) -> None:
+    assert disk(size) == expected
+
+
+def test_template_is_part_of_the_package() -> None:
+    import emotune.sweep.report
+
+    assert (Path(emotune.sweep.report.__file__).parent / "leaderboard.html.jinja").is_file()
