@@ -103,7 +103,19 @@ def _check_writable(folder: Path, option: str) -> None:
             raise OutputError(
                 f"The output folder '{folder}' cannot be written: {error.strerror or error}. Choose another with {option}."
             ) from None
-    free = shutil.disk_usage(place).free
+    check_room(place)
+
+
+def check_room(folder: Path) -> None:
+    """Refuse a disk that is nearly full.
+
+    Args:
+        folder: An existing folder on the disk.
+
+    Raises:
+        OutputError: It has less room than a run may need.
+    """
+    free = shutil.disk_usage(folder).free
     if free < NEEDED_BYTES:
         raise OutputError(
             f"The disk of '{folder}' has {free / 1e6:.0f} MB free; {NEEDED_BYTES / 1e6:.0f} MB are needed. "

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from emotune.artifact import PREDICTIONS, sha256
+from emotune.errors import OutputError
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.saved import read_predictions
 from emotune.sweep.engines import Files, LocalEngine, TrialFailed, TrialProcess, TrialStopped, task_of
@@ -216,3 +217,20 @@ def test_a_task_is_readable(make_plan: MakePlan, tmp_path: Path, stand_in: Calla
     task = json.loads((tmp_path / TASK).read_text())
     process.close()
     assert RunConfig.model_validate(task["configuration"]) == trial.config
+
+
+def test_a_full_disk_stops_the_sweep_rather_than_fail_each_trial_late(
+    make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type("Usage", (), {"free": 1_000_000})
+    monkeypatch.setattr("emotune.output.shutil.disk_usage", lambda path: usage)
+    with pytest.raises(OutputError, match="has 1 MB free"):
+        run(LocalEngine(1, tmp_path / "work"), make_plan)
+
+
+def test_a_process_that_leaves_no_result_has_failed(
+    stand_in: Callable[[str], None], make_plan: MakePlan, tmp_path: Path
+) -> None:
+    stand_in("pass")
+    with pytest.raises(TrialFailed, match="exit code 0"):
+        run(LocalEngine(1, tmp_path / "work"), make_plan)

@@ -44,6 +44,7 @@ def row(rank: int, label: str, score: float, p: float | None = None, gain: float
         rank=rank,
         label=label,
         model="bundled:minilm",
+        config=load_plan().candidates[0].config,
         seeds=(0, 1),
         missing=(),
         validation_macro_f1=Spread((score, score + 0.01)),
@@ -190,6 +191,7 @@ def test_json_has_everything(plan: Plan) -> None:
     assert found["rows"][0]["against_best"] is None
     assert found["failures"] == {"a": "b"}
     assert found["seeds"] == [0, 1]
+    assert second["config"]["method"]["name"] == "lora"
 
 
 def test_protocol_says_what_was_done(plan: Plan) -> None:

@@ -279,6 +279,25 @@ class TestMistakes:
         found = mistakes(tmp_path, text)
         assert expected in found
 
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            (
+                ["training.epochs"],
+                "--grid: 'training.epochs' has no '='; expected KEY=V1,V2, as in training.learning_rate=1e-4",
+            ),
+            (["=1"], "--grid: '' is not a setting"),
+            (
+                ["training.epochs=1", "training.epochs=2"],
+                "--grid: training.epochs was given before; give all its values at once, with commas.",
+            ),
+        ],
+    )
+    def test_grids_of_the_command_line(self, given: list[str], expected: str) -> None:
+        with pytest.raises(ConfigError) as raised:
+            load_plan(sweep=[Override("grid", text, "--grid") for text in given])
+        assert expected in str(raised.value)
+
     def test_too_many_trials(self, tmp_path: Path) -> None:
         values = ", ".join(str(number) for number in range(1, 201))
         text = f'[sweep]\nmethods = ["lora"]\n[sweep.grid]\n"training.epochs" = [{values}]\n"method.r" = [{values}]\n'

@@ -156,20 +156,13 @@ def _sweep_settings(
 ) -> list[Override]:
     """The settings of the [sweep] table that the options stand for."""
     from emotune.config import Override
-    from emotune.errors import ConfigError
 
     found = []
     if methods is not None:
         found.append(Override("methods", "all" if methods == "all" else _names(methods), "--methods"))
     if models is not None:
         found.append(Override("models", _names(models), "--models"))
-    for item in grid or []:
-        key, equals, values = item.partition("=")
-        if not equals:
-            raise ConfigError(
-                f"--grid: {item!r} has no '='; expected KEY=V1,V2, as in training.learning_rate=1e-4,1e-3."
-            )
-        found.append(Override("grid", {key.strip(): values.strip()}, "--grid"))
+    found += [Override("grid", item, "--grid") for item in grid or []]
     if search is not None:
         found.append(Override("searched", int(search) if search.isdecimal() else search, "--search"))
     return found

@@ -17,6 +17,7 @@ from typing import IO, Any, Protocol
 
 from emotune.artifact import PREDICTIONS
 from emotune.errors import OutputError
+from emotune.output import check_room
 from emotune.sweep.plan import Trial
 from emotune.sweep.trial import RESULT, TASK
 from emotune.text import LONGEST_REASON, printable
@@ -109,7 +110,7 @@ class TrialProcess:
         """
         code = self._process.wait()
         self._errors.close()
-        if code == 0:
+        if code == 0 and (self._work / RESULT).exists():
             return {
                 name: (self._work / name).read_bytes() for name in (RESULT, PREDICTIONS) if (self._work / name).exists()
             }
@@ -165,16 +166,15 @@ class LocalEngine:
 
     def run(self, trial: Trial, on_epoch: OnEpoch) -> Files:
         """Run one trial in a process."""
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            work = Path(tempfile.mkdtemp(dir=self._folder, prefix=f"{trial.key}."))
-        except OSError as error:
-            raise OutputError(f"No temporary folder can be made in '{self._folder}': {error.strerror}.") from None
+        work = self._make_folder(trial)
         try:
             with self._lock:
                 if self._stopped:
                     raise TrialStopped
-                process = TrialProcess(task_of(trial), work, self._threads)
+                try:
+                    process = TrialProcess(task_of(trial), work, self._threads)
+                except OSError as error:
+                    raise TrialFailed(f"its process cannot be started: {error.strerror or error}") from None
                 self._running.add(process)
             try:
                 while (epoch := process.next_epoch()) is not None:
@@ -187,6 +187,17 @@ class LocalEngine:
                 process.close()
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+    def _make_folder(self, trial: Trial) -> Path:
+        """A folder for the trial, on a disk with room for it: a full one fails all trials to come, and each late."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            check_room(self._folder)
+            return Path(tempfile.mkdtemp(dir=self._folder, prefix=f"{trial.key}."))
+        except OSError as error:
+            raise OutputError(
+                f"No temporary folder can be made in '{self._folder}': {error.strerror or error}."
+            ) from None
 
     def stop(self) -> None:
         """End all trials that are running."""

@@ -24,6 +24,19 @@ STAMP, FAILED = "sweep.json", "failed.json"
 BEST = "best"
 LEADERBOARDS = ("leaderboard.json", "leaderboard.md", "leaderboard.html")
 FORMAT = 1
+# What the leaderboard reads of a trial's result.
+NEEDED = {
+    "data",
+    "labels",
+    "validation",
+    "test",
+    "trainable_parameters",
+    "total_parameters",
+    "seconds",
+    "peak_memory_bytes",
+    "size_bytes",
+    "predictions_sha256",
+}
 
 
 @dataclass(frozen=True)
@@ -144,7 +157,7 @@ class SweepFolder:
         """What a trial left, if it has finished."""
         folder = self._trial(trial)
         found = _read(folder / RESULT)
-        if found is None or (trial.scores_test and not (folder / PREDICTIONS).is_file()):
+        if found is None or not found.keys() >= NEEDED or (trial.scores_test and not (folder / PREDICTIONS).is_file()):
             return None
         return TrialResult(trial, found, float(found.get("wall_seconds", 0.0)), folder)
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotune.errors import DataError, EmotuneError
+from emotune.errors import ConfigError, DataError, EmotuneError
 from emotune.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -90,7 +90,12 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
         leaderboard_table,
         render_leaderboard,
     )
+    from emotune.training.processes import processes
 
+    if processes() > 1:
+        raise ConfigError(
+            f"{processes()} processes were started, and a sweep starts its own. Start emotune sweep by itself, with --workers."
+        )
     started = time.perf_counter()
     folder = SweepFolder(plan)
     folder.check()

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from emotune.config import RunConfig
 from emotune.errors import DataError
 from emotune.evaluation.comparison import compare
 from emotune.evaluation.paired import Interval, holm
@@ -65,6 +66,7 @@ class Row:
         rank: From 1, by mean macro-F1 on validation; configurations with seeds missing come after all others.
         label: What it is called.
         model: The base model.
+        config: Its configuration with the first seed.
         seeds: The seeds that finished.
         missing: The seeds that did not.
         validation_macro_f1: Macro-F1 on validation, what everything is chosen by.
@@ -81,6 +83,7 @@ class Row:
     rank: int
     label: str
     model: str
+    config: RunConfig
     seeds: tuple[int, ...]
     missing: tuple[int, ...]
     validation_macro_f1: Spread
@@ -188,6 +191,7 @@ def _row(
         rank=rank,
         label=candidate.label,
         model=model_name(candidate.config.model.name),
+        config=candidate.config,
         seeds=done,
         missing=tuple(seed for seed in seeds if seed not in done),
         validation_macro_f1=spread("validation", "macro_f1"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,22 @@ class TrialRunner:
         self._folder.cleanup()
 
 
+def share_of(machines: Sequence[Mapping[str, float]], workers: int) -> dict[str, float]:
+    """What each of several trials at a time may ask for: an even share, but no more than one machine has, or none could ever run it.
+
+    Args:
+        machines: What each machine has: "CPU" and "GPU".
+        workers: How many trials at a time.
+    """
+
+    def even(name: str) -> float:
+        amounts = [machine.get(name, 0.0) for machine in machines]
+        return min(sum(amounts) / workers, max(amounts, default=0.0))
+
+    gpus = even("GPU")
+    return {"num_cpus": max(1, int(even("CPU"))), "num_gpus": int(gpus) if gpus >= 1 else gpus}
+
+
 class RayEngine:
     """Trials on a Ray cluster.
 
@@ -86,12 +103,10 @@ class RayEngine:
             where = f"The Ray cluster at '{address}' (RAY_ADDRESS)" if address else "A Ray cluster on this machine"
             raise ConfigError(f"{where} cannot be used: {reason_of(error)}.") from None
         self._ray: Any = ray
-        machines = sum(1 for node in ray.nodes() if node["Alive"])
-        resources = ray.cluster_resources()
-        processors, gpus = int(resources.get("CPU", 1)), resources.get("GPU", 0.0)
-        self.workers = workers or machines
-        self._share = {"num_cpus": max(1, processors // self.workers), "num_gpus": gpus / self.workers}
-        where = f"the Ray cluster of {machines} machines" if address else "a Ray cluster on this machine"
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        self.workers = workers or len(machines)
+        self._share = share_of(machines, self.workers)
+        where = f"the Ray cluster of {len(machines)} machines" if address else "a Ray cluster on this machine"
         self.description = f"{where}, {self.workers} at a time with {self._share['num_cpus']} processors each"
         self._actors: set[Any] = set()
         self._lock = threading.Lock()
@@ -99,7 +114,7 @@ class RayEngine:
     def run(self, trial: Trial, on_epoch: OnEpoch) -> Files:
         """Run one trial in an actor."""
         runner = self._ray.remote(TrialRunner).options(**self._share)
-        actor = runner.remote(task_of(trial), self._share["num_cpus"])
+        actor = runner.remote(task_of(trial), int(self._share["num_cpus"]))
         with self._lock:
             self._actors.add(actor)
         try:

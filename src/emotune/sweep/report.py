@@ -195,7 +195,7 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
         )
     if len(board.rows) > 1:
         count = sum(row.against_best is not None for row in board.rows)
-        lines.append(f"The p-values are corrected for {quantity(count, 'comparison')} (Holm).")
+        lines.append(f"The p-values are corrected for {quantity(count, 'comparison')} (Holm), the intervals are not.")
     incomplete = [row for row in board.rows if row.missing]
     if incomplete:
         lines.append(
@@ -313,7 +313,6 @@ def leaderboard_json(plan: Plan, board: Leaderboard, setting: Setting) -> str:
 
     content = {
         "data": asdict(setting),
-        "configuration": portable.configuration(plan.base),
         "command": portable.command(),
         "seeds": list(plan.seeds),
         "searched": plan.searched,
@@ -321,6 +320,7 @@ def leaderboard_json(plan: Plan, board: Leaderboard, setting: Setting) -> str:
         "rows": [
             {
                 **asdict(row),
+                "config": portable.configuration(row.config),
                 "validation_macro_f1": _figures(row.validation_macro_f1),
                 "test_accuracy": _figures(row.test_accuracy),
                 "test_macro_f1": _figures(row.test_macro_f1),

@@ -108,6 +108,8 @@ class SweepDraft(Draft):
         if name not in SETTINGS:
             hint = did_you_mean(name, SETTINGS, form="sweep.{}") or f"; those of [sweep] are {', '.join(SETTINGS)}."
             self.mistakes.append(f"{place}: sweep.{name} is not a setting{hint}")
+        elif name == "grid" and isinstance(value, str):
+            self._add_grid_text(place, value)
         elif name in ("grid", "search"):
             if not isinstance(value, Mapping):
                 self.mistake(
@@ -120,6 +122,17 @@ class SweepDraft(Draft):
         else:
             self.sweep[name] = value
             self.sweep_places[name] = place
+
+    def _add_grid_text(self, place: str, text: str) -> None:
+        """Put one setting of the grid as the command line has it over those of files: "training.learning_rate=1e-4,1e-3"."""
+        key, equals, values = (part.strip() for part in text.partition("="))
+        if not equals:
+            example = "expected KEY=V1,V2, as in training.learning_rate=1e-4,1e-3"
+            self.mistake(place, f"{shown_value(text)} has no '='; {example}")
+        elif self.sweep_places.get(f"grid.{key}") == place:
+            self.mistake(place, f"{key} was given before; give all its values at once, with commas")
+        else:
+            self.add_sweep(place, "grid", {key: values})
 
 
 def load_plan(
