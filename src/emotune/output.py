@@ -103,14 +103,15 @@ def _check_writable(folder: Path, option: str) -> None:
             raise OutputError(
                 f"The output folder '{folder}' cannot be written: {error.strerror or error}. Choose another with {option}."
             ) from None
-    check_room(place)
+    check_room(place, option)
 
 
-def check_room(folder: Path) -> None:
+def check_room(folder: Path, option: str = "--output") -> None:
     """Refuse a disk that is nearly full.
 
     Args:
         folder: An existing folder on the disk.
+        option: The option that names it, for messages.
 
     Raises:
         OutputError: It has less room than a run may need.
