@@ -13,6 +13,11 @@ from pydantic import ValidationError
 
 from emotune.config import Override, RunConfig, preset_names, read_preset, setting_help
 from emotune.errors import ConfigError
+from emotune.methods.base import Method
+from emotune.methods.bitfit import BitFit
+from emotune.methods.bottleneck import Bottleneck
+from emotune.methods.full import FullFineTuning
+from emotune.methods.lora import LoRA
 
 ALL_KEYS = [f"{section}.{name}" for section, values in RunConfig().model_dump().items() for name in values]
 
@@ -32,13 +37,14 @@ def write(path: Path, text: str) -> Path:
 class TestDefaults:
     def test_are_the_library_s_own(self) -> None:
         from emotune.data.load import load_data
-        from emotune.methods.lora import LoRA
         from emotune.training.options import TrainingOptions
 
         config = RunConfig()
         load_defaults = {name: given.default for name, given in inspect.signature(load_data).parameters.items()}
         assert config.data_arguments() == load_defaults
-        assert config.method.model_dump(exclude={"name"}) == asdict(LoRA())
+        options = config.method.model_dump(exclude={"name"})
+        assert {name: options.pop(name) for name in asdict(LoRA())} == asdict(LoRA())
+        assert set(options.values()) == {None}  # those of other methods
         assert config.training.model_dump(exclude={"seed", "seeds", "resume"}) == asdict(TrainingOptions())
 
     def test_splits_are_cut_by_the_training_s_seed_unless_they_have_one(self) -> None:
@@ -63,7 +69,10 @@ class TestPresets:
         written = {
             f"{section}.{name}" for section, values in tomllib.loads(read_preset("emotion")).items() for name in values
         }
-        left_open = {key for key in ALL_KEYS if setting_help(key)[1] is None}
+        values = RunConfig().model_dump()
+        left_open = {
+            f"{section}.{name}" for section in values for name in values[section] if values[section][name] is None
+        }
         assert written == set(ALL_KEYS) - left_open
 
     def test_quickstart_needs_no_network(self) -> None:
@@ -120,6 +129,61 @@ class TestLayers:
     def test_toml_round_trip(self, tmp_path: Path, settings: list[str]) -> None:
         config = RunConfig.load(overrides=settings)
         assert RunConfig.load(file=write(tmp_path / "again.toml", config.to_toml())) == config
+
+
+class TestMethods:
+    @pytest.mark.parametrize(
+        ("settings", "method"),
+        [
+            (["method.name=lora", "method.r=4"], LoRA(r=4)),
+            (["method.name=bitfit"], BitFit()),
+            (["method.name=bottleneck"], Bottleneck()),
+            (
+                ["method.name=bottleneck", "method.size=8", "method.placement=pfeiffer", "method.activation=relu"],
+                Bottleneck(size=8, placement="pfeiffer", activation="relu"),
+            ),
+            (
+                ["method.name=bottleneck", "method.target_modules=['output.dense']", "method.dropout=0.1"],
+                Bottleneck(target_modules=("output.dense",), dropout=0.1),
+            ),
+            (["method.name=full"], FullFineTuning()),
+        ],
+    )
+    def test_are_built_with_their_options(self, settings: list[str], method: Method, tmp_path: Path) -> None:
+        config = RunConfig.load(overrides=settings)
+        assert config.method.build() == method
+        assert RunConfig.load(file=write(tmp_path / "again.toml", config.to_toml())) == config
+
+    @pytest.mark.parametrize(
+        ("settings", "expected"),
+        [
+            (["method.name=bitfit", "method.r=4"], "r cannot be set for BitFit; its options: none"),
+            (["method.size=4"], "size cannot be set for LoRA; its options: r, alpha, dropout, target_modules, rslora"),
+            (
+                ["method.name=bottleneck", "method.alpha=4"],
+                "alpha cannot be set for bottleneck adapter; its options: size, placement, activation, dropout, target_modules",
+            ),
+            (["method.name=bottleneck", "method.size=0"], "method.size is 0; expected a whole number of at least 1"),
+            (
+                ["method.name=bottleneck", "method.placement=parallel"],
+                'method.placement is \'parallel\'; expected one of "houlsby", "pfeiffer"',
+            ),
+            (
+                ["method.name=bottleneck", "method.activation=tanh"],
+                'method.activation is \'tanh\'; expected one of "gelu", "relu"',
+            ),
+            (
+                ["method.name=bottleneck", "method.placement=pfeiffer", "method.target_modules=query"],
+                "both placement and target_modules say where adapters go; give one of them",
+            ),
+            (["method.name=bitfits"], "method.name is 'bitfits'"),
+        ],
+    )
+    def test_refuse_what_does_not_fit(self, settings: list[str], expected: str) -> None:
+        message = mistakes(overrides=settings)
+        assert message.startswith("--set")
+        assert expected in message
+        assert "\n" not in message
 
 
 class TestTextValues:
@@ -198,6 +262,13 @@ class TestMistakes:
             ("training.weight_decay=inf", "training.weight_decay is inf; expected a number of at least 0"),
             ("training.warmup=1", "training.warmup is 1; expected a number of at least 0 and below 1"),
             ("training.seed=4294967296", "expected a whole number of at least 0 and below 4294967296"),
+            ("training.focal_gamma=-1", "training.focal_gamma is -1; expected a number of at least 0"),
+            ("training.focal_gamma=inf", "training.focal_gamma is inf; expected a number of at least 0"),
+            (
+                "training.class_weights=inverse",
+                'training.class_weights is \'inverse\'; expected one of "none", "balanced", "sqrt"',
+            ),
+            ("training.sampling=none", 'training.sampling is \'none\'; expected one of "plain", "balanced"'),
             ("training.resume=yes", "training.resume is 'yes'; expected true or false"),
             ("training.precision=fp16", 'training.precision is \'fp16\'; expected one of "auto", "bf16", "fp32"'),
             ("method.name=zora", "method.name is 'zora'; expected one of \"lora\""),
@@ -293,8 +364,36 @@ class TestMistakes:
             == f"{file}, --set: in [data], validation_size and test_size are 0.6 and 0.5; expected a sum below 1."
         )
 
+    def test_classes_are_balanced_in_one_way(self) -> None:
+        message = mistakes(overrides=["training.class_weights=sqrt", "training.sampling=balanced"])
+        assert message == (
+            '--set: in [training], class_weights is "sqrt" and sampling is "balanced"; '
+            "expected one of the two, since together they correct the same twice."
+        )
+
     def test_values_are_escaped_and_shortened(self) -> None:
         message = mistakes(overrides=["training.epochs=\x1b[31m" + "x" * 500, "\x1b[31m=1"])
         assert "\x1b" not in message
         assert r"\x1b[31m" in message
         assert "x" * 60 not in message
+
+
+def test_options_of_another_method_are_refused_with_what_to_do() -> None:
+    with pytest.raises(ConfigError) as raised:
+        RunConfig.load(overrides=["method.name=full", "method.target_modules=query", "method.alpha=3"])
+    assert str(raised.value).endswith(
+        "cannot be set for full fine-tuning; its options: none. "
+        "Leave them out, or choose a method that takes them, such as lora."
+    )
+    with pytest.raises(
+        ConfigError, match=r"its options: none\. Leave it out, or choose a method that takes it, such as "
+    ):
+        RunConfig.load(overrides=["method.name=full", "method.tokens=3"])
+    with pytest.raises(ConfigError, match=r"Leave them out\.$"):
+        RunConfig.load(overrides=["method.name=full", "method.tokens=3", "method.alpha=3"])
+
+
+@pytest.mark.parametrize("name", [[], {}, 3, None])
+def test_a_method_whose_name_is_no_text_is_refused(name: object) -> None:
+    with pytest.raises(ConfigError, match=r"method\.name is"):
+        RunConfig.load(overrides={"method.name": name})

@@ -278,6 +278,30 @@ except HubError as error:
     assert "not in the local cache" in found["without weights"]
 
 
+def test_tokenizer_alone_leaves_the_weights_on_the_hub(tiny_bert: Path, tmp_path: Path) -> None:
+    script = f"""
+from emotune.errors import HubError
+from emotune.models.load import load_base, load_tokenizer
+
+tokenizer = load_tokenizer({MODEL!r}, max_length=32)
+found = {{"name": tokenizer.name_or_path, "ids": tokenizer({TEXTS})["input_ids"]}}
+try:
+    found["base"] = load_base({MODEL!r}, labels=["a", "b"], max_length=32).name
+except HubError as error:
+    found["base"] = str(error)
+"""
+    with serve_hub({MODEL: tiny_bert}) as hub:
+        online = hub.environment(tmp_path)
+        first = run_script(script.partition("try:")[0], online)
+        assert not any("safetensors" in request for request in hub.requests if "/resolve/" in request)
+        nowhere = run_script(script, hub_environment("http://127.0.0.1:1", tmp_path, HF_HUB_OFFLINE="1"))
+        assert "not in the local cache" in nowhere.pop("base")
+        assert nowhere == first
+        assert run_script(script, online) == {**first, "base": MODEL}
+    assert first["name"] == MODEL
+    assert [len(ids) for ids in first["ids"]] == [5, 4]
+
+
 @pytest.mark.parametrize(
     ("status", "message"),
     [

@@ -173,7 +173,7 @@ class TestRefused:
             free: int
 
         monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(NEEDED_BYTES - 1))
-        with pytest.raises(OutputError, match="MB free; a run needs 200 MB"):
+        with pytest.raises(OutputError, match="MB free; 200 MB are needed"):
             attempt(tmp_path / "result", False)
         assert list(tmp_path.iterdir()) == []
         monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(NEEDED_BYTES))

@@ -21,12 +21,16 @@ from emotune import portable
 from emotune.artifact import read_description
 from emotune.config import RunConfig
 from emotune.errors import DataError, EmotuneError, MethodError, ModelError, OutputError, VerificationError
+from emotune.methods import refusals
 from emotune.pipeline import STEPS, run
-from emotune.verification import Verification
+from emotune.verification import Verification, check
 
 from .conftest import EMOTIONS, Recording
+from .tiny_models import make_folder
 
 if TYPE_CHECKING:
+    from transformers import BertTokenizer
+
     from emotune.data.dataset import TextDataset
     from emotune.progress import Advance
 
@@ -105,6 +109,7 @@ class TestSteps:
         said = "\n".join(tiny_run.progress.lines)
         assert "owner/tiny-bert: BertForSequenceClassification" in said
         assert "0 of 192 texts are longer than 32 and are cut" in said
+        assert "longer than 32 tokens" in tiny_run.result.report.read_text(encoding="utf-8")
         assert "bert.encoder.layer.*.attention.self.query (2)" in said
         for name in ("base (untrained head)", "majority class", "TF-IDF", "frozen features"):
             assert f"{name}: " in said
@@ -555,7 +560,8 @@ class TestFullFineTuning:
 
     def test_as_the_method_gives_a_folder_that_transformers_loads(self, settings: Settings) -> None:
         """Verified in a fresh process by the run itself, and loaded here by the code of its card."""
-        start(settings, method__name="full", training__learning_rate=2e-3, training__epochs=6)
+        progress = start(settings, method__name="full", training__learning_rate=2e-3, training__epochs=6)
+        assert "full fine-tuning will train every weight" in progress.lines
         folder = Path(settings["output.folder"])
         assert {path.name for path in folder.iterdir()} == FILES - {
             "adapter_config.json",
@@ -575,3 +581,60 @@ class TestFullFineTuning:
         record = description["training"]
         assert record["trainable_parameters"] == record["total_parameters"]
         assert description["metrics"]["after"]["accuracy"] > 0.6  # chance is 1 in 6
+
+
+class TestFamilies:
+    """The whole job on models that the fast path does not cover, each with something of its own."""
+
+    @pytest.mark.parametrize("family", ["albert", "deberta-v2", "gpt2", "modernbert", "mpnet"])
+    def test_run_from_end_to_end(
+        self,
+        family: str,
+        settings: Settings,
+        unverified: list[tuple[Path, str | None]],
+        tiny_tokenizer: BertTokenizer,
+        tmp_path: Path,
+    ) -> None:
+        model = make_folder(family, tmp_path / family, tiny_tokenizer)
+        progress = start(settings, model__name=str(model), training__epochs=1)
+        folder = Path(settings["output.folder"])
+        assert unverified == [(folder, str(model))]
+        said = "\n".join(progress.lines)
+        assert "LoRA will adapt" in said
+        assert "frozen features: " in said
+        assert "no family that emotune knows" not in said
+        # The words behind the predictions stand in the report: the bar of explanations was filled.
+        assert [done == total > 0 for description, total, done in progress.bars if description == "explaining"] == [
+            True
+        ]
+        plain = check(folder, str(model))
+        assert plain.ok, plain
+
+    def test_a_family_that_is_not_known_is_guessed_and_the_guess_said(
+        self,
+        settings: Settings,
+        unverified: list[tuple[Path, str | None]],
+        tiny_tokenizer: BertTokenizer,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        from emotune.models import families
+
+        monkeypatch.setattr(families, "FAMILIES", {})
+        model = make_folder("mpnet", tmp_path / "mpnet", tiny_tokenizer)
+        progress = start(settings, model__name=str(model), training__epochs=1)
+        assert unverified
+        guess = next(line for line in progress.lines if "is no family that emotune knows" in line)
+        assert "head classifier, linear layers mpnet.encoder.layer.*.attention.attn.q (2)" in guess
+        assert "with and without padding gives the same logits" in guess
+
+    def test_a_method_that_the_model_cannot_take_is_refused_before_anything_is_scored(
+        self, settings: Settings, tiny_tokenizer: BertTokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(refusals.REFUSED, ("lora", "gpt2"), "of a reason made up here")
+        model = make_folder("gpt2", tmp_path / "gpt2", tiny_tokenizer)
+        progress = Recording()
+        with pytest.raises(MethodError, match=r"^LoRA cannot train a 'gpt2' model: of a reason made up here\."):
+            start(settings, progress, model__name=str(model))
+        assert progress.finished == ["Data"]
+        assert not beside(settings)

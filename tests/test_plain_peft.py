@@ -1,4 +1,7 @@
-"""The saved folder in a process that never imports emotune: plain PEFT and transformers give the labels that were saved."""
+"""The saved folder in a process of its own: PEFT and transformers give the labels that were saved.
+
+LoRA's folder needs no emotune there; those of our own methods need the one import that their card names.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+import emotune
+from emotune.config import RunConfig
+from emotune.methods.bitfit import BitFit
+from emotune.methods.bottleneck import Bottleneck
+from emotune.pipeline import run
 
 from .hub_server import hub_environment, serve_hub
 
@@ -63,11 +72,15 @@ def code_of_the_card(folder: Path) -> str:
     return code[1].replace('folder = "fine_tuned_lora_model"\n', "")
 
 
-def load_elsewhere(folder: Path, loading: str, working: Path, environment: dict[str, str]) -> dict[str, object]:
+def load_elsewhere(
+    folder: Path, loading: str, working: Path, environment: dict[str, str], source: str | None = None
+) -> dict[str, object]:
+    """What the script finds; `source` is where the process shall find emotune, if it is not to go by what is installed."""
+    path = {} if source is None else {"PYTHONPATH": source}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(folder), loading],
         cwd=working,
-        env={key: value for key, value in environment.items() if key != "PYTHONPATH"},
+        env={key: value for key, value in environment.items() if key != "PYTHONPATH"} | path,
         capture_output=True,
         text=True,
     )
@@ -89,3 +102,35 @@ def test_gives_the_saved_labels(tiny_run: Run, tiny_bert: Path, tmp_path: Path, 
     assert float(str(found["difference"])) < 1e-5
     assert found["id2label"] == {str(i): label for i, label in enumerate(tiny_run.result.classifier.labels)}
     assert found["emotune"] is False
+
+
+def test_a_head_alone_is_loaded_by_the_card_s_code(tiny_run: Run, tiny_bert: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tuned"
+    run(RunConfig.load(overrides=tiny_run.settings | {"method.name": "head", "output.folder": str(folder)}))
+    with serve_hub(models={"owner/tiny-bert": tiny_bert}) as hub:
+        found = load_elsewhere(folder, code_of_the_card(folder), tmp_path, hub.environment(tmp_path / "cache"))
+    assert found["labels"] == found["saved"]
+    assert float(str(found["difference"])) < 1e-5
+    assert found["emotune"] is False
+
+
+@pytest.mark.parametrize("method", [BitFit(), Bottleneck(size=4)], ids=["BitFit", "bottleneck"])
+def test_a_method_of_our_own_needs_the_import_that_the_card_names(
+    method: BitFit | Bottleneck, tiny_run: Run, tiny_bert: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tuned"
+    settings = tiny_run.settings | {"training.epochs": 1, "method.name": method.key, "output.folder": str(folder)}
+    if isinstance(method, Bottleneck):
+        settings["method.size"] = method.size
+    run(RunConfig.load(overrides=settings))
+    code = code_of_the_card(folder)
+    line = f"import {method.tuner}  # registers {method.name} with PEFT\n"
+    assert code.startswith(line)
+    source = str(Path(emotune.__file__).parents[1])
+    with serve_hub(models={"owner/tiny-bert": tiny_bert}) as hub:
+        environment = hub.environment(tmp_path / "cache")
+        found = load_elsewhere(folder, code, tmp_path, environment, source)
+        assert found["labels"] == found["saved"]
+        assert float(str(found["difference"])) < 1e-5
+        with pytest.raises(AssertionError, match=f"KeyError: 'EMOTUNE_{method.key.upper()}'"):
+            load_elsewhere(folder, code.removeprefix(line), tmp_path, environment)

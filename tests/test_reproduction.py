@@ -75,3 +75,17 @@ def test_a_local_base_must_be_named(tiny_run: Run) -> None:
 def test_local_data_must_be_named(tiny_run: Run) -> None:
     with pytest.raises(ArtifactError, match=r"was the file or folder .* Say where it is with --data"):
         reproduce(tiny_run.result.folder, model=tiny_run.settings["model.name"])
+
+
+def test_a_damaged_configuration_is_said_of_the_file_that_holds_it(tiny_run: Run, tmp_path: Path) -> None:
+    copied = tmp_path / "tuned"
+    shutil.copytree(tiny_run.result.folder, copied)
+    description = json.loads((copied / "emotune.json").read_text(encoding="utf-8"))
+    description["configuration"]["training"]["epochs"] = "many"
+    (copied / "emotune.json").write_text(json.dumps(description), encoding="utf-8")
+    with pytest.raises(ArtifactError) as raised:
+        reproduce(copied, data="x", model="x")
+    assert str(raised.value).startswith(
+        f"The configuration in '{copied / 'emotune.json'}' does not hold: training.epochs is"
+    )
+    assert "overrides" not in str(raised.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from emotune.artifact import sha256
 from emotune.errors import ArtifactError, VerificationError
 from emotune.verification import Verification, check, in_words, verify
 
@@ -124,6 +126,36 @@ def test_numbers_are_compared_and_not_only_checksums(folder: Path, hub_named_ber
     assert not found.ok
 
 
+def sign_again(folder: Path, file: str = PREDICTIONS) -> None:
+    """Write the checksum of a changed file down, as if it had been saved so."""
+    description = json.loads((folder / "emotune.json").read_text())
+    description["files"][file] = sha256(folder / file)
+    (folder / "emotune.json").write_text(json.dumps(description))
+
+
+@pytest.mark.parametrize("column", ["p_joy", "p_surprise"])
+def test_a_probability_that_is_not_a_number_fails(folder: Path, hub_named_bert: Path, column: str) -> None:
+    change_predictions(column, float("nan"))(folder)
+    sign_again(folder)
+    found = check(folder, hub_named_bert)
+    assert not found.ok
+    assert found.largest_difference == math.inf
+    assert found.changed_files == ()
+    assert found.probe_difference <= found.tolerance  # the model itself is as it was
+    assert "the largest difference is inf" in in_words(found, folder)
+
+
+def test_what_is_not_a_number_hides_no_other_difference(folder: Path, hub_named_bert: Path) -> None:
+    change_predictions("p_joy", float("nan"))(folder)
+    change_predictions("prediction", "no such label")(folder)
+    sign_again(folder)
+    turn_one_number(folder)
+    sign_again(folder, WEIGHTS)
+    found = check(folder, hub_named_bert)
+    assert found.changed_labels >= 1
+    assert math.inf > found.probe_difference > found.tolerance
+
+
 def test_weights_that_are_not_numbers_are_found(folder: Path, hub_named_bert: Path) -> None:
     weights = load_file(folder / WEIGHTS)
     save_file({name: torch.full_like(tensor, float("nan")) for name, tensor in weights.items()}, folder / WEIGHTS)
@@ -157,7 +189,7 @@ def test_predictions_that_cannot_be_read_are_damage(folder: Path, hub_named_bert
 def test_predictions_that_lack_a_column_are_damage(folder: Path, hub_named_bert: Path) -> None:
     table = pq.read_table(folder / PREDICTIONS).drop_columns(["p_joy"])
     pq.write_table(table, folder / PREDICTIONS)
-    with pytest.raises(ArtifactError, match=f"{PREDICTIONS}' is damaged.*p_joy"):
+    with pytest.raises(ArtifactError, match=f"{PREDICTIONS}' has no column 'p_joy'"):
         check(folder, hub_named_bert)
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BitFit": "emotune.methods.bitfit",
+    "Bottleneck": "emotune.methods.bottleneck",
     "Classifier": "emotune.models.classifier",
     "Comparison": "emotune.evaluation.comparison",
     "EmotuneError": "emotune.errors",
@@ -27,6 +29,7 @@ _HOMES = {
     "load": "emotune.artifact",
     "load_base": "emotune.models.load",
     "load_data": "emotune.data.load",
+    "load_many": "emotune.many",
     "predict": "emotune.inference.predict",
     "predict_stream": "emotune.inference.predict",
     "run": "emotune.pipeline",
@@ -48,6 +51,9 @@ if TYPE_CHECKING:
     from emotune.evaluation.scores import Evaluation as Evaluation
     from emotune.inference.predict import predict as predict
     from emotune.inference.predict import predict_stream as predict_stream
+    from emotune.many import load_many as load_many
+    from emotune.methods.bitfit import BitFit as BitFit
+    from emotune.methods.bottleneck import Bottleneck as Bottleneck
     from emotune.methods.lora import LoRA as LoRA
     from emotune.models.classifier import Classifier as Classifier
     from emotune.models.load import load_base as load_base

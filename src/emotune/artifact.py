@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotune.description import mistakes_in
 from emotune.errors import ArtifactError
 from emotune.models.bundled import SOURCE as BUNDLED
 from emotune.output import DESCRIPTION, written_whole
@@ -21,6 +23,7 @@ from emotune.text import reason_of
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from emotune.methods.base import Method
     from emotune.models.classifier import Classifier
 
 FORMAT = 1
@@ -35,16 +38,6 @@ CHECKED = (
     "tokenizer.json",
     "tokenizer_config.json",
 )
-# The entries of the description that loading and verifying need.
-NEEDED = {
-    "base_model": dict,
-    "labels": list,
-    "max_length": int,
-    "seed": int,
-    "method": dict,
-    "verification": dict,
-    "files": dict,
-}
 # Same weights, same arithmetic: what remains between two processes is the order of float32 sums.
 LOGIT_TOLERANCE = 1e-4
 # Texts of our own whose logits are saved, so that any folder can be verified without its data.
@@ -199,7 +192,7 @@ def read_description(folder: str | Path) -> dict[str, Any]:
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         seen = description["format"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtifactError(
             f"'{path}' is damaged: {reason_of(error)}. Save the model again, or restore the file."
         ) from None
@@ -207,9 +200,9 @@ def read_description(folder: str | Path) -> dict[str, Any]:
         raise ArtifactError(
             f"'{path}' has format {seen}; this emotune reads format {FORMAT}. Install the version that wrote it."
         )
-    wrong = [name for name, kind in NEEDED.items() if not isinstance(description.get(name), kind)]
+    wrong = mistakes_in(description)
     if wrong:
-        raise ArtifactError(f"'{path}' is damaged: {', '.join(wrong)} missing or of another type. Restore the file.")
+        raise ArtifactError(f"'{path}' is damaged: {wrong}. Restore the file, or save the model again.")
     return dict(description)
 
 
@@ -225,62 +218,134 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
         ModelError: The base model cannot be loaded.
         HubError: The base model is on the Hub, and the Hub cannot be reached.
     """
-    from emotune.methods.registry import method_of_folder
-    from emotune.models.classifier import Classifier
-    from emotune.models.load import load_base, untrained_model
+    from emotune.models.load import load_base
 
-    folder = Path(folder)
-    description = read_description(folder)
-    method = method_of_folder(description["method"], str(folder))
-    recorded = description["base_model"]
-    source = base if base is not None else recorded["source"]
-    if source is None and method.needs_base:
-        raise ArtifactError(
-            f"'{folder}' was trained on a base model from a local folder ('{recorded['name']}'), "
-            "which it does not contain. "
-            "Say where it is with --base FOLDER (base=... in Python)."
+    saved = SavedFolder.checked(folder, base)
+    return saved.classifier(
+        lambda: (
+            load_base(
+                saved.base,
+                labels=saved.labels,
+                max_length=saved.max_length,
+                seed=saved.seed,
+                revision=saved.base_revision,
+            ).model
         )
-    for name in (*method.files, "config.json", "tokenizer_config.json", *description["files"]):
-        if name == PREDICTIONS:  # of use to people and to verify
-            continue
-        if not (folder / name).is_file():
-            raise ArtifactError(
-                f"'{folder}' is incomplete: {name} is missing. Copy the whole folder, or save the model again."
-            )
-
-    def untrained() -> PreTrainedModel:
-        if not method.needs_base:
-            return untrained_model(folder)
-        return load_base(
-            source,
-            labels=tuple(description["labels"]),
-            max_length=description["max_length"],
-            seed=description["seed"],
-            revision=None if base is not None else recorded["revision"],
-        ).model
-
-    model = method.load(folder, untrained)
-    # Imported only now: it takes seconds, which nobody should wait for who has mistyped a path.
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
-    except Exception as error:
-        raise ArtifactError(
-            f"The tokenizer in '{folder}' is damaged: {reason_of(error)}. Copy the folder again, or save the model again."
-        ) from None
-    return Classifier(
-        name=recorded["name"],
-        source=str(folder if source is None else source),
-        revision=recorded["revision"],
-        model=model.eval(),
-        tokenizer=tokenizer,
-        labels=tuple(description["labels"]),
-        max_length=description["max_length"],
-        seed=description["seed"],
-        method=method,
-        temperature=description.get("temperature"),
     )
+
+
+@dataclass(frozen=True)
+class SavedFolder:
+    """A saved folder that was found complete, with what it says of itself.
+
+    Attributes:
+        folder: The folder.
+        description: Its `emotune.json`.
+        method: The method it was made with.
+        given: Where the caller says that the base model is.
+    """
+
+    folder: Path
+    description: dict[str, Any]
+    method: Method
+    given: str | Path | None
+
+    @classmethod
+    def checked(cls, folder: str | Path, base: str | Path | None) -> SavedFolder:
+        """Look at a folder without loading anything; arguments and errors as in `load`."""
+        from emotune.methods.registry import method_of_folder
+
+        folder = Path(folder)
+        description = read_description(folder)
+        method = method_of_folder(description["method"], str(folder))
+        recorded = description["base_model"]
+        if base is None and recorded["source"] is None and method.needs_base:
+            raise ArtifactError(
+                f"'{folder}' was trained on a base model from a local folder ('{recorded['name']}'), "
+                "which it does not contain. "
+                "Say where it is with --base FOLDER (base=... in Python)."
+            )
+        for name in (*method.files, "config.json", "tokenizer_config.json", *description["files"]):
+            if name == PREDICTIONS:  # of use to people and to verify
+                continue
+            if not (folder / name).is_file():
+                raise ArtifactError(
+                    f"'{folder}' is incomplete: {name} is missing. Copy the whole folder, or save the model again."
+                )
+        return cls(folder, description, method, base)
+
+    @property
+    def base(self) -> str | Path:
+        """What loads the base model; the folder itself, where it holds a whole model of a base that it cannot name."""
+        source = self.description["base_model"]["source"] if self.given is None else self.given
+        return self.folder if source is None else source
+
+    @property
+    def base_revision(self) -> str | None:
+        """The base's commit on the Hub, where it is loaded from there."""
+        return None if self.given is not None else self.description["base_model"]["revision"]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Its labels."""
+        return tuple(self.description["labels"])
+
+    @property
+    def max_length(self) -> int:
+        """Tokens a text."""
+        return self.description["max_length"]
+
+    @property
+    def seed(self) -> int:
+        """The seed it was trained with."""
+        return self.description["seed"]
+
+    def classifier(
+        self, base: Callable[[], PreTrainedModel], tokenizers: dict[str, PreTrainedTokenizerBase] | None = None
+    ) -> Classifier:
+        """Load it.
+
+        Args:
+            base: Gives the base model, for methods that need one.
+            tokenizers: Those loaded so far, by base model and checksums of their files; None to share none.
+        """
+        from emotune.models.classifier import Classifier
+        from emotune.models.load import untrained_model
+
+        model = self.method.load(self.folder, base if self.method.needs_base else lambda: untrained_model(self.folder))
+        tokenizer = self._tokenizer({} if tokenizers is None else tokenizers)
+        recorded = self.description["base_model"]
+        return Classifier(
+            name=recorded["name"],
+            source=str(self.base),
+            revision=recorded["revision"],
+            model=model.eval(),
+            tokenizer=tokenizer,
+            labels=self.labels,
+            max_length=self.max_length,
+            seed=self.seed,
+            method=self.method,
+            temperature=self.description.get("temperature"),
+        )
+
+    def _tokenizer(self, tokenizers: dict[str, PreTrainedTokenizerBase]) -> PreTrainedTokenizerBase:
+        # Imported only now: it takes seconds, which nobody should wait for who has mistyped a path.
+        from transformers import AutoTokenizer
+
+        from emotune.models.folder import TOKENIZER_FILES
+
+        files = {name: sha256(self.folder / name) for name in TOKENIZER_FILES if (self.folder / name).is_file()}
+        # The kind of model has a say in how the files are read.
+        key = json.dumps([self.description["base_model"]["name"], files], sort_keys=True)
+        if key not in tokenizers:
+            try:
+                tokenizers[key] = AutoTokenizer.from_pretrained(str(self.folder), trust_remote_code=False)
+            except Exception as error:
+                raise ArtifactError(
+                    f"The tokenizer in '{self.folder}' is damaged: {reason_of(error)}. "
+                    "Copy the folder again, or save the model again."
+                ) from None
+        return tokenizers[key]
 
 
 def sha256(path: Path) -> str:

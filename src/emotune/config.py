@@ -22,9 +22,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from emotune.errors import ConfigError
+from emotune.errors import ConfigError, MethodError
 from emotune.methods.base import Method
 from emotune.methods.registry import METHODS
+from emotune.training.options import correct_twice
 
 PresetOf = Literal["run", "sweep"]
 
@@ -123,7 +124,21 @@ class ModelConfig(Section):
 class MethodConfig(Section):
     """How to adapt the encoder. An option that is not given has the method's own default; one that the method lacks is a mistake."""
 
-    name: Literal["lora", "full"] = Field(default="lora", description="The fine-tuning method.")
+    name: Literal[
+        "lora",
+        "dora",
+        "pissa",
+        "lora-plus",
+        "adalora",
+        "vera",
+        "ia3",
+        "bitfit",
+        "bottleneck",
+        "prefix",
+        "prompt",
+        "head",
+        "full",
+    ] = Field(default="lora", description="The fine-tuning method.")
     r: int | None = Field(default=None, ge=1, description="Rank of the adapters.")
     alpha: float | None = Field(
         default=None, gt=0, description="Numerator of the adapters' scale; twice the rank if not given."
@@ -131,34 +146,67 @@ class MethodConfig(Section):
     dropout: float | None = Field(default=None, ge=0, lt=1, description="Dropout on the adapters' input.")
     target_modules: Text | Texts | None = Field(
         default=None,
-        description="Layers to adapt: all-linear, a list of names, or a regular expression over full module names.",
+        description="Layers to adapt: all-linear, a list of names, or a regular expression over full module names; "
+        "bottleneck adapters and IA3 know their own.",
     )
     rslora: bool | None = Field(
         default=None, description="Scale by alpha over the square root of the rank, not over the rank."
+    )
+    ratio: float | None = Field(default=None, ge=1, description="LoRA+: the learning rate of B over that of A.")
+    initial_r: int | None = Field(
+        default=None, ge=1, description="AdaLoRA: the rank to prune from; one and a half times the rank if not given."
+    )
+    orthogonality: float | None = Field(
+        default=None, ge=0, description="AdaLoRA: weight of the loss term that keeps its matrices orthogonal."
+    )
+    tokens: int | None = Field(
+        default=None, ge=1, description="Prompt and prefix tuning: how many vectors stand before the text."
+    )
+    size: int | None = Field(default=None, ge=1, description="Width of bottleneck adapters.")
+    placement: Literal["houlsby", "pfeiffer"] | None = Field(
+        default=None,
+        description="Where bottleneck adapters stand: houlsby, behind attention and feed-forward; pfeiffer, behind feed-forward.",
+    )
+    activation: Literal["gelu", "relu"] | None = Field(
+        default=None, description="Activation inside bottleneck adapters."
     )
 
     @model_validator(mode="before")
     @classmethod
     def _fill_in_defaults(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping) or given.get("name", "lora") not in METHODS:
+        name = given.get("name", "lora") if isinstance(given, Mapping) else None
+        if not isinstance(given, Mapping) or not isinstance(name, str) or name not in METHODS:
             return given
-        method = METHODS[given.get("name", "lora")]
+        method = METHODS[name]
         defaults = method_defaults(method)
-        foreign = [name for name, value in given.items() if value is not None and name in cls.model_fields]
-        foreign = [name for name in foreign if name != "name" and name not in defaults]
+        foreign = [key for key, value in given.items() if value is not None and key in cls.model_fields]
+        foreign = [key for key in foreign if key != "name" and key not in defaults]
         if foreign:
             known = ", ".join(defaults) or "none"
-            raise ValueError(f"{', '.join(foreign)} cannot be set for {method.name}; its options: {known}")
-        return {**defaults, **{name: value for name, value in given.items() if value is not None}}
+            them = "it" if len(foreign) == 1 else "them"
+            takers = [other.key for other in METHODS.values() if set(foreign) <= method_defaults(other).keys()]
+            instead = f", or choose a method that takes {them}, such as {takers[0]}" if takers else ""
+            raise ValueError(
+                f"{', '.join(foreign)} cannot be set for {method.name}; its options: {known}. Leave {them} out{instead}"
+            )
+        return {**defaults, **{key: value for key, value in given.items() if value is not None}}
 
     def build(self) -> Method:
         """The method with its options."""
         options = self.model_dump(exclude={"name"}, exclude_none=True)
         return METHODS[self.name](**options)
 
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Self:
+        try:
+            self.build()
+        except MethodError as error:  # options that contradict each other
+            raise ValueError(str(error).removesuffix(".")) from None
+        return self
+
     @field_validator("target_modules")
     @classmethod
-    def _compiles(cls, target_modules: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    def _compiles(cls, target_modules: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
         if isinstance(target_modules, str):
             try:
                 re.compile(target_modules)
@@ -182,7 +230,26 @@ class TrainingConfig(Section):
     weight_decay: float = Field(default=0.0, ge=0, description="AdamW's weight decay.")
     batch_tokens: int = Field(default=1024, ge=8, description="Tokens a training batch, padding counted.")
     label_smoothing: float = Field(
-        default=0.0, ge=0, lt=1, description="Share of the target spread evenly over the labels."
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the target spread evenly over the labels; helps where labels are noisy.",
+    )
+    class_weights: Literal["none", "balanced", "sqrt"] = Field(
+        default="none",
+        description="Weights of the classes in the loss: balanced lets each weigh the same, sqrt goes half the way; "
+        "helps where rare classes matter and too few of their rows are found.",
+    )
+    focal_gamma: float = Field(
+        default=0.0,
+        ge=0,
+        description="Focal loss: rows that the model is sure of weigh less, the more so the higher this is; "
+        "helps where many easy rows drown a few hard ones.",
+    )
+    sampling: Literal["plain", "balanced"] = Field(
+        default="plain",
+        description="plain trains on every row once an epoch, balanced draws the classes equally often; "
+        "helps where classes are so rare that most batches lack them.",
     )
     max_grad_norm: float = Field(default=1.0, gt=0, description="Gradients are scaled down to this norm.")
     patience: int = Field(
@@ -207,6 +274,13 @@ class TrainingConfig(Section):
         default="auto", description="Where to train; auto takes the first of cuda, mps and cpu that is there."
     )
     resume: bool = Field(default=False, description="Go on from the last checkpoint of a run that was cut short.")
+
+    @model_validator(mode="after")
+    def _balanced_once(self) -> Self:
+        conflict = correct_twice(self.class_weights, self.sampling)
+        if conflict is not None:
+            raise ValueError(conflict)
+        return self
 
 
 class BaselinesConfig(Section):

@@ -75,6 +75,7 @@ def write_folder(
         dataset_name=found.data.name,
         dataset_notes=found.data.notes,
         comparison=found.comparison,
+        trust=trust,
         versions=artifact.versions(),
         command=portable.command(),
         created=created,

@@ -24,14 +24,21 @@ _BYTES_LOOKED_AT = 4096
 
 
 def check_output(
-    folder: Path, overwrite: bool, inputs: Sequence[Path] = (), *, mark: str = DESCRIPTION, goes_on: bool = False
+    folder: Path,
+    overwrite: bool | None,
+    inputs: Sequence[Path] = (),
+    *,
+    option: str = "--output",
+    mark: str = DESCRIPTION,
+    goes_on: bool = False,
 ) -> None:
     """Refuse a folder that could not be written at the end, or whose replacement would lose something else.
 
     Args:
         folder: The folder to be written.
-        overwrite: Whether a result of emotune that stands there may be replaced.
+        overwrite: Whether a result of emotune that stands there may be replaced; None where that is not offered.
         inputs: Files and folders that the run reads, which must not lie in the folder.
+        option: The option that names the folder, for messages.
         mark: The file that says that what stands there is a result of emotune, and may be replaced.
         goes_on: Whether the job goes on with what stands there, so that nothing is replaced.
 
@@ -41,44 +48,49 @@ def check_output(
     folder = folder.expanduser().resolve()
     if len(os.fsencode(folder.name)) > LONGEST_NAME:
         raise OutputError(
-            f"The output's name has {len(os.fsencode(folder.name))} bytes; at most {LONGEST_NAME} are possible. Choose a shorter one."
+            f"The output's name has {len(os.fsencode(folder.name))} bytes; at most {LONGEST_NAME} are possible. "
+            f"Choose a shorter one with {option}."
         )
     if folder.exists() and not folder.is_dir():
         raise OutputError(
-            f"The output '{folder.name}' exists and is a file, not a folder. Choose another with --output."
+            f"The output '{folder.name}' exists and is a file, not a folder. Choose another with {option}."
         )
     if folder == Path.cwd() or folder in Path.cwd().parents:
         raise OutputError(
             f"The output folder '{folder}' holds the folder you are working in, so it cannot be replaced. "
-            "Choose another with --output."
+            f"Choose another with {option}."
         )
     for path in (path.resolve() for path in inputs):
         if path == folder or folder in path.parents:
             raise OutputError(
                 f"The output folder '{folder}' holds '{path.name}', which this run reads, so it cannot be replaced. "
-                "Choose another with --output."
+                f"Choose another with {option}."
             )
     if not goes_on:
-        _check_contents(folder, overwrite, mark)
-    _check_writable(folder)
+        _check_contents(folder, overwrite, option, mark)
+    _check_writable(folder, option)
 
 
-def _check_contents(folder: Path, overwrite: bool, mark: str) -> None:
+def _check_contents(folder: Path, overwrite: bool | None, option: str, mark: str) -> None:
     if not folder.is_dir() or not any(folder.iterdir()):
         return
+    if overwrite is None:
+        raise OutputError(
+            f"The output folder '{folder}' exists and is not empty. Name an empty or a new one with {option}."
+        )
     if not overwrite:
         raise OutputError(
             f"The output folder '{folder}' exists and is not empty. "
-            "Choose another with --output, or replace it with --overwrite."
+            f"Choose another with {option}, or replace it with --overwrite."
         )
     if not (folder / mark).is_file():
         raise OutputError(
             f"The output folder '{folder}' has no {mark}, so it is no result of emotune, "
-            "and --overwrite does not replace it.\nRemove it yourself, or choose another with --output."
+            f"and --overwrite does not replace it.\nRemove it yourself, or choose another with {option}."
         )
 
 
-def _check_writable(folder: Path) -> None:
+def _check_writable(folder: Path, option: str) -> None:
     place = folder
     while not place.exists():
         place = place.parent
@@ -89,16 +101,17 @@ def _check_writable(folder: Path) -> None:
                 pass
         except OSError as error:
             raise OutputError(
-                f"The output folder '{folder}' cannot be written: {error.strerror or error}. Choose another with --output."
+                f"The output folder '{folder}' cannot be written: {error.strerror or error}. Choose another with {option}."
             ) from None
-    check_room(place)
+    check_room(place, option)
 
 
-def check_room(folder: Path) -> None:
+def check_room(folder: Path, option: str = "--output") -> None:
     """Refuse a disk that is nearly full.
 
     Args:
         folder: An existing folder on the disk.
+        option: The option that names the folder, for messages.
 
     Raises:
         OutputError: It has less room than a run may need.
@@ -106,18 +119,19 @@ def check_room(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < NEEDED_BYTES:
         raise OutputError(
-            f"The disk of '{folder}' has {free / 1e6:.0f} MB free; a run needs {NEEDED_BYTES / 1e6:.0f} MB. "
-            "Make room, or choose another folder with --output."
+            f"The disk of '{folder}' has {free / 1e6:.0f} MB free; {NEEDED_BYTES / 1e6:.0f} MB are needed. "
+            f"Make room, or choose another folder with {option}."
         )
 
 
 @contextmanager
-def written_whole(folder: Path, overwrite: bool) -> Iterator[Path]:
+def written_whole(folder: Path, overwrite: bool | None, *, option: str = "--output") -> Iterator[Path]:
     """A temporary folder beside `folder` that takes its place when the block ends well, and vanishes when it does not.
 
     Args:
         folder: The folder to be written.
-        overwrite: Whether what stands there may be replaced; it goes only once the new one is complete.
+        overwrite: Whether what stands there may be replaced; it goes only once the new one is complete. None where that is not offered.
+        option: The option that names the folder, for messages.
 
     Yields:
         The folder to write into.
@@ -125,7 +139,7 @@ def written_whole(folder: Path, overwrite: bool) -> Iterator[Path]:
     Raises:
         OutputError: As `check_output`, or the disk fills up while writing.
     """
-    check_output(folder, overwrite)
+    check_output(folder, overwrite, option=option)
     folder = folder.expanduser().resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))

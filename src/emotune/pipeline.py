@@ -18,6 +18,7 @@ from emotune.progress import SILENT, Progress
 if TYPE_CHECKING:
     from emotune.config import RunConfig
     from emotune.data.dataset import TextDataset
+    from emotune.data.tokens import TokenCounts
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.scores import Evaluation
     from emotune.methods.base import Method
@@ -82,6 +83,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.checkpoints import Checkpoints
     from emotune.data.audit import audit_data
     from emotune.data.load import load_data
+    from emotune.data.tokens import count_tokens
     from emotune.evaluation.baselines import bag_of_words, frozen_features, majority_class
     from emotune.evaluation.calibration import fit_temperature
     from emotune.evaluation.comparison import compare
@@ -89,13 +91,14 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.evaluation.scores import absent_classes, score_without
     from emotune.evaluation.seeds import over_seeds
     from emotune.handover import REPORT, Findings, write_folder
-    from emotune.methods.targets import summarize_targets
+    from emotune.methods.refusals import check_refusal
     from emotune.models.load import load_base
     from emotune.output import check_output
     from emotune.precision import choose_device, choose_precision
     from emotune.report import tables
     from emotune.report.audit_tables import audit_lines
     from emotune.report.formats import quantity, share
+    from emotune.report.probabilities import NO_TEMPERATURE
     from emotune.report.verdict import seeds_line
     from emotune.training.options import TrainingOptions
     from emotune.training.processes import processes
@@ -134,8 +137,16 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
             revision=config.model.revision,
         )
         base.model.to(device)
-        say_base(base, data, progress)
-        progress.say(f"{method.name} will adapt {summarize_targets(method.adapted_modules(base.model))}")
+        tokens = count_tokens(
+            base.tokenizer,
+            {split.name: split.texts for split in data.splits},
+            model=base.name,
+            max_length=base.max_length,
+        )
+        audit = replace(audit, tokens=tokens)
+        say_base(base, tokens, progress)
+        check_refusal(method, base.model)
+        progress.say(f"{method.name} will train {method.trains(base.model)}")
 
     with watch.step("Before"):
         before = evaluate(base, data.test, progress=progress)
@@ -174,7 +185,11 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         if on_validation.logits is None:
             raise RuntimeError("evaluate gave no logits")
         tuned = replace(tuned, temperature=fit_temperature(data.validation.label_ids, on_validation.logits))
-        progress.say(f"temperature {tuned.temperature:.2f} makes its probabilities fit validation best")
+        progress.say(
+            NO_TEMPERATURE
+            if tuned.temperature is None
+            else f"temperature {tuned.temperature:.2f} makes its probabilities fit validation best"
+        )
 
     with watch.step("Compare"):
         comparison = compare(before, after, *baselines)
@@ -311,17 +326,16 @@ def _on_validation(tuned: Classifier) -> float:
     return max(epoch.validation_macro_f1 for epoch in tuned.training.epochs)
 
 
-def say_base(base: Classifier, data: TextDataset, progress: Progress) -> None:
-    """Say what was loaded, and how many texts its limit cuts."""
-    from emotune.inference.batching import encode_split
+def say_base(base: Classifier, tokens: TokenCounts, progress: Progress) -> None:
+    """Say what was loaded, what had to be guessed, and how many texts its limit cuts."""
+    from emotune.models.check import check_base
+    from emotune.report.audit_tables import tokens_line
 
     parameters = sum(parameter.numel() for parameter in base.model.parameters())
     progress.say(f"{base.name}: {type(base.model).__name__}, {parameters:,} parameters")
-    encoded = [encode_split(base.tokenizer, split, base.max_length) for split in data.splits]
-    cut = sum(split.truncated for split in encoded)
-    rows = sum(len(split) for split in data.splits)
-    mean = sum(int(split.lengths.sum()) for split in encoded) / rows
-    progress.say(f"{mean:.1f} tokens a text; {cut:,} of {rows:,} texts are longer than {base.max_length} and are cut")
+    for note in check_base(base):
+        progress.say(note)
+    progress.say(tokens_line(tokens))
 
 
 class Stopwatch:

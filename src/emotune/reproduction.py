@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotune.errors import ArtifactError, DataError
+from emotune.errors import ArtifactError, ConfigError, DataError
+from emotune.output import DESCRIPTION
 from emotune.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -116,18 +117,12 @@ def configuration_of(description: dict[str, Any], folder: Path, given: dict[str,
         output: Where the new run writes.
 
     Raises:
-        ArtifactError: It is missing or damaged, or it needs the base model to be named.
-        ConfigError: It does not hold any more.
+        ArtifactError: It is missing, damaged or does not hold any more, or it needs the base model or the data to be named.
     """
     from emotune.config import RunConfig
 
     stored = description.get("configuration")
-    complete = isinstance(stored, dict) and all(isinstance(section, dict) for section in stored.values())
-    if (
-        not complete
-        or not isinstance(description.get("data"), dict)
-        or not isinstance(description.get("versions"), dict)
-    ):
+    if stored is None or "data" not in description or "versions" not in description:
         raise ArtifactError(
             f"'{folder}' does not say how it was made: emotune.json has no configuration. Only emotune run writes one."
         )
@@ -142,11 +137,16 @@ def configuration_of(description: dict[str, Any], folder: Path, given: dict[str,
         )
     values = {
         f"{section}.{key}": value
-        for section, settings in (stored or {}).items()
+        for section, settings in stored.items()
         for key, value in settings.items()
         if value is not None
     }
     if base.get("revision") is not None and "model.name" not in given:
         values["model.revision"] = base["revision"]  # the very commit, where the configuration named a branch or none
     values |= {"output.folder": str(output), "output.overwrite": False, "training.resume": False}
-    return RunConfig.load(overrides=values | given)
+    try:
+        return RunConfig.load(overrides=values | given)
+    except ConfigError as error:
+        # Line by line, without the place that a setting of a program has.
+        mistakes = "\n".join(line.replace("overrides: ", "", 1) for line in str(error).splitlines())
+        raise ArtifactError(f"The configuration in '{folder / DESCRIPTION}' does not hold: {mistakes}") from None

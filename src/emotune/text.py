@@ -5,6 +5,9 @@ from __future__ import annotations
 # Joiners that Persian, Indic scripts and emoji need. Python counts them as unprintable, but they move no cursor.
 _JOINERS = "\u200c\u200d"
 
+# Soft hyphen, zero-width space and joiners, marks of direction, word joiner and its kin, byte order mark: nothing to classify.
+_INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff")
+
 LONGEST_REASON = 300
 """How much of a library's message is passed on, in characters."""
 
@@ -28,6 +31,22 @@ def printable(text: str, limit: int | None = None) -> str:
     if limit is not None and len(shown) > limit:
         return shown[: limit - 3] + "..."
     return shown
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text holds nothing but white space and characters that have no width."""
+    return all(character.isspace() or character in _INVISIBLE for character in text)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether the text can be written as UTF-8: JSON can bring in lone surrogates, which no tokenizer takes."""
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def reason_of(error: BaseException) -> str:

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emotune.errors import ArtifactError, EmotuneError, VerificationError
-from emotune.text import reason_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,8 @@ class Verification:
 
     Attributes:
         rows: Texts whose predictions were computed again: the probes and the saved test rows.
-        largest_difference: The largest absolute difference of a logit of the probes or of a probability of the test rows.
+        largest_difference: The largest absolute difference of a logit of the probes or of a probability of the test rows; infinite where
+            a value is not a number.
         tolerance: The largest difference that passes.
         changed_labels: Test rows whose label differs.
         changed_files: Files whose content is not what was saved.
@@ -137,6 +138,7 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
     import numpy as np
 
     from emotune.artifact import PREDICTIONS, load, read_description, sha256
+    from emotune.evaluation.saved import numbers_of, read_table
     from emotune.evaluation.scores import softmax
 
     folder = Path(folder)
@@ -149,19 +151,29 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
     classifier = load(folder, base=base)
     probes = description["verification"]
     logits = plain_logits(classifier, probes["texts"])
-    difference = probe_difference = float(np.abs(logits - np.asarray(probes["logits"])).max())
+    difference = probe_difference = _largest_difference(logits, np.asarray(probes["logits"]))
     rows = len(probes["texts"])
     changed_labels = 0
     if (folder / PREDICTIONS).is_file():
-        texts, labels, saved = _read_predictions(folder / PREDICTIONS, classifier.labels)
+        table = read_table(folder / PREDICTIONS, classifier.labels)
+        texts, labels = table["text"], table["prediction"]
+        saved = numbers_of(table, classifier.labels, folder / PREDICTIONS)
         again = softmax(plain_logits(classifier, texts))
         found = [classifier.labels[best] for best in again.argmax(axis=1)]
         changed_labels = sum(a != b for a, b in zip(found, labels, strict=True))
-        difference = max(difference, float(np.abs(again - saved).max()))
+        difference = max(difference, _largest_difference(again, saved))
         rows += len(texts)
     return Verification(
         rows, difference, probes["tolerance"], changed_labels, changed_files, missing_files, probe_difference
     )
+
+
+def _largest_difference(found: NDArray[Any], saved: NDArray[Any]) -> float:
+    """The largest absolute difference; infinite where a value is not a number, which `max` would pass over."""
+    import numpy as np
+
+    largest = float(np.abs(found - saved).max())
+    return math.inf if math.isnan(largest) else largest
 
 
 def plain_logits(classifier: Classifier, texts: list[str]) -> NDArray[np.float32]:
@@ -171,22 +183,6 @@ def plain_logits(classifier: Classifier, texts: list[str]) -> NDArray[np.float32
 
     encoded = encode(classifier.tokenizer, texts, classifier.max_length)
     return compute_logits(classifier.model, encoded, fast=False)
-
-
-def _read_predictions(path: Path, labels: tuple[str, ...]) -> tuple[list[str], list[str], NDArray[np.float64]]:
-    """Texts, predicted label names and probabilities, shape (rows, classes), of the saved test rows."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-        probabilities = np.column_stack([table.column(f"p_{label}").to_numpy() for label in labels])
-        return table.column("text").to_pylist(), table.column("prediction").to_pylist(), probabilities
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise ArtifactError(
-            f"'{path}' is damaged: {reason_of(error)}. Restore the file, or save the model again."
-        ) from None
 
 
 def _main() -> int:

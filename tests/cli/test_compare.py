@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import html
+import re
 import shutil
+from html import escape, unescape
+from math import comb
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +15,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from emotune.artifact import PREDICTIONS
+from emotune.cli.compare import reports
+from emotune.evaluation.scores import Evaluation, score
+from emotune.report.html import render_report
 
 from ..evaluation.test_saved import sign_again
+from ..report.conftest import make_split
 from .conftest import Invoke
 
 if TYPE_CHECKING:
+    from emotune.data.dataset import Split
+
     from ..conftest import Run
 
 
@@ -56,15 +64,27 @@ def test_two_end_with_a_verdict_an_interval_and_a_report(invoke: Invoke, folders
     assert "good against bad" in report.read_text(encoding="utf-8")
 
 
+def test_two_show_the_changes_of_each_class(invoke: Invoke, folders: list[Path], tiny_run: Run) -> None:
+    shown = invoke("compare", "bad", "good").stdout
+    table = shown.partition("Changes by class")[2]
+    split = tiny_run.result.comparison.after.split
+    right = tiny_run.result.comparison.after.correct
+    for number, label in enumerate(split.labels):
+        rows = split.label_ids == number
+        found = re.search(rf"^{label} +(\d+) +(\d+) +(\d+) +\S+ +(\S.*)$", table, re.MULTILINE)
+        assert found is not None, label
+        # Every prediction of the first is wrong, so what is right now was fixed, and nothing was broken.
+        assert found.groups()[:3] == (str(rows.sum()), str((rows & right).sum()), "0")
+    assert "corrected for the number of classes (Holm)" in " ".join(table.split())
+
+
 def test_equal_models_are_called_so(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
     expected = "'good' and 'same' predict the same label on every row (36 rows)."
     shown = invoke("compare", "good", "same").stdout
     assert expected in shown.splitlines()
     assert "No evidence" not in shown
     page = (tmp_path / "emotune_comparison.html").read_text(encoding="utf-8")
-    assert f'<p class="verdict"><strong>{html.escape(expected, quote=True)}</strong></p>' in page.replace(
-        "&#39;", "&#x27;"
-    )
+    assert f'<p class="verdict"><strong>{escape(expected, quote=True)}</strong></p>' in page.replace("&#39;", "&#x27;")
 
 
 def test_three_are_ranked_and_corrected(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
@@ -73,7 +93,51 @@ def test_three_are_ranked_and_corrected(invoke: Invoke, folders: list[Path], tmp
     assert "Less accurate: the accuracy of 'bad'" in result.stdout
     assert "'good' and 'same' predict the same label on every row (36 rows)." in result.stdout
     assert "corrected for 2 comparisons (Holm)" in result.stdout
-    assert (tmp_path / "three.html").read_text(encoding="utf-8").count("<article>") == 2
+    html = (tmp_path / "three.html").read_text(encoding="utf-8")
+    assert html.count("<article>") == 2
+    verdicts = [unescape(found) for found in re.findall(r'class="verdict"><strong>(.+?)</strong>', html, re.DOTALL)]
+    assert len(verdicts) == 2
+    for verdict, start in zip(
+        verdicts,
+        (
+            "Less accurate: the accuracy of 'bad'",
+            "'good' and 'same' predict the same label on every row (36 rows).",
+        ),
+        strict=True,
+    ):
+        assert verdict.startswith(start)
+        assert verdict in " ".join(result.stdout.split())  # the page says what the terminal said
+    assert html.count("corrected for 2 comparisons (Holm)") == 2
+
+
+def evaluation(split: Split, wrong: range | list[int], name: str) -> Evaluation:
+    """An evaluation that is right but for the given rows."""
+    predictions = split.label_ids.copy()
+    predictions[list(wrong)] = (predictions[list(wrong)] + 1) % len(split.labels)
+    return Evaluation(name, split, None, None, predictions, score(split, predictions, None), seconds=1.0)
+
+
+def test_the_page_shows_corrected_p_values_and_judges_by_them() -> None:
+    """Eleven rows fixed and three broken have a mid-p of 0.0352 (binomial, by hand): evidence alone, none beside another such."""
+    split = make_split(rows=120)
+    p = 2 * (sum(comb(14, k) for k in range(3)) + comb(14, 3) / 2) / 2**14
+    first = evaluation(split, range(20), "first")
+    others = [evaluation(split, [*range(11, 20), 30, 31, 32], name) for name in ("second", "third")]
+
+    (alone,) = reports([first, others[0]], [None, None])
+    assert alone.verdict.startswith("More accurate: the accuracy of 'second'")
+    assert f"p = {p:.3f}" in alone.verdict
+    assert "corrected for" not in alone.subtitle
+
+    pages = reports([first, *others], [None, None, None])
+    html = unescape(render_report(*pages))
+    for page, name in zip(pages, ("second", "third"), strict=True):
+        assert page.verdict.startswith(f"No evidence of a difference at this test size: the accuracy of '{name}'")
+        assert f"p = {2 * p:.3f}" in page.verdict
+        assert page.verdict in html
+    assert html.count("corrected for 2 comparisons (Holm)") == 2
+    assert html.count("corrected for the number of classes (Holm), not for that of the comparisons") == 2
+    assert "not for that of the comparisons" not in render_report(alone)
 
 
 def test_report_is_not_replaced_unasked(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:

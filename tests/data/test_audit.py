@@ -17,6 +17,7 @@ from emotune.data.label_errors import find_label_errors
 from emotune.data.load import load_data
 from emotune.data.shortcuts import find_shortcuts
 from emotune.errors import DataError, OutputError
+from emotune.report.audit_tables import audit_lines, finding_counts
 
 if TYPE_CHECKING:
     from emotune.data.audit import Repeat
@@ -106,7 +107,7 @@ class TestPlanted:
 
     def test_nothing_is_found_in_data_without_repeats(self) -> None:
         clean = audit_source("bundled:sample", label_errors=False)
-        assert (clean.repeats, clean.leaks, clean.contradictions) == ((), (), ())
+        assert (clean.repeats, clean.leaks, clean.validation_leaks, clean.contradictions) == ((), (), (), ())
         assert not any(clean.unusable.values())
 
     def test_lengths_and_counts(self, found: Audit) -> None:
@@ -152,6 +153,75 @@ class TestCleanCopy:
         with pytest.raises(DataError, match="Nothing of train would be left"):
             write_clean(audit, tmp_path / "clean")
         assert not (tmp_path / "clean").exists()
+
+
+SAME = "the very same long text that stands in several of the splits"
+
+
+@pytest.fixture
+def between(tmp_path: Path) -> Audit:
+    """Test rows that repeat validation: exactly, but for case, but for one word; one of them stands in training too."""
+    both = "another text altogether, which all of the three splits hold"
+    write(tmp_path / "train.csv", [(both, "a"), ("only here and nowhere else at all", "b")])
+    write(
+        tmp_path / "validation.csv",
+        [(SAME, "a"), (both, "b"), ("rain fell on the old town all day", "a"), ("the shop was shut when we came", "b")],
+    )
+    write(
+        tmp_path / "test.csv",
+        [
+            ("what nobody else has written before", "a"),
+            (SAME, "b"),
+            (both, "a"),
+            ("RAIN fell on the old town, all day!", "a"),
+            ("the shop was open when we came", "b"),
+        ],
+    )
+    return audit_source(tmp_path, label_errors=False)
+
+
+class TestValidationAndTest:
+    def test_leaks_are_found(self, between: Audit) -> None:
+        found = [
+            (leak.row.place.number, leak.first.place.split, leak.first.place.number, leak.kind)
+            for leak in between.validation_leaks
+        ]
+        assert found == [
+            (3, "validation", 2, "exact"),
+            (4, "validation", 3, "exact"),
+            (5, "validation", 4, "trivial"),
+            (6, "validation", 5, "near"),
+        ]
+        assert all(leak.row.place.split == "test" for leak in between.validation_leaks)
+
+    def test_they_are_none_of_training(self, between: Audit) -> None:
+        assert between.leaked("test") == [4]
+        assert between.leaked("validation") == [3]
+
+    def test_the_cleaned_copy_keeps_them_in_test(self, between: Audit, tmp_path: Path) -> None:
+        write_clean(between, tmp_path / "clean")
+        again = audit_source(tmp_path / "clean", label_errors=False)
+        assert {split: sum(counts.values()) for split, counts in again.counts.items()} == {
+            "train": 1,
+            "validation": 1,
+            "test": 5,
+        }
+        assert [leak.kind for leak in again.validation_leaks] == ["near"]
+        with (tmp_path / "clean" / DROPPED).open(encoding="utf-8", newline="") as file:
+            reasons = {(row["split"], int(row["row"])): row["reason"] for row in csv.DictReader(file)}
+        assert reasons == {
+            ("train", 2): "its text stands in test too, row 4",
+            ("validation", 2): "its text stands in test too, row 3",
+            ("validation", 3): "its text stands in test too, row 4",
+            ("validation", 4): "its text stands in test too, row 5",
+        }
+
+    def test_are_shown(self, between: Audit) -> None:
+        counts = dict(finding_counts(between))
+        assert counts["stands in validation too: the same text"] == {"test": 2}
+        assert counts["stands in validation too: the same but for case and punctuation"] == {"test": 1}
+        assert counts["stands in validation too: nearly the same"] == {"test": 1}
+        assert "3 rows of test stand in validation too" in list(audit_lines(between))
 
 
 def rows_of(pairs: list[tuple[str, str]]) -> list[Row]:
@@ -207,6 +277,35 @@ class TestLabelErrors:
         assert {error.row.place.number for error in found[:15]} == set(range(1, 16))
         assert all(error.suggestion != error.row.label for error in found)
 
+    def test_a_weak_classifier_accuses_nobody_and_it_says_so(self) -> None:
+        rng = random.Random(0)
+        pairs = [(" ".join(rng.choices("abcdefghij", k=5)) + f" {i}", rng.choice(["good", "bad"])) for i in range(200)]
+        found, (note,) = find_label_errors(rows_of(pairs), np.arange(200))
+        assert found is None
+        assert "75 % are needed with 2 labels" in note
+
+    def test_the_bundled_data_has_few_or_says_why_not(self) -> None:
+        audit = audit_source("bundled:sample")
+        if audit.label_errors is None:
+            assert "needed with 6 labels" in audit.notes[0]
+        else:
+            assert len(audit.label_errors) < 0.03 * sum(audit.counts["train"].values())
+
+    def test_rows_are_named_only_where_another_label_is_four_times_as_likely(self) -> None:
+        rng = random.Random(0)
+        words = {"a": "fine", "b": "awful", "c": "odd"}
+        pairs = []
+        for i in range(300):
+            label = rng.choice("abc")
+            text = [words[label], *rng.choices("defghij", k=3), str(i)]
+            if i % 4 == 0:
+                text[0] = rng.choice(list(words.values())) + " " + rng.choice(list(words.values()))
+            pairs.append((" ".join(text), label))
+        found, (note,) = find_label_errors(rows_of(pairs), np.arange(300))
+        assert found
+        assert all(error.confidence >= 4 * error.given for error in found)
+        assert "at least 4 times as likely" in note
+
 
 def flip(data: TextDataset, share: float) -> tuple[TextDataset, set[int]]:
     """Training labels, some of them flipped to another at random."""
@@ -221,10 +320,13 @@ def flip(data: TextDataset, share: float) -> tuple[TextDataset, set[int]]:
 
 @pytest.mark.real
 def test_finds_what_is_known_of_the_real_data(real_data: str) -> None:
-    found = audit_data(load_data(real_data))
+    data = load_data(real_data)
+    found = audit_data(data)
     assert len(found.repeated("train", ("exact",))) == 31
     assert len(found.contradictions) == 30
     assert len(found.leaked("test", ("exact",))) == 11
+    held = set(data.validation.texts)
+    assert sum(leak.kind == "exact" for leak in found.validation_leaks) == sum(text in held for text in data.test.texts)
 
 
 @pytest.mark.real
@@ -237,3 +339,13 @@ def test_finds_flipped_labels_in_the_real_data(real_data: str) -> None:
     precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
     recall = np.cumsum(hits) / len(flipped)
     assert recall[precision >= 0.5].max() >= 0.7
+
+
+def test_a_text_of_characters_without_width_cannot_be_used(tmp_path: Path) -> None:
+    rows = ["text,label", "fine,joy", "\u200b\u2060,joy", "\u00ad,fear", "bad,fear"]
+    (tmp_path / "d.csv").write_text("\n".join(rows), encoding="utf-8")
+    found = audit_source(str(tmp_path / "d.csv"), label_errors=False)
+    assert [(row.number, row.reason) for row in found.unusable["train"]] == [
+        (3, "the text is empty or blank"),
+        (4, "the text is empty or blank"),
+    ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from emotune.data.files import LONGEST_FIELD
 from emotune.data.load import load_data, load_texts
 from emotune.errors import DataError
 
@@ -127,9 +127,23 @@ def test_unclosed_quote_to_the_next_quote(tmp_path: Path) -> None:
 
 
 def test_unclosed_quote_before_very_much_text(tmp_path: Path) -> None:
-    size = csv.field_size_limit()
-    message = refusal(tmp_path / "d.csv", f'text,label\n{GOOD}"never closed,joy\n' + GOOD * (size // len(GOOD) + 1))
-    assert message.startswith(f", line 14: a field of more than {size:,} characters")
+    repeated = GOOD * (LONGEST_FIELD // len(GOOD) + 1)
+    message = refusal(tmp_path / "d.csv", f'text,label\n{GOOD}"never closed,joy\n{repeated}')
+    assert message.startswith(f", line 14: a field of more than {LONGEST_FIELD:,} characters")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_a_field_longer_than_the_csv_module_takes_by_itself(tmp_path: Path, suffix: str) -> None:
+    delimiter = {".csv": ",", ".tsv": "\t"}[suffix]
+    good = GOOD.replace(",", delimiter)
+    message = refusal(tmp_path / f"d{suffix}", f"text{delimiter}label\n{good}{'x' * 150_000}{delimiter}joy\n")
+    assert message.startswith(", line 14: a text of 150,000 characters; at most 20,000 are allowed.")
+    assert "--max-characters" in message
+
+
+def test_a_long_field_of_a_column_that_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("text,page,label\n" + GOOD.replace(",", f",{'x' * 150_000},"), encoding="utf-8")
+    assert max(map(len, load_data(tmp_path / "d.csv").train.texts)) < 10
 
 
 def test_unclosed_quote_in_the_header(tmp_path: Path) -> None:

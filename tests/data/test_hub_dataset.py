@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from emotune.data.audit import audit_source
 from emotune.data.load import load_data, load_split
 from emotune.errors import DataError, HubError
 
@@ -146,3 +147,11 @@ def test_no_train_split(hub: dict[str, Any]) -> None:
     hub["answer"] = {"test": hub_rows(60)}
     with pytest.raises(DataError, match=r"no train split\. What it has: 'test'"):
         load_data("owner/name")
+
+
+def test_an_audit_takes_the_splits_there_are_and_needs_one(hub: dict[str, Any]) -> None:
+    hub["answer"] = {"test": hub_rows(60)}
+    assert list(audit_source("owner/name").counts) == ["test"]
+    hub["answer"] = {"unsupervised": hub_rows(60)}
+    with pytest.raises(DataError, match=r"none of the splits train, validation, test\. What it has: 'unsupervised'"):
+        audit_source("owner/name")

@@ -414,6 +414,12 @@ def test_blank_texts_are_counted_and_placed(tmp_path: Path) -> None:
     assert "blank in 3 rows: rows 1, 6, 10." in refusal(tmp_path / "d.parquet")
 
 
+@pytest.mark.parametrize("text", ["\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u200b \u200d"])
+def test_a_text_of_characters_without_width_is_blank(tmp_path: Path, text: str) -> None:
+    (tmp_path / "d.csv").write_text(f"text,label\nfine,joy\n{text},joy\nbad,fear\n", encoding="utf-8")
+    assert "the text is empty or blank in 1 row: line 3." in refusal(tmp_path / "d.csv")
+
+
 def test_many_blank_texts_make_a_short_message(tmp_path: Path) -> None:
     write_csv(tmp_path / "d.csv", [("", "joy")] * 5000)
     assert "blank in 5,000 rows: lines 2, 3, 4, 5, 6, 7, 8, 9 and 4,992 more" in refusal(tmp_path / "d.csv")

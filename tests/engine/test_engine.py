@@ -31,6 +31,8 @@ from emotune.engine.dropout import MaskPool
 from emotune.engine.install import install, installed, use_pooled_dropout
 from emotune.engine.layout import Layout
 from emotune.methods.base import Method
+from emotune.methods.bitfit import BitFit
+from emotune.methods.bottleneck import Bottleneck
 from emotune.methods.full import FullFineTuning
 from emotune.methods.lora import LoRA
 from emotune.models.classifier import Classifier
@@ -56,6 +58,10 @@ METHODS: dict[str, Method] = {
     "some targets": LoRA(r=2, target_modules=("query", "value", "q_lin", "output.dense", "ffn.lin2")),
     "upper layers": LoRA(r=2, target_modules=r".*layer\.[12]\..*"),
     "full": FullFineTuning(),
+    "bitfit": BitFit(),
+    "bottleneck": Bottleneck(size=4),
+    "bottleneck, relu": Bottleneck(size=4, placement="pfeiffer", activation="relu"),
+    "bottleneck, upper layers": Bottleneck(size=4, target_modules=r".*layer\.[12]\.(intermediate\.dense|ffn\.lin1)"),
 }
 LENGTHS = (3, 3, 7, 7, 7, 12, 5, 1)
 
@@ -68,7 +74,7 @@ def build(maker: Callable[[], PreTrainedModel]) -> PreTrainedModel:
 
 
 def make(family: str, method: Method = METHODS["default"], seed: int = 0) -> nn.Module:
-    """A PEFT model with B drawn at random, since with B zero half of the gradients vanish."""
+    """A PEFT model with what starts at zero drawn at random, since with B zero half of the gradients vanish."""
     torch.manual_seed(seed)
     base = build(MODELS[family])
     if isinstance(method, LoRA) and method is METHODS["some targets"]:
@@ -77,8 +83,21 @@ def make(family: str, method: Method = METHODS["default"], seed: int = 0) -> nn.
         method = LoRA(r=2, target_modules=wanted)
     model = method.apply(base, "base").eval()
     for name, parameter in model.named_parameters():
-        if ".lora_B." in name:
+        if any(part in name for part in (".lora_B.", ".emotune_bitfit_delta.", ".emotune_bottleneck_up.")):
             nn.init.normal_(parameter, std=0.1)
+    return model
+
+
+def is_of_key_bias(name: str) -> bool:
+    """Whether a gradient is zero but for rounding: the bias of keys adds the same to every score that a softmax compares."""
+    return any(
+        part in name for part in ("key.bias", "k_lin.bias", "key.emotune_bitfit_delta", "k_lin.emotune_bitfit_delta")
+    )
+
+
+def merged(model: Any) -> nn.Module:
+    """The model with its adapters merged."""
+    model.merge_adapter()
     return model
 
 
@@ -117,8 +136,15 @@ def test_equals_plain_peft_in_float32(family: str, method: Method, share: bool) 
     torch.testing.assert_close(fast_logits, logits, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(fast_loss, loss, rtol=1e-5, atol=0)
     assert fast_gradients.keys() == gradients.keys()
-    assert any(".lora_A." in name or "query.weight" in name or "q_lin.weight" in name for name in gradients)
+    telling = (
+        ".lora_A.", "query.weight", "q_lin.weight", "query.emotune_bitfit_delta", "q_lin.emotune_bitfit_delta",
+        ".emotune_bottleneck_down.",
+    )  # fmt: skip
+    assert any(part in name for name in gradients for part in telling)
     for name, gradient in gradients.items():
+        if is_of_key_bias(name) and isinstance(method, BitFit):
+            assert max(gradient.norm(), fast_gradients[name].norm()) < 1e-7, name
+            continue
         error = (fast_gradients[name] - gradient).norm() / gradient.norm().clamp_min(1e-7)
         assert error < 1e-5, f"{name}: relative error {error:.1e}"
 
@@ -144,16 +170,30 @@ def test_follows_the_optimizer(method: Method) -> None:
         torch.testing.assert_close(packed_weights[name], weight, rtol=1e-4, atol=1e-5, msg=name)
 
 
+@pytest.mark.parametrize("method", [METHODS[name] for name in ("default", "bitfit", "bottleneck")])
 @pytest.mark.parametrize("family", MODELS)
-def test_prediction_with_merged_weights_equals_plain_peft(family: str) -> None:
+def test_prediction_with_merged_weights_equals_plain_peft(family: str, method: Method) -> None:
     padded, packed = batches()
-    model = make(family)
+    model = make(family, method)
     with torch.inference_mode():
         expected = model(**padded).logits
         with installed(model) as reason:
             assert reason is None
             torch.testing.assert_close(model(**packed).logits, expected, rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(model(**padded).logits, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("method", [METHODS[name] for name in ("default", "bitfit", "bottleneck")])
+def test_prediction_in_int8_is_close_to_float32(method: Method) -> None:
+    padded, packed = batches()
+    model = make("bert", method)
+    with torch.inference_mode():
+        expected = model(**padded).logits
+        with installed(model, torch.int8) as reason:
+            assert reason is None
+            found = model(**packed).logits
+    assert not torch.equal(found, expected)
+    assert (found - expected).norm() < 0.05 * (expected - expected.mean(0)).norm()
 
 
 def test_prediction_takes_the_fast_path_of_a_base_model_too(
@@ -176,7 +216,7 @@ def test_padded_batches_still_go_the_plain_way() -> None:
     torch.testing.assert_close(model(**padded).logits, expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("method", [METHODS["default"], METHODS["full"]], ids=["LoRA", "full"])
+@pytest.mark.parametrize("method", [METHODS[name] for name in ("default", "full", "bitfit", "bottleneck")])
 def test_is_close_to_float32_in_bfloat16(method: Method) -> None:
     padded, packed = batches()
     _, _, gradients = learn(make("bert", method), padded)
@@ -189,7 +229,7 @@ def test_is_close_to_float32_in_bfloat16(method: Method) -> None:
         _, _, low_gradients = learn(fast, packed)
     for name, gradient in gradients.items():
         assert low_gradients[name].dtype == torch.float32
-        if "key.bias" in name:  # zero but for rounding: it adds the same to every score that a softmax compares
+        if is_of_key_bias(name):
             continue
         cosine = nn.functional.cosine_similarity(low_gradients[name].flatten(), gradient.flatten(), dim=0)
         assert cosine > 0.99, f"{name}: cosine {cosine:.4f}"
@@ -248,6 +288,12 @@ def test_only_the_layers_that_need_a_gradient_keep_anything(monkeypatch: pytest.
     [
         (lambda: GPT2ForSequenceClassification(GPT2Config(n_embd=16, n_layer=1, n_head=2, vocab_size=30)), "gpt2"),
         (lambda: LoRA(r=2, dropout=0.1).apply(build(MODELS["bert"]), "base"), "options are not covered"),
+        (lambda: Bottleneck(size=2, dropout=0.1).apply(build(MODELS["bert"]), "base"), "options are not covered"),
+        (
+            lambda: Bottleneck(size=2, target_modules="query").apply(build(MODELS["bert"]), "base"),
+            "BottleneckLayer is another kind of layer",
+        ),
+        (lambda: merged(BitFit().apply(build(MODELS["bert"]), "base")), "BitFitLayer is another kind of layer"),
         (
             lambda: BertForSequenceClassification(BertConfig(**SIZES, **LAYERS, hidden_act="relu")),
             "activation is relu",
@@ -258,7 +304,16 @@ def test_only_the_layers_that_need_a_gradient_keep_anything(monkeypatch: pytest.
             "embeddings are smaller",
         ),
     ],
-    ids=["another family", "dropout of the adapter", "another activation", "decoder", "projection"],
+    ids=[
+        "another family",
+        "dropout of the adapter",
+        "dropout of a bottleneck",
+        "a bottleneck behind queries",
+        "merged BitFit",
+        "another activation",
+        "decoder",
+        "projection",
+    ],
 )
 def test_says_what_it_does_not_cover_and_leaves_it(model: Callable[[], PreTrainedModel], reason: str) -> None:
     built = model()

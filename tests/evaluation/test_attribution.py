@@ -38,6 +38,7 @@ def test_is_integrated_gradients(tiny_tuned: Classifier, tiny_data: TextDataset)
     assert found is not None
     for text, label, words in zip(texts, labels, found, strict=True):
         assert words.pieces == tuple(text.split())
+        assert "".join(gap + piece for gap, piece in zip(words.gaps, words.pieces, strict=True)) == text.rstrip()
         np.testing.assert_allclose(words.weights, by_hand(tiny_tuned, text, label), atol=0.05)
         assert max(words.weights) == 1
 

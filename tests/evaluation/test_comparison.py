@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from emotune.errors import DataError
@@ -40,19 +42,38 @@ def test_the_table_names_both_models(make_split: MakeSplit, make_evaluation: Mak
 
 
 @pytest.mark.parametrize("place", ["after", "baseline"])
-@pytest.mark.parametrize("difference", ["fewer rows", "other order", "other labels of rows", "other label names"])
-def test_different_rows_are_refused(
-    make_split: MakeSplit, make_evaluation: MakeEvaluation, place: str, difference: str
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        (
+            "fewer rows",
+            "4 rows of 'test' against 3 rows of 'test', with 3 texts in common. Score both on the same split.",
+        ),
+        (
+            "other texts",
+            "4 rows of 'test' against 4 rows of 'test', with 0 texts in common. Score both on the same split.",
+        ),
+        ("other order", "Both have the same 4 rows, in another order. Score both on the same file."),
+        ("other labels of rows", "Both have the same 4 texts, and 1 of them under another label."),
+        ("other labels and order", "Both have the same 4 texts, in another order, and 1 of them under another label."),
+        ("other label names", "their labels differ"),
+    ],
+)
+def test_different_rows_are_refused_with_how_they_differ(
+    make_split: MakeSplit, make_evaluation: MakeEvaluation, place: str, difference: str, said: str
 ) -> None:
     split = make_split([0, 1, 2, 0])
     other = {
         "fewer rows": split.take([0, 1, 2]),
+        "other texts": dataclasses.replace(split, texts=tuple("abcd")),
         "other order": split.take([1, 0, 2, 3]),
         "other labels of rows": make_split([0, 1, 2, 1]),
+        "other labels and order": make_split([0, 1, 2, 1]).take([1, 0, 2, 3]),
         "other label names": make_split([0, 1, 2, 0], labels=("sadness", "love", "joy")),
     }[difference]
     here = make_evaluation(split, [0, 0, 0, 0], "here")
     elsewhere = make_evaluation(other, [0] * len(other), "elsewhere")
     evaluations = (here, elsewhere) if place == "after" else (here, here, elsewhere)
-    with pytest.raises(DataError, match="Cannot compare 'here' with 'elsewhere'"):
+    with pytest.raises(DataError, match="Cannot compare 'here' with 'elsewhere'") as raised:
         compare(*evaluations)
+    assert said in str(raised.value)

@@ -103,3 +103,46 @@ def test_damaged(folder: Path) -> None:
     sign_again(folder)
     with pytest.raises(ArtifactError, match="is damaged"):
         read_evaluation(folder)
+
+
+@pytest.mark.parametrize("column", ["text", "label", "prediction", "p_joy"])
+@pytest.mark.parametrize("value", [["joy"], {"a": 1}, None, b"joy", 7, True, "0.5"])
+def test_a_column_of_another_type(folder: Path, column: str, value: object) -> None:
+    if column == "text" and isinstance(value, str):
+        return
+    rows = pq.read_table(folder / PREDICTIONS).num_rows
+    replace_column(folder, column, [value] * rows)
+    with pytest.raises(ArtifactError, match="Restore the file"):
+        read_evaluation(folder)
+
+
+def test_a_column_that_is_there_twice(folder: Path) -> None:
+    path = folder / PREDICTIONS
+    table = pq.read_table(path)
+    pq.write_table(table.append_column("p_joy", table.column("p_joy")), path)
+    sign_again(folder)
+    with pytest.raises(ArtifactError, match=r"is damaged: .*p_joy"):
+        read_evaluation(folder)
+
+
+def test_predictions_that_are_not_what_the_probabilities_say(folder: Path) -> None:
+    table = pq.read_table(folder / PREDICTIONS)
+    predictions = table.column("prediction").to_pylist()
+    said = predictions[4]
+    predictions[4] = "joy" if said != "joy" else "fear"
+    replace_column(folder, "prediction", predictions)
+    with pytest.raises(ArtifactError) as raised:
+        read_evaluation(folder)
+    expected = f"row 5: the prediction is '{predictions[4]}', and its probabilities say '{said}' (1 such row). Restore"
+    assert expected in str(raised.value)
+
+
+def test_of_equally_likely_labels_any_may_be_predicted(folder: Path) -> None:
+    """A tie: what logits tell apart, probabilities may not."""
+    table = pq.read_table(folder / PREDICTIONS)
+    columns = [name for name in table.column_names if name.startswith("p_")]
+    rows = table.num_rows
+    for name in columns:
+        replace_column(folder, name, [0.5 if name in ("p_joy", "p_love") else 0.0] * rows)
+    replace_column(folder, "prediction", ["love"] * rows)
+    assert (read_evaluation(folder).predictions == 2).all()

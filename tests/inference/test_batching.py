@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -152,3 +153,15 @@ def _cache() -> Any:
     from emotune.inference import batching
 
     return batching._CACHE
+
+
+def test_threads_that_share_a_tokenizer_wait_for_each_other(tiny_tokenizer: BertTokenizer) -> None:
+    """A tokenizer keeps the limit of its last call, so that one thread would cut the texts of another."""
+    texts = ["badi " * length for length in range(1, 40)]
+    limits = [8, 16, 24, 32] * 30
+    expected = {limit: encode(tiny_tokenizer, texts, limit) for limit in set(limits)}
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        found = list(threads.map(lambda limit: encode(tiny_tokenizer, texts, limit), limits))
+    for limit, encoded in zip(limits, found, strict=True):
+        assert encoded.truncated == expected[limit].truncated
+        assert encoded.lengths.tolist() == expected[limit].lengths.tolist()

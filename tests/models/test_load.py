@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from emotune.errors import ModelError
-from emotune.models.load import load_base
+from emotune.models.bundled import HUB_ID
+from emotune.models.load import load_base, load_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -321,3 +322,49 @@ def test_revision_of_a_folder_is_refused_rather_than_ignored(tiny_bert: Path) ->
 def test_labels_that_cannot_be_told_apart_are_refused(labels: tuple[str, ...], tiny_bert: Path) -> None:
     with pytest.raises(ModelError, match="at least two labels"):
         load_base(tiny_bert, labels=labels)
+
+
+class TestTokenizerAlone:
+    def test_is_that_of_the_model_and_needs_no_weights(self, tiny_bert: Path, folder: Path) -> None:
+        (folder / "model.safetensors").unlink()
+        alone = load_tokenizer(folder, max_length=32)
+        whole = load_base(tiny_bert, labels=LABELS, max_length=32).tokenizer
+        assert alone(TEXTS)["input_ids"] == whole(TEXTS)["input_ids"]
+        assert alone.name_or_path == "model"
+
+    def test_of_the_bundled_model(self) -> None:
+        tokenizer = load_tokenizer("bundled:minilm")
+        assert tokenizer("hello world")["input_ids"] == [101, 7592, 2088, 102]
+        assert tokenizer.name_or_path == HUB_ID
+
+    @pytest.mark.parametrize(
+        "what",
+        [
+            "no configuration",
+            "no tokenizer",
+            "a damaged tokenizer",
+            "unknown kind",
+            "kind with its own code",
+            "an adapter",
+        ],
+    )
+    def test_of_a_damaged_folder_is_refused(self, what: str, folder: Path) -> None:
+        damage, message = DAMAGES[what]
+        damage(folder)
+        with pytest.raises(ModelError, match=message):
+            load_tokenizer(folder, max_length=32)
+
+    @pytest.mark.parametrize("values", [{"hidden_size": "wide"}, {"num_attention_heads": 5}])
+    def test_of_a_configuration_that_makes_no_model_is_refused(self, values: dict[str, Any], folder: Path) -> None:
+        edit_config(folder, **values)
+        with pytest.raises(ModelError, match=r"'.*model'.*config\.json"):
+            load_tokenizer(folder, max_length=32)
+
+    @pytest.mark.parametrize("max_length", [65, 2, -1])
+    def test_with_a_length_that_the_model_does_not_take_is_refused(self, max_length: int, tiny_bert: Path) -> None:
+        with pytest.raises(ModelError, match=rf"{max_length} tokens does not fit .*, which takes from 3 to 64\."):
+            load_tokenizer(tiny_bert, max_length=max_length)
+
+    def test_revision_of_a_folder_is_refused_rather_than_ignored(self, tiny_bert: Path) -> None:
+        with pytest.raises(ModelError, match="no revisions"):
+            load_tokenizer(tiny_bert, revision="main")

@@ -11,10 +11,13 @@ import pytest
 
 from emotune.data.audit import audit_data
 from emotune.data.dataset import TextDataset
+from emotune.data.lengths import Lengths
+from emotune.data.tokens import TokenCounts
 from emotune.evaluation.attribution import Words
 from emotune.evaluation.calibration import assess
 from emotune.evaluation.comparison import Comparison, compare
 from emotune.report.charts import Line, line_chart, nice_ticks
+from emotune.report.curves import calibration_part
 from emotune.report.formats import share
 from emotune.report.html import Report, most_telling, render_report
 from emotune.report.verdict import verdict
@@ -59,7 +62,9 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.open and data.strip():
-            self.texts.setdefault(self.open[-1], []).append(data.strip())
+            # A caption's text stands in a span of its own, which keeps it in sight.
+            tag = "caption" if self.open[-2:] == ["caption", "span"] else self.open[-1]
+            self.texts.setdefault(tag, []).append(data.strip())
 
     @property
     def text(self) -> str:
@@ -125,6 +130,28 @@ def test_a_class_without_rows_once_leaked_ones_are_left_out_is_named(comparison:
     assert found.text.count("No row that was scored is labelled 'love': macro") == 1
 
 
+def test_the_data_part_counts_test_rows_that_stand_in_validation(comparison: Comparison, dataset: TextDataset) -> None:
+    repeated = replace(dataset.test, texts=("twice the same", *dataset.test.texts[1:]))
+    held = replace(dataset.validation, texts=("twice the same", *dataset.validation.texts[1:]))
+    audit = audit_data(replace(dataset, test=repeated, validation=held))
+    page = Page(render_report(Report(title="x", subtitle="", comparison=comparison, audit=audit)))
+    expected = sum(leak.kind == "exact" for leak in audit.validation_leaks)
+    assert expected > 0
+    assert "stands in validation too: the same text" in page.texts["th"]
+    assert any(f"{expected:,} rows of test stand in validation too" in line for line in page.texts["li"])
+
+
+def test_the_data_part_says_what_is_cut(comparison: Comparison, dataset: TextDataset) -> None:
+    lengths = {split.name: Lengths(3, 12.0, 40.0, 90) for split in dataset.splits}
+    tokens = TokenCounts("tiny", 32, 1320, 11.5, lengths, {"train": 7, "validation": 0, "test": 2})
+    audit = replace(audit_data(dataset), tokens=tokens)
+    page = Page(render_report(Report(title="x", subtitle="", comparison=comparison, audit=audit)))
+    assert "longer than 32 tokens" in page.texts["th"]
+    assert (
+        "11.5 tokens a text; 9 of 1,320 texts are longer than 32 and are cut: 7 of train, 2 of test" in page.texts["li"]
+    )
+
+
 def test_charts_carry_text_alternatives(page: Page) -> None:
     assert len(page.charts) == 4
     assert all(chart["role"] == "img" and chart["aria-label"] for chart in page.charts)
@@ -157,6 +184,66 @@ def test_several_comparisons_stand_on_one_page(comparison: Comparison) -> None:
     assert page.texts["h1"] == ["one", "two"]
     assert len(set(page.ids)) == len(page.ids)
     assert page.texts["title"] == ["2 comparisons"]
+
+
+@pytest.mark.parametrize(
+    ("confidence", "expected"),
+    [
+        (0.9, "Wrong, and sure of it: worth a look"),
+        (0.42, "The mistakes it was surest of, at 42 %."),
+        (None, "The first mistakes by row"),
+    ],
+)
+def test_mistakes_are_called_sure_only_where_they_are(
+    comparison: Comparison, confidence: float | None, expected: str
+) -> None:
+    after, probabilities = comparison.after, None
+    if confidence is not None:
+        probabilities = np.full((len(after.split), 6), (1 - confidence) / 5)
+        probabilities[np.arange(len(after.split)), after.predictions] = confidence
+    changed = replace(comparison, after=replace(after, probabilities=probabilities))
+    page = render_report(Report(title="a", subtitle="", comparison=changed))
+    assert expected in page
+    assert ("sure of it: " in page) == (confidence == 0.9)
+
+
+def test_the_datas_classes_stand_in_label_order(comparison: Comparison) -> None:
+    labels = comparison.after.split.labels
+    last_first = make_split(labels[::-1], rows=30)
+    train = replace(last_first, name="train", labels=labels, label_ids=np.sort(last_first.label_ids)[::-1].copy())
+    audit = audit_data(
+        TextDataset("data", labels, train, replace(train, name="validation"), replace(train, name="test"))
+    )
+    assert list(audit.counts["train"]) == list(labels[::-1])
+    page = Page(render_report(Report(title="a", subtitle="", comparison=comparison, audit=audit)))
+    names = [name for name in page.texts["th"] if name in labels]
+    assert names[-len(labels) :] == list(labels)
+
+
+def test_scaling_is_called_what_it_is_on_these_rows(comparison: Comparison) -> None:
+    """Probabilities of 0.9 where 90 % are right: any temperature but 1 makes them worse."""
+    after = comparison.after
+    assert after.probabilities is not None
+    right = after.split.label_ids.copy()
+    right[: len(right) // 10] = (right[: len(right) // 10] + 1) % 6
+    probabilities = np.full(after.probabilities.shape, 0.02)
+    probabilities[np.arange(len(right)), right] = 0.9
+    trust = assess(after.split.label_ids, probabilities, 0.2)
+    text = Page(render_report(Report(title="a", subtitle="", comparison=comparison, trust=trust))).text
+    assert "that distance from 0.0 to 10.0 (worse)" in text
+    assert "not sure enough of itself, and dividing its logits by 0.20 fitted best there" in text
+    assert trust.scaled is not None
+    assert f"the loss from {trust.plain.loss:.3f} to {trust.scaled.loss:.3f} (worse)" in text
+
+
+def test_without_a_temperature_there_is_one_series_and_a_reason(comparison: Comparison) -> None:
+    after = comparison.after
+    assert after.probabilities is not None
+    trust = assess(after.split.label_ids, after.probabilities, None)
+    page = render_report(Report(title="a", subtitle="", comparison=comparison, trust=trust))
+    assert "No temperature was fitted: " in page
+    assert "dividing" not in page
+    assert "scaled" not in page.partition('id="calibration-1"')[2]
 
 
 def test_models_without_probabilities_have_no_calibration(comparison: Comparison) -> None:
@@ -220,3 +307,33 @@ class TestCharts:
         assert ticks[-1] >= high
         assert 2 <= len(ticks) <= 8
         assert ticks == sorted(ticks)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.001, 0.6664, 2 / 3, 0.95, 0.9999, 1.0])
+def test_a_flat_line_has_a_few_short_ticks_around_it(value: float) -> None:
+    ticks = nice_ticks(value, value, most=1.0)
+    assert 0 <= ticks[0] <= value <= ticks[-1] <= 1
+    assert 4 <= len(ticks) <= 8
+    assert ticks[-1] - ticks[0] >= 0.01
+    assert max(len(f"{tick:g}") for tick in ticks) <= 5  # what fits between the axis and its title
+
+
+def test_line_ends_and_tabs_of_a_text_are_shown() -> None:
+    comparison = make_comparison()
+    row = most_telling(comparison)[0][0]
+    words = Words(("one", "two", "three"), (1.0, 0.0, 0.5), ("\t", "\n", " \r\n"))
+    html = render_report(Report("a", "b", comparison, attributions={row: words}))
+    text = re.sub("<[^>]+>", "", html)
+    assert "\\tone\\ntwo \\r\\nthree" in text
+
+
+def test_each_threshold_is_shown_once(record: TrainingRecord) -> None:
+    """All rows are equally sure, so every coverage comes to the same threshold."""
+    comparison = make_comparison()
+    probabilities = comparison.after.probabilities
+    assert probabilities is not None
+    assert len(set(probabilities.max(axis=1))) == 1
+    found = calibration_part(assess(comparison.after.split.label_ids, probabilities))
+    assert [row["coverage"] for row in found["abstain"]] == ["100.0 %"]
+    thresholds = [row["threshold"] for row in found["abstain"]]
+    assert len(set(thresholds)) == len(thresholds)

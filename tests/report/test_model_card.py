@@ -11,7 +11,11 @@ import pytest
 from markdown_it import MarkdownIt
 
 from emotune.errors import ArtifactError
+from emotune.evaluation.calibration import Trust, assess
 from emotune.evaluation.comparison import Comparison
+from emotune.methods.bitfit import BitFit
+from emotune.methods.bottleneck import Bottleneck
+from emotune.methods.full import FullFineTuning
 from emotune.methods.lora import LoRA
 from emotune.models.classifier import Classifier
 from emotune.report.model_card import model_card
@@ -56,6 +60,7 @@ def make_card(
 ) -> str:
     given: dict[str, Any] = {
         "dataset_notes": ("No test split was given: 240 of the 1,600 training rows were set aside for it.",),
+        "trust": make_trust(None),
         "versions": {"emotune": "0.1.0", "torch": "2.13.0+cpu"},
         "command": "emotune run --model bundled:minilm",
         "created": "2025-11-23",
@@ -66,6 +71,35 @@ def make_card(
         dataset_name=dataset_name,
         **given | changes,
     )
+
+
+def make_trust(temperature: float | None) -> Trust:
+    after = make_comparison().after
+    assert after.probabilities is not None
+    return assess(after.split.label_ids, after.probabilities, temperature)
+
+
+def test_scaling_is_called_worse_where_it_is() -> None:
+    trust = make_trust(0.1)
+    assert trust.scaled is not None
+    assert trust.scaled.loss > trust.plain.loss
+    card = make_card(make_classifier(temperature=0.1), trust=trust)
+    assert "calibrates" not in card
+    assert f"the loss from {trust.plain.loss:.3f} to {trust.scaled.loss:.3f} (worse)" in card
+    assert f"the Brier score from {trust.plain.brier:.4f} to {trust.scaled.brier:.4f} (worse)" in card
+
+
+def test_a_method_without_adapters_has_no_table_of_them() -> None:
+    record = dataclasses.replace(make_record(), target_modules=(), trainable_parameters=23_406_348)
+    card = make_card(make_classifier(method=FullFineTuning(), training=record))
+    assert "adapted modules" not in card
+    assert "23,406,348 of 23,406,348 (100.00 %)" in card
+
+
+def test_without_a_temperature_it_says_why() -> None:
+    card = make_card()
+    assert "No temperature was fitted" in card
+    assert "dividing" not in card
 
 
 def parse(card: str) -> tuple[dict[str, Any], list[Any]]:
@@ -104,6 +138,15 @@ def test_a_class_without_rows_is_named() -> None:
         make_card(comparison=make_comparison_without("love")).count("- No row that was scored is labelled 'love': ")
         == 1
     )
+
+
+@pytest.mark.parametrize("method", [BitFit(), Bottleneck()], ids=["BitFit", "bottleneck"])
+@pytest.mark.parametrize("name", ["owner/base", "a-folder"])
+def test_a_method_that_peft_lacks_is_registered_first(method: BitFit | Bottleneck, name: str) -> None:
+    card = make_card(make_classifier(name=name, method=method))
+    assert f"```python\nimport {method.tuner}  # registers {method.name} with PEFT\nfrom peft import" in card
+    assert f"PEFT does not have {method.name} itself" in card
+    assert "registers" not in make_card()
 
 
 def test_metadata_is_what_the_hub_reads() -> None:

@@ -48,8 +48,52 @@ def test_the_best_baseline_is_part_of_it() -> None:
     assert "It is better than the best baseline, 'strong' (+20.0 points" in verdict(compare(base, tuned, *others))
     strong = evaluation(900, 1000, "strong")
     assert "It is worse than the best baseline, 'strong' (-10.0 points" in verdict(compare(base, tuned, strong))
+    like = evaluation(800, 1000, "like", start=1)
+    assert "It cannot be told from the best baseline, 'like'" in verdict(compare(base, tuned, like))
     same = evaluation(800, 1000, "same")
-    assert "It cannot be told from the best baseline, 'same'" in verdict(compare(base, tuned, same))
+    assert verdict(compare(base, tuned, same)).endswith(
+        " It predicts the same label on every row as the best baseline, 'same'."
+    )
+
+
+def always(label: int, name: str) -> Evaluation:
+    """A model that collapsed to one class."""
+    split = make_split(("neg", "pos"), 100)
+    predictions = np.full(100, label, dtype=np.int64)
+    return Evaluation(name, split, None, None, predictions, score(split, predictions, None), seconds=0.0)
+
+
+def labelled_as(evaluated: Evaluation, right: int, name: str) -> Evaluation:
+    """Right on so many rows of the same split."""
+    split = evaluated.split
+    predictions = np.where(np.arange(len(split)) < right, split.label_ids, 1 - split.label_ids)
+    return Evaluation(name, split, None, None, predictions, score(split, predictions, None), seconds=0.0)
+
+
+def test_one_label_for_every_row_is_called_so() -> None:
+    tuned = always(0, "tuned")
+    base = labelled_as(tuned, 30, "base")
+    assert verdict(compare(base, tuned)).endswith(" 'tuned' says 'neg' for every row.")
+    found = verdict(compare(base, tuned, always(0, "majority class")))
+    assert found.endswith(" 'tuned' says 'neg' for every row, as the best baseline, 'majority class', does.")
+    assert "cannot be told" not in found
+    better = verdict(compare(base, tuned, always(0, "majority class"), labelled_as(tuned, 95, "TF-IDF")))
+    assert (
+        "'tuned' says 'neg' for every row, as 'majority class' does. It is worse than the best baseline, 'TF-IDF'"
+        in better
+    )
+    assert " for every row" not in verdict(compare(tuned, base))
+
+
+def test_of_baselines_with_equal_accuracy_the_one_with_more_macro_f1_is_the_best() -> None:
+    tuned = always(0, "tuned")
+    right = int(tuned.correct.sum())
+    found = verdict(
+        compare(
+            labelled_as(tuned, 30, "base"), labelled_as(tuned, 60, "after"), tuned, labelled_as(tuned, right, "even")
+        )
+    )
+    assert "the best baseline, 'even'" in found
 
 
 def test_names_are_shown_and_not_obeyed() -> None:

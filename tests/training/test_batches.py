@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -115,3 +116,49 @@ class TestProcesses:
         assert len(TokenBudgetBatches(np.array([5, 5]), 64, 0, processes=2)) == 1
         with pytest.raises(DataError, match="3 processes cannot share 2 training rows"):
             TokenBudgetBatches(np.array([5, 5]), 64, 0, processes=3)
+
+    def test_cannot_share_batches_of_one_row_unevenly(self) -> None:
+        rows = np.full(3, 9)
+        with pytest.raises(DataError, match="2 processes cannot share 3 training batches of one row each"):
+            TokenBudgetBatches(rows, 9, 0, processes=2)
+        assert [
+            len(TokenBudgetBatches(rows, 9, 0, processes=3)),
+            len(TokenBudgetBatches(rows, 18, 0, processes=2)),
+        ] == [1, 1]
+
+
+class TestDrawnRows:
+    @pytest.fixture
+    def draw(self, lengths: NDArray[np.int64]) -> Callable[[int], NDArray[np.int64]]:
+        """Epochs whose rows are of very unlike lengths: short ones, all, long ones."""
+        order = np.argsort(lengths)
+        choices = [np.tile(order[:100], 3), np.arange(300), np.tile(order[-100:], 3)]
+        return lambda epoch: choices[epoch]
+
+    @pytest.mark.parametrize("processes", [1, 2, 3])
+    def test_all_epochs_have_as_many_batches_within_the_budget(
+        self, lengths: NDArray[np.int64], draw: Callable[[int], NDArray[np.int64]], processes: int
+    ) -> None:
+        shares = [
+            TokenBudgetBatches(lengths, 256, 0, process=i, processes=processes, draw=draw, epochs=3)
+            for i in range(processes)
+        ]
+        for number in (2, 0, 1):
+            epochs = [epoch(share, number) for share in shares]
+            assert {len(batches) for batches in epochs} == {len(shares[0])}
+            batches = [batch for part in epochs for batch in part]
+            assert sorted(row for batch in batches for row in batch) == sorted(draw(number).tolist())
+            assert all(batch and lengths[batch].max() * len(batch) <= 256 for batch in batches)
+            assert {share.mean_rows for share in shares} == {300 / len(batches)}
+
+    def test_are_those_of_every_row_once_where_that_is_what_is_drawn(self, lengths: NDArray[np.int64]) -> None:
+        drawn = TokenBudgetBatches(lengths, 256, 1, draw=lambda _: np.arange(300), epochs=3)
+        for number in range(3):
+            assert epoch(drawn, number) == epoch(TokenBudgetBatches(lengths, 256, 1), number)
+
+    def test_an_epoch_that_nobody_planned_is_refused(self, draw: Callable[[int], NDArray[np.int64]]) -> None:
+        batches = TokenBudgetBatches(
+            np.arange(1, 301), 300, 0, draw=lambda number: np.full(300, 299 * number), epochs=1
+        )
+        with pytest.raises(ValueError, match="epoch 1 is beyond"):
+            batches.set_epoch(1)

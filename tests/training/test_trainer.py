@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
@@ -31,7 +32,7 @@ MakeTrainer = Callable[..., AdapterTrainer]
 def make_trainer(tiny_bert: Path, tiny_data: TextDataset, tmp_path: Path) -> MakeTrainer:
     """A trainer of a fresh model without dropout, on texts of very unlike lengths, so that batches differ in rows."""
 
-    def make(*, packed: bool = False, **arguments: Any) -> AdapterTrainer:
+    def make(*, packed: bool = False, loss: dict[str, Any] | None = None, **arguments: Any) -> AdapterTrainer:
         base = load_base(tiny_bert, labels=tiny_data.labels, max_length=64)
         model = LoRA(r=4).apply(base.model, base.name).eval()
         for name, parameter in model.named_parameters():  # with B at zero, A has no gradient
@@ -44,7 +45,10 @@ def make_trainer(tiny_bert: Path, tiny_data: TextDataset, tmp_path: Path) -> Mak
         if packed:
             assert install(model, torch.float32) is None
         texts = tuple(" ".join([text] * (row % 7 + 1)) for row, text in enumerate(tiny_data.train.texts))
-        train = dataclasses.replace(tiny_data.train, texts=texts)
+        label_ids = tiny_data.train.label_ids
+        if loss:  # unbalanced: some rows of a label get the next but one
+            label_ids = np.where((label_ids == 0) & (np.arange(len(label_ids)) % 5 > 0), 2, label_ids)
+        train = dataclasses.replace(tiny_data.train, texts=texts, label_ids=label_ids)
         return AdapterTrainer(
             method=LoRA(r=4),
             model=model,
@@ -59,6 +63,7 @@ def make_trainer(tiny_bert: Path, tiny_data: TextDataset, tmp_path: Path) -> Mak
             packed=packed,
             clock=ProgressBar(SILENT),
             callbacks=[],
+            **(loss or {}),
         )
 
     return make
@@ -107,6 +112,61 @@ class TestLoss:
         targets = torch.full_like(log, smoothing / 6)
         targets[range(4), batch["labels"]] += 1 - smoothing
         torch.testing.assert_close(mean, -(targets * log).sum(-1).mean())
+
+    @pytest.mark.parametrize("kind", ["balanced", "sqrt"])
+    def test_every_row_weighs_as_much_as_its_class(self, make_trainer: MakeTrainer, kind: str) -> None:
+        trainer = make_trainer(loss={"class_weights": kind})
+        batches = list(trainer.get_train_dataloader())
+        losses = []
+        for batch in batches:
+            loss = trainer.compute_loss(trainer.model, batch)
+            loss.backward()
+            losses.append(loss.item())
+        by_batches = gradients(trainer.model)
+
+        labels = trainer.label_ids.numpy()
+        weights = compute_class_weight("balanced", classes=np.arange(6), y=labels)
+        if kind == "sqrt":
+            weights = np.sqrt(weights) / np.sqrt(weights)[labels].mean()
+        whole = trainer.collate(list(range(len(trainer.encoded))))
+        target = whole.pop("labels")
+        # torch divides by the sum of the rows' weights, which is the number of rows.
+        expected = nn.functional.cross_entropy(trainer.model(**whole).logits, target, torch.tensor(weights).float())
+        expected.backward()
+        assert np.mean(losses) == pytest.approx(expected.item(), rel=1e-5)
+        for name, gradient in gradients(trainer.model).items():
+            torch.testing.assert_close(by_batches[name] / len(batches), gradient, rtol=1e-3, atol=1e-6, msg=name)
+
+    def test_is_the_focal_loss_with_all_that_was_asked_for(self, make_trainer: MakeTrainer) -> None:
+        trainer = make_trainer(loss={"focal_gamma": 2.0, "class_weights": "balanced"}, label_smoothing_factor=0.1)
+        batch = trainer.collate([3, 1, 4, 15])
+        found, outputs = trainer.compute_loss(trainer.model, batch, return_outputs=True)
+        weights = compute_class_weight("balanced", classes=np.arange(6), y=trainer.label_ids.numpy())
+        targets = torch.full((4, 6), 0.1 / 6)
+        targets[range(4), batch["labels"]] += 0.9
+        p = outputs.logits.softmax(-1)
+        expected = -(targets * torch.tensor(weights).float() * (1 - p) ** 2 * p.log()).sum()
+        torch.testing.assert_close(found, expected / trainer.batches.mean_rows)
+
+    def test_of_balanced_sampling_is_the_mean_over_the_rows_drawn(self, make_trainer: MakeTrainer) -> None:
+        trainer = make_trainer(loss={"balanced": True})
+        loader = trainer.get_train_dataloader()
+        for epoch in (0, 1):
+            loader.set_epoch(epoch)  # type: ignore[attr-defined]
+            batches = list(loader)
+            assert len(batches) == len(loader)
+            counts = torch.bincount(torch.cat([batch["labels"] for batch in batches]))
+            assert counts.tolist() == [20] * 6
+            with torch.no_grad():
+                losses = [trainer.compute_loss(trainer.model, batch, return_outputs=True) for batch in batches]
+            rows = torch.cat(
+                [
+                    nn.functional.cross_entropy(outputs.logits, batch["labels"], reduction="none")
+                    for (_, outputs), batch in zip(losses, batches, strict=True)
+                ]
+            )
+            mean = torch.stack([loss for loss, _ in losses]).mean()
+            torch.testing.assert_close(mean, rows.mean())
 
 
 class TestBatches:

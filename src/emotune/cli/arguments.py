@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from emotune.errors import ConfigError
+
+
+def whole_number(option: str, least: int) -> Callable[[str | int], int]:
+    """What reads the value of an option, and answers a mistake in one line where Typer would show a box.
+
+    Args:
+        option: The option, for the message: "--examples".
+        least: The smallest number that will do.
+    """
+
+    def read(value: str | int) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise ConfigError(f"{option} is {str(value)!r}; expected a whole number of at least {least}.")
+        return number
+
+    return read
+
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `emotune run` saved.")]
 
@@ -23,5 +47,10 @@ LabelColumn = Annotated[
 ]
 
 MaxCharacters = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Longest text accepted, in characters, if not the usual 20,000.")
+    int | None,
+    typer.Option(
+        metavar="N",
+        parser=whole_number("--max-characters", 1),
+        help="Longest text accepted, in characters, if not the usual 20,000.",
+    ),
 ]

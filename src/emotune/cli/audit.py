@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emotune.cli.arguments import LabelColumn, MaxCharacters, TextColumn
+from emotune.cli.arguments import LabelColumn, MaxCharacters, TextColumn, whole_number
 
 if TYPE_CHECKING:
     from emotune.data.audit import Audit
@@ -29,10 +29,28 @@ def audit(
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     max_characters: MaxCharacters = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Count the texts' tokens too, with the tokenizer of this model: a Hub id, a local folder, or bundled:minilm.",
+        ),
+    ] = None,
+    max_length: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            parser=whole_number("--max-length", 1),
+            help="With --model: tokens a text above which it is cut, if not 128.",
+        ),
+    ] = None,
     label_errors: Annotated[
         bool, typer.Option("--label-errors/--no-label-errors", help="Look for labels that are probably wrong.")
     ] = True,
-    examples: Annotated[int, typer.Option(metavar="N", min=0, help="Examples to show of each finding.")] = 5,
+    examples: Annotated[
+        int,
+        typer.Option(metavar="N", parser=whole_number("--examples", 0), help="Examples to show of each finding."),
+    ] = 5,
     write_clean: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write a cleaned copy into a new folder, with a list of what was left out."),
@@ -46,28 +64,42 @@ def audit(
     Examples:
     $ emotune audit bundled:sample
     $ emotune audit reviews.csv --text-column body --label-column stars
+    $ emotune audit reviews.csv --model bert-base-uncased --max-length 256
     $ emotune audit folder_with_train_and_test/ --write-clean cleaned
     """
     from emotune.cli.console import make_console, print_notice
     from emotune.data.audit import audit_source
-    from emotune.data.clean import DROPPED
+    from emotune.data.clean import DROPPED, OPTION
     from emotune.data.clean import write_clean as write
-    from emotune.data.load import MAX_CHARACTERS
+    from emotune.data.load import MAX_CHARACTERS, LabelledSource
+    from emotune.data.tokens import count_tokens
+    from emotune.errors import ConfigError
+    from emotune.models.load import MAX_LENGTH, load_tokenizer
     from emotune.output import check_output
     from emotune.report.audit_tables import audit_page
     from emotune.report.formats import quantity
 
+    if max_length is not None and model is None:
+        raise ConfigError(
+            "--max-length was given without --model: what a token is depends on the model. Add --model MODEL, or leave it out."
+        )
     if write_clean is not None:
-        check_output(write_clean, overwrite=False)
-    found = audit_source(
+        check_output(write_clean, overwrite=None, option=OPTION)
+    source = LabelledSource(
         data,
-        validation=validation_data,
-        test=test_data,
+        validation_data,
+        test_data,
         text_column=text_column,
         label_column=label_column,
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
-        label_errors=label_errors,
     )
+    limit = MAX_LENGTH if max_length is None else max_length
+    # First, since it fails where the model's name is wrong, and an audit can take minutes.
+    tokenizer = None if model is None else load_tokenizer(model, max_length=limit)
+    found = audit_source(source, label_errors=label_errors)
+    if tokenizer is not None:
+        tokens = count_tokens(tokenizer, found.texts(), model=tokenizer.name_or_path, max_length=limit)
+        found = replace(found, tokens=tokens)
     if as_json:
         typer.echo(json.dumps(_findings(found), ensure_ascii=False, indent=2))
     else:
@@ -87,9 +119,11 @@ def _findings(audit: Audit) -> dict[str, Any]:
         "name": audit.name,
         "rows": {split: dict(counts) for split, counts in audit.counts.items()},
         "words": {split: asdict(lengths) for split, lengths in audit.lengths.items()},
+        "tokens": None if audit.tokens is None else asdict(audit.tokens),
         "unusable": {split: [asdict(row) for row in rows] for split, rows in audit.unusable.items()},
         "repeats": [asdict(repeat) for repeat in audit.repeats],
         "leaks": [asdict(leak) for leak in audit.leaks],
+        "validation_leaks": [asdict(leak) for leak in audit.validation_leaks],
         "contradictions": [asdict(found) for found in audit.contradictions],
         "label_errors": None if audit.label_errors is None else [asdict(error) for error in audit.label_errors],
         "shortcuts": [asdict(shortcut) for shortcut in audit.shortcuts],

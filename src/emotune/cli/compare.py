@@ -57,7 +57,7 @@ def compare(
         target.write(render_report(*pages))
     console = make_console()
     if len(pages) == 1:
-        console.print(comparison_table(pages[0].comparison))
+        console.print(comparison_table(pages[0].comparison, changes=True))
     else:
         console.print(ranking_table([page.comparison for page in pages], [page.verdict for page in pages]))
     typer.echo(f"\nThe report is {printable(str(output.resolve()))}")
@@ -76,10 +76,13 @@ def reports(evaluations: Sequence[Evaluation], temperatures: Sequence[float | No
     first, *others = evaluations
     comparisons = [compare_evaluations(first, other) for other in others]
     adjusted = holm([comparison.statistics.p_value for comparison in comparisons])
+    subtitle = "Saved predictions, row by row."
+    if len(comparisons) > 1:
+        subtitle += f" The verdict's p-value is corrected for {len(comparisons)} comparisons (Holm)."
     return [
         Report(
             title=f"{comparison.after.name} against {first.name}",
-            subtitle="Saved predictions, row by row.",
+            subtitle=subtitle,
             comparison=comparison,
             verdict=verdict(comparison, p),
             trust=None

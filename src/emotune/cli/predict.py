@@ -16,6 +16,7 @@ from emotune.cli.arguments import Base, Folder, MaxCharacters, TextColumn
 from emotune.data.wording import quoted
 from emotune.errors import ConfigError, DataError
 from emotune.output import open_output
+from emotune.text import is_blank
 
 if TYPE_CHECKING:
     from emotune.inference.predict import Predictions
@@ -55,7 +56,10 @@ def predict(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of --output.")] = False,
     calibrated: Annotated[
-        bool, typer.Option("--calibrated", help="Probabilities that mean what they say; no label changes.")
+        bool,
+        typer.Option(
+            "--calibrated", help="Scale probabilities by the temperature fitted on validation; no label changes."
+        ),
     ] = False,
     least_probability: Annotated[
         float,
@@ -167,7 +171,7 @@ def _lines_of(stream: BinaryIO) -> Iterator[str]:
             raise DataError(
                 f"Line {number:,} of standard input is not UTF-8. Convert it, for example with iconv."
             ) from None
-        if not text.strip():
+        if is_blank(text):
             raise DataError(f"Line {number:,} of standard input is blank. Fill it in, or drop it.")
         yield text.removesuffix("\n").removesuffix("\r")
 

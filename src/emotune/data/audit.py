@@ -12,18 +12,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emotune.data.dataset import SPLIT_NAMES, TextDataset
 from emotune.data.duplicates import Groups, find_duplicates
-from emotune.data.load import MAX_CHARACTERS, open_splits
-from emotune.data.rows import UnusableRow, read_all
+from emotune.data.lengths import Lengths
+from emotune.data.load import LabelledSource, open_splits
+from emotune.data.rows import UnusableRow, none_usable, read_all
+from emotune.data.wording import listed, quoted
+from emotune.errors import DataError
 
 if TYPE_CHECKING:
     from emotune.data.label_errors import LabelError
     from emotune.data.shortcuts import Shortcut
+    from emotune.data.tokens import TokenCounts
 
 KINDS = ("exact", "trivial", "near")
+NO_TRAINING = (
+    "There is no train split, so these were not looked for: leaks into training, training texts under different labels, "
+    "labels that are probably wrong, and words that give a class away."
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class Repeat:
 
     Attributes:
         row: The row.
-        first: The row that it repeats: the first of its group in the same split, or in training for a leak.
+        first: The row that it repeats: the first of its group in the same split, or for a leak in the other split.
         kind: "exact", "trivial" (case, punctuation and spaces apart), or "near" (`emotune.data.duplicates` says what that is; a chain of
             near texts may lead from one to the other).
     """
@@ -83,16 +90,6 @@ class Contradiction:
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True)
-class Lengths:
-    """Words a text in one split."""
-
-    least: int
-    median: float
-    ninety_ninth: float
-    most: int
-
-
 @dataclass(frozen=True, eq=False)
 class Audit:
     """What was found.
@@ -106,10 +103,12 @@ class Audit:
         unusable: Rows that cannot be trained or scored on, by split.
         repeats: Rows that repeat an earlier row of their own split, in the order of the data.
         leaks: Validation and test rows whose text stands in training.
+        validation_leaks: Test rows whose text stands in validation, where settings are chosen; it may stand in training as well.
         contradictions: Training texts under different labels.
         label_errors: Training rows whose label is probably wrong, most suspicious first; None where they were not looked for.
         shortcuts: Words that give a class away.
         notes: What could not be looked for, and why.
+        tokens: How long the texts are in a model's tokens; None where no model was named. `emotune.data.tokens` counts them.
     """
 
     name: str
@@ -120,10 +119,16 @@ class Audit:
     unusable: Mapping[str, tuple[UnusableRow, ...]]
     repeats: tuple[Repeat, ...]
     leaks: tuple[Repeat, ...]
+    validation_leaks: tuple[Repeat, ...]
     contradictions: tuple[Contradiction, ...]
     label_errors: tuple[LabelError, ...] | None
     shortcuts: tuple[Shortcut, ...]
     notes: tuple[str, ...]
+    tokens: TokenCounts | None = None
+
+    def texts(self) -> dict[str, list[str]]:
+        """The usable texts of each split."""
+        return {split: [row.text for row in self.rows if row.place.split == split] for split in self.counts}
 
     def leaked(self, split: str, kinds: Sequence[str] = KINDS) -> list[int]:
         """Row numbers of a split whose text stands in training."""
@@ -153,47 +158,37 @@ def audit_data(data: TextDataset, *, label_errors: bool = False) -> Audit:
     return _audit(data.name, rows, {}, label_errors)
 
 
-def audit_source(
-    source: str | Path,
-    *,
-    validation: str | Path | None = None,
-    test: str | Path | None = None,
-    config: str | None = None,
-    revision: str | None = None,
-    text_column: str | None = None,
-    label_column: str | None = None,
-    max_characters: int = MAX_CHARACTERS,
-    label_errors: bool = True,
-) -> Audit:
+def audit_source(source: str | Path | LabelledSource, *, label_errors: bool = True) -> Audit:
     """Audit a source as it stands, rows included that cannot be used; nothing is cut from training.
 
     Args:
-        source: As for `load_data`; so are the others.
-        validation: A file with the validation rows, where the source has none.
-        test: A file with the test rows, where the source has none.
-        config: The configuration of a Hub data set.
-        revision: The branch, tag or commit of a Hub data set.
-        text_column: The column of texts; None finds it by name.
-        label_column: The column of labels; None finds it by name.
-        max_characters: The longest text that counts as usable.
+        source: As for `load_data`; a `LabelledSource` says more than where it is.
         label_errors: Whether to look for likely label errors.
 
     Raises:
-        DataError: The data cannot be read at all.
-        ConfigError: `max_characters` is out of range.
+        DataError: The data cannot be read at all, or no row of a split can be used.
+        ConfigError: The longest text accepted is out of range.
         HubError: The Hub cannot be reached, or does not have the data set.
     """
-    found, tables = open_splits(
-        source, validation=validation, test=test, config=config, revision=revision, max_characters=max_characters
-    )
+    asked = source if isinstance(source, LabelledSource) else LabelledSource(source)
+    found, tables = open_splits(asked)
+    if not set(SPLIT_NAMES) & set(tables):
+        raise DataError(
+            f"{quoted(asked.source)} has none of the splits {', '.join(SPLIT_NAMES)}. What it has: {listed(tables)}."
+        )
     rows: list[Row] = []
     unusable = {}
     for split in SPLIT_NAMES:
         if split not in tables:
             continue
         read = read_all(
-            tables[split], text_column=text_column, label_column=label_column, max_characters=max_characters
+            tables[split],
+            text_column=asked.text_column,
+            label_column=asked.label_column,
+            max_characters=asked.max_characters,
         )
+        if not read.texts:
+            raise none_usable(tables[split], split, read.unusable)
         unusable[split] = read.unusable
         rows += [
             Row(Place(split, number), text, label)
@@ -215,30 +210,24 @@ def _audit(
     train = [row for row in rows if row.place.split == "train"]
     errors: tuple[LabelError, ...] | None = None
     notes: list[str] = []
-    if label_errors:
-        errors, notes = find_label_errors(train, groups.trivial[in_split["train"]] if train else groups.trivial[:0])
+    if not train:
+        notes = [NO_TRAINING]
+    elif label_errors:
+        errors, notes = find_label_errors(train, groups.trivial[in_split["train"]])
     return Audit(
         name=name,
         rows=tuple(rows),
         groups=groups,
         counts=counts,
-        lengths={split: _lengths(groups.words[mask]) for split, mask in in_split.items()},
+        lengths={split: Lengths.of(groups.words[mask]) for split, mask in in_split.items()},
         unusable=unusable,
         repeats=tuple(_repeats(rows, groups)),
-        leaks=tuple(_leaks(rows, groups)),
+        leaks=tuple(_leaks(rows, groups, "train", ("validation", "test"))),
+        validation_leaks=tuple(_leaks(rows, groups, "validation", ("test",))),
         contradictions=tuple(_contradictions(rows, groups)),
         label_errors=errors,
         shortcuts=find_shortcuts(train),
         notes=tuple(notes),
-    )
-
-
-def _lengths(word_counts: NDArray[np.int64]) -> Lengths:
-    return Lengths(
-        int(word_counts.min()),
-        float(np.median(word_counts)),
-        float(np.percentile(word_counts, 99)),
-        int(word_counts.max()),
     )
 
 
@@ -255,17 +244,17 @@ def _repeats(rows: Sequence[Row], groups: Groups) -> Iterator[Repeat]:
             yield found
 
 
-def _leaks(rows: Sequence[Row], groups: Groups) -> Iterator[Repeat]:
-    """Rows of other splits whose text stands in training."""
-    in_training: list[dict[int, int]] = [{} for _ in KINDS]
+def _leaks(rows: Sequence[Row], groups: Groups, into: str, others: Sequence[str]) -> Iterator[Repeat]:
+    """Rows of other splits whose text stands in the split `into`, by the strictest kind that applies."""
+    held: list[dict[int, int]] = [{} for _ in KINDS]
     for number, row in enumerate(rows):
-        if row.place.split == "train":
-            for seen, group in zip(in_training, (groups.exact, groups.trivial, groups.near), strict=True):
+        if row.place.split == into:
+            for seen, group in zip(held, (groups.exact, groups.trivial, groups.near), strict=True):
                 seen.setdefault(int(group[number]), number)
     for number, row in enumerate(rows):
-        if row.place.split == "train":
+        if row.place.split not in others:
             continue
-        for kind, seen, group in zip(KINDS, in_training, (groups.exact, groups.trivial, groups.near), strict=True):
+        for kind, seen, group in zip(KINDS, held, (groups.exact, groups.trivial, groups.near), strict=True):
             if int(group[number]) in seen:
                 yield Repeat(row, rows[seen[int(group[number])]], kind)
                 break

@@ -14,6 +14,7 @@ from emotune.errors import DataError
 from emotune.output import written_whole
 
 DROPPED = "dropped.csv"
+OPTION = "--write-clean"
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ def write_clean(audit: Audit, folder: str | Path) -> list[Dropped]:
     """
     dropped = choose_dropped(audit)
     left_out = {drop.row for drop in dropped}
-    with written_whole(Path(folder), overwrite=False) as work:
-        for split in dict.fromkeys([*audit.counts, *(name for name, rows in audit.unusable.items() if rows)]):
+    with written_whole(Path(folder), overwrite=None, option=OPTION) as work:
+        for split in audit.counts:
             kept = [row for row in audit.rows if row.place.split == split and row not in left_out]
             if not kept:
                 raise DataError(

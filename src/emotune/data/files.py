@@ -33,6 +33,9 @@ _SIGNATURES = {
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _BYTES_LOOKED_AT = 65_536
 _LARGEST_C_LONG = 2**31 - 1  # on every platform
+# Longer than any text, so that one that is too long is a row of its own that can be named; and short enough that a quote which swallows
+# the rest of a large file stops at some tens of megabytes.
+LONGEST_FIELD = 10_000_000
 
 
 def open_table(path: Path, *, max_characters: int) -> Table:
@@ -181,10 +184,11 @@ def _open_tsv(path: Path, max_characters: int) -> Table:
 
 
 def _open_delimited(path: Path, max_characters: int, delimiters: str) -> Table:
-    # The csv module's limit belongs to the whole process. It is only ever raised, and only for someone who asked for
-    # longer texts than it lets through.
-    if max_characters > csv.field_size_limit():
-        csv.field_size_limit(min(max_characters, _LARGEST_C_LONG))
+    # The csv module's limit, 131,072 characters, stops the whole file at a field that is longer. It belongs to the whole process, so it is
+    # only ever raised.
+    longest = min(max(max_characters, LONGEST_FIELD), _LARGEST_C_LONG)
+    if longest > csv.field_size_limit():
+        csv.field_size_limit(longest)
     # The delimiter is the one that cuts the header into most fields: decided on the header alone, because texts are
     # full of commas and semicolons.
     headers = {delimiter: _csv_header(path, delimiter) for delimiter in delimiters}

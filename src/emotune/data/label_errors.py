@@ -1,7 +1,8 @@
 """Labels that are probably wrong: a classifier that never saw a text disagrees with its label, and is usually right when so sure.
 
 The method is confident learning (C. Northcutt, L. Jiang, I. Chuang, JAIR 70, 2021) by the cleanlab library, on out-of-fold probabilities of
-logistic regression over words and pairs of words. Repeats of a text share a fold.
+logistic regression over words and pairs of words. Repeats of a text share a fold. The classifier is judged first: one that is not
+good at the labels as a whole names no row, and a row is named only where it finds another label several times as likely as the row's own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from emotune.data.audit import Row
 
 FOLDS = 5
+# How far the classifier's mean recall must lie between chance (0) and no mistake (1) before it may say that a label is wrong.
+LEAST_SKILL = 0.5
+# How many times as likely as the row's own label another one must be to it.
+LEAST_RATIO = 4
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ def find_label_errors(
         groups: Shape (rows,), texts that repeat each other have the same number.
 
     Returns:
-        The rows, or None where they could not be looked for; and why not.
+        The rows, or None where they could not be looked for or the classifier is too weak to name any; and why not, or how good
+        the classifier is.
     """
     counts = Counter(row.label for row in rows)
     folds = min(FOLDS, min(counts.values(), default=0))
@@ -69,6 +75,7 @@ def find_label_errors(
     from cleanlab.filter import find_label_issues
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import recall_score
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
     names = sorted(counts)
@@ -86,8 +93,16 @@ def find_label_errors(
         cv=StratifiedGroupKFold(folds, shuffle=True, random_state=0),
         method="predict_proba",
     )
-    found = find_label_issues(labels, probabilities, return_indices_ranked_by="normalized_margin", n_jobs=1)
     best = probabilities.argmax(axis=1)
+    recall = float(recall_score(labels, best, average="macro"))
+    needed = (1 + LEAST_SKILL * (len(names) - 1)) / len(names)
+    if recall < needed:
+        return None, [
+            "Likely label errors are not named: the classifier that would find them, on words and pairs of words, gets "
+            f"{100 * recall:.0f} % of each class right on average where it has not seen the text, and {100 * needed:.0f} % are "
+            f"needed with {len(names)} labels. What it disagrees with would mostly be its own mistakes."
+        ]
+    found = find_label_issues(labels, probabilities, return_indices_ranked_by="normalized_margin", n_jobs=1)
     errors = tuple(
         LabelError(
             row=rows[number],
@@ -96,6 +111,10 @@ def find_label_errors(
             given=float(probabilities[number, labels[number]]),
         )
         for number in found.tolist()
-        if best[number] != labels[number]
+        if probabilities[number, best[number]] >= LEAST_RATIO * probabilities[number, labels[number]]
     )
-    return errors, []
+    return errors, [
+        "Labels that are probably wrong are named by a classifier on words and pairs of words that gets "
+        f"{100 * recall:.0f} % of each class right on average where it has not seen the text; only rows to which another label is at "
+        f"least {LEAST_RATIO} times as likely as their own."
+    ]

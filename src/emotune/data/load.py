@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,31 @@ from emotune.data.wording import counted, escaped, listed, quoted, shown
 from emotune.errors import ConfigError, DataError
 
 MAX_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True)
+class LabelledSource:
+    """Where labelled rows come from, and how they are read.
+
+    Attributes:
+        source: What to open; it and the others are what `load_data` says of its arguments.
+        validation: A file with the validation rows, where the source has none.
+        test: A file with the test rows, where the source has none.
+        config: The configuration of a Hub data set.
+        revision: The branch, tag or commit of a Hub data set.
+        text_column: The column of texts; None finds it by name.
+        label_column: The column of labels; None finds it by name.
+        max_characters: The longest text that can be used.
+    """
+
+    source: str | Path
+    validation: str | Path | None = None
+    test: str | Path | None = None
+    config: str | None = None
+    revision: str | None = None
+    text_column: str | None = None
+    label_column: str | None = None
+    max_characters: int = MAX_CHARACTERS
 
 
 def load_data(
@@ -66,9 +92,12 @@ def load_data(
         ConfigError: A size, the seed or `max_characters` is out of range.
         HubError: The Hub cannot be reached, or does not have the data set.
     """
-    found, tables = open_splits(
-        source, validation=validation, test=test, config=config, revision=revision, max_characters=max_characters
+    asked = LabelledSource(
+        source, validation, test, config, revision, text_column, label_column, max_characters=max_characters
     )
+    found, tables = open_splits(asked)
+    if "train" not in tables:
+        raise DataError(f"{quoted(source)} has no train split. What it has: {listed(tables)}.")
     rows = {
         split: read_labelled(
             tables[split], text_column=text_column, label_column=label_column, max_characters=max_characters
@@ -103,31 +132,21 @@ def load_data(
     )
 
 
-def open_splits(
-    source: str | Path,
-    *,
-    validation: str | Path | None = None,
-    test: str | Path | None = None,
-    config: str | None = None,
-    revision: str | None = None,
-    max_characters: int = MAX_CHARACTERS,
-) -> tuple[Source, dict[str, Table]]:
-    """Find a source and open its splits, by name, without reading their rows; arguments and errors as in `load_data`."""
-    _check_limit(max_characters)
-    found = find_source(source, config=config, revision=revision, max_characters=max_characters)
+def open_splits(asked: LabelledSource) -> tuple[Source, dict[str, Table]]:
+    """Find a source and open its splits, by name, without reading their rows; errors as in `load_data`."""
+    _check_limit(asked.max_characters)
+    found = find_source(asked.source, config=asked.config, revision=asked.revision, max_characters=asked.max_characters)
     # A file on its own is what to train on.
     tables = {"train": next(iter(found.tables.values()))} if found.is_one_file else dict(found.tables)
-    for split, file in (("validation", validation), ("test", test)):
+    for split, file in (("validation", asked.validation), ("test", asked.test)):
         if file is None:
             continue
         if split in tables:
             raise DataError(
-                f"{quoted(source)} has a {split} split of its own; {quoted(file)} cannot be one as well. "
+                f"{quoted(asked.source)} has a {split} split of its own; {quoted(file)} cannot be one as well. "
                 "Leave one of them out."
             )
-        tables[split] = open_table(_file(file), max_characters=max_characters)
-    if "train" not in tables:
-        raise DataError(f"{quoted(source)} has no train split. What it has: {listed(tables)}.")
+        tables[split] = open_table(_file(file), max_characters=asked.max_characters)
     return found, tables
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,10 @@ from emotune.data.labels import LabelError, label_name
 from emotune.data.table import Row, Table
 from emotune.data.wording import counted, numbered, quoted
 from emotune.errors import DataError
+from emotune.text import is_blank, is_unicode
+
+# How many reasons a message names, where no row can be used.
+MOST_REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def read_labelled(
     unlabelled: list[int] = []
     for number, (text_cell, label_cell) in table.read(columns):
         text = _checked_text(table, number, text_cell, max_characters)
-        if not text.strip():
+        if is_blank(text):
             blank.append(number)
         try:
             name = label_name(label_cell, class_names)
@@ -60,7 +65,7 @@ def read_labelled(
         if name is None:
             unlabelled.append(number)
             continue
-        if not _is_unicode(name):
+        if not is_unicode(name):
             raise _half_a_character(table, number, "label")
         texts.append(text)
         names.append(name)
@@ -123,16 +128,38 @@ def read_all(table: Table, *, text_column: str | None, label_column: str | None,
         except (DataError, LabelError) as error:
             unusable.append(UnusableRow(number, str(error).removeprefix(f"{table.at(number)}: ").splitlines()[0]))
             continue
-        if not text.strip():
+        if is_blank(text):
             unusable.append(UnusableRow(number, "the text is empty or blank"))
         elif name is None:
             unusable.append(UnusableRow(number, "the label is missing"))
-        elif not _is_unicode(name):
+        elif not is_unicode(name):
             unusable.append(UnusableRow(number, "the label is not valid Unicode"))
         else:
             usable.append((number, text, name))
     numbers, texts, names = zip(*usable, strict=True) if usable else ((), (), ())
     return AllRows(numbers, texts, names, tuple(unusable))
+
+
+def none_usable(table: Table, split: str, unusable: Sequence[UnusableRow]) -> DataError:
+    """The error of a table of which no row can be used.
+
+    Args:
+        table: The table.
+        split: The split that it is.
+        unusable: All its rows.
+    """
+    if not unusable:
+        return DataError(f"{str(_no_rows(table)).removesuffix('.')}, so nothing of the {split} split can be used.")
+    reasons = Counter(row.reason for row in unusable).most_common()
+    parts = [f"{reason.removesuffix('.')} ({count:,})" for reason, count in reasons[:MOST_REASONS]]
+    rest = sum(count for _, count in reasons[MOST_REASONS:])
+    if rest:
+        parts.append(f"other reasons ({rest:,})")
+    seen = f"{counted(len(unusable), 'row')} {'was' if len(unusable) == 1 else 'were'} seen"
+    return DataError(
+        f"{table.source}: no row of the {split} split can be used; {seen}: {', '.join(parts)}.\n"
+        "Mend the rows, or choose other columns with --text-column NAME and --label-column NAME."
+    )
 
 
 def stream_texts(table: Table, rows: Iterator[Row], max_characters: int) -> Iterator[str]:
@@ -149,7 +176,7 @@ def stream_texts(table: Table, rows: Iterator[Row], max_characters: int) -> Iter
     number = None
     for number, (cell,) in rows:
         text = _checked_text(table, number, cell, max_characters)
-        if not text.strip():
+        if is_blank(text):
             raise _blank(table, [number])
         yield text
     if number is None:
@@ -178,7 +205,7 @@ def _checked_text(table: Table, number: int, cell: object, max_characters: int) 
         )
     if "\0" in cell:
         raise DataError(f"{table.at(number)}: a NUL character in the text {quoted(cell)}. Is this binary data?")
-    if not _is_unicode(cell):
+    if not is_unicode(cell):
         raise _half_a_character(table, number, "text")
     return cell
 
@@ -186,17 +213,6 @@ def _checked_text(table: Table, number: int, cell: object, max_characters: int) 
 def _no_rows(table: Table) -> DataError:
     """The error of a table without rows."""
     return DataError(f"{table.source} has {'a header and ' if table.header is not None else ''}no rows.")
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether the text can be written as UTF-8: JSON can bring in lone surrogates, which no tokenizer takes."""
-    if text.isascii():
-        return True
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _half_a_character(table: Table, number: int, what: str) -> DataError:

@@ -15,9 +15,11 @@ import torch
 from torch import nn
 
 from emotune.engine.attention import Attention
+from emotune.engine.biases import Bias
+from emotune.engine.bottleneck import BottleneckProjection
 from emotune.engine.dropout import MaskPool
 from emotune.engine.int8 import Int8Projection
-from emotune.engine.layers import FAMILIES, LayerModules, layer_modules
+from emotune.engine.layers import COVERED, LayerModules, layer_modules
 from emotune.engine.layout import Layout
 from emotune.engine.linear import Projection
 from emotune.engine.varlen import choose_attention
@@ -29,7 +31,7 @@ class _Saved:
 
     x: torch.Tensor  # (T, hidden), the input
     residual: torch.Tensor  # (Q, hidden), the rows of the input that ask
-    projected: list[torch.Tensor | None]  # x A' of the projections, in the order of `EncoderLayer.projections`
+    projected: list[Any]  # what the projections give beside their outputs, in the order of `EncoderLayer.projections`
     attended: Any  # of the attention
     context: torch.Tensor  # (Q, hidden)
     attention_mask: torch.Tensor | None  # dropout masks, (Q, hidden)
@@ -44,19 +46,25 @@ class _Saved:
 class _Norm:
     """A layer normalization, whose own numbers are at least float32."""
 
-    def __init__(self, norm: nn.LayerNorm, dtype: torch.dtype) -> None:
+    def __init__(self, norm: Any, dtype: torch.dtype) -> None:
+        base = getattr(norm, "base_layer", norm)
+        bias = Bias.of(norm)
+        assert bias is not None  # `why_not` has seen to it
         kept = torch.promote_types(dtype, torch.float32)
-        self.shape, self.eps = list(norm.normalized_shape), norm.eps
-        self.weight, self.bias = norm.weight.detach().to(kept), norm.bias.detach().to(kept)
-        self.parameters = [parameter for parameter in (norm.weight, norm.bias) if parameter.requires_grad]
-        self._wanted = [norm.weight.requires_grad, norm.bias.requires_grad]
+        self.shape, self.eps = list(base.normalized_shape), base.eps
+        self.weight, self.bias = base.weight.detach().to(kept), bias.value().to(kept)
+        self._trained_weight = base.weight if base.weight.requires_grad else None
+        self._own_bias = bias
+        trained = (self._trained_weight, bias.trained)
+        self.parameters = [parameter for parameter in trained if parameter is not None]
+        self._wanted = [parameter is not None for parameter in trained]
 
     def refresh(self) -> None:
         """Take over what the optimizer has moved since."""
-        kept = [own for own, wanted in zip((self.weight, self.bias), self._wanted, strict=True) if wanted]
-        for own, parameter in zip(kept, self.parameters, strict=True):
-            if own.data_ptr() != parameter.data_ptr():
-                own.copy_(parameter.detach())
+        if self._trained_weight is not None:
+            _take_over(self.weight, self._trained_weight.detach())
+        if self._own_bias.trained is not None:
+            _take_over(self.bias, self._own_bias.value())
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         y, mean, deviation = torch.native_layer_norm(x, self.shape, self.weight, self.bias, self.eps)
@@ -74,6 +82,11 @@ class _Norm:
         return dx, [gradient.to(p.dtype) for gradient, p in zip(wanted, self.parameters, strict=True)]
 
 
+def _take_over(own: torch.Tensor, source: torch.Tensor) -> None:
+    if own.data_ptr() != source.data_ptr():  # where no cast has copied it, they are one
+        own.copy_(source)
+
+
 class EncoderLayer:
     """One layer: attention, add and normalize, two linear layers, add and normalize.
 
@@ -85,7 +98,7 @@ class EncoderLayer:
         output_pool: Dropout on what the inner layers give.
         dtype: What products are computed in; int8 is for prediction alone, with everything else in float32.
         share: Let the modules' weights be views of the joint ones.
-        merge: Add adapters to the weights.
+        merge: Add adapters to the weights, and what BitFit trains to the biases.
     """
 
     def __init__(
@@ -109,6 +122,12 @@ class EncoderLayer:
         def finished(part: Projection) -> Projection:
             return Int8Projection(part) if int8 else part
 
+        def alone(layer: nn.Module) -> Projection | BottleneckProjection:
+            part = finished(projection(layer))
+            if not hasattr(layer, "emotune_bottleneck_down"):
+                return part
+            return BottleneckProjection(part, layer, dtype, trained=not merge)
+
         self.attention = attention
         self.first_only = first_only
         self.attention_pool, self.output_pool = attention_pool, output_pool
@@ -117,14 +136,14 @@ class EncoderLayer:
         hidden = len(joint.weight) // 3
         parts = [joint.part(0, hidden), joint.part(hidden, 3 * hidden)] if first_only else [joint]
         self.inputs = [finished(part) for part in parts]
-        self.attended = finished(projection(modules.attended))
-        self.inner = finished(projection(modules.inner))
-        self.outer = finished(projection(modules.outer))
+        self.attended = alone(modules.attended)
+        self.inner = alone(modules.inner)
+        self.outer = alone(modules.outer)
         self.attention_norm = _Norm(modules.attention_norm, dtype)
         self.output_norm = _Norm(modules.output_norm, dtype)
 
     @property
-    def projections(self) -> list[Projection]:
+    def projections(self) -> list[Projection | BottleneckProjection]:
         """All of them, in the order of the forward pass."""
         return [*self.inputs, self.attended, self.inner, self.outer]
 
@@ -139,7 +158,7 @@ class EncoderLayer:
             part.refresh()
 
     @property
-    def _parts(self) -> list[Projection | _Norm]:
+    def _parts(self) -> list[Projection | BottleneckProjection | _Norm]:
         return [*self.projections, self.attention_norm, self.output_norm]
 
     def forward(
@@ -158,7 +177,7 @@ class EncoderLayer:
             residual = nn.functional.pad(x[layout.first], (0, 0, 0, layout.blank_texts))
             query, low_query = self.inputs[0].forward(residual)
             keys_values, low_keys_values = self.inputs[1].forward(x)
-            projected = [low_query, low_keys_values]
+            projected: list[Any] = [low_query, low_keys_values]
         else:
             residual = x
             joint, low_joint = self.inputs[0].forward(x)
@@ -263,14 +282,14 @@ class Encoder:
         share: bool = False,
         merge: bool = False,
     ) -> None:
-        names = FAMILIES[config.model_type]
+        names = COVERED[config.model_type]
         pools = {} if pools is None else pools
 
         def pool(setting: str) -> MaskPool:
             rate = float(getattr(config, setting)) if setting else 0.0
             return pools.setdefault(rate, MaskPool(rate))
 
-        modules = list(layer_modules(encoder, names))
+        modules = list(layer_modules(encoder, config.model_type))
         self.dtype = torch.float32 if dtype == torch.int8 else dtype
         device = next(encoder.parameters()).device
         self.attention = choose_attention(config.num_attention_heads, config.hidden_size, self.dtype, device)

@@ -15,6 +15,7 @@ from emotune.engine.dropout import MaskPool, PooledDropout
 from emotune.engine.encoder import Encoder
 from emotune.engine.layers import why_not
 from emotune.engine.layout import Layout
+from emotune.locks import lock_of
 from emotune.models.families import encoder as encoder_of
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def install(
     classifier = inner_model(model)
     module = encoder_of(classifier)
     reason = why_not(classifier, module)
+    if reason is None and getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
+        reason = "trained vectors stand before its texts"
     if reason is None and dtype == torch.int8 and not int8.available():
         reason = f"PyTorch {torch.__version__} has no int8 products"
     if reason is not None:
@@ -102,6 +105,8 @@ def install(
 def installed(model: nn.Module, dtype: torch.dtype | None = None) -> Iterator[str | None]:
     """The fast path for prediction, for the time of a `with` block, adapters added to the weights; nested, the outer one stays.
 
+    Other threads that want it of the same model wait until the block ends.
+
     Args:
         model: The sequence classifier, or PEFT's model around it.
         dtype: What products are computed in, int8 among them; None for the weights' own.
@@ -111,11 +116,12 @@ def installed(model: nn.Module, dtype: torch.dtype | None = None) -> Iterator[st
     """
     classifier = inner_model(model)
     module = encoder_of(classifier)
-    if "forward" in vars(module):
-        yield None
-        return
-    reason = install(model, dtype or next(module.parameters()).dtype, merge=True)
-    try:
-        yield reason
-    finally:
-        vars(module).pop("forward", None)
+    with lock_of(module):
+        if "forward" in vars(module):
+            yield None
+            return
+        reason = install(model, dtype or next(module.parameters()).dtype, merge=True)
+        try:
+            yield reason
+        finally:
+            vars(module).pop("forward", None)

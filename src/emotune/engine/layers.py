@@ -1,4 +1,4 @@
-"""Which encoders the fast path covers, and where their layers keep what: one table, and checks against the model itself."""
+"""Which encoders the fast path covers, and what it has to know of them beside the table of families; checked against the model itself."""
 
 from __future__ import annotations
 
@@ -8,30 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from emotune.models.families import FAMILIES, ROLES
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
 class Names:
-    """Where a family's layers keep their modules.
+    """What the fast path has to know of a family beside what `emotune.models.families` says of it.
 
     Attributes:
-        layers: The list of layers, from the encoder.
-        query, key, value, attended, attention_norm, inner, outer, output_norm: Modules of a layer.
+        attention_norm, output_norm: Modules of a layer.
         attention_dropout: The setting with the rate of dropout on what attention gives; "" for none.
         output_dropout: The setting with the rate on what the inner layers give.
         activation: The setting with the activation's name.
     """
 
-    layers: str
-    query: str
-    key: str
-    value: str
-    attended: str
     attention_norm: str
-    inner: str
-    outer: str
     output_norm: str
     attention_dropout: str
     output_dropout: str
@@ -39,35 +33,21 @@ class Names:
 
 
 _BERT = Names(
-    layers="encoder.layer",
-    query="attention.self.query",
-    key="attention.self.key",
-    value="attention.self.value",
-    attended="attention.output.dense",
     attention_norm="attention.output.LayerNorm",
-    inner="intermediate.dense",
-    outer="output.dense",
     output_norm="output.LayerNorm",
     attention_dropout="hidden_dropout_prob",
     output_dropout="hidden_dropout_prob",
     activation="hidden_act",
 )
 _DISTILBERT = Names(
-    layers="transformer.layer",
-    query="attention.q_lin",
-    key="attention.k_lin",
-    value="attention.v_lin",
-    attended="attention.out_lin",
     attention_norm="sa_layer_norm",
-    inner="ffn.lin1",
-    outer="ffn.lin2",
     output_norm="output_layer_norm",
     attention_dropout="",
     output_dropout="dropout",
     activation="activation",
 )
 # Encoders that normalize after each block, have absolute positions, and whose head reads the first token.
-FAMILIES = {
+COVERED = {
     "bert": _BERT,
     "camembert": _BERT,
     "distilbert": _DISTILBERT,
@@ -79,16 +59,16 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class LayerModules:
-    """The modules of one layer; linear ones may have PEFT's LoRA around them."""
+    """The modules of one layer, some of them with PEFT's layer around it."""
 
     query: nn.Module
     key: nn.Module
     value: nn.Module
     attended: nn.Module
-    attention_norm: nn.LayerNorm
+    attention_norm: nn.Module
     inner: nn.Module
     outer: nn.Module
-    output_norm: nn.LayerNorm
+    output_norm: nn.Module
 
     @property
     def linear(self) -> tuple[nn.Module, ...]:
@@ -96,12 +76,13 @@ class LayerModules:
         return self.query, self.key, self.value, self.attended, self.inner, self.outer
 
 
-def layer_modules(encoder: nn.Module, names: Names) -> Iterator[LayerModules]:
+def layer_modules(encoder: nn.Module, model_type: str) -> Iterator[LayerModules]:
     """The layers of an encoder, from the first to the last."""
-    for layer in encoder.get_submodule(names.layers).children():
-        yield LayerModules(
-            **{name: layer.get_submodule(getattr(names, name)) for name in LayerModules.__dataclass_fields__}  # type: ignore[arg-type]
-        )
+    family, names = FAMILIES[model_type], COVERED[model_type]
+    places = {role: getattr(family, role) for role in ROLES}
+    places |= {"attention_norm": names.attention_norm, "output_norm": names.output_norm}
+    for layer in encoder.get_submodule(family.layers).children():
+        yield LayerModules(**{part: layer.get_submodule(place) for part, place in places.items()})
 
 
 def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
@@ -112,9 +93,9 @@ def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
         encoder: The encoder inside it.
     """
     config: Any = model.config
-    names = FAMILIES.get(config.model_type)
+    names = COVERED.get(config.model_type)
     if names is None:
-        return f"{config.model_type} is not among {', '.join(FAMILIES)}"
+        return f"{config.model_type} is not among {', '.join(COVERED)}"
     if getattr(config, "is_decoder", False) or getattr(config, "add_cross_attention", False):
         return "it is a decoder"
     if getattr(config, names.activation) != "gelu":
@@ -122,12 +103,13 @@ def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
     if hasattr(encoder, "embeddings_project"):
         return "its embeddings are smaller than its layers"
     try:
-        layers = list(layer_modules(encoder, names))
+        layers = list(layer_modules(encoder, config.model_type))
     except AttributeError as error:
         return f"its layers are built otherwise ({error})"
     for layer in layers:
         for module in layer.linear:
-            if type(module) is not nn.Linear and not _is_plain_lora(module):
+            single = module in (layer.attended, layer.inner, layer.outer)
+            if not _is_covered(module, single=single):
                 return f"{type(module).__name__} is another kind of layer, or its options are not covered"
         biases = {
             getattr(module, "base_layer", module).bias is None for module in (layer.query, layer.key, layer.value)
@@ -135,9 +117,26 @@ def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
         if len(biases) > 1:
             return "query, key and value differ in having a bias"
         for norm in (layer.attention_norm, layer.output_norm):
-            if type(norm) is not nn.LayerNorm or not norm.elementwise_affine:
+            if type(norm) is not nn.LayerNorm and not _is_plain_bitfit(norm, nn.LayerNorm):
                 return "its normalization is another"
+            if getattr(norm, "weight", None) is None or getattr(norm, "bias", None) is None:
+                return "its normalization has no weight or no bias"
     return None
+
+
+def _is_covered(layer: nn.Module, *, single: bool) -> bool:
+    """Whether this is a linear layer, alone or with what is covered around it.
+
+    Args:
+        layer: The layer.
+        single: Whether it is computed on its own, so that an adapter can stand behind it: not as one product with others.
+    """
+    return (
+        type(layer) is nn.Linear
+        or (single and _is_plain_bottleneck(layer))
+        or _is_plain_bitfit(layer, nn.Linear)
+        or _is_plain_lora(layer)
+    )
 
 
 def _is_plain_lora(layer: Any) -> bool:
@@ -146,12 +145,33 @@ def _is_plain_lora(layer: Any) -> bool:
 
     return (
         type(layer) is Linear
-        and type(layer.base_layer) is nn.Linear
-        and layer.active_adapters == ["default"]
-        and not layer.disable_adapters
-        and not layer.merged
+        and _is_one_on(layer, nn.Linear)
         and not layer.fan_in_fan_out
         and isinstance(layer.lora_dropout["default"], nn.Identity)
         and layer.lora_B["default"].bias is None
         and not getattr(layer, "lora_variant", {}).get("default")
+    )
+
+
+def _is_plain_bitfit(layer: Any, kind: type[nn.Module]) -> bool:
+    """Whether this is BitFit on a layer of a kind: one active adapter, not merged."""
+    return hasattr(layer, "emotune_bitfit_delta") and _is_one_on(layer, kind)
+
+
+def _is_plain_bottleneck(layer: Any) -> bool:
+    """Whether this is a bottleneck adapter on an `nn.Linear`: one active adapter, no dropout of its own."""
+    return (
+        hasattr(layer, "emotune_bottleneck_down")
+        and _is_one_on(layer, nn.Linear)
+        and isinstance(layer.emotune_bottleneck_dropout["default"], nn.Identity)
+    )
+
+
+def _is_one_on(layer: Any, kind: type[nn.Module]) -> bool:
+    """Whether PEFT's layer is around a layer of a kind, with one active adapter, not merged."""
+    return (
+        type(layer.base_layer) is kind
+        and layer.active_adapters == ["default"]
+        and not layer.disable_adapters
+        and not layer.merged
     )

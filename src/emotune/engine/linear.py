@@ -4,9 +4,9 @@ For W, b and the trained A, B with scale s, the layer is y = x W' + b + s (x A')
 
     dx = dy W + s (dy B) A        dB = s dy' (x A')        dA = s (dy B)' x        dW = dy' x        db = sum of dy
 
-The gradients of W and b are formed only where those are trained themselves. Query, key and value are one product of three times the
-width, and their A one of three times the rank. PEFT computes the same from separate modules, each of which casts its input and its
-weights in both directions.
+The gradients of W and b are formed only where those are trained themselves; BitFit's, of what it adds to b, is that of b. Query,
+key and value are one product of three times the width, and their A one of three times the rank. PEFT computes the same from
+separate modules, each of which casts its input and its weights in both directions.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Any
 
 import torch
 from torch import nn
+
+from emotune.engine.biases import Bias
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,19 @@ class Trained:
 
     Attributes:
         weight: Shape (out, in), or None where it is frozen.
-        bias: Shape (out,), or None where it is frozen or missing.
+        bias: Shape (out,), of which all, a part or nothing is trained; or None where it is missing.
         columns: The outputs that are the layer's.
     """
 
     weight: nn.Parameter | None
-    bias: nn.Parameter | None
+    bias: Bias | None
     columns: slice
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """Those of the two that are trained, the weight first."""
+        found = (self.weight, None if self.bias is None else self.bias.trained)
+        return [parameter for parameter in found if parameter is not None]
 
 
 class Projection:
@@ -82,23 +90,24 @@ class Projection:
         """The projection of a model's layers.
 
         Args:
-            layers: `nn.Linear`, or PEFT's LoRA layers around it, all with or all without bias.
+            layers: `nn.Linear`, or PEFT's layers of LoRA or BitFit around it, all with or all without bias.
             dtype: What products are computed in.
             share: Let the layers' own weights be views of the joint one, so that memory holds it once.
-            merge: Add the adapters to the weights, for prediction.
+            merge: Add the adapters to the weights, and what BitFit trains to the biases, for prediction.
         """
         plain = [_plain(layer) for layer in layers]
         weights = [_merged(layer) if merge else _plain(layer).weight.detach() for layer in layers]
         weight = torch.cat(weights).to(dtype) if len(weights) > 1 else weights[0].to(dtype)
-        bias = None if plain[0].bias is None else torch.cat([layer.bias.detach() for layer in plain]).to(dtype)
+        biases = [Bias.of(layer) for layer in layers]
+        bias = None if biases[0] is None else torch.cat([own.value() for own in biases if own is not None]).to(dtype)
         adapters: list[Adapter] = []
         trained: list[Trained] = []
         column = rank = 0
-        for layer, base in zip(layers, plain, strict=True):
+        for layer, base, own_bias in zip(layers, plain, biases, strict=True):
             columns = slice(column, column + base.out_features)
             column = columns.stop
-            own = Trained(_if_trained(base.weight), _if_trained(base.bias), columns)
-            if not merge and (own.weight is not None or own.bias is not None):
+            own = Trained(_if_trained(base.weight), own_bias, columns)
+            if not merge and own.parameters:
                 trained.append(own)
             if share and own.weight is None:
                 base.weight.data = weight[columns]
@@ -113,7 +122,7 @@ class Projection:
     @property
     def parameters(self) -> list[nn.Parameter]:
         """A and B of each adapter, then the layers' own, in the order of `backward`'s gradients."""
-        own = [parameter for layer in self.trained for parameter in (layer.weight, layer.bias) if parameter is not None]
+        own = [parameter for layer in self.trained for parameter in layer.parameters]
         return [parameter for adapter in self.adapters for parameter in (adapter.a, adapter.b)] + own
 
     def part(self, start: int, stop: int) -> Projection:
@@ -144,8 +153,8 @@ class Projection:
         for own in self.trained:
             if own.weight is not None:
                 self.weight[own.columns].copy_(own.weight.detach())
-            if own.bias is not None and self.bias is not None:
-                self.bias[own.columns].copy_(own.bias.detach())
+            if own.bias is not None and own.bias.trained is not None and self.bias is not None:
+                self.bias[own.columns].copy_(own.bias.value())
         if self.adapters:
             dtype = self.weight.dtype
             self._a = torch.cat([adapter.a.detach() for adapter in self.adapters]).to(dtype)
@@ -186,8 +195,8 @@ class Projection:
             columns = dy[:, own.columns]
             if own.weight is not None:
                 gradients.append((columns.t() @ x).to(own.weight.dtype))
-            if own.bias is not None:
-                gradients.append(columns.sum(0, dtype=own.bias.dtype))
+            if own.bias is not None and own.bias.trained is not None:
+                gradients.append(columns.sum(0, dtype=own.bias.trained.dtype))
         return dlow, gradients
 
     def input_gradient(self, dy: torch.Tensor, dlow: torch.Tensor | None) -> torch.Tensor:
@@ -206,12 +215,12 @@ class Projection:
 
 
 def _plain(layer: Any) -> nn.Linear:
-    """The `nn.Linear` itself, or the one inside a LoRA layer."""
+    """The `nn.Linear` itself, or the one inside PEFT's layer."""
     return layer.base_layer if hasattr(layer, "base_layer") else layer
 
 
 def _if_trained(parameter: Any) -> nn.Parameter | None:
-    return parameter if parameter is not None and parameter.requires_grad else None
+    return parameter if parameter.requires_grad else None
 
 
 def _merged(layer: Any) -> torch.Tensor:

@@ -26,10 +26,12 @@ class Words:
     Attributes:
         pieces: The text between white space, in order.
         weights: One a piece: its share of the strongest, from 0 to 1; 0 for those that spoke against the label.
+        gaps: The white space before each piece; () for a space between any two.
     """
 
     pieces: tuple[str, ...]
     weights: tuple[float, ...]
+    gaps: tuple[str, ...] = ()
 
 
 def explain(
@@ -105,4 +107,6 @@ def _by_word(text: str, by_token: NDArray[np.float32], offsets: Sequence[tuple[i
     weights = np.maximum(weights, 0)
     if weights.max(initial=0) > 0:
         weights = weights / weights.max()
-    return Words(tuple(piece for _, piece in spans), tuple(weights.tolist()))
+    ends = [0, *(start + len(piece) for start, piece in spans)]
+    gaps = tuple(text[end:start] for end, (start, _) in zip(ends, spans, strict=False))
+    return Words(tuple(piece for _, piece in spans), tuple(weights.tolist()), gaps)

@@ -83,7 +83,7 @@ def calibration(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) ->
     return Calibration(loss, brier, float(ece), tuple(bins))
 
 
-def fit_temperature(truth: NDArray[np.int64], logits: NDArray[np.floating]) -> float:
+def fit_temperature(truth: NDArray[np.int64], logits: NDArray[np.floating]) -> float | None:
     """The temperature that logits are divided by for the least loss; fit it on validation rows, never on test.
 
     It changes probabilities, and no predicted label.
@@ -93,8 +93,8 @@ def fit_temperature(truth: NDArray[np.int64], logits: NDArray[np.floating]) -> f
         logits: Shape (rows, classes).
 
     Returns:
-        The temperature; 1, which changes nothing, where the rows cannot decide: with no mistake among them the loss falls for ever
-        as the temperature does.
+        The temperature; None where the rows cannot choose one: with no mistake among them the loss falls for ever as the temperature
+        does, and where the logits say nothing it falls as the temperature rises.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
@@ -107,7 +107,7 @@ def fit_temperature(truth: NDArray[np.int64], logits: NDArray[np.floating]) -> f
 
     found = minimize_scalar(loss, bounds=(np.log(COOLEST), np.log(HOTTEST)), method="bounded", options={"xatol": 1e-5})
     temperature = float(np.exp(found.x))
-    return temperature if 1.01 * COOLEST < temperature < 0.99 * HOTTEST else 1.0
+    return temperature if 1.01 * COOLEST < temperature < 0.99 * HOTTEST else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.data.wording import counted
 from emotune.errors import DataError
 from emotune.evaluation.scores import Evaluation
 
 if TYPE_CHECKING:
+    from emotune.data.dataset import Split
     from emotune.evaluation.paired import PairedStatistics
 
 
@@ -87,8 +90,26 @@ def compare(before: Evaluation, after: Evaluation, *baselines: Evaluation) -> Co
             )
         if other.split.fingerprint != before.split.fingerprint:
             raise DataError(
-                f"Cannot compare '{before.name}' with '{other.name}': they were scored on different rows "
-                f"({len(before.split)} rows of '{before.split.name}' against {len(other.split)} rows of '{other.split.name}'). "
-                "Score both on the same split."
+                f"Cannot compare '{before.name}' with '{other.name}': they were scored on different rows. "
+                f"{_how_they_differ(before.split, other.split)}"
             )
     return Comparison(before, after, baselines)
+
+
+def _how_they_differ(first: Split, second: Split) -> str:
+    """In what the rows of two splits differ, and what to do about it."""
+    texts, others = Counter(first.texts), Counter(second.texts)
+    rows, other_rows = (Counter(zip(part.texts, part.label_ids.tolist(), strict=True)) for part in (first, second))
+    if rows == other_rows:
+        return f"Both have the same {len(first):,} rows, in another order. Score both on the same file."
+    if texts == others:
+        changed = len(first) - (rows & other_rows).total()
+        order = "" if first.texts == second.texts else ", in another order"
+        return (
+            f"Both have the same {len(first):,} texts{order}, and {changed:,} of them under another label. "
+            "Score both on the same labels."
+        )
+    return (
+        f"{counted(len(first), 'row')} of '{first.name}' against {counted(len(second), 'row')} of '{second.name}', "
+        f"with {counted((texts & others).total(), 'text')} in common. Score both on the same split."
+    )

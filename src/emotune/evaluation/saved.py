@@ -41,7 +41,7 @@ def read_evaluation(folder: str | Path, *, name: str | None = None) -> Evaluatio
         raise ArtifactError(
             f"'{path}' is not the file that was saved: its checksum differs. Restore it, or run the job again."
         )
-    return read_predictions(path, tuple(map(str, description["labels"])), name or folder.resolve().name)
+    return read_predictions(path, tuple(description["labels"]), name or folder.resolve().name)
 
 
 def read_predictions(path: Path, labels: tuple[str, ...], name: str) -> Evaluation:
@@ -55,12 +55,11 @@ def read_predictions(path: Path, labels: tuple[str, ...], name: str) -> Evaluati
     Raises:
         ArtifactError: It is damaged.
     """
-    table = _read_table(path, labels)
-    if not all(isinstance(text, str) for text in table["text"]):
-        raise ArtifactError(f"'{path}': a text is missing. Restore the file, or run the job again.")
+    table = read_table(path, labels)
     split = Split("test", tuple(table["text"]), _ids(table["label"], labels, path), labels)
-    probabilities = _checked([table[f"p_{label}"] for label in labels], path)
+    probabilities = _checked(numbers_of(table, labels, path), path)
     predictions = _ids(table["prediction"], labels, path)
+    _refuse_disagreement(predictions, probabilities, labels, path)
     return Evaluation(
         name=name,
         split=split,
@@ -72,7 +71,19 @@ def read_predictions(path: Path, labels: tuple[str, ...], name: str) -> Evaluati
     )
 
 
-def _read_table(path: Path, labels: tuple[str, ...]) -> dict[str, list[Any]]:
+def read_table(path: Path, labels: tuple[str, ...]) -> dict[str, list[Any]]:
+    """The columns of a file of predictions by name, as they stand there.
+
+    Args:
+        path: The file.
+        labels: The model's labels.
+
+    Returns:
+        "text", all of them texts, "label", "prediction", and "p_<label>" for each label.
+
+    Raises:
+        ArtifactError: The file is damaged, lacks a column or has no rows.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -88,26 +99,50 @@ def _read_table(path: Path, labels: tuple[str, ...]) -> dict[str, list[Any]]:
         raise ArtifactError(f"'{path}' has no column {listed(missing)}. Restore the file, or run the job again.")
     if not len(table):
         raise ArtifactError(f"'{path}' has no rows. Restore the file, or run the job again.")
-    return {column: table.column(column).to_pylist() for column in wanted}
+    columns = {column: table.column(column).to_pylist() for column in wanted}
+    if not all(isinstance(text, str) and text.strip() for text in columns["text"]):
+        raise ArtifactError(f"'{path}': a text is missing. Restore the file, or run the job again.")
+    return columns
 
 
 def _ids(names: list[Any], labels: tuple[str, ...], path: Path) -> NDArray[np.int64]:
     numbers = {label: number for number, label in enumerate(labels)}
     for row, name in enumerate(names, start=1):
-        if name not in numbers:
+        if not isinstance(name, str) or name not in numbers:
             raise ArtifactError(
                 f"'{path}', row {row:,}: {quoted(name)} is none of the model's labels, {listed(labels)}. Restore the file."
             )
     return np.fromiter((numbers[name] for name in names), np.int64, len(names))
 
 
-def _checked(columns: list[list[Any]], path: Path) -> NDArray[np.float64]:
-    try:
-        probabilities = np.column_stack(columns).astype(np.float64)  # a null becomes NaN
-    except (TypeError, ValueError):
+def numbers_of(table: dict[str, list[Any]], labels: tuple[str, ...], path: Path) -> NDArray[np.float64]:
+    """The probabilities of a table, shape (rows, classes); NaN where one is missing.
+
+    Raises:
+        ArtifactError: They are no numbers.
+    """
+    columns = [table[f"p_{label}"] for label in labels]
+    # Looked at one by one, since NumPy would read numbers out of texts and truth values.
+    if not all(value is None or type(value) in (int, float) for column in columns for value in column):
+        raise ArtifactError(f"'{path}': the probabilities are not all numbers. Restore the file, or run the job again.")
+    return np.column_stack([np.array(column, np.float64) for column in columns])
+
+
+def _refuse_disagreement(
+    predictions: NDArray[np.int64], probabilities: NDArray[np.float64], labels: tuple[str, ...], path: Path
+) -> None:
+    """Refuse a file whose predictions are not the likeliest labels; of equally likely ones any will do."""
+    others = np.flatnonzero(probabilities[np.arange(len(predictions)), predictions] < probabilities.max(axis=1))
+    if len(others):
+        row = int(others[0])
         raise ArtifactError(
-            f"'{path}': the probabilities are not all numbers. Restore the file, or run the job again."
-        ) from None
+            f"'{path}', row {row + 1:,}: the prediction is {quoted(labels[predictions[row]])}, and its probabilities say "
+            f"{quoted(labels[int(probabilities[row].argmax())])} ({len(others):,} such {'row' if len(others) == 1 else 'rows'}). "
+            "Restore the file, or run the job again."
+        )
+
+
+def _checked(probabilities: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
     good = np.isfinite(probabilities).all(axis=1) & (probabilities >= 0).all(axis=1)
     good &= np.abs(probabilities.sum(axis=1) - 1) < SUM_TOLERANCE
     if not good.all():

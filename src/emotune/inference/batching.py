@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.locks import lock_of
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -73,6 +75,11 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length:
         texts: The texts.
         max_length: Tokens a text, special tokens counted; longer texts are cut.
     """
+    with lock_of(tokenizer):  # it keeps the limit as a state of its own
+        return _encode(tokenizer, texts, max_length)
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> Encoded:
     # Encoding one token past the limit tells a text that was cut from one that just fits.
     whole = tokenizer(list(texts), truncation=True, max_length=max_length + 1, return_attention_mask=False)["input_ids"]
     long_rows = [row for row, ids in enumerate(whole) if len(ids) > max_length]

@@ -15,6 +15,7 @@ from emotune.errors import ConfigError, DataError
 from emotune.inference.batching import Encoded, encode
 from emotune.memory import return_freed_memory
 from emotune.progress import SILENT, Progress
+from emotune.text import is_blank
 
 if TYPE_CHECKING:
     from emotune.models.classifier import Classifier
@@ -57,8 +58,9 @@ def predict(
         texts: The texts, none of them blank.
         precision: What matrix products are computed in: "fp32", which is what `evaluate` and plain transformers compute; "bf16";
             "int8", on a processor; or "auto": bf16 where the hardware multiplies it, else fp32. The README says what each costs.
-        calibrated: Divide the logits by the temperature that was fitted on validation: no label changes, and of the texts with
-            a probability of 0.8 about 80 % are right. Without it probabilities are those of plain transformers.
+        calibrated: Divide the logits by the temperature that was fitted on validation: no label changes. It aims at probabilities of
+            0.8 that are right 80 % of the time; the report says how near it came on the test rows. Without it probabilities are those
+            of plain transformers.
         progress: Shows a bar.
 
     Raises:
@@ -138,8 +140,8 @@ def _predict(
 
     if calibrated and classifier.temperature is None:
         raise ConfigError(
-            "This model has no temperature to calibrate its probabilities with: it was saved without emotune run. "
-            "Leave calibration out, or train again."
+            "This model has no temperature to calibrate its probabilities with: it was saved without emotune run, "
+            "or its validation rows could not choose one. Leave calibration out, or train again."
         )
     device = next(classifier.model.parameters()).device.type
     dtype = choose_precision(precision, device, prediction=True).products
@@ -165,6 +167,6 @@ def _checked(texts: Iterable[object], start: int) -> Iterator[str]:
     for number, text in enumerate(texts, start):
         if not isinstance(text, str):
             raise DataError(f"Text {number:,} is {type(text).__name__}, not a string. Convert it, or drop it.")
-        if not text.strip():
+        if is_blank(text):
             raise DataError(f"Text {number:,} is blank: there is nothing to classify in it. Drop it, or fill it in.")
         yield text

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from emotune.errors import ArtifactError
+from emotune.errors import ArtifactError, MethodError
+from emotune.methods.targets import resolve_targets, summarize_targets
 from emotune.text import reason_of
 
 if TYPE_CHECKING:
+    import torch
     from peft import PeftConfig
     from torch import nn
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, TrainerCallback
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,15 @@ class Method(ABC):
     needs_base: ClassVar[bool]
     files: ClassVar[tuple[str, ...]]
 
+    def __post_init__(self) -> None:
+        mistakes = list(self.mistakes())
+        if mistakes:
+            raise MethodError(f"{self.name} cannot be built: {'; '.join(mistakes)}.")
+
+    def mistakes(self) -> Iterator[str]:
+        """What is wrong with the options, in words."""
+        yield from ()
+
     @abstractmethod
     def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
         """Make a base model trainable by this method, in place; give it a copy where the base is still needed.
@@ -54,11 +67,20 @@ class Method(ABC):
 
     @abstractmethod
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
-        """Full names of the modules of a base model that the method adapts, head and pooler not counted.
+        """Full names of the modules of a base model that get an adapter; none where the method trains something else.
 
         Raises:
             MethodError: An option names a module that the model does not have.
         """
+
+    def trains(self, model: PreTrainedModel) -> str:
+        """What the method trains of a base model, in words.
+
+        Raises:
+            MethodError: As for `adapted_modules`.
+        """
+        whole = ", ".join(head_and_pooler(model))
+        return f"adapters on {summarize_targets(self.adapted_modules(model))}, and in full {whole}"
 
     @abstractmethod
     def must_move(self, model: nn.Module) -> dict[str, nn.Parameter]:
@@ -73,6 +95,14 @@ class Method(ABC):
     @abstractmethod
     def save(self, model: Any, folder: Path) -> None:
         """Write the trained weights into a folder."""
+
+    def save_checkpoint(self, model: Any, folder: Path) -> None:
+        """Write what Trainer puts back into the model in training; by default, what `save` writes."""
+        self.save(model, folder)
+
+    def restore_checkpoint(self, model: Any, folder: Path) -> None:
+        """Take back what `save_checkpoint` wrote beside weights, which Trainer loads itself."""
+        return
 
     @abstractmethod
     def load(self, folder: Path, base: Callable[[], PreTrainedModel]) -> nn.Module:
@@ -90,12 +120,44 @@ class Method(ABC):
         """The options by name, with the defaults that follow from others filled in."""
         return asdict(self)
 
+    def extra_tokens(self) -> int:
+        """How many positions of the model the method takes up beside the text."""
+        return 0
+
+    def parameter_groups(self, model: nn.Module, learning_rate: float) -> list[dict[str, Any]] | None:
+        """Groups of parameters with learning rates of their own, as PyTorch's optimizers take them; None for one rate for all.
+
+        Args:
+            model: What `apply` gave.
+            learning_rate: The rate that was asked for.
+        """
+        return None
+
+    def begin(self, model: nn.Module, steps: int) -> list[TrainerCallback]:
+        """Callbacks that the method needs while training.
+
+        Args:
+            model: What `apply` gave.
+            steps: How many optimizer steps there will be at most.
+
+        Raises:
+            MethodError: There are too few.
+        """
+        return []
+
+    def penalty(self, model: nn.Module) -> torch.Tensor | None:
+        """A term that is added to the loss of a step."""
+        return None
+
 
 class PeftMethod(Method):
-    """A method that PEFT has: a subclass gives PEFT's configuration, and all else is PEFT's."""
+    """A method that works through PEFT: a subclass gives PEFT's configuration, and all else is PEFT's."""
 
     moving: ClassVar[tuple[str, ...]]
     """Parts of the names of the adapters' parameters that have to move."""
+
+    tuner: ClassVar[str | None] = None
+    """The module whose import registers the method with PEFT, for a method that PEFT does not have itself."""
 
     needs_base: ClassVar[bool] = True
     files: ClassVar[tuple[str, ...]] = ("adapter_model.safetensors", "adapter_config.json")
@@ -112,12 +174,18 @@ class PeftMethod(Method):
         """PEFT's model around the base model, all but adapters, pooler and head frozen."""
         from peft import TaskType, get_peft_model
 
+        self.register()
         config = self.peft_config(model)
         config.task_type = TaskType.SEQ_CLS
         wrapped = get_peft_model(model, config)
         # get_peft_model names the base after the path it was loaded from, which is this machine's affair.
         wrapped.peft_config["default"].base_model_name_or_path = base_model_name
         return wrapped
+
+    def register(self) -> None:
+        """Make the method known to PEFT, where it is one of ours: once a process, however often this is called."""
+        if self.tuner is not None:
+            importlib.import_module(self.tuner)
 
     def must_move(self, model: nn.Module) -> dict[str, nn.Parameter]:
         """The adapters' parameters called by `moving`, with pooler and head."""
@@ -139,6 +207,7 @@ class PeftMethod(Method):
         # Imported only now: it takes seconds, which nobody should wait for whose folder is damaged.
         from peft import PeftModel, get_peft_model_state_dict
 
+        self.register()
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Found missing adapter keys")  # an error, below
@@ -156,6 +225,39 @@ class PeftMethod(Method):
         return wrapped
 
 
+class LinearMethod(PeftMethod):
+    """A method of PEFT that adapts linear layers of the encoder, which the option `target_modules` chooses."""
+
+    target_modules: str | Sequence[str]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.target_modules, str):
+            object.__setattr__(self, "target_modules", tuple(self.target_modules))
+        super().__post_init__()
+
+    def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
+        """The linear layers that `target_modules` matches."""
+        from emotune.models.families import encoder_linear_modules
+
+        return resolve_targets(encoder_linear_modules(model), self.target_modules)
+
+    def shared_options(self, model: PreTrainedModel) -> dict[str, Any]:
+        """What the configurations of these methods have in common."""
+        return {
+            "target_modules": list(self.adapted_modules(model)),
+            "modules_to_save": head_and_pooler(model),
+            # GPT-2's Conv1D keeps its weight transposed, and PEFT wants to be told.
+            "fan_in_fan_out": any(type(module).__name__ == "Conv1D" for module in model.modules()),
+        }
+
+
+def head_and_pooler(model: PreTrainedModel) -> list[str]:
+    """Names of the modules that every method trains in full."""
+    from emotune.models.families import head_modules, pooler_modules
+
+    return [*pooler_modules(model), *head_modules(model)]
+
+
 def _tensor_names(path: Path) -> set[str]:
     """The names of the tensors in a safetensors file, which is found to be whole on the way."""
     from safetensors import SafetensorError, safe_open
@@ -167,3 +269,21 @@ def _tensor_names(path: Path) -> set[str]:
         raise ArtifactError(
             f"'{path}' is damaged: {reason_of(error)}. Copy the folder again, or save the model again."
         ) from None
+
+
+def check_rank(r: object) -> Iterator[str]:
+    """A mistake where a rank is not a whole number of at least 1."""
+    if not isinstance(r, int) or r < 1:
+        yield f"the rank r is {r}; expected a whole number of at least 1"
+
+
+def check_alpha(alpha: float | None) -> Iterator[str]:
+    """A mistake where the numerator of a scale is not above 0."""
+    if alpha is not None and not 0 < alpha < math.inf:
+        yield f"alpha is {alpha}; expected a number above 0, or none for the method's own"
+
+
+def check_dropout(dropout: float) -> Iterator[str]:
+    """A mistake where a dropout is no share."""
+    if not 0 <= dropout < 1:
+        yield f"dropout is {dropout}; expected a share from 0 up to, not including, 1"

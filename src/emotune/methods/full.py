@@ -32,10 +32,12 @@ class FullFineTuning(Method):
         return model
 
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
-        """The linear layers of the encoder; embeddings and normalization are trained as well."""
-        from emotune.models.families import encoder_linear_modules
+        """None: the weights themselves are trained."""
+        return ()
 
-        return encoder_linear_modules(model)
+    def trains(self, model: PreTrainedModel) -> str:
+        """Everything."""
+        return "every weight"
 
     def must_move(self, model: nn.Module) -> dict[str, nn.Parameter]:
         """All of them."""

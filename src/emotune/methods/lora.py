@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from emotune.errors import MethodError
-from emotune.methods.base import PeftMethod
-from emotune.methods.targets import ALL_LINEAR, resolve_targets
+from emotune.methods.base import LinearMethod, check_alpha, check_dropout, check_rank
+from emotune.methods.targets import ALL_LINEAR
 
 if TYPE_CHECKING:
-    from peft import PeftConfig
+    from peft import LoraConfig
     from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
-class LoRA(PeftMethod):
+class LoRA(LinearMethod):
     """Low-rank adaptation: each adapted layer W x becomes W x + (alpha / r) B A x.
 
     Only A, B and the head are trained, and with the head BERT's pooler.
@@ -45,18 +43,11 @@ class LoRA(PeftMethod):
     target_modules: str | Sequence[str] = ALL_LINEAR
     rslora: bool = False
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.target_modules, str):
-            object.__setattr__(self, "target_modules", tuple(self.target_modules))
-        mistakes = []
-        if not isinstance(self.r, int) or self.r < 1:
-            mistakes.append(f"the rank r is {self.r}; expected a whole number of at least 1")
-        if self.alpha is not None and not 0 < self.alpha < math.inf:
-            mistakes.append(f"alpha is {self.alpha}; expected a number above 0, or none for twice the rank")
-        if not 0 <= self.dropout < 1:
-            mistakes.append(f"dropout is {self.dropout}; expected a share from 0 up to, not including, 1")
-        if mistakes:
-            raise MethodError("LoRA cannot be built: " + "; ".join(mistakes) + ".")
+    def mistakes(self) -> Iterator[str]:
+        """Values out of range."""
+        yield from check_rank(self.r)
+        yield from check_alpha(self.alpha)
+        yield from check_dropout(self.dropout)
 
     @property
     def scale_numerator(self) -> float:
@@ -67,26 +58,15 @@ class LoRA(PeftMethod):
         """The options by name, with alpha's default filled in."""
         return {**super().options(), "alpha": self.scale_numerator}
 
-    def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
-        """The linear layers that `target_modules` matches."""
-        from emotune.models.families import encoder_linear_modules
-
-        return resolve_targets(encoder_linear_modules(model), self.target_modules)
-
-    def peft_config(self, model: PreTrainedModel) -> PeftConfig:
+    def peft_config(self, model: PreTrainedModel) -> LoraConfig:
         """PEFT's LoRA configuration. Adapters start at zero effect: B is zero, A is random."""
         from peft import LoraConfig
-
-        from emotune.models.families import head_modules, pooler_modules
 
         return LoraConfig(
             r=self.r,
             lora_alpha=self.scale_numerator,
             lora_dropout=self.dropout,
             use_rslora=self.rslora,
-            target_modules=list(self.adapted_modules(model)),
-            modules_to_save=[*pooler_modules(model), *head_modules(model)],
-            # GPT-2's Conv1D keeps its weight transposed, and PEFT wants to be told.
-            fan_in_fan_out=any(type(module).__name__ == "Conv1D" for module in model.modules()),
             bias="none",
+            **self.shared_options(model),
         )

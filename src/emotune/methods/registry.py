@@ -5,11 +5,34 @@ from __future__ import annotations
 from typing import Any
 
 from emotune.errors import ArtifactError, MethodError
+from emotune.methods.adalora import AdaLoRA
 from emotune.methods.base import Method
+from emotune.methods.bitfit import BitFit
+from emotune.methods.bottleneck import Bottleneck
 from emotune.methods.full import FullFineTuning
+from emotune.methods.head import HeadOnly
+from emotune.methods.ia3 import IA3
 from emotune.methods.lora import LoRA
+from emotune.methods.lora_variants import DoRA, LoRAPlus, PiSSA
+from emotune.methods.prompts import PrefixTuning, PromptTuning
+from emotune.methods.vera import VeRA
 
-METHODS: dict[str, type[Method]] = {method.key: method for method in (LoRA, FullFineTuning)}
+_ALL: tuple[type[Method], ...] = (
+    LoRA,
+    DoRA,
+    PiSSA,
+    LoRAPlus,
+    AdaLoRA,
+    VeRA,
+    IA3,
+    BitFit,
+    Bottleneck,
+    PrefixTuning,
+    PromptTuning,
+    HeadOnly,
+    FullFineTuning,
+)
+METHODS: dict[str, type[Method]] = {method.key: method for method in _ALL}
 
 
 def method_of_folder(description: dict[str, Any], folder: str) -> Method:

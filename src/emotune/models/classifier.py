@@ -28,7 +28,8 @@ class Classifier:
         seed: The seed that was set before the head was created.
         method: The fine-tuning method, or None for a base model, whose head is random numbers.
         training: How the tuned model was trained, or None.
-        temperature: What logits are divided by for calibrated probabilities, fitted on validation; None where nobody fitted one.
+        temperature: What logits are divided by for calibrated probabilities, fitted on validation; None where nobody fitted one, or
+            validation could choose none.
     """
 
     name: str

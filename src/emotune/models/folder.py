@@ -25,27 +25,34 @@ _VOCABULARIES = (
     "sentencepiece.bpe.model",
 )
 
-FILES_TO_DOWNLOAD = (
-    CONFIG,
-    ADAPTER_CONFIG,
-    WEIGHTS,
-    WEIGHTS_INDEX,
-    "model-*-of-*.safetensors",
+WEIGHT_FILES = (WEIGHTS, WEIGHTS_INDEX, "model-*-of-*.safetensors")
+"""Patterns of the files that hold the weights."""
+
+TOKENIZER_FILES = (
     *_VOCABULARIES,
     "merges.txt",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
 )
+"""All that decides how text becomes tokens."""
+
+FILES_TO_DOWNLOAD = (
+    CONFIG,
+    ADAPTER_CONFIG,
+    *WEIGHT_FILES,
+    *TOKENIZER_FILES,
+)
 """Patterns of the files of a Hub repository that loading can need; all else, pickled weights above all, stays there."""
 
 
-def check_folder(folder: Path, name: str) -> dict[str, Any]:
+def check_folder(folder: Path, name: str, *, weights: bool = True) -> dict[str, Any]:
     """Check that a folder holds configuration, whole safetensors weights and a tokenizer.
 
     Args:
         folder: Where the model is.
         name: What messages call it.
+        weights: Whether its weights are needed; if not, they are not looked at.
 
     Returns:
         The contents of config.json.
@@ -65,8 +72,9 @@ def check_folder(folder: Path, name: str) -> dict[str, Any]:
             f"Expected a folder with {CONFIG}, {WEIGHTS} and a tokenizer, as save_pretrained writes it."
         )
     config = _read_object(folder / CONFIG, name)
-    for file in weight_files(folder, name):
-        _check_weights(file, name)
+    if weights:
+        for file in weight_files(folder, name):
+            _check_weights(file, name)
     if not any((folder / vocabulary).is_file() for vocabulary in _VOCABULARIES):
         raise ModelError(
             f"'{name}' has no tokenizer: expected {_VOCABULARIES[0]}, or one of {', '.join(_VOCABULARIES[1:])}. "

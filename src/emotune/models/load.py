@@ -18,12 +18,22 @@ from emotune.errors import ModelError
 from emotune.memory import bound_product_cache
 from emotune.models import bundled
 from emotune.models.classifier import Classifier
-from emotune.models.folder import CONFIG, FILES_TO_DOWNLOAD, WEIGHTS, WEIGHTS_INDEX, check_folder, weight_files
+from emotune.models.folder import (
+    CONFIG,
+    FILES_TO_DOWNLOAD,
+    WEIGHT_FILES,
+    WEIGHTS,
+    WEIGHTS_INDEX,
+    check_folder,
+    weight_files,
+)
 from emotune.text import reason_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+MAX_LENGTH = 128
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
@@ -48,7 +58,7 @@ def load_base(
     name: str | Path = "bert-base-uncased",
     *,
     labels: Sequence[str],
-    max_length: int = 128,
+    max_length: int = MAX_LENGTH,
     seed: int = 0,
     revision: str | None = None,
 ) -> Classifier:
@@ -72,27 +82,59 @@ def load_base(
             configuration, or it is of a kind that cannot classify texts.
         HubError: The Hub could not be reached, or refused the model.
     """
+    _check_labels(labels)
+    return OpenBase(name, revision).classifier(labels, max_length=max_length, seed=seed)
+
+
+class OpenBase:
+    """A base model whose files were found and are read once, for any number of classifiers on one copy of its weights.
+
+    The classifiers' encoders are modules and parameters of their own, on the same memory. So none of their weights may be changed in
+    place, as training on them or PEFT's `merge_adapter` would.
+
+    Args:
+        name: As for `load_base`.
+        revision: As for `load_base`.
+
+    Raises:
+        ModelError: There is no such model, or its files are incomplete.
+        HubError: The Hub could not be reached, or refused the model.
+    """
+
+    def __init__(self, name: str | Path, revision: str | None = None) -> None:
+        bound_product_cache()
+        self._base = _find(name, revision)
+        self._stored = check_folder(self._base.folder, self._base.source)
+        self._weights: dict[str, Tensor] = {}
+
+    def classifier(self, labels: Sequence[str], *, max_length: int, seed: int) -> Classifier:
+        """A classifier with a head, a pooler where the files have none, and a tokenizer of its own.
+
+        Arguments, result and errors are those of `load_base`.
+        """
+        _check_labels(labels)
+        base = self._base
+        config = _load_config(base, self._stored, labels)
+        tokenizer = _load_tokenizer(base)
+        model = _load_model(base, config, seed, self._weights)
+        _fit_tokenizer(base, model, tokenizer, max_length)
+        # The folder is this machine's affair: whatever is saved later must carry the name instead.
+        model.name_or_path = model.config.name_or_path = tokenizer.name_or_path = base.name
+        return Classifier(
+            name=base.name,
+            source=base.source,
+            revision=base.revision,
+            model=model,
+            tokenizer=tokenizer,
+            labels=tuple(labels),
+            max_length=max_length,
+            seed=seed,
+        )
+
+
+def _check_labels(labels: Sequence[str]) -> None:
     if len(labels) < 2 or len(set(labels)) < len(labels):
         raise ModelError(f"A classifier needs at least two labels, all different; got {', '.join(labels) or 'none'}.")
-    bound_product_cache()
-    base = _find(name, revision)
-    stored = check_folder(base.folder, base.source)
-    config = _load_config(base, stored, labels)
-    tokenizer = _load_tokenizer(base)
-    model = _load_model(base, config, seed)
-    _fit_tokenizer(base, model, tokenizer, max_length)
-    # The folder is this machine's affair: whatever is saved later must carry the name instead.
-    model.name_or_path = model.config.name_or_path = tokenizer.name_or_path = base.name
-    return Classifier(
-        name=base.name,
-        source=base.source,
-        revision=base.revision,
-        model=model,
-        tokenizer=tokenizer,
-        labels=tuple(labels),
-        max_length=max_length,
-        seed=seed,
-    )
 
 
 def untrained_model(folder: Path) -> PreTrainedModel:
@@ -111,8 +153,34 @@ def untrained_model(folder: Path) -> PreTrainedModel:
     return model.float().eval()
 
 
-def _find(name: str | Path, revision: str | None) -> _Base:
-    """Find where a base model is, and fetch it from the Hub if that is where."""
+def load_tokenizer(
+    name: str | Path = "bert-base-uncased", *, max_length: int = MAX_LENGTH, revision: str | None = None
+) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a base model, for which its weights are neither needed nor fetched.
+
+    Args:
+        name: As in `load_base`.
+        max_length: Tokens a text, special tokens counted; the model must take so many.
+        revision: As in `load_base`.
+
+    Returns:
+        The tokenizer; its `name_or_path` is what results call the model.
+
+    Raises:
+        ModelError: There is no such model, its files are incomplete or damaged, or it does not take texts of that length.
+        HubError: The Hub could not be reached, or refused the model.
+    """
+    base = _find(name, revision, weights=False)
+    stored = check_folder(base.folder, base.source, weights=False)
+    config = _load_config(base, stored, ("0", "1"))
+    tokenizer = _load_tokenizer(base)
+    _fit_tokenizer(base, _without_weights(base, config), tokenizer, max_length)
+    tokenizer.name_or_path = base.name
+    return tokenizer
+
+
+def _find(name: str | Path, revision: str | None, *, weights: bool = True) -> _Base:
+    """Find where a base model is, and fetch it from the Hub if that is where, with or without its weights."""
     source = str(name)
     folder = Path(name).expanduser()
     is_bundled = source.startswith("bundled:")
@@ -135,7 +203,7 @@ def _find(name: str | Path, revision: str | None) -> _Base:
             f"'{source}' is neither an existing folder nor a model id of the Hub.\n"
             "Ids of the Hub look like bert-base-uncased or owner/name."
         )
-    folder = _download(source, revision)
+    folder = _download(source, revision, weights=weights)
     return _Base(source, source, folder, revision=folder.name)
 
 
@@ -161,7 +229,7 @@ def _portable_name(folder: Path) -> str:
     return stored if is_same else base_name
 
 
-def _download(hub_id: str, revision: str | None) -> Path:
+def _download(hub_id: str, revision: str | None, *, weights: bool = True) -> Path:
     """Fetch what loading needs into the Hub library's cache; nothing is fetched twice.
 
     Returns:
@@ -172,15 +240,15 @@ def _download(hub_id: str, revision: str | None) -> Path:
 
     from emotune.hub import translate_hub_errors
 
+    wanted = FILES_TO_DOWNLOAD if weights else [file for file in FILES_TO_DOWNLOAD if file not in WEIGHT_FILES]
     with translate_hub_errors(hub_id, "model"), _bars_in_terminals_only():
         try:
-            return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(FILES_TO_DOWNLOAD)))
+            return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(wanted)))
         except LocalEntryNotFoundError as error:
             # Offline, with a snapshot that another program left: it may lack files that this one can do without.
             snapshot = Path(getattr(error, "snapshot_path", None) or "/nonexistent")
-            if (snapshot / CONFIG).is_file() and (
-                (snapshot / WEIGHTS).is_file() or (snapshot / WEIGHTS_INDEX).is_file()
-            ):
+            has_weights = (snapshot / WEIGHTS).is_file() or (snapshot / WEIGHTS_INDEX).is_file()
+            if (snapshot / CONFIG).is_file() and (has_weights or not weights):
                 return snapshot
             raise
 
@@ -232,25 +300,49 @@ def _load_tokenizer(base: _Base) -> PreTrainedTokenizerBase:
         ) from error
 
 
-def _load_model(base: _Base, config: PreTrainedConfig, seed: int) -> PreTrainedModel:
-    """Load the encoder and make the head, and refuse a model whose encoder would be random numbers in any part."""
+def _without_weights(base: _Base, config: PreTrainedConfig) -> PreTrainedModel:
+    """The model's modules without their numbers."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    try:
+        with _quiet(), torch.device("meta"):
+            return AutoModelForSequenceClassification.from_config(config)
+    except Exception as error:
+        raise ModelError(f"'{base.source}': no model can be built from its {CONFIG}: {reason_of(error)}") from error
+
+
+def _load_model(base: _Base, config: PreTrainedConfig, seed: int, stored: dict[str, Tensor]) -> PreTrainedModel:
+    """Put the encoder on the stored weights and make the head, and refuse an encoder that would be random numbers in any part.
+
+    Args:
+        base: Where the files are.
+        config: The configuration, with the labels.
+        seed: Makes the head.
+        stored: The files' tensors in float32; read where it is empty. Models take them as they are, without a copy.
+    """
     import torch
     from safetensors.torch import load_file
-    from transformers import AutoModelForSequenceClassification
 
     from emotune.models.families import head_modules
 
-    files = weight_files(base.folder, base.source)
+    files = [] if stored else weight_files(base.folder, base.source)
+    shell = _without_weights(base, config)
+    head = head_modules(shell)
     try:
+        # In float32 already here, since a cast makes a copy, and models would no longer share.
+        stored.update(
+            {
+                key: tensor.float() if tensor.is_floating_point() else tensor
+                for file in files
+                for key, tensor in load_file(file).items()
+            }
+        )
         with _quiet():
-            with torch.device("meta"):  # the modules without their numbers
-                shell = AutoModelForSequenceClassification.from_config(config)
-            head = head_modules(shell)
             # Read here rather than by transformers, which would take over a head that has the right size.
             weights = {
                 key: tensor
-                for file in files
-                for key, tensor in load_file(file).items()
+                for key, tensor in stored.items()
                 if not key.startswith(tuple(f"{module}." for module in head))
             }
             _set_seed(seed)
@@ -321,7 +413,7 @@ def _check_encoder(base: _Base, model: PreTrainedModel, report: dict[str, Any], 
 
 def _fit_tokenizer(base: _Base, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
     """Make model and tokenizer agree on padding, and check that they agree on vocabulary and length."""
-    from emotune.models.families import position_limit
+    from emotune.models.families import family_of, position_limit
 
     if tokenizer.pad_token_id is None:
         # GPT-2 and its kin were trained without padding. The end-of-text token serves: the model looks for the last
@@ -329,9 +421,10 @@ def _fit_tokenizer(base: _Base, model: PreTrainedModel, tokenizer: PreTrainedTok
         if tokenizer.eos_token_id is None:
             raise ModelError(f"'{base.source}': its tokenizer has neither a padding nor an end-of-text token.")
         tokenizer.pad_token = tokenizer.eos_token
-        tokenizer.padding_side = "right"
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id
+    # Padding to the left would move the positions of the text where they are absolute; a saved tokenizer must not do it either.
+    tokenizer.padding_side = family_of(model).padding_side
 
     rows = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > rows:

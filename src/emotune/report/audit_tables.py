@@ -14,6 +14,7 @@ from emotune.text import printable
 
 if TYPE_CHECKING:
     from emotune.data.audit import Audit, Repeat, Row
+    from emotune.data.tokens import TokenCounts
 
 EXAMPLES = 5
 _LONGEST_TEXT = 70
@@ -24,10 +25,14 @@ def audit_page(audit: Audit, examples: int = EXAMPLES) -> Group:
 
     Args:
         audit: What was found.
-        examples: At most this many of each finding.
+        examples: At most this many of each finding; with 0 the counts stand alone.
     """
     parts: list[RenderableType] = [_rows_table(audit), _findings_table(audit)]
     parts += [Text(note) for note in audit.notes]
+    if audit.tokens is not None:
+        parts.append(Text(f"With {printable(audit.tokens.model)}: {tokens_line(audit.tokens)}."))
+    if examples == 0:
+        return stacked(parts)
     parts += [part for part in (_unusable(audit, examples), _repeats(audit, examples)) if part is not None]
     parts += [part for part in (_contradictions(audit, examples), _label_errors(audit, examples)) if part is not None]
     if audit.shortcuts:
@@ -41,11 +46,16 @@ def audit_lines(audit: Audit) -> Iterator[str]:
         leaks = audit.leaked(split, ("exact", "trivial"))
         if leaks:
             yield f"{quantity(len(leaks), 'row')} of {split} {_stand(leaks)} in training too"
+    leaks = [leak.row.place.number for leak in audit.validation_leaks if leak.kind != "near"]
+    if leaks:
+        yield f"{quantity(len(leaks), 'row')} of test {_stand(leaks)} in validation too"
     repeats = audit.repeated("train", ("exact", "trivial"))
     if repeats:
         yield f"{quantity(len(repeats), 'training row')} {'repeats' if len(repeats) == 1 else 'repeat'} another's text"
     if audit.contradictions:
         yield f"{quantity(len(audit.contradictions), 'training text')} {_stand(audit.contradictions)} under different labels"
+    if audit.tokens is not None and any(audit.tokens.cut.values()):
+        yield tokens_line(audit.tokens)
 
 
 def _stand(found: object) -> str:
@@ -55,7 +65,8 @@ def _stand(found: object) -> str:
 def _rows_table(audit: Audit) -> RenderableType:
     table = new_table(["", *audit.counts], title=f"Rows of {printable(audit.name)}")
     labels = dict.fromkeys(label for counts in audit.counts.values() for label in counts)
-    for label in sorted(labels, key=lambda label: -audit.counts.get("train", {}).get(label, 0)):
+    first = next(iter(audit.counts.values()))
+    for label in sorted(labels, key=lambda label: -first.get(label, 0)):
         shares = (
             f"{counts.get(label, 0):,} ({percent(counts.get(label, 0), sum(counts.values()))})"
             for counts in audit.counts.values()
@@ -64,34 +75,64 @@ def _rows_table(audit: Audit) -> RenderableType:
     table.add_section()
     table.add_row("all", *(f"{sum(counts.values()):,}" for counts in audit.counts.values()))
     table.add_row("not usable", *(f"{len(audit.unusable.get(split, ())):,}" for split in audit.counts))
-    lengths = audit.lengths.values()
-    table.add_row("words: median", *(f"{found.median:,.0f}" for found in lengths))
-    table.add_row("words: 99 of 100 at most", *(f"{found.ninety_ninth:,.0f}" for found in lengths))
-    table.add_row("words: longest", *(f"{found.most:,}" for found in lengths))
+    for name, cells in length_rows(audit):
+        table.add_row(name, *cells)
     return table
 
 
-def _findings_table(audit: Audit) -> RenderableType:
-    table = new_table(["", *audit.counts], title="Findings")
+def length_rows(audit: Audit) -> Iterator[tuple[str, list[str]]]:
+    """How long the texts are: a name, and a cell for each split."""
+    counted = {"words": audit.lengths}
+    if audit.tokens is not None:
+        counted["tokens"] = audit.tokens.lengths
+    for unit, by_split in counted.items():
+        lengths = [by_split[split] for split in audit.counts]
+        yield f"{unit}: median", [f"{found.median:,.0f}" for found in lengths]
+        yield f"{unit}: 99 of 100 at most", [f"{found.ninety_ninth:,.0f}" for found in lengths]
+        yield f"{unit}: longest", [f"{found.most:,}" for found in lengths]
+    if audit.tokens is not None:
+        cut = audit.tokens.cut
+        yield f"longer than {audit.tokens.max_length:,} tokens", [f"{cut[split]:,}" for split in audit.counts]
 
-    def add(name: str, counts: dict[str, int]) -> None:
-        table.add_row(name, *(f"{counts[split]:,}" if split in counts else "" for split in audit.counts))
 
+def tokens_line(tokens: TokenCounts) -> str:
+    """How many tokens texts have, and how many texts are cut, in which splits."""
+    cut = sum(tokens.cut.values())
+    where = ", ".join(f"{number:,} of {split}" for split, number in tokens.cut.items() if number)
+    return (
+        f"{tokens.mean:.1f} tokens a text; {cut:,} of {tokens.texts:,} texts are longer than {tokens.max_length} and are cut"
+        + (f": {where}" if where else "")
+    )
+
+
+def finding_counts(audit: Audit) -> Iterator[tuple[str, dict[str, int]]]:
+    """Every finding in words, and how often it stands in each split; splits in which it cannot be are left out."""
     kinds = {
         "exact": "the same text",
         "trivial": "the same but for case and punctuation",
         "near": "nearly the same",
     }
+    others = [split for split in audit.counts if split != "train"]
     for kind, words in kinds.items():
-        add(f"repeats an earlier row: {words}", {split: len(audit.repeated(split, (kind,))) for split in audit.counts})
-    for kind, words in kinds.items():
-        others = {split: len(audit.leaked(split, (kind,))) for split in audit.counts if split != "train"}
-        if others:
-            add(f"stands in training too: {words}", others)
-    add("texts under different labels", {"train": len(audit.contradictions)})
-    if audit.label_errors is not None:
-        add("labels that are probably wrong", {"train": len(audit.label_errors)})
-    add("words that give a class away", {"train": len(audit.shortcuts)})
+        yield f"repeats an earlier row: {words}", {split: len(audit.repeated(split, (kind,))) for split in audit.counts}
+    if "train" in audit.counts and others:
+        for kind, words in kinds.items():
+            yield f"stands in training too: {words}", {split: len(audit.leaked(split, (kind,))) for split in others}
+    if "validation" in audit.counts and "test" in audit.counts:
+        for kind, words in kinds.items():
+            found = sum(leak.kind == kind for leak in audit.validation_leaks)
+            yield f"stands in validation too: {words}", {"test": found}
+    if "train" in audit.counts:
+        yield "texts under different labels", {"train": len(audit.contradictions)}
+        if audit.label_errors is not None:
+            yield "labels that are probably wrong", {"train": len(audit.label_errors)}
+        yield "words that give a class away", {"train": len(audit.shortcuts)}
+
+
+def _findings_table(audit: Audit) -> RenderableType:
+    table = new_table(["", *audit.counts], title="Findings")
+    for name, counts in finding_counts(audit):
+        table.add_row(name, *(f"{counts[split]:,}" if split in counts else "" for split in audit.counts))
     return table
 
 
@@ -106,10 +147,10 @@ def _unusable(audit: Audit, examples: int) -> RenderableType | None:
 
 
 def _repeats(audit: Audit, examples: int) -> RenderableType | None:
-    found: list[Repeat] = [*audit.leaks, *audit.repeats]
+    found: list[Repeat] = [*audit.leaks, *audit.validation_leaks, *audit.repeats]
     if not found:
         return None
-    title = _title("Repeats, leaks into training first", len(found), examples)
+    title = _title("Repeats, leaks between splits first", len(found), examples)
     table = new_table(["row", "repeats", "kind", "text"], title=title, numbers=False)
     for repeat in found[:examples]:
         table.add_row(_place(repeat.row), _place(repeat.first), repeat.kind, _text(repeat.row))

@@ -126,7 +126,7 @@ def scatter_chart(
         x_number: Writes a number of the horizontal axis.
     """
     x_ticks = log_ticks(min(point.x for point in points), max(point.x for point in points))
-    y_ticks = nice_ticks(min(point.y for point in points), max(point.y for point in points))
+    y_ticks = nice_ticks(min(point.y for point in points), max(point.y for point in points), most=1.0)
     parts, x, y = _frame(
         title,
         description,
@@ -218,13 +218,22 @@ def log_ticks(low: float, high: float) -> list[float]:
     return found
 
 
-def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """About so many round numbers that span a range, from at or below `low` to at or above `high`."""
-    if high <= low:
-        low, high = low - 0.01, low + 0.01
+def nice_ticks(low: float, high: float, count: int = 5, *, least: float = 0.01, most: float = math.inf) -> list[float]:
+    """About so many round numbers that span a range, from at or below `low` to at or above `high`.
+
+    Args:
+        low: The least value shown, at least 0.
+        high: The largest.
+        count: About how many.
+        least: The narrowest range: a narrower one is widened, so that a flat line looks flat and the numbers stay short.
+        most: What no value can be above.
+    """
+    if high - low < least:
+        low = max(0.0, min((low + high - least) / 2, most - least))
+        high = low + least
     raw = (high - low) / count
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw)
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
     start = math.floor(low / step + 1e-9)
     stop = math.ceil(high / step - 1e-9)
     return [round(number * step, 10) for number in range(start, stop + 1)]

@@ -15,15 +15,14 @@ import numpy as np
 
 from emotune.evaluation.attribution import Words
 from emotune.evaluation.scores import absent_classes, score_without
-from emotune.report import charts
+from emotune.report.curves import calibration_part, training_part
 from emotune.report.formats import duration, magnitude, nats, nats_difference, points, quantity, scores, share
-from emotune.report.tables import costs
 from emotune.report.verdict import interval_in_points, p_value, seeds_line, signed_points, verdict
 from emotune.text import printable
 
 if TYPE_CHECKING:
     from emotune.data.audit import Audit
-    from emotune.evaluation.calibration import Calibration, Trust
+    from emotune.evaluation.calibration import Trust
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.paired import Interval
     from emotune.evaluation.scores import Evaluation
@@ -35,11 +34,10 @@ _STYLE = Path(__file__).with_name("style.css")
 # What tells a report of ours from any other page.
 MARK = '<meta name="generator" content="emotune">'
 EXAMPLES = 8
+# Mistakes of at least this confidence are called sure ones.
+SURE = 0.8
 # How opaque the strongest word's mark is: darker, and the word in it could not be read.
 STRONGEST_MARK = 0.55
-# Bins of fewer rows say nothing about how often the model is right, and stay out of the diagram.
-LEAST_IN_BIN = 5
-COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,20 +136,13 @@ def _article(report: Report) -> dict[str, Any]:
             _matrix(comparison.after, f"After: {comparison.after.name}"),
             _matrix(comparison.before, f"Before: {comparison.before.name}"),
         ],
-        "training": _training(report.training) if report.training else None,
-        "calibration": _calibration(report.trust) if report.trust else None,
+        "training": training_part(report.training) if report.training else None,
+        "calibration": calibration_part(report.trust) if report.trust else None,
         "examples": _examples(comparison, report.attributions),
-        "audit": _audit(report.audit) if report.audit else None,
+        "audit": _audit(report.audit, comparison.after.split.labels) if report.audit else None,
         "commands": list(report.commands),
         "versions": ", ".join(f"{name} {version}" for name, version in report.versions.items()),
     }
-
-
-def _drawn(*lines: Any, **options: Any) -> Any:
-    """A chart, marked as HTML: `charts` has escaped what is in it."""
-    from markupsafe import Markup
-
-    return Markup(charts.line_chart(*lines, **options))
 
 
 def _direction(difference: float) -> str:
@@ -279,145 +270,6 @@ def _matrix(evaluation: Evaluation, caption: str) -> dict[str, Any]:
     }
 
 
-def _training(record: TrainingRecord) -> dict[str, Any]:
-    epochs = record.epochs
-    numbers = [epoch.number for epoch in epochs]
-    x_range = (0.5, len(epochs) + 0.5)
-    losses = [loss for epoch in epochs for loss in (epoch.train_loss, epoch.validation_loss)]
-    f1 = [value for epoch in epochs for value in (epoch.validation_accuracy, epoch.validation_macro_f1)]
-    loss_ticks, score_ticks = charts.nice_ticks(0, max(losses)), charts.nice_ticks(min(f1), max(f1))
-    best = next(epoch for epoch in epochs if epoch.number == record.best_epoch)
-    return {
-        "charts": [
-            {
-                "svg": _drawn(
-                    [
-                        charts.Line("training", [(e.number, e.train_loss) for e in epochs], "first"),
-                        charts.Line("validation", [(e.number, e.validation_loss) for e in epochs], "second"),
-                    ],
-                    title="Loss by epoch",
-                    description=f"Validation loss goes from {epochs[0].validation_loss:.3f} to {epochs[-1].validation_loss:.3f}.",
-                    x_label="epoch",
-                    y_label="cross-entropy",
-                    x_range=x_range,
-                    y_range=(loss_ticks[0], loss_ticks[-1]),
-                    x_ticks=numbers,
-                    y_ticks=loss_ticks,
-                ),
-                "caption": "Loss: in training with dropout, on validation without.",
-            },
-            {
-                "svg": _drawn(
-                    [
-                        charts.Line("accuracy", [(e.number, e.validation_accuracy) for e in epochs], "first"),
-                        charts.Line("macro-F1", [(e.number, e.validation_macro_f1) for e in epochs], "second"),
-                    ],
-                    title="Scores on validation by epoch",
-                    description=f"Macro-F1 is best after epoch {best.number}, at {best.validation_macro_f1:.4f}.",
-                    x_label="epoch",
-                    y_label="score",
-                    x_range=x_range,
-                    y_range=(score_ticks[0], score_ticks[-1]),
-                    x_ticks=numbers,
-                    y_ticks=score_ticks,
-                ),
-                "caption": f"Scores on validation; the weights of epoch {record.best_epoch} were kept.",
-            },
-        ],
-        "headings": ["epoch", "training loss", "validation loss", "accuracy", "macro-F1", "time"],
-        "rows": [
-            [
-                f"{e.number} (kept)" if e.number == record.best_epoch else f"{e.number}",
-                nats(e.train_loss),
-                nats(e.validation_loss),
-                share(e.validation_accuracy),
-                share(e.validation_macro_f1),
-                duration(e.seconds),
-            ]
-            for e in epochs
-        ],
-        "costs": costs(record),
-    }
-
-
-def _calibration(found: Trust) -> dict[str, Any]:
-    rows = [("as they come", found.plain)]
-    lines = [
-        charts.Line("perfect", [(0, 0), (1, 1)], "faint", dots=False),
-        charts.Line("as they come", _reliability(found.plain), "first"),
-    ]
-    sentence = f"On average the confidence is {100 * found.plain.ece:.1f} points from the share that is right."
-    if found.scaled is not None and found.temperature is not None:
-        rows.append((f"scaled, temperature {found.temperature:.2f}", found.scaled))
-        lines.append(charts.Line("scaled", _reliability(found.scaled), "second"))
-        kind = "too sure" if found.temperature > 1 else "not sure enough"
-        sentence += (
-            f" The model is {kind} of itself: dividing its logits by {found.temperature:.2f}, which validation chose, "
-            f"makes that {100 * found.scaled.ece:.1f} points. No label changes."
-        )
-    curve = found.curve
-    tenths = [tick / 5 for tick in range(6)]
-    risks = charts.nice_ticks(0, float(curve.risk.max()) or 0.01, 4)
-    keep = np.unique(np.linspace(0, len(curve.risk) - 1, 200).astype(int))
-    abstain = []
-    for coverage in COVERAGES:
-        place = min(int(np.searchsorted(curve.coverage, coverage - 1e-12)), len(curve.coverage) - 1)
-        abstain.append(
-            {
-                "threshold": f"{np.floor(1000 * curve.thresholds[place]) / 1000:.3f}",
-                "coverage": f"{100 * curve.coverage[place]:.1f} %",
-                "risk": f"{100 * curve.risk[place]:.2f} %",
-            }
-        )
-    return {
-        "sentence": sentence,
-        "charts": [
-            {
-                "svg": _drawn(
-                    lines,
-                    title="Reliability diagram",
-                    description="Where a line lies below the diagonal, the model is surer than it is right. "
-                    + sentence,
-                    x_label="confidence",
-                    y_label="right",
-                    x_range=(0, 1),
-                    y_range=(0, 1),
-                    x_ticks=tenths,
-                    y_ticks=tenths,
-                    percent=True,
-                ),
-                "caption": f"Reliability, in bins of at least {LEAST_IN_BIN} rows: on the diagonal, 80 % sure means 80 % right.",
-            },
-            {
-                "svg": _drawn(
-                    [charts.Line("", [(curve.coverage[i], curve.risk[i]) for i in keep], "second", dots=False)],
-                    title="Risk by coverage",
-                    description=f"Answering all rows, {100 * curve.risk[-1]:.1f} % of the answers are wrong.",
-                    x_label="answered",
-                    y_label="wrong among the answered",
-                    x_range=(0, 1),
-                    y_range=(0, risks[-1]),
-                    x_ticks=tenths,
-                    y_ticks=risks,
-                    percent=True,
-                ),
-                "caption": "Risk and coverage: what answering only when sure enough brings.",
-            },
-        ],
-        "rows": [
-            {"name": name, "loss": nats(part.loss), "brier": f"{part.brier:.4f}", "ece": f"{part.ece:.4f}"}
-            for name, part in rows
-        ],
-        "abstain": abstain,
-        "thresholds_of": "calibrated probabilities" if found.scaled is not None else "probabilities as they come",
-    }
-
-
-def _reliability(calibration: Calibration) -> list[tuple[float, float]]:
-    """Confidence and share of right ones, of the bins that hold enough rows."""
-    return [(part.confidence, part.accuracy) for part in calibration.bins if part.rows >= LEAST_IN_BIN]
-
-
 def most_telling(comparison: Comparison, count: int = EXAMPLES) -> tuple[list[int], list[int]]:
     """The most confident mistakes of the second model, and the fixed rows of which the first was most sure.
 
@@ -457,8 +309,10 @@ def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list
     def example(row: int, caption: str) -> dict[str, Any]:
         words = attributions.get(row, Words((after.split.texts[row],), (0.0,)))
         pieces = [
-            {"text": piece, "weight": f"{STRONGEST_MARK * weight:.2f}" if weight >= 0.05 else ""}
-            for piece, weight in zip(words.pieces, words.weights, strict=True)
+            {"text": piece, "weight": f"{STRONGEST_MARK * weight:.2f}" if weight >= 0.05 else "", "gap": gap}
+            for piece, weight, gap in zip(
+                words.pieces, words.weights, words.gaps or ("", *" " * (len(words.pieces) - 1)), strict=True
+            )
         ]
         return {"words": pieces, "caption": caption}
 
@@ -468,7 +322,7 @@ def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list
             {
                 "id": "mistakes",
                 "title": "Most confident mistakes",
-                "explanation": f"Wrong, and sure of it: often the label is at fault.{marked}",
+                "explanation": f"{_about_mistakes(after, wrong)}{marked}",
                 "rows": [
                     example(row, f"label: {labels[int(after.split.label_ids[row])]} · said: {confidence(after, row)}")
                     for row in wrong
@@ -480,7 +334,7 @@ def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list
             {
                 "id": "fixes",
                 "title": "Most surprising fixes",
-                "explanation": f"Right now, where the first model was wrong and most sure of it.{marked}",
+                "explanation": f"Right now, where the first model was wrong and surer of it than on the other fixed rows.{marked}",
                 "rows": [
                     example(row, f"before: {confidence(before, row)} · now, and right: {confidence(after, row)}")
                     for row in fixed
@@ -490,35 +344,31 @@ def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list
     return sections
 
 
-def _audit(audit: Audit) -> dict[str, Any]:
-    from emotune.report.audit_tables import audit_lines
+def _about_mistakes(evaluation: Evaluation, rows: Sequence[int]) -> str:
+    """What the mistakes that are shown have in common; that they are sure only where they all are."""
+    if evaluation.probabilities is None:
+        return "The first mistakes by row: this model gives no probabilities."
+    confidences = evaluation.probabilities[rows].max(axis=1)
+    if confidences.min() >= SURE:
+        return "Wrong, and sure of it: worth a look, since the label may be at fault."
+    low, high = f"{100 * confidences.min():.0f}", f"{100 * confidences.max():.0f}"
+    return f"The mistakes it was surest of, at {low if low == high else f'{low} to {high}'} %."
+
+
+def _audit(audit: Audit, order: Sequence[str]) -> dict[str, Any]:
+    """What the template prints of the data; `order` is that of the labels everywhere on the page."""
+    from emotune.report.audit_tables import audit_lines, finding_counts, length_rows
 
     splits = list(audit.counts)
     rows = [("rows", [f"{sum(counts.values()):,}" for counts in audit.counts.values()])]
-    labels = dict.fromkeys(label for counts in audit.counts.values() for label in counts)
+    found = dict.fromkeys(label for counts in audit.counts.values() for label in counts)
+    labels = [*(label for label in order if label in found), *(label for label in found if label not in order)]
     rows += [(label, [f"{counts.get(label, 0):,}" for counts in audit.counts.values()]) for label in labels]
-    rows.append(("words a text, median", [f"{found.median:.0f}" for found in audit.lengths.values()]))
-    rows.append(("words, 99 of 100 at most", [f"{found.ninety_ninth:.0f}" for found in audit.lengths.values()]))
-    for kind, words in (
-        ("exact", "the same text"),
-        ("trivial", "the same but for case and punctuation"),
-        ("near", "nearly the same"),
-    ):
-        rows.append(
-            (f"repeats an earlier row: {words}", [f"{len(audit.repeated(split, (kind,))):,}" for split in splits])
-        )
-        rows.append(
-            (
-                f"stands in training too: {words}",
-                ["" if split == "train" else f"{len(audit.leaked(split, (kind,))):,}" for split in splits],
-            )
-        )
-    rows.append(
-        (
-            "texts under different labels",
-            [f"{len(audit.contradictions):,}" if split == "train" else "" for split in splits],
-        )
-    )
+    rows += length_rows(audit)
+    rows += [
+        (name, [f"{counts[split]:,}" if split in counts else "" for split in splits])
+        for name, counts in finding_counts(audit)
+    ]
     return {
         "splits": splits,
         "rows": [{"name": name, "cells": cells} for name, cells in rows],

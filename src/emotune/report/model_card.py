@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from emotune.errors import ArtifactError
 from emotune.evaluation.scores import absent_classes
+from emotune.methods.base import PeftMethod
 from emotune.report.formats import duration, nats, nats_difference, percent, points, quantity, scores, share
+from emotune.report.probabilities import probabilities_sentence
 from emotune.report.verdict import verdict
 from emotune.text import printable
 
 if TYPE_CHECKING:
+    from emotune.evaluation.calibration import Trust
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.scores import Evaluation
     from emotune.methods.base import Method
@@ -35,6 +38,7 @@ def model_card(
     dataset_name: str,
     dataset_notes: Sequence[str],
     comparison: Comparison,
+    trust: Trust,
     versions: Mapping[str, str],
     command: str,
     created: str,
@@ -46,6 +50,7 @@ def model_card(
         dataset_name: The data set's name; one of the form owner/name is linked as a Hub data set.
         dataset_notes: What was done to the data on the way in, one sentence each.
         comparison: The base model's scores against the tuned model's.
+        trust: How far the tuned model's probabilities can be trusted.
         versions: Versions by package name.
         command: The command line that made the folder.
         created: The date, as it shall stand in the card.
@@ -72,11 +77,14 @@ def model_card(
             base_is_on_hub=_is_on_hub(classifier),
             method=method,
             options=_options(method),
+            peft=isinstance(method, PeftMethod),
+            tuner=_Markdown(method.tuner) if isinstance(method, PeftMethod) and method.tuner else None,
             record=record,
             dataset_name=dataset_name,
             dataset_notes=dataset_notes,
             comparison=comparison,
             verdict=verdict(comparison),
+            probabilities=probabilities_sentence(trust),
             notes=[(evaluation.name, evaluation.note) for evaluation in evaluations if evaluation.note],
             absent=absent_classes(comparison.after.metrics),
             interval=_accuracy_interval(comparison.after),
@@ -179,7 +187,7 @@ def _front_matter(classifier: Classifier, method: Method, dataset_name: str, aft
     ]
     data = ModelCardData(
         base_model=classifier.name if _is_on_hub(classifier) else None,
-        library_name="peft" if method.needs_base else "transformers",
+        library_name="peft" if isinstance(method, PeftMethod) else "transformers",
         pipeline_tag="text-classification",
         tags=["emotune", method.name.lower().replace(" ", "-")],
         datasets=[dataset_name] if dataset_is_on_hub else None,

@@ -28,7 +28,7 @@ from emotune.report.formats import (
     scores,
     share,
 )
-from emotune.report.verdict import verdict
+from emotune.report.verdict import p_value, signed_points, verdict
 from emotune.text import printable
 
 if TYPE_CHECKING:
@@ -104,10 +104,14 @@ def evaluation_table(evaluation: Evaluation) -> Group:
     )
 
 
-def comparison_table(comparison: Comparison) -> Group:
+def comparison_table(comparison: Comparison, *, changes: bool = False) -> Group:
     """Before against after: overall scores, baselines, scores by class, and the rows that changed sides.
 
     A score whose evaluation has a note carries a number in brackets wherever it stands, and the note follows below.
+
+    Args:
+        comparison: Both models.
+        changes: Show the changes of each class too, with their p-values.
     """
     notes = _Notes()
     before = notes.mark("before", comparison.before)
@@ -121,7 +125,10 @@ def comparison_table(comparison: Comparison) -> Group:
     ]
     if comparison.baselines:
         parts.append(_baselines(comparison, notes))
-    parts += [_by_class(comparison, before, after), Text(changed_rows(comparison)), *_absent(comparison.after)]
+    parts.append(_by_class(comparison, before, after))
+    if changes:
+        parts.append(_changes(comparison))
+    parts += [Text(changed_rows(comparison)), *_absent(comparison.after)]
     parts += notes.lines
     parts.append(Text(verdict(comparison), style="bold"))
     return stacked(parts)
@@ -176,7 +183,7 @@ def costs(record: TrainingRecord) -> dict[str, str]:
     stopped = ", stopped early" if record.stopped_early else ""
     return {
         "trained parameters": f"{record.trainable_parameters:,} of {record.total_parameters:,} ({trained})",
-        "adapted modules": f"{len(record.target_modules):,}",
+        "adapted modules": f"{len(record.target_modules):,}" if record.target_modules else "none",
         "epochs": f"{len(record.epochs)}{stopped}; the best is number {record.best_epoch}",
         "time": f"{duration(record.seconds)}, validation included",
         "speed": f"{record.train_examples_per_second:,.1f} examples/s, validation not counted",
@@ -250,6 +257,20 @@ def _by_class(comparison: Comparison, before_heading: str, after_heading: str) -
         )
         table.add_row("", "", Text(after_heading), share(new.precision), share(new.recall), share(new.f1))
     return table
+
+
+def _changes(comparison: Comparison) -> Group:
+    table = new_table(["class", "rows", "fixed", "broken", "recall, points", "p"], title="Changes by class")
+    for label, change in comparison.statistics.per_class.items():
+        table.add_row(
+            _name(label),
+            f"{change.support:,}",
+            f"{change.fixed:,}",
+            f"{change.broken:,}",
+            _signed(signed_points(change.recall_difference).removesuffix(" points")),
+            p_value(change.adjusted_p).removeprefix("p = ").removeprefix("p "),
+        )
+    return Group(table, Text("p: McNemar's mid-p on the rows of a class, corrected for the number of classes (Holm)."))
 
 
 def new_table(headings: Sequence[str], title: str, *, numbers: bool = True) -> Table:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from emotune.report.formats import quantity
 from emotune.text import printable
 
@@ -20,6 +22,8 @@ _LONGEST_NAME = 60
 def verdict(comparison: Comparison, corrected_p: float | None = None) -> str:
     """The second model against the first, in one to three sentences, and against the best of the baselines.
 
+    The best baseline is the one with the most accuracy, and of several the one with the most macro-F1.
+
     Args:
         comparison: The models.
         corrected_p: The p-value corrected for the number of comparisons, where this is one of several.
@@ -34,9 +38,20 @@ def verdict(comparison: Comparison, corrected_p: float | None = None) -> str:
         )
         sentence = _describe(statistics, _name(before), _name(after))
         it, it_is = "It", "It is"
-    if not comparison.baselines:
+    best = max(comparison.baselines, key=lambda found: (found.metrics.accuracy, found.metrics.macro_f1), default=None)
+    alike = [found for found in comparison.baselines if np.array_equal(found.predictions, after.predictions)]
+    is_best = any(found is best for found in alike)
+    same = best if is_best else alike[0] if alike else None
+    if len(np.unique(after.predictions)) == 1:
+        label = printable(after.split.labels[int(after.predictions[0])], _LONGEST_NAME)
+        role = "the best baseline, " if is_best else ""
+        likewise = "" if same is None else f", as {role}'{_name(same)}'{',' if is_best else ''} does"
+        sentence += f" '{_name(after)}' says '{label}' for every row{likewise}."
+    elif is_best and same is not None:
+        verb = "predict" if comparison.same_labels else "predicts"
+        sentence += f" {it} {verb} the same label on every row as the best baseline, '{_name(same)}'."
+    if best is None or is_best:
         return sentence
-    best = max(comparison.baselines, key=lambda baseline: baseline.metrics.accuracy)
     lead = comparison.against(best)
     evidence = f"{signed_points(lead.accuracy.estimate)}, {interval_in_points(lead.accuracy)}, {p_value(lead.p_value)}"
     if not lead.is_significant:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotune.data.dataset import TextDataset
-from emotune.errors import DataError, OutputError, TrainingError
+from emotune.errors import DataError, MethodError, OutputError, TrainingError
 from emotune.methods.base import Method
 from emotune.methods.lora import LoRA
+from emotune.methods.refusals import check_refusal
 from emotune.models.classifier import Classifier
 from emotune.progress import SILENT, Progress
 from emotune.training.options import TrainingOptions
@@ -70,8 +71,9 @@ def finetune(
         The tuned classifier, with its `training` record.
 
     Raises:
-        DataError: The data's labels are not the base's.
-        MethodError: A target module that matches nothing.
+        DataError: The data's labels are not the base's, or a label id is out of range.
+        MethodError: A target module that matches nothing, a method that cannot train this model, or one that leaves the head frozen.
+        ModelError: A base that is not in float32, or whose logits depend on padding.
         OutputError: `resume` without a checkpoint to go on from, or several processes without a folder for them.
         TrainingError: Weights that do not move, or a loss that is not a number.
     """
@@ -86,16 +88,34 @@ def finetune(
             f"The base model was loaded for the labels {', '.join(base.labels)}; the data has {', '.join(data.labels)}. "
             "Load it with labels=data.labels."
         )
+    check_positions(base, method)
     if processes() > 1 and checkpoints is None:
         raise OutputError(
             f"{processes()} processes train together. Give finetune a checkpoints folder that all of them can read."
         )
+    check_refusal(method, base.model)
     if resume and checkpoints is None:
         raise OutputError("resume needs the checkpoints folder of the interrupted run.")
     if checkpoints is not None:
         return _train(base, data, method, options, Path(checkpoints), resume, callbacks, progress)
     with tempfile.TemporaryDirectory(prefix="emotune-") as folder:
         return _train(base, data, method, options, Path(folder), resume, callbacks, progress)
+
+
+def check_positions(base: Classifier, method: Method) -> None:
+    """Refuse a method whose own tokens leave too few positions for the texts.
+
+    Raises:
+        MethodError: The text's tokens and the method's are more than the model has positions for.
+    """
+    from emotune.models.families import position_limit
+
+    limit, own = position_limit(base.model), method.extra_tokens()
+    if limit is not None and base.max_length + own > limit:
+        raise MethodError(
+            f"{base.max_length} tokens of text and {own} of {method.name} are more than the {limit} positions that the model has. "
+            f"Lower model.max_length to {limit - own} or less."
+        )
 
 
 def _train(
@@ -115,6 +135,7 @@ def _train(
     from emotune.engine.install import install, use_pooled_dropout
     from emotune.memory import keep_freed_memory
     from emotune.precision import choose_device, choose_precision
+    from emotune.training.preflight import preflight
 
     started = time.perf_counter()
     if process() > 0:
@@ -129,6 +150,8 @@ def _train(
     set_seed(base.seed)
     model = method.apply(copied, base.name)
     targets = method.adapted_modules(base.model)
+    for warning in preflight(base, data, method, options, model):
+        progress.say(warning)
     _store_frozen_in(model, precision)
     pools: dict[float, MaskPool] = {}
     use_pooled_dropout(model, pools)
@@ -143,6 +166,7 @@ def _train(
         base, data, method, model, options, device, precision, checkpoints, reason is None, pools, callbacks, progress
     )
     _run(trainer, checkpoint, options.patience, progress)
+    _say_if_one_class(trainer, progress)
     record = _record(trainer, options, targets, model, time.perf_counter() - started, device, precision, base.seed)
     tuned = _on_base(base, method, model)
     del trainer, model, copied
@@ -241,6 +265,9 @@ def _make_trainer(
         encoded_validation=encode_split(base.tokenizer, data.validation, base.max_length),
         batch_tokens=options.batch_tokens,
         packed=packed,
+        class_weights=options.class_weights,
+        focal_gamma=options.focal_gamma,
+        balanced=options.sampling == "balanced",
         clock=ProgressBar(progress),
         callbacks=[
             RenewMasks(pools),
@@ -264,9 +291,24 @@ def _run(trainer: AdapterTrainer, checkpoint: str | None, patience: int, progres
         if Patience(patience).is_exhausted(state):  # training had ended; what is left is to load the best weights
             trainer.args.num_train_epochs = round(state.epoch or 0)
     steps = len(trainer.batches) * int(trainer.args.num_train_epochs)
+    for callback in trainer.method.begin(trainer.model, steps):
+        trainer.add_callback(callback)
+    if checkpoint is not None:
+        trainer.method.restore_checkpoint(trainer.model, Path(checkpoint))
     with progress.bar("training", steps) as advance:
         trainer.clock.advance = advance
         trainer.train(resume_from_checkpoint=checkpoint)
+
+
+def _say_if_one_class(trainer: AdapterTrainer, progress: Progress) -> None:
+    """Say so where the kept epoch gives every validation text the same label: its scores are those of no training at all."""
+    epochs = [entry for entry in trainer.state.log_history if "eval_macro_f1" in entry]
+    kept = max(epochs, key=lambda entry: entry["eval_macro_f1"])
+    if kept.get("eval_one_class"):
+        progress.say(
+            "the kept epoch gives every validation text the same label: nothing useful was learned. Train more epochs, try another "
+            "training.learning_rate, or look at the labels with emotune audit"
+        )
 
 
 def _epochs(history: list[dict[str, Any]]) -> tuple[Epoch, ...]:

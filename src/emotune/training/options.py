@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from emotune.errors import ConfigError
+
+CLASS_WEIGHTS = ("none", "balanced", "sqrt")
+SAMPLING = ("plain", "balanced")
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
     """Options of one training run; docs/LOG.md says how the defaults were chosen.
+
+    For unbalanced classes there are `class_weights`, `focal_gamma` and `sampling`. What they and label smoothing do to the loss together is
+    one formula, that of `emotune.training.losses.summed_loss`. Weights and balanced sampling are refused together: they correct the same
+    twice.
 
     Attributes:
         epochs: Passes over the training split, at most.
@@ -15,7 +25,13 @@ class TrainingOptions:
         warmup: Share of all steps over which the rate rises; it then falls linearly to zero.
         weight_decay: AdamW's decoupled weight decay.
         batch_tokens: Tokens a batch, padding counted.
-        label_smoothing: Share of the target spread evenly over the labels.
+        label_smoothing: Share of the target spread evenly over the labels. Helps where labels are noisy.
+        class_weights: "none"; "balanced", which lets every class weigh the same in all; or "sqrt", half the way. Helps where rare
+            classes count as much as frequent ones, as in macro-F1, and too few of their rows are found.
+        focal_gamma: Rows weigh less, the surer the model is of their label: by (1 - p)^gamma. 0 is plain cross-entropy. Helps where many
+            easy rows drown a few hard ones.
+        sampling: "plain", every row once an epoch; or "balanced", as many rows, every class equally often. Aims at the same as
+            weights; helps where classes are so rare that most batches lack them, and weighted steps would jump.
         max_grad_norm: Gradients are scaled down to this norm.
         patience: Epochs without a better validation macro-F1 before training stops.
         precision: "auto", "bf16" or "fp32".
@@ -28,7 +44,34 @@ class TrainingOptions:
     weight_decay: float = 0.0
     batch_tokens: int = 1024
     label_smoothing: float = 0.0
+    class_weights: str = "none"
+    focal_gamma: float = 0.0
+    sampling: str = "plain"
     max_grad_norm: float = 1.0
     patience: int = 2
     precision: str = "auto"
     device: str = "auto"
+
+    def __post_init__(self) -> None:
+        mistakes = []
+        if self.class_weights not in CLASS_WEIGHTS:
+            mistakes.append(f"class_weights is {self.class_weights!r}; expected one of {', '.join(CLASS_WEIGHTS)}")
+        if self.sampling not in SAMPLING:
+            mistakes.append(f"sampling is {self.sampling!r}; expected one of {', '.join(SAMPLING)}")
+        if not 0 <= self.focal_gamma < math.inf:
+            mistakes.append(f"focal_gamma is {self.focal_gamma}; expected a number of at least 0")
+        conflict = correct_twice(self.class_weights, self.sampling)
+        if conflict is not None and not mistakes:
+            mistakes.append(conflict)
+        if mistakes:
+            raise ConfigError(f"The training options do not hold: {'; '.join(mistakes)}.")
+
+
+def correct_twice(class_weights: str, sampling: str) -> str | None:
+    """What is wrong with class weights and a way of sampling together, in words; None where nothing is."""
+    if class_weights == "none" or sampling == "plain":
+        return None
+    return (
+        f'class_weights is "{class_weights}" and sampling is "{sampling}"; '
+        "expected one of the two, since together they correct the same twice"
+    )

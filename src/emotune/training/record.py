@@ -11,8 +11,9 @@ class Epoch:
 
     Attributes:
         number: Counted from 1.
-        train_loss: Mean training loss over the epoch, with dropout, label smoothing included.
-        validation_loss: Mean cross-entropy on validation.
+        train_loss: Mean over the rows of the loss that was minimized, with dropout; label smoothing, class weights (their mean over the
+            training rows is 1) and the focal factor included. Comparable between epochs, and between runs with the same such options.
+        validation_loss: Mean cross-entropy on validation, plain whatever was minimized: comparable between all runs.
         validation_accuracy: Accuracy on validation.
         validation_macro_f1: Macro-F1 on validation: chooses the best epoch.
         seconds: Wall time of the epoch's training, validation not counted.
@@ -36,7 +37,7 @@ class TrainingRecord:
         stopped_early: Whether training ended before the epochs asked for.
         trainable_parameters: Parameters that were trained, head included.
         total_parameters: All parameters of the tuned model.
-        target_modules: Full names of the modules that got an adapter.
+        target_modules: Full names of the modules that got an adapter; none where the method trains something else.
         examples: Training rows.
         seconds: Wall time of training, validation after each epoch included.
         train_examples_per_second: Rows trained a second, validation not counted.

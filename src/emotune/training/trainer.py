@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from emotune.inference.batching import Encoded
 from emotune.inference.forward import compute_logits
 from emotune.methods.base import Method
 from emotune.progress import SILENT, Advance, Progress
+from emotune.training import losses
 from emotune.training.batches import TokenBudgetBatches
+from emotune.training.sampling import draw_balanced
 
 
 class Rows(Dataset[int]):
@@ -78,6 +81,9 @@ class AdapterTrainer(Trainer):
         encoded_validation: The same rows, encoded.
         batch_tokens: Tokens a batch.
         packed: Whether the model takes packed batches.
+        class_weights: What each class weighs in the loss, as `losses.class_weights` names it.
+        focal_gamma: The focal loss's gamma; 0 for plain cross-entropy.
+        balanced: Draw every class equally often.
         clock: Shows progress, and knows how long the last epoch took.
         callbacks: Further callbacks.
     """
@@ -96,6 +102,9 @@ class AdapterTrainer(Trainer):
         packed: bool,
         clock: ProgressBar,
         callbacks: Sequence[TrainerCallback],
+        class_weights: str = "none",
+        focal_gamma: float = 0.0,
+        balanced: bool = False,
     ) -> None:
         self.method = method
         self.encoded = encoded
@@ -104,8 +113,17 @@ class AdapterTrainer(Trainer):
         self.encoded_validation = encoded_validation
         self.packed = packed
         self.batches = TokenBudgetBatches(
-            encoded.lengths, batch_tokens, args.seed, process=args.process_index, processes=args.world_size
+            encoded.lengths,
+            batch_tokens,
+            args.seed,
+            process=args.process_index,
+            processes=args.world_size,
+            draw=partial(draw_balanced, label_ids, args.seed) if balanced else None,
+            epochs=math.ceil(args.num_train_epochs),
         )
+        weights = losses.class_weights(class_weights, np.bincount(label_ids, minlength=len(validation.labels)))
+        self.class_weights = None if weights is None else torch.from_numpy(weights).float().to(args.device)
+        self.focal_gamma = focal_gamma
         self.parts = 1
         self.clock = clock
         self.control: TrainerControl
@@ -153,6 +171,15 @@ class AdapterTrainer(Trainer):
         self._created_lr_scheduler = True
         return self.lr_scheduler
 
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Trainer's own optimizer, with a rate of its own for each group of parameters where the method asks for that."""
+        groups = self.method.parameter_groups(self.model, self.args.learning_rate)
+        if groups is None:
+            return super().create_optimizer(model) if model is not None else super().create_optimizer()
+        kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+        self.optimizer = kind([{"weight_decay": self.args.weight_decay, **group} for group in groups], **options)
+        return self.optimizer
+
     def compute_loss(
         self,
         model: torch.nn.Module,
@@ -160,17 +187,25 @@ class AdapterTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """Cross-entropy, summed over the batch and divided by the mean number of rows a batch.
+        """The loss of `losses.summed_loss`, plain cross-entropy by default, divided by the mean number of rows a batch.
 
         Batches hold unlike numbers of rows; dividing by their mean number instead of each batch's own gives every row the same
-        weight in the gradient.
+        weight in the gradient, or the weight of its class. The mean over an epoch's batches is what is logged: the mean over its rows of
+        what is minimized, class weights, label smoothing and focal factor included.
         """
         labels = inputs["labels"]
         outputs = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
-        total = torch.nn.functional.cross_entropy(
-            outputs.logits.float(), labels, reduction="sum", label_smoothing=self.args.label_smoothing_factor
+        total = losses.summed_loss(
+            outputs.logits.float(),
+            labels,
+            weights=self.class_weights,
+            smoothing=self.args.label_smoothing_factor,
+            gamma=self.focal_gamma,
         )
         loss = total / self.batches.mean_rows
+        penalty = self.method.penalty(self.accelerator.unwrap_model(model)) if model.training else None
+        if penalty is not None:
+            loss = loss + penalty.to(loss.dtype)
         return (loss, outputs) if return_outputs else loss
 
     def training_step(
@@ -188,7 +223,7 @@ class AdapterTrainer(Trainer):
         """
         while True:
             try:
-                losses = [
+                parts = [
                     super(AdapterTrainer, self).training_step(model, part, num_items_in_batch)
                     for part in split_batch(inputs, self.parts)
                 ]
@@ -202,7 +237,7 @@ class AdapterTrainer(Trainer):
                         "Lower training.batch_tokens."
                     ) from None
             else:
-                return torch.stack(losses).sum()
+                return torch.stack(parts).sum()
             # Out here, since the exception holds the memory of what was computed.
             if self.parts >= len(inputs["labels"]):
                 raise TrainingError(
@@ -220,16 +255,19 @@ class AdapterTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """Save what is trained alone: Trainer's own way asks the Hub about the base's embeddings at every checkpoint."""
-        self.method.save(self.model, Path(output_dir or self.args.output_dir))
+        self.method.save_checkpoint(self.model, Path(output_dir or self.args.output_dir))
 
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
         """Score the validation split in the precision of training."""
         logits = compute_logits(self.model, self.encoded_validation, dtype=torch.bfloat16 if self.args.bf16 else None)
-        metrics = score(self.validation, logits.argmax(axis=1), softmax(logits))
+        predictions = logits.argmax(axis=1)
+        metrics = score(self.validation, predictions, softmax(logits))
+        one_class = len(np.unique(predictions)) == 1 < len(np.unique(self.validation.label_ids))
         result = {
             f"{metric_key_prefix}_loss": float(metrics.loss or 0.0),
             f"{metric_key_prefix}_accuracy": metrics.accuracy,
             f"{metric_key_prefix}_macro_f1": metrics.macro_f1,
+            f"{metric_key_prefix}_one_class": float(one_class),
             "train_seconds": self.clock.epoch_seconds[-1],
         }
         self.log(dict(result))
@@ -282,6 +320,10 @@ class ProgressBar(TrainerCallback):
             f"accuracy {found['eval_accuracy']:.4f}, macro-F1 {found['eval_macro_f1']:.4f}, "
             f"{found['train_seconds']:.0f} s"
         )
+        if found.get("eval_one_class"):
+            self.progress.say(
+                "so far every validation text gets the same label; early on, and with little data, that may pass"
+            )
 
 
 class RenewMasks(TrainerCallback):

@@ -1,0 +1,32 @@
+"""How long texts are, summed up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Words, or a model's tokens, a text in one split: the least, the median, what 99 of 100 texts have at most, and the most."""
+
+    least: int
+    median: float
+    ninety_ninth: float
+    most: int
+
+    @classmethod
+    def of(cls, counts: NDArray[np.int64]) -> Lengths:
+        """Sum up.
+
+        Args:
+            counts: Shape (texts,), words or tokens a text; not empty.
+        """
+        return cls(
+            int(counts.min()),
+            float(np.median(counts)),
+            float(np.percentile(counts, 99)),
+            int(counts.max()),
+        )

@@ -1,0 +1,38 @@
+"""The bias of a layer as the fast path uses it: a frozen part and a trained one, either of which may be missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Bias:
+    """The sum of two parts, of which one may be missing.
+
+    Attributes:
+        frozen: Shape (out,), what stays.
+        trained: Shape (out,): the layer's own bias where that is trained, or what BitFit adds to it.
+    """
+
+    frozen: torch.Tensor | None
+    trained: nn.Parameter | None
+
+    @classmethod
+    def of(cls, layer: Any) -> Bias | None:
+        """The bias of a linear layer or a normalization, with or without PEFT's layer around it; None where it has none."""
+        own = getattr(layer, "base_layer", layer).bias
+        if own is None:
+            return None
+        delta = layer.emotune_bitfit_delta["default"] if hasattr(layer, "emotune_bitfit_delta") else None
+        if delta is None:
+            return cls(None, own) if own.requires_grad else cls(own.detach(), None)
+        return cls(own.detach(), delta) if delta.requires_grad else cls(own.detach() + delta.detach(), None)
+
+    def value(self) -> torch.Tensor:
+        """The sum as it is now, cut off from any graph; it may be one of the parts itself."""
+        parts = [part.detach() for part in (self.frozen, self.trained) if part is not None]
+        return parts[0] if len(parts) == 1 else parts[0] + parts[1]

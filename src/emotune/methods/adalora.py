@@ -1,0 +1,160 @@
+"""AdaLoRA: a budget of rank, spent where it matters (Zhang et al., 2023, arXiv 2303.10512), through PEFT."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from emotune.errors import MethodError
+from emotune.methods.base import LinearMethod, check_alpha, check_dropout, check_rank
+from emotune.methods.targets import ALL_LINEAR
+
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftConfig
+    from transformers import PreTrainedModel, TrainerCallback
+
+# Steps without pruning at the start, and with the final ranks at the end, as shares of all steps.
+FIRST, LAST = 0.1, 0.4
+FIRST_STEPS, LEAST_STEPS = 4, 10
+# PEFT wants the number of steps before anyone knows it; `begin` sets it.
+_UNKNOWN = 10**9
+
+
+@dataclass(frozen=True)
+class AdaLoRA(LinearMethod):
+    """Each adapter is a product P diag(E) Q of higher rank, whose least important singular values are pruned while training.
+
+    Pruning begins after a tenth of all steps and ends four tenths before the last. A term of the loss keeps P and Q nearly orthogonal.
+
+    Attributes:
+        r: The mean rank that is left at the end.
+        initial_r: The rank that every adapter starts with; None stands for one and a half times `r`.
+        alpha: Numerator of the scale; None stands for 2 r.
+        dropout: Dropout on the adapters' input.
+        target_modules: As for LoRA.
+        orthogonality: Weight of the loss term that keeps P and Q orthogonal.
+
+    Raises:
+        MethodError: A value out of range; all mistakes at once.
+    """
+
+    key: ClassVar[str] = "adalora"
+    name: ClassVar[str] = "AdaLoRA"
+    learning_rate: ClassVar[float] = 2e-3
+    moving: ClassVar[tuple[str, ...]] = (".lora_E.",)
+
+    r: int = 8
+    initial_r: int | None = None
+    alpha: float | None = None
+    dropout: float = 0.0
+    target_modules: str | Sequence[str] = ALL_LINEAR
+    orthogonality: float = 0.5
+
+    def mistakes(self) -> Iterator[str]:
+        """Values out of range."""
+        yield from check_rank(self.r)
+        if self.initial_r is not None and not self.initial_r >= self.r:
+            yield f"initial_r is {self.initial_r}; expected at least r, which is {self.r}"
+        yield from check_alpha(self.alpha)
+        yield from check_dropout(self.dropout)
+        if not self.orthogonality >= 0:
+            yield f"orthogonality is {self.orthogonality}; expected a number of at least 0"
+
+    @property
+    def first_r(self) -> int:
+        """The rank to start with."""
+        return max(self.r + 1, round(1.5 * self.r)) if self.initial_r is None else self.initial_r
+
+    @property
+    def scale_numerator(self) -> float:
+        """Alpha, with its default of twice the rank filled in."""
+        return 2.0 * self.r if self.alpha is None else self.alpha
+
+    def options(self) -> dict[str, Any]:
+        """The options by name, defaults filled in."""
+        return {**super().options(), "alpha": self.scale_numerator, "initial_r": self.first_r}
+
+    def peft_config(self, model: PreTrainedModel) -> PeftConfig:
+        """PEFT's AdaLoRA configuration, whose schedule `begin` fills in."""
+        from peft import AdaLoraConfig
+
+        return AdaLoraConfig(
+            target_r=self.r,
+            init_r=self.first_r,
+            lora_alpha=self.scale_numerator,
+            lora_dropout=self.dropout,
+            orth_reg_weight=self.orthogonality,
+            total_step=_UNKNOWN,
+            **self.shared_options(model),
+        )
+
+    def begin(self, model: Any, steps: int) -> list[TrainerCallback]:
+        """Set the schedule, and prune after every step."""
+        from transformers import TrainerCallback
+
+        config = model.peft_config["default"]
+        config.total_step = steps
+        # Singular values start at zero: pruned before they have moved, they could not be told from ones that are wired to nothing.
+        config.tinit, config.tfinal = max(FIRST_STEPS, int(FIRST * steps)), int(LAST * steps)
+        if steps < LEAST_STEPS:
+            raise MethodError(
+                f"AdaLoRA needs at least {LEAST_STEPS} steps to choose ranks in; there {'is' if steps == 1 else 'are'} {steps}. "
+                "Train longer, or in smaller batches."
+            )
+        config.deltaT = max(1, steps // 100)
+
+        class Prune(TrainerCallback):
+            """Prunes between the optimizer's step and the next gradient, which is when the gradients are still there."""
+
+            def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+                config.rank_pattern = model.ranks_so_far
+                model.base_model.update_and_allocate(state.global_step + 1)
+                # Where PEFT finds ranks in the configuration, it cuts the matrices, and an earlier epoch no longer fits.
+                model.ranks_so_far, config.rank_pattern = config.rank_pattern, None
+
+        model.ranks_so_far = None
+        return [Prune()]
+
+    def penalty(self, model: Any) -> torch.Tensor | None:
+        """How far P and Q are from orthogonal: the mean Frobenius norm of P'P - I and QQ' - I, times its weight."""
+        import torch
+
+        if not self.orthogonality:
+            return None
+        norms = []
+        for name, weight in model.named_parameters():
+            if ".lora_A." in name or ".lora_B." in name:
+                gram = weight @ weight.t() if ".lora_A." in name else weight.t() @ weight
+                norms.append(
+                    torch.linalg.matrix_norm(gram - torch.eye(len(gram), device=gram.device, dtype=gram.dtype))
+                )
+        return self.orthogonality * torch.stack(norms).mean()
+
+    def save_checkpoint(self, model: Any, folder: Path) -> None:
+        """The adapter, and what pruning goes by: the importance of every singular value so far, and the ranks."""
+        from safetensors.torch import save_file
+
+        self.save(model, folder)
+        allocator = model.base_model.rankallocator
+        state = {f"{part}/{name}": tensor for part in _STATE for name, tensor in getattr(allocator, part).items()}
+        ranks = {"ranks": json.dumps(model.ranks_so_far)}
+        save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / _ALLOCATOR, metadata=ranks)
+
+    def restore_checkpoint(self, model: Any, folder: Path) -> None:
+        """Take that back."""
+        from safetensors import safe_open
+
+        allocator = model.base_model.rankallocator
+        with safe_open(folder / _ALLOCATOR, framework="pt") as state:
+            model.ranks_so_far = json.loads(state.metadata()["ranks"])
+            for name in state.keys():  # noqa: SIM118
+                part, _, parameter = name.partition("/")
+                getattr(allocator, part)[parameter] = state.get_tensor(name)
+
+
+_ALLOCATOR = "allocator.safetensors"
+_STATE = ("ipt", "exp_avg_ipt", "exp_avg_unc")

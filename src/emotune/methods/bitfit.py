@@ -1,0 +1,67 @@
+"""BitFit: the biases are trained, all weights stay (Ben Zaken et al., 2021, arXiv 2106.10199), through PEFT and a tuner of our own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from emotune.errors import MethodError
+from emotune.methods.base import PeftMethod, head_and_pooler
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class BitFit(PeftMethod):
+    """Train the bias of every linear layer and every normalization of the encoder, the embeddings' normalization included.
+
+    With them pooler and head are trained in full. The bias of BERT's keys is among them, as in the paper, though it cannot change
+    what the model gives: it adds the same to every score that a softmax compares.
+    """
+
+    key: ClassVar[str] = "bitfit"
+    name: ClassVar[str] = "BitFit"
+    learning_rate: ClassVar[float] = 1e-3
+    moving: ClassVar[tuple[str, ...]] = (".emotune_bitfit_delta.",)
+    tuner: ClassVar[str | None] = "emotune.methods.tuners.bitfit"
+
+    def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
+        """The linear layers and normalizations of the encoder, pooler aside, that have a bias.
+
+        Raises:
+            MethodError: The encoder has no biases, or some that a layer does not add to its output last.
+        """
+        from torch import nn
+        from transformers.pytorch_utils import Conv1D
+
+        from emotune.models.families import encoder
+
+        kind = model.config.model_type
+        found = []
+        for name, module in encoder(model).named_modules():
+            if name.partition(".")[0] == "pooler":
+                continue
+            # Custom layers have biases of their own names, such as DeBERTa's q_bias.
+            for parameter in (own for own, _ in module.named_parameters(recurse=False) if "bias" in own):
+                if parameter != "bias" or not isinstance(module, (nn.Linear, Conv1D, nn.LayerNorm)):
+                    raise MethodError(
+                        f"BitFit does not know what {name}.{parameter} of {kind!r} is added to: {type(module).__name__} is "
+                        "neither a linear layer nor a layer normalization. Use another method, such as lora."
+                    )
+                found.append(f"{model.base_model_prefix}.{name}")
+        if not found:
+            raise MethodError(
+                f"The encoder of this {kind!r} has no biases, so BitFit has nothing to train. Use another method, such as lora."
+            )
+        return tuple(found)
+
+    def peft_config(self, model: PreTrainedModel) -> PeftConfig:
+        """The configuration of our tuner. What is added to the biases starts at zero."""
+        from emotune.methods.tuners.bitfit import BitFitConfig
+
+        return BitFitConfig(
+            target_modules=list(self.adapted_modules(model)),
+            modules_to_save=head_and_pooler(model),
+        )

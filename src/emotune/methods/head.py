@@ -1,0 +1,88 @@
+"""Head only: the encoder stays frozen, and only the classification head is trained, with BERT's pooler. The lower bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from emotune.errors import ArtifactError
+from emotune.methods.base import Method, head_and_pooler
+from emotune.text import reason_of
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class HeadOnly(Method):
+    """Train head and pooler alone: what the base model's own features give, where they are read from one token."""
+
+    key: ClassVar[str] = "head"
+    name: ClassVar[str] = "head only"
+    learning_rate: ClassVar[float] = 1e-2
+    needs_base: ClassVar[bool] = True
+    files: ClassVar[tuple[str, ...]] = ("head.safetensors",)
+
+    def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
+        """The model itself, with all but head and pooler frozen."""
+        model.requires_grad_(False)
+        for module in head_and_pooler(model):
+            model.get_submodule(module).requires_grad_(True)
+        return model
+
+    def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def trains(self, model: PreTrainedModel) -> str:
+        """Head and pooler."""
+        return f"{', '.join(head_and_pooler(model))} in full, and nothing else"
+
+    def must_move(self, model: Any) -> dict[str, nn.Parameter]:
+        """Head and pooler."""
+        prefixes = tuple(f"{module}." for module in head_and_pooler(model))
+        return {name: parameter for name, parameter in model.named_parameters() if name.startswith(prefixes)}
+
+    def save(self, model: Any, folder: Path) -> None:
+        """Write head and pooler under the names that transformers gives them."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {name: parameter.detach().contiguous() for name, parameter in self.must_move(model).items()}
+        save_file(weights, folder / self.files[0], metadata={"format": "pt"})
+
+    def save_checkpoint(self, model: Any, folder: Path) -> None:
+        """Write the whole model, which is what Trainer loads again."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+    def load(self, folder: Path, base: Callable[[], PreTrainedModel]) -> nn.Module:
+        """The base model with the head of the folder."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        path = folder / self.files[0]
+        try:
+            weights = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise ArtifactError(
+                f"'{path}' is damaged: {reason_of(error)}. Copy the folder again, or save the model again."
+            ) from None
+        model = base()
+        own = {name: tuple(parameter.shape) for name, parameter in self.must_move(model).items()}
+        saved = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+        if own != saved:
+            name, shape = sorted(own.items() ^ saved.items())[0]
+            raise ArtifactError(
+                f"The head in '{folder}' does not fit the base model '{model.name_or_path}': "
+                f"{name} of shape {shape} is in one of them only."
+            )
+        # In the place of the old ones, not into them: other models may stand on the same base.
+        model.load_state_dict(weights, strict=False, assign=True)
+        return model

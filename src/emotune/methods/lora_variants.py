@@ -1,0 +1,152 @@
+"""LoRA's relatives: the same adapters, with another shape (DoRA), another start (PiSSA) or another step size (LoRA+)."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from emotune.errors import MethodError
+from emotune.methods.lora import LoRA
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from torch import nn
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class DoRA(LoRA):
+    """Weight-decomposed LoRA (Liu et al., 2024, arXiv 2402.09353): LoRA turns the rows of a weight, a vector of its own scales them.
+
+    Row i of an adapted weight W becomes m_i v_i / ||v_i|| with v = W + (alpha / r) B A. The magnitudes m start as the norms of W's
+    rows. Closer to full fine-tuning than LoRA at low rank, and slower: the norms are computed anew at every step.
+    """
+
+    key: ClassVar[str] = "dora"
+    name: ClassVar[str] = "DoRA"
+    moving: ClassVar[tuple[str, ...]] = (".lora_B.", ".lora_magnitude_vector.")
+
+    def peft_config(self, model: PreTrainedModel) -> LoraConfig:
+        """PEFT's LoRA configuration with magnitudes."""
+        config = super().peft_config(model)
+        config.use_dora = True
+        return config
+
+
+@dataclass(frozen=True)
+class PiSSA(LoRA):
+    """LoRA that starts from the principal singular vectors (Meng et al., 2024, arXiv 2404.02948).
+
+    A and B start as the first r singular directions of each weight, and what remains of the weight is frozen: so training begins in the
+    directions that matter most. What is saved is ordinary LoRA of rank 2 r on the untouched base, which is the same function: the trained
+    adapter, minus the one it started as.
+
+    Attributes:
+        alpha: None stands for r here, as in the paper: the adapter then holds the weight's own principal part.
+    """
+
+    key: ClassVar[str] = "pissa"
+    name: ClassVar[str] = "PiSSA"
+    learning_rate: ClassVar[float] = 5e-4
+    moving: ClassVar[tuple[str, ...]] = (".lora_A.", ".lora_B.")
+
+    @property
+    def scale_numerator(self) -> float:
+        """Alpha, with its default of the rank filled in."""
+        return float(self.r) if self.alpha is None else self.alpha
+
+    def peft_config(self, model: PreTrainedModel) -> LoraConfig:
+        """PEFT's LoRA configuration that starts from a fast singular value decomposition, 16 rounds of which are as good as exact."""
+        config = super().peft_config(model)
+        config.init_lora_weights = "pissa_niter_16"
+        return config
+
+    def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
+        """As for LoRA, and what A and B started as is kept with the model: saving needs it.
+
+        Raises:
+            MethodError: As for LoRA, or a weight with fewer singular vectors than the rank.
+        """
+        sides = {name: min(model.get_parameter(f"{name}.weight").shape) for name in self.adapted_modules(model)}
+        narrow = min(sides, key=sides.__getitem__)
+        if self.r > sides[narrow]:
+            raise MethodError(
+                f"PiSSA of rank {self.r} needs as many singular vectors, and {narrow} has {sides[narrow]}. Lower the rank."
+            )
+        wrapped: Any = super().apply(model, base_model_name)
+        wrapped.started_as = {name: tensor.clone() for name, tensor in _adapter(wrapped).items() if ".lora_" in name}
+        return wrapped
+
+    def save(self, model: Any, folder: Path) -> None:
+        """Write the change since the start as LoRA of rank 2 r: (B, -B0) (A, A0)', with the scale that it had.
+
+        A model that was loaded is such LoRA already, and is written as it is.
+        """
+        import torch
+        from safetensors.torch import save_file
+
+        started_as = getattr(model, "started_as", None)
+        if started_as is None:
+            super().save(model, folder)
+            return
+        weights = _adapter(model)
+        for name, tensor in started_as.items():
+            start = tensor.to(weights[name].device)
+            if ".lora_A." in name:
+                weights[name] = torch.cat([weights[name], start])
+            else:
+                weights[name] = torch.cat([weights[name], -start], dim=1)
+        config = copy.deepcopy(model.peft_config["default"])
+        config.r = 2 * self.r
+        config.lora_alpha = self.scale_numerator * (math.sqrt(2) if self.rslora else 2)
+        config.init_lora_weights = True
+        config.inference_mode = True
+        folder.mkdir(parents=True, exist_ok=True)
+        config.save_pretrained(str(folder))
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / self.files[0])
+
+    def save_checkpoint(self, model: Any, folder: Path) -> None:
+        """Write the adapter as it is trained, which resuming and choosing the best epoch put back into the same model."""
+        super().save(model, folder)
+
+
+@dataclass(frozen=True)
+class LoRAPlus(LoRA):
+    """LoRA whose B learns faster than its A (Hayou et al., 2024, arXiv 2402.12354). The saved folder is ordinary LoRA.
+
+    Attributes:
+        ratio: B's learning rate over that of A, pooler and head.
+    """
+
+    key: ClassVar[str] = "lora-plus"
+    name: ClassVar[str] = "LoRA+"
+    learning_rate: ClassVar[float] = 5e-4
+
+    ratio: float = 4.0
+
+    def mistakes(self) -> Iterator[str]:
+        """Values out of range."""
+        yield from super().mistakes()
+        if not 1 <= self.ratio < math.inf:
+            yield f"the ratio is {self.ratio}; expected a number of at least 1"
+
+    def parameter_groups(self, model: nn.Module, learning_rate: float) -> list[dict[str, Any]]:
+        """A, pooler and head at the rate, B at `ratio` times the rate."""
+        trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+        return [
+            {"params": [p for name, p in trained if ".lora_B." not in name], "lr": learning_rate},
+            {"params": [p for name, p in trained if ".lora_B." in name], "lr": learning_rate * self.ratio},
+        ]
+
+
+def _adapter(model: Any) -> dict[str, Any]:
+    """What PEFT saves of a model, as it is."""
+    from peft import get_peft_model_state_dict
+
+    return {
+        name: tensor.detach() for name, tensor in get_peft_model_state_dict(model, save_embedding_layers=False).items()
+    }

@@ -1,0 +1,114 @@
+"""Prompt and prefix tuning: trained vectors before the text instead of trained weights, through PEFT."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from emotune.methods.base import PeftMethod, head_and_pooler
+from emotune.methods.refusals import check_refusal
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+    from torch import nn
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class _VirtualTokens(PeftMethod):
+    """What prompt and prefix tuning share.
+
+    Attributes:
+        tokens: How many vectors stand before the text; they count towards the positions that the model has.
+
+    Raises:
+        MethodError: `tokens` is out of range.
+    """
+
+    moving: ClassVar[tuple[str, ...]] = ("prompt_encoder.",)
+    vectors: ClassVar[str]
+    """What stands before the text, of which there are `tokens`."""
+
+    tokens: int = 20
+
+    def mistakes(self) -> Iterator[str]:
+        """Values out of range."""
+        if not isinstance(self.tokens, int) or self.tokens < 1:
+            yield f"tokens is {self.tokens}; expected a whole number of at least 1"
+
+    def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
+        """None: the encoder stays as it is."""
+        return ()
+
+    def trains(self, model: PreTrainedModel) -> str:
+        """The vectors, with head and pooler."""
+        return f"{self.tokens} {self.vectors} before the text, and in full {', '.join(head_and_pooler(model))}"
+
+    def peft_config(self, model: PreTrainedModel) -> PeftConfig:
+        """PEFT's configuration with the model's sizes, which PEFT knows of some families alone."""
+        check_refusal(self, model)
+        text_config = model.config.get_text_config()
+        config: Any = self._empty_config()
+        config.num_virtual_tokens = self.tokens
+        config.num_layers = text_config.num_hidden_layers
+        config.num_attention_heads = text_config.num_attention_heads
+        config.num_transformer_submodules = 1
+        config.token_dim = self._width(model)
+        config.modules_to_save = head_and_pooler(model)
+        return config
+
+    def extra_tokens(self) -> int:
+        """The vectors take up positions."""
+        return self.tokens
+
+    @abstractmethod
+    def _empty_config(self) -> PeftConfig: ...
+
+    @abstractmethod
+    def _width(self, model: PreTrainedModel) -> int: ...
+
+
+@dataclass(frozen=True)
+class PromptTuning(_VirtualTokens):
+    """Train vectors that stand before the text's embeddings (Lester et al., 2021, arXiv 2104.08691), and head and pooler.
+
+    The smallest change to a model there is, and the weakest on small encoders: the paper finds it close to full fine-tuning only for
+    models of billions of parameters. Heads that read the first token then read the first of the vectors.
+    """
+
+    key: ClassVar[str] = "prompt"
+    name: ClassVar[str] = "prompt tuning"
+    vectors: ClassVar[str] = "vectors"
+    learning_rate: ClassVar[float] = 1e-2
+
+    def _empty_config(self) -> PeftConfig:
+        from peft import PromptTuningConfig
+
+        return PromptTuningConfig()
+
+    def _width(self, model: PreTrainedModel) -> int:
+        embeddings: nn.Embedding = model.get_input_embeddings()
+        return embeddings.embedding_dim
+
+
+@dataclass(frozen=True)
+class PrefixTuning(_VirtualTokens):
+    """Train keys and values that every layer attends to before the text's own (Li and Liang, 2021, arXiv 2101.00190), head and pooler.
+
+    The vectors are trained directly, without the paper's perceptron in front of them.
+    """
+
+    key: ClassVar[str] = "prefix"
+    name: ClassVar[str] = "prefix tuning"
+    vectors: ClassVar[str] = "keys and values a layer"
+    learning_rate: ClassVar[float] = 1e-2
+
+    def _empty_config(self) -> PeftConfig:
+        from peft import PrefixTuningConfig
+
+        return PrefixTuningConfig()
+
+    def _width(self, model: PreTrainedModel) -> int:
+        return int(model.config.get_text_config().hidden_size)

@@ -1,0 +1,82 @@
+"""The training loss: cross-entropy, and what can be done to it where classes are unbalanced. Pure functions of tensors and counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotune.errors import ConfigError
+from emotune.training.options import CLASS_WEIGHTS
+
+if TYPE_CHECKING:
+    import torch
+
+
+def class_weights(kind: str, counts: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """What each class weighs in the loss. The mean weight over the training rows is 1, so the rate needs no change.
+
+    "balanced" is n / (k count), as scikit-learn's `compute_class_weight` has it: every class weighs the same in all. "sqrt" is its square
+    root times a constant: half the way, in orders of magnitude.
+
+    Args:
+        kind: "none", "balanced" or "sqrt".
+        counts: Shape (classes,), training rows a class.
+
+    Returns:
+        Shape (classes,), or None for "none". A class without training rows has the weight 1, and counts as no class in k.
+
+    Raises:
+        ConfigError: An unknown kind.
+    """
+    if kind not in CLASS_WEIGHTS:
+        raise ConfigError(f"class_weights is {kind!r}; expected one of {', '.join(CLASS_WEIGHTS)}.")
+    if kind == "none":
+        return None
+    present = counts > 0
+    weights = np.ones(len(counts))
+    weights[present] = counts.sum() / (present.sum() * counts[present])
+    if kind == "sqrt":
+        weights[present] **= 0.5
+        weights[present] *= counts.sum() / (weights @ counts)
+    return weights
+
+
+def summed_loss(
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    weights: torch.Tensor | None = None,
+    smoothing: float = 0.0,
+    gamma: float = 0.0,
+) -> torch.Tensor:
+    """The loss, summed over rows: of each row, the sum over classes c of - q_c w_c (1 - p_c)^gamma log p_c.
+
+    p are the probabilities, w the class weights, and q the targets: 1 - s + s / k for the row's label and s / k for the k - 1 others.
+    With gamma 0 it is PyTorch's cross-entropy with weights and label smoothing, and computed as such; with s = 0 it is the focal loss
+    with weights (Lin et al., 2017, arXiv 1708.02002, equation 5).
+
+    Args:
+        logits: Shape (rows, classes), float32.
+        labels: Shape (rows,), int64.
+        weights: Shape (classes,), or None for 1.
+        smoothing: s, from 0 up to, not including, 1.
+        gamma: How much less rows weigh that are right and sure of it.
+
+    Returns:
+        A scalar.
+    """
+    import torch
+    from torch.nn import functional
+
+    if gamma == 0:
+        return functional.cross_entropy(logits, labels, weight=weights, reduction="sum", label_smoothing=smoothing)
+    log_p = logits.log_softmax(-1)
+    targets = torch.full_like(log_p, smoothing / logits.shape[1])
+    targets.scatter_(1, labels[:, None], 1 - smoothing + smoothing / logits.shape[1])
+    if weights is not None:
+        targets = targets * weights
+    # A power below 1 has no finite slope at 0, where p rounds to 1: there the factor stands still.
+    rest = (-log_p.expm1()).clamp(min=torch.finfo(log_p.dtype).tiny)
+    return -(targets * rest**gamma * log_p).sum()

@@ -1,0 +1,221 @@
+"""What is checked before the first step: mistakes that would train without an error and score badly for no visible reason.
+
+It takes some short passes over two texts, draws no random numbers, and leaves the model as it was.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from emotune.errors import DataError, MethodError, ModelError, TrainingError
+from emotune.text import reason_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from emotune.data.dataset import TextDataset
+    from emotune.methods.base import Method
+    from emotune.models.classifier import Classifier
+    from emotune.training.options import TrainingOptions
+
+# A learning rate this many times above or below the method's own is most likely another method's.
+FAR = 10.0
+
+
+def preflight(
+    base: Classifier, data: TextDataset, method: Method, options: TrainingOptions, model: nn.Module
+) -> list[str]:
+    """Refuse what cannot be meant, and name what probably is not.
+
+    Args:
+        base: The base model.
+        data: The data.
+        method: What is trained.
+        options: How it is trained.
+        model: What the method made of a float32 copy of the base, before anything is stored in another precision.
+
+    Returns:
+        Warnings, one sentence each.
+
+    Raises:
+        DataError: Labels out of range.
+        MethodError: Nothing is adapted, head or pooler frozen or adapted twice, or the model cannot take the method.
+        ModelError: The base is not in float32, or padding is missing or changes the logits.
+        TrainingError: Head or pooler gets no gradient.
+    """
+    from emotune.models.check import check_padding
+
+    check_labels(data)
+    check_dtypes(base, model)
+    check_padding(base)
+    check_head(base, method, model)
+    check_adapted(base, method, model)
+    check_passes(base, method, model)
+    return [*far_learning_rate(method, options), *unread_end(base, data)]
+
+
+def check_labels(data: TextDataset) -> None:
+    """Check that every label id is the number of a label.
+
+    Raises:
+        DataError: One is not.
+    """
+    for split in data.splits:
+        wrong = (split.label_ids < 0) | (split.label_ids >= len(data.labels))
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise DataError(
+                f"Row {row} of {split.name} has the label id {split.label_ids[row]}; with {len(data.labels)} labels, ids go from 0 to "
+                f"{len(data.labels) - 1}. Number the labels in the order of data.labels."
+            )
+
+
+def check_dtypes(base: Classifier, model: nn.Module) -> None:
+    """Check that the base is in float32, and so is everything that is trained: updates are smaller than 16 bits can hold.
+
+    Raises:
+        ModelError: One of them is not.
+    """
+    import torch
+
+    sixteen = (torch.float16, torch.bfloat16)
+    trained = ((name, weight) for name, weight in model.named_parameters() if weight.requires_grad)
+    for name, weight in (*base.model.named_parameters(), *trained):
+        if weight.dtype in sixteen:
+            raise ModelError(
+                f"{name} is in {str(weight.dtype).removeprefix('torch.')}, in which training loses small updates. Load the model with "
+                "load_base, which gives float32, or call base.model.float(); training.precision is for the products alone."
+            )
+
+
+def check_head(base: Classifier, method: Method, model: nn.Module) -> None:
+    """Check that every parameter of head and pooler is trained, once.
+
+    Raises:
+        MethodError: One is frozen, has an adapter as well, or two copies of it are trained.
+    """
+    from emotune.models.check import new_parameters
+    from emotune.models.families import head_modules, pooler_modules
+
+    modules = (*pooler_modules(base.model), *head_modules(base.model))
+    trained = Counter(plain_name(name) for name, weight in model.named_parameters() if weight.requires_grad)
+    expected = new_parameters(base.model)
+    frozen = [name for name in expected if name not in trained]
+    if frozen:
+        raise MethodError(
+            f"{method.name} leaves {frozen[0]} frozen, {len(frozen)} of {len(expected)} parameters of head and pooler: they are new, "
+            "or of another task, and have to be trained."
+        )
+    beside = [
+        name for name in trained if name.startswith(tuple(f"{part}." for part in modules)) and name not in expected
+    ]
+    twice = [*beside, *(name for name in expected if trained[name] > 1)]
+    if twice:
+        raise MethodError(
+            f"{method.name} adapts {twice[0]}, though {', '.join(modules)} are trained in full already. "
+            "Leave them out of target_modules."
+        )
+
+
+def plain_name(name: str) -> str:
+    """A parameter's name in the base model, without what PEFT's wrappers put into it."""
+    # Tuners wrap the model twice, prompts once; an encoder may be called "model" too, but neither pooler nor head is.
+    prefix = "base_model.model." if name.startswith("base_model.model.") else "base_model."
+    return name.removeprefix(prefix).replace(".modules_to_save.default", "")
+
+
+def check_adapted(base: Classifier, method: Method, model: nn.Module) -> None:
+    """Check that something is trained beside the head, where the method names modules, and that it can be watched.
+
+    Raises:
+        MethodError: Nothing is.
+    """
+    from emotune.models.check import new_parameters
+
+    watched = method.must_move(model)
+    if not watched:
+        raise MethodError(f"{method.name} trains nothing in this {base.model.config.model_type!r} model.")
+    frozen = [name for name, weight in watched.items() if not weight.requires_grad]
+    if frozen:
+        raise MethodError(f"{method.name} should train {frozen[0]}, which is frozen.")
+    new = set(new_parameters(base.model))
+    wanted = method.adapted_modules(base.model)
+    if wanted and all(plain_name(name) in new for name in watched):
+        raise MethodError(f"{method.name} should adapt {wanted[0]}, but trains the head alone: no module matched.")
+
+
+def check_passes(base: Classifier, method: Method, model: nn.Module) -> None:
+    """Run two texts alone and padded together, and ask for the gradient of head and pooler.
+
+    Raises:
+        MethodError: The model cannot be run with the method, or padding changes what it gives.
+        ModelError: Padding changes what the base itself gives.
+        TrainingError: Head or pooler gets no gradient.
+    """
+    import torch
+
+    from emotune.models.check import check_base, logits, new_parameters, padding_difference, probes, tolerance
+
+    texts = probes(base)
+    kind = base.model.config.model_type
+    new = set(new_parameters(base.model))
+    was_training = model.training
+    model.eval()
+    try:
+        difference = padding_difference(model, texts)
+        head = {
+            name: weight
+            for name, weight in model.named_parameters()
+            if weight.requires_grad and plain_name(name) in new
+        }
+        loss = torch.nn.functional.cross_entropy(
+            logits(model, texts, [0, 1]), torch.zeros(2, dtype=torch.long, device=next(iter(head.values())).device)
+        )
+        gradients = torch.autograd.grad(loss, list(head.values()), allow_unused=True)
+    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
+        raise MethodError(
+            f"{method.name} cannot train a {kind!r} model: {reason_of(error)}. Use another method, such as lora."
+        ) from error
+    finally:
+        model.train(was_training)
+    if difference > tolerance(model):
+        check_base(base)  # if the base is at fault, it says so
+        raise MethodError(
+            f"{method.name} cannot train a {kind!r} model: with it, padding changes the logits by {difference:.0%} of their size, so "
+            "the head reads the wrong token. Use another method, such as lora."
+        )
+    still = [name for name, gradient in zip(head, gradients, strict=True) if gradient is None or not gradient.any()]
+    if still:
+        raise TrainingError(
+            f"{plain_name(still[0])} gets no gradient, with {len(still)} of {len(head)} parameters of head and pooler: "
+            "the logits do not depend on them. Use a model of a known family, such as BERT, DistilBERT, RoBERTa or GPT-2."
+        )
+
+
+def far_learning_rate(method: Method, options: TrainingOptions) -> list[str]:
+    """A warning where the learning rate is not of the method's order of magnitude."""
+    rate = options.learning_rate
+    if rate is None or method.learning_rate / FAR <= rate <= method.learning_rate * FAR:
+        return []
+    how = "above" if rate > method.learning_rate else "below"
+    return [
+        f"the learning rate {rate:g} is far {how} the {method.learning_rate:g} that {method.name} usually takes; "
+        "leave training.learning_rate out for that"
+    ]
+
+
+def unread_end(base: Classifier, data: TextDataset) -> list[str]:
+    """A warning where texts end with a token that is also padding, and the head reads the last token that is not."""
+    from emotune.inference.batching import encode_split
+    from emotune.models.families import LAST, family_of
+
+    if family_of(base.model).pooling != LAST:
+        return []
+    encoded = encode_split(base.tokenizer, data.train, base.max_length)
+    ending = sum(bool(len(ids)) and ids[-1] == encoded.pad_id for ids in encoded.ids)
+    if not ending:
+        return []
+    return [
+        f"{ending:,} training texts end with {base.tokenizer.pad_token!r}, which is also the padding: the head reads the token before it"
+    ]
