@@ -600,7 +600,7 @@ class TestFamilies:
         folder = Path(settings["output.folder"])
         assert unverified == [(folder, str(model))]
         said = "\n".join(progress.lines)
-        assert "LoRA will adapt" in said
+        assert "LoRA will train adapters on" in said
         assert "frozen features: " in said
         assert "no family that emotune knows" not in said
         # The words behind the predictions stand in the report: the bar of explanations was filled.

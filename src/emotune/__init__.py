@@ -12,17 +12,27 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AdaLoRA": "emotune.methods.adalora",
     "BitFit": "emotune.methods.bitfit",
     "Bottleneck": "emotune.methods.bottleneck",
     "Classifier": "emotune.models.classifier",
     "Comparison": "emotune.evaluation.comparison",
+    "DoRA": "emotune.methods.lora_variants",
     "EmotuneError": "emotune.errors",
     "Evaluation": "emotune.evaluation.scores",
+    "FullFineTuning": "emotune.methods.full",
+    "HeadOnly": "emotune.methods.head",
+    "IA3": "emotune.methods.ia3",
     "LoRA": "emotune.methods.lora",
+    "LoRAPlus": "emotune.methods.lora_variants",
+    "PiSSA": "emotune.methods.lora_variants",
+    "PrefixTuning": "emotune.methods.prompts",
+    "PromptTuning": "emotune.methods.prompts",
     "RunConfig": "emotune.config",
     "Split": "emotune.data.dataset",
     "TextDataset": "emotune.data.dataset",
     "TrainingOptions": "emotune.training.options",
+    "VeRA": "emotune.methods.vera",
     "compare": "emotune.evaluation.comparison",
     "evaluate": "emotune.evaluation.evaluate",
     "finetune": "emotune.training.finetune",
@@ -52,9 +62,19 @@ if TYPE_CHECKING:
     from emotune.inference.predict import predict as predict
     from emotune.inference.predict import predict_stream as predict_stream
     from emotune.many import load_many as load_many
+    from emotune.methods.adalora import AdaLoRA as AdaLoRA
     from emotune.methods.bitfit import BitFit as BitFit
     from emotune.methods.bottleneck import Bottleneck as Bottleneck
+    from emotune.methods.full import FullFineTuning as FullFineTuning
+    from emotune.methods.head import HeadOnly as HeadOnly
+    from emotune.methods.ia3 import IA3 as IA3
     from emotune.methods.lora import LoRA as LoRA
+    from emotune.methods.lora_variants import DoRA as DoRA
+    from emotune.methods.lora_variants import LoRAPlus as LoRAPlus
+    from emotune.methods.lora_variants import PiSSA as PiSSA
+    from emotune.methods.prompts import PrefixTuning as PrefixTuning
+    from emotune.methods.prompts import PromptTuning as PromptTuning
+    from emotune.methods.vera import VeRA as VeRA
     from emotune.models.classifier import Classifier as Classifier
     from emotune.models.load import load_base as load_base
     from emotune.pipeline import run as run

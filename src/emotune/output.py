@@ -111,7 +111,7 @@ def check_room(folder: Path, option: str = "--output") -> None:
 
     Args:
         folder: An existing folder on the disk.
-        option: The option that names the folder, for messages.
+        option: The option that names it, for messages.
 
     Raises:
         OutputError: It has less room than a run may need.

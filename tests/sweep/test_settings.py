@@ -218,8 +218,8 @@ class TestMistakes:
             ),
             (
                 '[sweep]\nmethods = ["full"]\n[sweep.grid]\n"method.r" = [4]',
-                "FILE, 'full fine-tuning, r 4': in [method], r cannot be set for full fine-tuning; its options: none. Leave it out, "
-                "or choose a method that takes it, such as lora.",
+                "FILE, 'full fine-tuning, r 4': in [method], r cannot be set for full fine-tuning; its options: none. "
+                "Leave it out, or choose a method that takes it, such as lora.",
             ),
             (
                 '[sweep]\nmethods = ["lora"]\n[sweep.grid]\n"training.epochs" = [4, 4]',
