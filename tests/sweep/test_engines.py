@@ -18,6 +18,7 @@ from emotune.artifact import PREDICTIONS, sha256
 from emotune.errors import OutputError
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.saved import read_predictions
+from emotune.methods.registry import METHODS
 from emotune.sweep.engines import Files, LocalEngine, TrialFailed, TrialProcess, TrialStopped, task_of
 from emotune.sweep.plan import with_settings
 from emotune.sweep.trial import RESULT, TASK, run_trial
@@ -57,6 +58,16 @@ def test_a_trial_is_what_the_seven_lines_give(make_plan: MakePlan, tmp_path: Pat
     assert read.split.fingerprint == data.test.fingerprint
     np.testing.assert_array_equal(read.predictions, after.predictions)
     assert {path.name for path in tmp_path.iterdir()} >= {RESULT, PREDICTIONS}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_can_be_a_trial(make_plan: MakePlan, tmp_path: Path, method: str) -> None:
+    trial = make_plan({"methods": [method]}, training__epochs=2).candidates[0].trial(0)
+    run_trial(trial.config, tmp_path)
+    found = json.loads((tmp_path / RESULT).read_text())
+    assert 0 < found["trainable_parameters"] <= found["total_parameters"]
+    # Float32 weights, with a header and a configuration beside them.
+    assert 4 * found["trainable_parameters"] <= found["size_bytes"]
 
 
 def test_while_something_is_chosen_the_test_split_is_not_scored(

@@ -126,7 +126,7 @@ def scatter_chart(
         x_number: Writes a number of the horizontal axis.
     """
     x_ticks = log_ticks(min(point.x for point in points), max(point.x for point in points))
-    y_ticks = nice_ticks(min(point.y for point in points), max(point.y for point in points))
+    y_ticks = nice_ticks(min(point.y for point in points), max(point.y for point in points), most=1.0)
     parts, x, y = _frame(
         title,
         description,
