@@ -27,7 +27,6 @@ REFUSED: dict[tuple[str, str], str] = {
         "deberta",
     ): "its attention has biases of its own kind, which are added elsewhere than at the end of a layer",
     ("bitfit", "modernbert"): "its encoder has no biases to train",
-    ("qlora", "gpt2"): "its linear layers are Conv1D, which bitsandbytes cannot keep in four bits",
 }
 
 
