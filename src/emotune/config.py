@@ -287,7 +287,7 @@ class BaselinesConfig(Section):
     """What to score beside the model, further to the baselines that cost seconds."""
 
     full: bool = Field(
-        default=False, description="Also train every weight, as a yardstick; this takes longer than the method itself."
+        default=False, description="Also train every weight, as a yardstick; this takes about as long as LoRA does."
     )
 
 

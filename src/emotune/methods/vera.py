@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class VeRA(LinearMethod):
     """Each adapted layer W x becomes W x + diag(b) B diag(d) A x: A and B are random, frozen and shared by all layers; b and d are trained.
 
-    A tenth of LoRA's parameters or fewer, beside the head.
+    Fewer than a tenth of LoRA's parameters, beside the head.
 
     Attributes:
         r: Rank of the shared matrices: high, since it costs little.
