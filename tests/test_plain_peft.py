@@ -51,6 +51,12 @@ print(json.dumps({
 }))
 """
 
+# Where the processor multiplies bf16, bitsandbytes' own layers predict with rounded scales, and only where widths are multiples of 64.
+WITHOUT_BF16 = """
+import bitsandbytes
+bitsandbytes.nn.modules.has_avx512bf16 = lambda: False
+"""
+
 WITH_LOCAL_BASE = """
 from peft import PeftModel
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, AutoConfig
@@ -134,3 +140,16 @@ def test_a_method_of_our_own_needs_the_import_that_the_card_names(
         assert float(str(found["difference"])) < 1e-5
         with pytest.raises(AssertionError, match=f"KeyError: 'EMOTUNE_{method.key.upper()}'"):
             load_elsewhere(folder, code.removeprefix(line), tmp_path, environment)
+
+
+def test_four_bits_are_loaded_by_the_card_s_code(tiny_run: Run, tiny_bert: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tuned"
+    settings = {"method.name": "qlora", "method.r": 4, "method.double_quant": False, "output.folder": str(folder)}
+    run(RunConfig.load(overrides=tiny_run.settings | settings))
+    code = code_of_the_card(folder)
+    assert "bnb_4bit_use_double_quant=False" in code
+    with serve_hub(models={"owner/tiny-bert": tiny_bert}) as hub:
+        found = load_elsewhere(folder, WITHOUT_BF16 + code, tmp_path, hub.environment(tmp_path / "cache"))
+    assert found["labels"] == found["saved"]
+    assert float(str(found["difference"])) < 1e-5
+    assert found["emotune"] is False

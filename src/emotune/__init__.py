@@ -28,6 +28,7 @@ _HOMES = {
     "PiSSA": "emotune.methods.lora_variants",
     "PrefixTuning": "emotune.methods.prompts",
     "PromptTuning": "emotune.methods.prompts",
+    "QLoRA": "emotune.methods.qlora",
     "RunConfig": "emotune.config",
     "Split": "emotune.data.dataset",
     "TextDataset": "emotune.data.dataset",
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from emotune.methods.lora_variants import PiSSA as PiSSA
     from emotune.methods.prompts import PrefixTuning as PrefixTuning
     from emotune.methods.prompts import PromptTuning as PromptTuning
+    from emotune.methods.qlora import QLoRA as QLoRA
     from emotune.methods.vera import VeRA as VeRA
     from emotune.models.classifier import Classifier as Classifier
     from emotune.models.load import load_base as load_base

@@ -126,6 +126,7 @@ class MethodConfig(Section):
 
     name: Literal[
         "lora",
+        "qlora",
         "dora",
         "pissa",
         "lora-plus",
@@ -151,6 +152,9 @@ class MethodConfig(Section):
     )
     rslora: bool | None = Field(
         default=None, description="Scale by alpha over the square root of the rank, not over the rank."
+    )
+    double_quant: bool | None = Field(
+        default=None, description="QLoRA: quantize the scales of the four-bit weights too."
     )
     ratio: float | None = Field(default=None, ge=1, description="LoRA+: the learning rate of B over that of A.")
     initial_r: int | None = Field(

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 # What a method has to be told on models as tiny as these.
 OPTIONS: dict[str, dict[str, Any]] = {
     "lora": {"r": 2},
+    "qlora": {"r": 2},
     "dora": {"r": 2},
     "pissa": {"r": 2},
     "lora-plus": {"r": 2},

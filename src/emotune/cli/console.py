@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import select
 import sys
@@ -168,6 +169,8 @@ def quiet_libraries() -> None:
     for library in ("HF_HUB", "HF_DATASETS"):
         os.environ.setdefault(f"{library}_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # PEFT imports it wherever it is installed, and on some processors it warns of a kernel that nothing here would use.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     if not sys.warnoptions:
         warnings.filterwarnings("ignore", module=r"(accelerate|datasets|huggingface_hub|peft|torch|transformers)(\.|$)")
 

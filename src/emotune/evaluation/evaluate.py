@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from emotune.data.dataset import Split
 from emotune.errors import DataError
 from emotune.evaluation.scores import Evaluation, score, softmax
+from emotune.models.quantization import element_count
 from emotune.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -58,5 +59,5 @@ def evaluate(
         metrics=score(split, predictions, probabilities),
         seconds=seconds,
         note="" if classifier.is_tuned else UNTRAINED_HEAD,
-        parameters=sum(parameter.numel() for parameter in classifier.model.parameters()),
+        parameters=sum(map(element_count, classifier.model.parameters())),
     )

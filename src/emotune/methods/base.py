@@ -48,6 +48,14 @@ class Method(ABC):
         """What is wrong with the options, in words."""
         yield from ()
 
+    def check_installed(self) -> None:
+        """Refuse to go on without a library that only this method needs.
+
+        Raises:
+            MethodError: It is not installed; the message says how to install it.
+        """
+        return
+
     @abstractmethod
     def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
         """Make a base model trainable by this method, in place; give it a copy where the base is still needed.

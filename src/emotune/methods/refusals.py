@@ -26,6 +26,10 @@ REFUSED: dict[tuple[str, str], str] = {
         "bitfit",
         "deberta",
     ): "its attention has biases of its own kind, which are added elsewhere than at the end of a layer",
+    (
+        "qlora",
+        "gpt2",
+    ): "bitsandbytes keeps linear layers in four bits, and these are Conv1D, whose weights are transposed",
     ("bitfit", "modernbert"): "its encoder has no biases to train",
 }
 
@@ -55,8 +59,9 @@ def check_refusal(method: Method, model: PreTrainedModel) -> None:
     """Refuse what is known not to work.
 
     Raises:
-        MethodError: With the reason, and what takes its place.
+        MethodError: With the reason, and what takes its place; or a library that the method needs is not installed.
     """
+    method.check_installed()
     reason = refusal(method.key, model)
     if reason is not None:
         raise MethodError(

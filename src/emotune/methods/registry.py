@@ -15,10 +15,12 @@ from emotune.methods.ia3 import IA3
 from emotune.methods.lora import LoRA
 from emotune.methods.lora_variants import DoRA, LoRAPlus, PiSSA
 from emotune.methods.prompts import PrefixTuning, PromptTuning
+from emotune.methods.qlora import QLoRA
 from emotune.methods.vera import VeRA
 
 _ALL: tuple[type[Method], ...] = (
     LoRA,
+    QLoRA,
     DoRA,
     PiSSA,
     LoRAPlus,

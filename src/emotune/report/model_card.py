@@ -6,6 +6,7 @@ for Markdown unless it is a `_Markdown`, so a label such as `a|b` or `<script>` 
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from emotune.errors import ArtifactError
 from emotune.evaluation.scores import absent_classes
 from emotune.methods.base import PeftMethod
+from emotune.methods.qlora import QLoRA
 from emotune.report.formats import duration, nats, nats_difference, percent, points, quantity, scores, share
 from emotune.report.probabilities import probabilities_sentence
 from emotune.report.verdict import verdict
@@ -78,6 +80,7 @@ def model_card(
             method=method,
             options=_options(method),
             peft=isinstance(method, PeftMethod),
+            quantized=_quantized(classifier, method),
             tuner=_Markdown(method.tuner) if isinstance(method, PeftMethod) and method.tuner else None,
             record=record,
             dataset_name=dataset_name,
@@ -98,6 +101,14 @@ def model_card(
             created=created,
         )
     )
+
+
+def _quantized(classifier: Classifier, method: Method) -> dict[str, Any] | None:
+    """How plain transformers quantizes the base as QLoRA does; None for other methods."""
+    if not isinstance(method, QLoRA):
+        return None
+    kept: Any = classifier.model.peft_config["default"].modules_to_save
+    return {"double": method.double_quant, "kept": _Markdown(json.dumps(sorted(kept)))}
 
 
 class _Markdown(str):

@@ -20,6 +20,7 @@ from emotune.methods.base import Method
 from emotune.methods.lora import LoRA
 from emotune.methods.refusals import check_refusal
 from emotune.models.classifier import Classifier
+from emotune.models.quantization import element_count
 from emotune.progress import SILENT, Progress
 from emotune.training.options import TrainingOptions
 from emotune.training.processes import process, processes
@@ -352,7 +353,9 @@ def _record(
         stopped_early=len(epochs) < options.epochs,
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         # PEFT keeps the untrained head beside the trained one.
-        total_parameters=sum(p.numel() for name, p in model.named_parameters() if ".original_module." not in name),
+        total_parameters=sum(
+            element_count(p) for name, p in model.named_parameters() if ".original_module." not in name
+        ),
         target_modules=targets,
         examples=rows,
         seconds=seconds,

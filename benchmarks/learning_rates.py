@@ -1,0 +1,71 @@
+"""Which learning rate each method wants: one pass at several rates, judged on validation.
+
+    EMOTUNE_EMOTION_DATA=/path/to/emotion python benchmarks/learning_rates.py [METHOD ...]
+
+Protocol: the bundled MiniLM, one seed, one pass over the first 8,000 rows of the training split, macro-F1 on the real validation
+split. The test split is not looked at. Results go to benchmarks/results/learning_rates.json, beside those of methods tried before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from pathlib import Path
+
+import emotune
+from emotune.errors import TrainingError
+from emotune.methods.registry import METHODS
+
+sys.path.insert(0, str(Path(__file__).parent))
+from results import machine, read, write
+
+ROWS = 8_000
+RATES = {
+    "lora": (5e-4, 1e-3, 2e-3, 4e-3),
+    "pissa": (2e-4, 5e-4, 1e-3, 2e-3),
+    "lora-plus": (2e-4, 5e-4, 1e-3, 2e-3),
+    "full": (1e-4, 2e-4, 4e-4),
+    "bottleneck": (1e-3, 2e-3, 4e-3, 8e-3),
+    "bitfit": (2e-3, 4e-3, 8e-3, 1.6e-2),
+    "head": (1e-3, 3e-3, 1e-2),
+    "ia3": (5e-3, 1e-2, 2e-2, 4e-2),
+    "vera": (1e-2, 2e-2, 4e-2),
+    "prefix": (1e-2, 2e-2, 4e-2),
+    "prompt": (1e-2, 3e-2, 1e-1),
+    "dora": (5e-4, 1e-3, 2e-3),
+    "adalora": (2e-3, 4e-3, 8e-3),
+    "qlora": (5e-4, 1e-3, 2e-3),
+}
+
+
+def main() -> None:
+    """Try all rates of the methods that the command line names, or of all."""
+    methods = sys.argv[1:] or list(RATES)
+    data = emotune.load_data(os.environ["EMOTUNE_EMOTION_DATA"])
+    data = dataclasses.replace(data, train=data.train.take(range(ROWS)))
+    found: dict[str, dict[str, float | None]] = (read("learning_rates") or {}).get("validation_macro_f1", {})
+    for method in methods:
+        found[method] = {}
+        for rate in RATES[method]:
+            found[method][f"{rate:g}"] = score = _score(method, rate, data)
+            print(method, f"{rate:g}", score, flush=True)
+        write("learning_rates", {"machine": machine(), "rows": ROWS, "validation_macro_f1": found})
+
+
+def _score(method: str, rate: float, data: emotune.TextDataset) -> float | None:
+    """Macro-F1 on validation; None where training came to nothing, as at a rate too high."""
+    base = emotune.load_base("bundled:minilm", labels=data.labels, seed=0)
+    options = emotune.TrainingOptions(epochs=1, learning_rate=rate)
+    try:
+        tuned = emotune.finetune(base, data, METHODS[method](), options)
+    except TrainingError as error:
+        print(error)
+        return None
+    if tuned.training is None:
+        raise RuntimeError("finetune gave a classifier without its training record")
+    return round(tuned.training.epochs[0].validation_macro_f1, 4)
+
+
+if __name__ == "__main__":
+    main()

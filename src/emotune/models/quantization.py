@@ -1,0 +1,100 @@
+"""Four-bit weights: linear layers kept in NF4 (Dettmers et al., 2023, arXiv 2305.14314) by bitsandbytes."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from emotune.errors import MethodError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+def check_bitsandbytes() -> None:
+    """Refuse to go on where there is nothing to quantize with.
+
+    Raises:
+        MethodError: bitsandbytes is not installed.
+    """
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise MethodError("Four-bit weights need bitsandbytes. Run: pip install 'emotune[qlora]'.")
+
+
+def quantize(model: Any, names: Sequence[str], *, double: bool) -> None:
+    """Keep the weights of linear layers in four bits, in place: half a byte each, and a scale for every 64 of them.
+
+    Args:
+        model: A model.
+        names: Full names of `nn.Linear` layers in it.
+        double: Whether the scales are quantized too, to eight bits.
+
+    Raises:
+        MethodError: bitsandbytes is not installed, or a layer is not a `nn.Linear`.
+    """
+    from torch import nn
+
+    check_bitsandbytes()
+    other = next((name for name in names if type(model.get_submodule(name)) is not nn.Linear), None)
+    if other is not None:
+        kind = type(model.get_submodule(other)).__name__
+        raise MethodError(
+            f"Four-bit weights are for linear layers; {other} is {kind}. Use a method without quantization, such as lora."
+        )
+    kind = _nf4_linear()
+    for name in names:
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, kind.of(model.get_submodule(name), double))
+    # What transformers sets on a model that it quantized, and PEFT asks for.
+    model.is_loaded_in_4bit = True
+
+
+def element_count(parameter: torch.Tensor) -> int:
+    """How many numbers a parameter stands for: four-bit ones are packed, two in a byte."""
+    state = getattr(parameter, "quant_state", None)
+    return parameter.numel() if state is None else math.prod(state.shape)
+
+
+@functools.cache
+def _nf4_linear() -> Any:
+    """The class of four-bit layers, made when it is first needed: its parent's import takes seconds."""
+    import bitsandbytes
+    import torch
+
+    class NF4Linear(bitsandbytes.nn.Linear4bit):
+        """A linear layer with NF4 weights that behaves as `nn.Linear` in all else.
+
+        Its parent keeps the dtype of its first input for ever, rounds its bias to it, and repacks the weights on some processors once it
+        predicts, after which it gives other logits and no gradients.
+        """
+
+        @classmethod
+        def of(cls, layer: nn.Linear, double: bool) -> Any:
+            """The four-bit layer of a linear one, whose bias it takes over."""
+            found = cls(
+                layer.in_features,
+                layer.out_features,
+                bias=layer.bias is not None,
+                compress_statistics=double,
+                quant_type="nf4",
+                device="meta",
+            )
+            found.weight = bitsandbytes.nn.Params4bit(
+                layer.weight.data, requires_grad=False, compress_statistics=double, quant_type="nf4", module=found
+            ).to(layer.weight.device)
+            found.bias = layer.bias
+            found.train(layer.training)
+            return found
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """W x + b, in the dtype of the input, or in that of autocast."""
+            device = x.device.type
+            dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+            bias = None if self.bias is None else self.bias.to(dtype)
+            return bitsandbytes.matmul_4bit(x.to(dtype), self.weight, self.weight.quant_state, bias=bias)
+
+    return NF4Linear
