@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from emotune.config import Override, RunConfig, preset_names, read_preset, setting_help
+from emotune.config import RunConfig, setting_help
+from emotune.drafting import Override, preset_names, read_preset
 from emotune.errors import ConfigError
 from emotune.methods.base import Method
 from emotune.methods.bitfit import BitFit

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emotune.config import RunConfig, preset_names, read_preset
+from emotune.config import RunConfig
+from emotune.drafting import preset_names, read_preset
 
 from .conftest import Invoke
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from emotune.artifact import PREDICTIONS, sha256
-from emotune.config import Override
+from emotune.drafting import Override
 from emotune.evaluation.scores import Evaluation, score
 from emotune.handover import write_predictions
 from emotune.sweep.engines import Files, OnEpoch, TrialFailed, TrialStopped
@@ -81,6 +81,7 @@ def made_up(trial: Trial, data: TextDataset, quality: float, folder: Path) -> Fi
             "seconds": 8.0 if full else 2.0,
             "peak_memory_bytes": 2_000_000 if full else 1_000_000,
             "size_bytes": 4000 if full else 40,
+            "largest_logit_difference": 1e-6 if trial.scores_test else None,
             "predictions_sha256": digest,
         }
     ).encode()

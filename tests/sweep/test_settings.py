@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.config import Override, preset_names, read_preset
+from emotune.drafting import Override, preset_names, read_preset
 from emotune.errors import ConfigError
 from emotune.methods.registry import METHODS
 from emotune.sweep.plan import Plan, Range

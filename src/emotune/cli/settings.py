@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 if TYPE_CHECKING:
-    from emotune.config import Override
+    from emotune.drafting import Override
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def overrides(flags: Mapping[str, Flag], given: Mapping[str, str | bool | None])
 
 def _override(flag: Flag, name: str, value: str | bool) -> Override:
     """The setting that an option stands for."""
-    from emotune.config import Override
+    from emotune.drafting import Override
 
     setting: Any = value
     if (

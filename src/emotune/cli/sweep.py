@@ -12,7 +12,7 @@ from emotune.cli.run import FLAGS as RUN_FLAGS
 from emotune.cli.settings import overrides, with_flags
 
 if TYPE_CHECKING:
-    from emotune.config import Override
+    from emotune.drafting import Override
     from emotune.sweep.engines import Engine
     from emotune.sweep.folder import SweepFolder
     from emotune.sweep.plan import Plan
@@ -103,7 +103,7 @@ def sweep(
     $ emotune sweep --methods lora --grid method.r=4,16 --grid training.learning_rate=5e-4,1e-3
     $ emotune sweep --methods lora --search 30 --engine ray
     """
-    from emotune.config import Override
+    from emotune.drafting import Override
     from emotune.sweep.settings import load_plan
 
     shared = overrides(FLAGS, flags)
@@ -155,7 +155,7 @@ def _sweep_settings(
     methods: str | None, models: str | None, grid: list[str] | None, search: str | None
 ) -> list[Override]:
     """The settings of the [sweep] table that the options stand for."""
-    from emotune.config import Override
+    from emotune.drafting import Override
 
     found = []
     if methods is not None:

@@ -15,17 +15,16 @@ from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from emotune.config import (
+from emotune.config import RunConfig, setting_schemas
+from emotune.drafting import (
     NICKNAMES,
     Draft,
     Override,
     PresetOf,
-    RunConfig,
     closest_setting,
     did_you_mean,
     mistakes_error,
     read_value,
-    setting_schemas,
     shown_value,
 )
 from emotune.methods.registry import METHODS
