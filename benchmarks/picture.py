@@ -32,8 +32,8 @@ class Recorded(ConsoleProgress):
         yield lambda units: None
 
 
-def photograph(page: Path, picture: Path) -> None:
-    """Save the first screens of a page as a picture."""
+def photograph(page: Path, picture: Path, part: str | None = None) -> None:
+    """Save the first screens of a page as a picture, or the first element that a CSS selector finds."""
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
@@ -42,9 +42,12 @@ def photograph(page: Path, picture: Path) -> None:
     options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=options)
-        view = browser.new_page(viewport={"width": 1000, "height": 1500})
+        view = browser.new_page(viewport={"width": 1000, "height": 1500}, device_scale_factor=1 if part is None else 2)
         view.goto(page.as_uri())
-        view.screenshot(path=str(picture))
+        if part is None:
+            view.screenshot(path=str(picture))
+        else:
+            view.locator(part).first.screenshot(path=str(picture))
         browser.close()
 
 

@@ -11,20 +11,27 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
+from emotune import artifact
 from emotune.artifact import PREDICTIONS, sha256
-from emotune.errors import OutputError
+from emotune.errors import OutputError, VerificationError
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.saved import read_predictions
 from emotune.methods.registry import METHODS
 from emotune.sweep.engines import Files, LocalEngine, TrialFailed, TrialProcess, TrialStopped, task_of
 from emotune.sweep.plan import with_settings
 from emotune.sweep.trial import RESULT, TASK, run_trial
+from emotune.verification import check
 
 from .conftest import MakePlan
+
+if TYPE_CHECKING:
+    from emotune.models.classifier import Classifier
 
 
 def test_a_trial_is_what_the_seven_lines_give(make_plan: MakePlan, tmp_path: Path) -> None:
@@ -54,6 +61,7 @@ def test_a_trial_is_what_the_seven_lines_give(make_plan: MakePlan, tmp_path: Pat
     saved = tuned.save(tmp_path / "saved")
     names = ("adapter_model.safetensors", "adapter_config.json")
     assert found["size_bytes"] == sum((saved / name).stat().st_size for name in names)
+    assert 0 <= found["largest_logit_difference"] < 1e-4
     assert found["predictions_sha256"] == sha256(tmp_path / PREDICTIONS)
     read = read_predictions(tmp_path / PREDICTIONS, data.labels, "read")
     assert read.split.fingerprint == data.test.fingerprint
@@ -62,13 +70,33 @@ def test_a_trial_is_what_the_seven_lines_give(make_plan: MakePlan, tmp_path: Pat
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_can_be_a_trial(make_plan: MakePlan, tmp_path: Path, method: str) -> None:
+def test_every_method_can_be_a_trial(
+    make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr("emotune.verification.verify", check)  # in this process, which takes less time
     trial = make_plan({"methods": [method]}, training__epochs=2).candidates[0].trial(0)
     run_trial(trial.config, tmp_path)
     found = json.loads((tmp_path / RESULT).read_text())
     assert 0 < found["trainable_parameters"] <= found["total_parameters"]
     # Float32 weights, with a header and a configuration beside them.
     assert 4 * found["trainable_parameters"] <= found["size_bytes"]
+
+
+def test_a_folder_with_another_model_than_the_one_that_was_scored_fails_the_trial(
+    make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = artifact.write_model
+
+    def spoil(classifier: Classifier, folder: Path) -> None:
+        write(classifier, folder)
+        weights = load_file(folder / "adapter_model.safetensors")
+        save_file({name: 0 * tensor for name, tensor in weights.items()}, folder / "adapter_model.safetensors")
+
+    monkeypatch.setattr(artifact, "write_model", spoil)
+    config = with_settings(make_plan().candidates[0].config, {"training.epochs": 1})
+    with pytest.raises(VerificationError, match="its logits are not those it was saved with"):
+        run_trial(config, tmp_path)
+    assert not (tmp_path / RESULT).exists()
 
 
 def test_while_something_is_chosen_the_test_split_is_not_scored(

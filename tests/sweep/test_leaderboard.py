@@ -55,6 +55,7 @@ def results(make_plan: MakePlan, engine: FakeEngine) -> Callable[..., list[Made]
                     "seconds": 2.0 + seed,
                     "peak_memory_bytes": 100 + seed,
                     "size_bytes": 40,
+                    "largest_logit_difference": 1e-6 * (1 + seed),
                 }
                 result = Scored(candidate.trial(seed), figures, 0.0, Path())
                 object.__setattr__(result, "made", made)
@@ -72,6 +73,7 @@ def test_order_and_choice_are_by_validation_whatever_the_test_rows_say(results: 
     assert [row.rank for row in board.rows] == [1, 2, 3]
     assert board.best.trial.label == "b, seed 1"
     assert board.test_rows == 36
+    assert board.largest_logit_difference == 2e-6
 
 
 def test_a_configuration_with_a_seed_missing_stands_last_whatever_its_mean(results: Callable[..., list[Made]]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from emotune.config import Override
+from emotune.drafting import Override
 from emotune.evaluation.paired import Interval
 from emotune.report.tables import render
 from emotune.sweep.leaderboard import Difference, Leaderboard, Row, Spread
@@ -62,7 +62,7 @@ def row(rank: int, label: str, score: float, p: float | None = None, gain: float
 
 def board(*rows: Row, failures: dict[str, str] | None = None) -> Leaderboard:
     config = load_plan().candidates[0].trial(0)
-    return Leaderboard(rows, cast(Any, SimpleNamespace(trial=config)), failures or {}, 2000)
+    return Leaderboard(rows, cast(Any, SimpleNamespace(trial=config)), failures or {}, 2000, 3e-6)
 
 
 @pytest.fixture
@@ -173,8 +173,9 @@ def test_nothing_from_outside_is_obeyed(plan: Plan) -> None:
     text = leaderboard_markdown(plan, hostile, setting)
     text.encode("utf-8")
     table = [line for line in text.splitlines() if line.startswith("| ")]
-    assert len(table) == 1 + len(rows)
-    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table}) == 1
+    assert len(table) == 2 * (1 + len(rows))
+    pipes = [len(re.findall(r"(?<!\\)\|", line)) for line in table]
+    assert len(set(pipes[: len(pipes) // 2])) == len(set(pipes[len(pipes) // 2 :])) == 1
     assert "<script>" not in text
     assert not re.search(r"(?<!\\)\[link", text)
     assert "\x1b" not in render(leaderboard_table(hostile))
@@ -198,6 +199,10 @@ def test_protocol_says_what_was_done(plan: Plan) -> None:
     lines = " ".join(protocol(plan, board(*THREE), SETTING))
     assert "16,000 train, 2,000 validation, 2,000 test rows" in lines
     assert "2 seeds (0, 1)" in lines
+    assert (
+        "a fresh process loaded it onto the base model and got the same logits: the largest difference was 3e-06."
+        in lines
+    )
     assert "count both other seeds and other rows" in lines
     assert "corrected for 2 comparisons" in lines
     assert "McNemar" not in lines

@@ -69,7 +69,7 @@ def _nf4_linear() -> Any:
         """A linear layer with NF4 weights that behaves as `nn.Linear` in all else.
 
         Its parent keeps the dtype of its first input for ever, rounds its bias to it, and repacks the weights on some processors once it
-        predicts, after which it gives other logits and no gradients.
+        predicts, after which it gives other logits and cannot be trained on.
         """
 
         @classmethod

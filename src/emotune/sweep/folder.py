@@ -35,6 +35,7 @@ NEEDED = {
     "seconds",
     "peak_memory_bytes",
     "size_bytes",
+    "largest_logit_difference",
     "predictions_sha256",
 }
 

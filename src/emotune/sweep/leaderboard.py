@@ -111,12 +111,14 @@ class Leaderboard:
         best: The trial to keep: of the first row, the seed that is best on validation.
         failures: Trials that came to nothing, with the reason.
         test_rows: How many test rows there are.
+        largest_logit_difference: Between a trial's model and what was loaded of its saved folder, the most over all trials.
     """
 
     rows: tuple[Row, ...]
     best: TrialResult
     failures: Mapping[str, str]
     test_rows: int
+    largest_logit_difference: float
 
 
 def make_leaderboard(
@@ -152,7 +154,15 @@ def make_leaderboard(
         for rank, ((candidate, found), difference) in enumerate(zip(finished, against, strict=True), start=1)
     )
     best = max(finished[0][1], key=lambda trial: trial.validation_macro_f1)
-    return Leaderboard(rows, best, dict(failures), len(next(iter(predictions[0].values())).split))
+    return Leaderboard(
+        rows=rows,
+        best=best,
+        failures=dict(failures),
+        test_rows=len(next(iter(predictions[0].values())).split),
+        largest_logit_difference=max(
+            float(trial.found["largest_logit_difference"]) for _, found in finished for trial in found
+        ),
+    )
 
 
 def seed_of(result: TrialResult) -> int:

@@ -177,6 +177,10 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
         "The order and the choice of the best are by macro-F1 on validation, in the precision of training, of the epoch that was kept. "
         "Every trial scored the test split once, in float32, and nothing was chosen by that.",
     ]
+    lines.append(
+        "What every trial trained was saved, and a fresh process loaded it onto the base model and got the same logits: the largest "
+        f"difference was {board.largest_logit_difference:.0e}."
+    )
     if plan.searched:
         lines.append(
             f"Settings were searched: {plan.searched} proposals a configuration (tree-structured Parzen estimator), judged by macro-F1 on "
@@ -282,15 +286,13 @@ def _chart(rows: Sequence[Row], costs: Sequence[float], what: str, unit: str, nu
 
 
 def leaderboard_markdown(plan: Plan, board: Leaderboard, setting: Setting) -> str:
-    """The leaderboard as Markdown: one table, the verdict, what failed, and the protocol."""
-    headings = ("#", *SCORES, *COSTS[1:])
-    rows = [(f"{row.rank}", *score_cells(row), *cost_cells(row)[1:]) for row in board.rows]
+    """The leaderboard as Markdown: scores, the verdict, costs, what failed, and the protocol."""
     lines = [
-        f"| {' | '.join(headings)} |",
-        f"|{'---|' * len(headings)}",
-        *(f"| {' | '.join(map(_markdown, cells))} |" for cells in rows),
+        *_markdown_table(SCORES, [(f"{row.rank}", *score_cells(row)) for row in board.rows]),
         "",
         _markdown(verdict(board)),
+        "",
+        *_markdown_table(COSTS, [(f"{row.rank}", *cost_cells(row)) for row in board.rows]),
         "",
         *(f"- Failed: {_markdown(name)}: {_markdown(reason)}" for name, reason in board.failures.items()),
         *([""] if board.failures else []),
@@ -299,6 +301,15 @@ def leaderboard_markdown(plan: Plan, board: Leaderboard, setting: Setting) -> st
         *(f"- {_markdown(line)}" for line in protocol(plan, board, setting)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table whose first column is the rank."""
+    return [
+        f"| # | {' | '.join(headings)} |",
+        f"|{'---|' * (1 + len(headings))}",
+        *(f"| {' | '.join(map(_markdown, cells))} |" for cells in rows),
+    ]
 
 
 def _markdown(text: str) -> str:

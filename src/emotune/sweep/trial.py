@@ -76,6 +76,7 @@ def run_trial(
     from emotune.precision import choose_device
     from emotune.training.finetune import finetune
     from emotune.training.options import TrainingOptions
+    from emotune.verification import verify
 
     class Teller(TrainerCallback):
         def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:
@@ -115,6 +116,7 @@ def run_trial(
         "precision": record.precision,
         "revision": tuned.revision,
         "notes": notes.lines,
+        "largest_logit_difference": None,
         "predictions_sha256": None,
     }
     if scores_test:
@@ -122,9 +124,11 @@ def run_trial(
         write_predictions(test, folder / PREDICTIONS)
         result["test"] = {"accuracy": test.metrics.accuracy, "macro_f1": test.metrics.macro_f1}
         result["predictions_sha256"] = sha256(folder / PREDICTIONS)
-        with tempfile.TemporaryDirectory(dir=folder) as saved:
-            tuned.method.save(tuned.model, Path(saved))
-            result["size_bytes"] = sum((Path(saved) / name).stat().st_size for name in tuned.method.files)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            saved = tuned.save(Path(scratch) / "saved")
+            result["size_bytes"] = sum((saved / name).stat().st_size for name in tuned.method.files)
+            # A score is worth nothing where the folder holds another model than the one that was scored.
+            result["largest_logit_difference"] = verify(saved, base=tuned.source).largest_difference
     (folder / RESULT).write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
 
 
