@@ -241,13 +241,13 @@ for what, port in (("refuses", 1), ("hangs", {silent.getsockname()[1]})):
 def test_unreachable_hub_with_a_cached_model_uses_it_and_says_so(cache: Path, hub: Hub) -> None:
     script = f"""
 import logging
-from emotune.models.load import _download
+from emotune.models.finding import download_model
 
 records = []
 handler = logging.Handler()
 handler.emit = lambda record: records.append(record.getMessage())
 logging.getLogger("emotune.hub").addHandler(handler)
-found = {{"folder": str(_download({MODEL!r}, None)), "records": records}}
+found = {{"folder": str(download_model({MODEL!r}, None)), "records": records}}
 """
     found = run_script(script, hub_environment("http://127.0.0.1:1", cache))
     assert Path(found["folder"]).name == hub.commits[MODEL]
@@ -262,14 +262,14 @@ def test_cache_of_another_program_serves_if_it_holds_what_is_needed(cache: Path,
     script = f"""
 from pathlib import Path
 from emotune.errors import HubError
-from emotune.models.load import _download
+from emotune.models.finding import download_model
 
 snapshot = Path({str(snapshot)!r})
 (snapshot / "tokenizer_config.json").unlink()
-found = {{"without an extra": str(_download({MODEL!r}, None))}}
+found = {{"without an extra": str(download_model({MODEL!r}, None))}}
 (snapshot / "model.safetensors").unlink()
 try:
-    _download({MODEL!r}, None)
+    download_model({MODEL!r}, None)
 except HubError as error:
     found["without weights"] = str(error)
 """

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -21,31 +18,6 @@ from .test_html import full_report
 if TYPE_CHECKING:
     from emotune.data.dataset import TextDataset
     from emotune.training.record import TrainingRecord
-
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Headless Chromium; the tests are skipped where there is none, unless EMOTUNE_REQUIRE_BROWSER is set."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        if os.environ.get("EMOTUNE_REQUIRE_BROWSER"):
-            pytest.fail("EMOTUNE_REQUIRE_BROWSER is set, and there is no Chromium")
-        pytest.skip("there is no Chromium to look at the report with")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=OPTIONS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture

@@ -224,3 +224,24 @@ def test_template_is_part_of_the_package() -> None:
     import emotune.sweep.report
 
     assert (Path(emotune.sweep.report.__file__).parent / "leaderboard.html.jinja").is_file()
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_the_page_fits_the_screen_and_fetches_nothing(browser: Any, plan: Plan, tmp_path: Path, width: int) -> None:
+    many = [
+        row(rank, f"method {rank} " + "w" * rank, 0.9 - rank / 100, None if rank == 1 else 0.2) for rank in range(1, 15)
+    ]
+    path = tmp_path / "leaderboard.html"
+    path.write_text(render_leaderboard(plan, board(*many), SETTING), encoding="utf-8")
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    requests: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.goto(path.as_uri())
+    assert requests == [path.as_uri()]
+    assert complaints == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("svg").count() == 2
+    assert page.locator("tbody tr").count() == 2 * len(many)
+    page.close()

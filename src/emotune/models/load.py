@@ -1,29 +1,21 @@
-"""Load a base model: find its folder (bundled, local or from the Hub), check it, and put a new head on its encoder.
+"""Load a base model: check its folder, and put a new head on its encoder.
 
-All three sources end as a folder on this machine, so that one path of code loads and checks them alike. Weights are
-read from safetensors only, and code that comes with a model is never run.
+Weights are read from safetensors only, and code that comes with a model is never run.
 """
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotune.errors import ModelError
 from emotune.memory import bound_product_cache
-from emotune.models import bundled
 from emotune.models.classifier import Classifier
+from emotune.models.finding import FoundModel, find_model
 from emotune.models.folder import (
     CONFIG,
-    FILES_TO_DOWNLOAD,
-    WEIGHT_FILES,
-    WEIGHTS,
-    WEIGHTS_INDEX,
     check_folder,
     weight_files,
 )
@@ -34,24 +26,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 MAX_LENGTH = 128
-_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
-
-
-@dataclass(frozen=True)
-class _Base:
-    """A base model found on this machine.
-
-    Attributes:
-        name: How results name it: see `Classifier.name`.
-        source: What the caller asked for; messages call the model by it.
-        folder: Where its files are.
-        revision: The Hub's commit, where it came from there.
-    """
-
-    name: str
-    source: str
-    folder: Path
-    revision: str | None = None
 
 
 def load_base(
@@ -103,7 +77,7 @@ class OpenBase:
 
     def __init__(self, name: str | Path, revision: str | None = None) -> None:
         bound_product_cache()
-        self._base = _find(name, revision)
+        self._base = find_model(name, revision)
         self._stored = check_folder(self._base.folder, self._base.source)
         self._weights: dict[str, Tensor] = {}
 
@@ -170,7 +144,7 @@ def load_tokenizer(
         ModelError: There is no such model, its files are incomplete or damaged, or it does not take texts of that length.
         HubError: The Hub could not be reached, or refused the model.
     """
-    base = _find(name, revision, weights=False)
+    base = find_model(name, revision, weights=False)
     stored = check_folder(base.folder, base.source, weights=False)
     config = _load_config(base, stored, ("0", "1"))
     tokenizer = _load_tokenizer(base)
@@ -179,81 +153,7 @@ def load_tokenizer(
     return tokenizer
 
 
-def _find(name: str | Path, revision: str | None, *, weights: bool = True) -> _Base:
-    """Find where a base model is, and fetch it from the Hub if that is where, with or without its weights."""
-    source = str(name)
-    folder = Path(name).expanduser()
-    is_bundled = source.startswith("bundled:")
-    if revision is not None and (is_bundled or folder.exists()):
-        raise ModelError(f"'{source}' is on this machine and has no revisions; leave out revision '{revision}'.")
-    if is_bundled:
-        if source != bundled.SOURCE:
-            raise ModelError(f"There is no '{source}'. The bundled model is {bundled.SOURCE}.")
-        return _Base(bundled.HUB_ID, source, bundled.bundled_folder())
-    if folder.is_dir():
-        return _Base(_portable_name(folder), source, folder)
-    if folder.exists():
-        raise ModelError(f"'{source}' is a file. Give the folder that holds {CONFIG}, {WEIGHTS} and the tokenizer.")
-    if isinstance(name, Path) or _looks_like_path(source):
-        raise ModelError(
-            f"There is no folder '{source}'. Give an existing folder, a model id of the Hub, or bundled:minilm."
-        )
-    if not _HUB_ID.fullmatch(source):
-        raise ModelError(
-            f"'{source}' is neither an existing folder nor a model id of the Hub.\n"
-            "Ids of the Hub look like bert-base-uncased or owner/name."
-        )
-    folder = _download(source, revision, weights=weights)
-    return _Base(source, source, folder, revision=folder.name)
-
-
-def _looks_like_path(source: str) -> bool:
-    """Whether a name that does not exist here was meant as a path: an id of the Hub has at most one slash, inside."""
-    return source.startswith((".", "/", "~")) or source.endswith("/") or "\\" in source or source.count("/") > 1
-
-
-def _portable_name(folder: Path) -> str:
-    """A local folder's name for results: the Hub id in its configuration, or the folder's base name.
-
-    The configuration's `_name_or_path` alone proves little: a model saved after training still carries the name of
-    what it was trained from. It counts where the folder bears the same name, as a download does.
-    """
-    import json
-
-    base_name = folder.resolve().name
-    try:
-        stored = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["_name_or_path"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return base_name  # what is wrong with the file, if anything, is for check_folder to say
-    is_same = isinstance(stored, str) and _HUB_ID.fullmatch(stored) and stored.rpartition("/")[2] == base_name
-    return stored if is_same else base_name
-
-
-def _download(hub_id: str, revision: str | None, *, weights: bool = True) -> Path:
-    """Fetch what loading needs into the Hub library's cache; nothing is fetched twice.
-
-    Returns:
-        The folder of the snapshot, which is called by its commit.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    from emotune.hub import translate_hub_errors
-
-    wanted = FILES_TO_DOWNLOAD if weights else [file for file in FILES_TO_DOWNLOAD if file not in WEIGHT_FILES]
-    with translate_hub_errors(hub_id, "model"), _bars_in_terminals_only():
-        try:
-            return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(wanted)))
-        except LocalEntryNotFoundError as error:
-            # Offline, with a snapshot that another program left: it may lack files that this one can do without.
-            snapshot = Path(getattr(error, "snapshot_path", None) or "/nonexistent")
-            has_weights = (snapshot / WEIGHTS).is_file() or (snapshot / WEIGHTS_INDEX).is_file()
-            if (snapshot / CONFIG).is_file() and (has_weights or not weights):
-                return snapshot
-            raise
-
-
-def _load_config(base: _Base, stored: dict[str, Any], labels: Sequence[str]) -> PreTrainedConfig:
+def _load_config(base: FoundModel, stored: dict[str, Any], labels: Sequence[str]) -> PreTrainedConfig:
     """Load the configuration with the new labels, once it is clear that the model's kind can classify texts."""
     import transformers
     from transformers import CONFIG_MAPPING, AutoConfig
@@ -287,7 +187,7 @@ def _load_config(base: _Base, stored: dict[str, Any], labels: Sequence[str]) -> 
         ) from error
 
 
-def _load_tokenizer(base: _Base) -> PreTrainedTokenizerBase:
+def _load_tokenizer(base: FoundModel) -> PreTrainedTokenizerBase:
     """Load the tokenizer from the model's folder."""
     from transformers import AutoTokenizer
 
@@ -300,7 +200,7 @@ def _load_tokenizer(base: _Base) -> PreTrainedTokenizerBase:
         ) from error
 
 
-def _without_weights(base: _Base, config: PreTrainedConfig) -> PreTrainedModel:
+def _without_weights(base: FoundModel, config: PreTrainedConfig) -> PreTrainedModel:
     """The model's modules without their numbers."""
     import torch
     from transformers import AutoModelForSequenceClassification
@@ -312,7 +212,7 @@ def _without_weights(base: _Base, config: PreTrainedConfig) -> PreTrainedModel:
         raise ModelError(f"'{base.source}': no model can be built from its {CONFIG}: {reason_of(error)}") from error
 
 
-def _load_model(base: _Base, config: PreTrainedConfig, seed: int, stored: dict[str, Tensor]) -> PreTrainedModel:
+def _load_model(base: FoundModel, config: PreTrainedConfig, seed: int, stored: dict[str, Tensor]) -> PreTrainedModel:
     """Put the encoder on the stored weights and make the head, and refuse an encoder that would be random numbers in any part.
 
     Args:
@@ -373,7 +273,7 @@ def _set_seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def _check_encoder(base: _Base, model: PreTrainedModel, report: dict[str, Any], head: tuple[str, ...]) -> None:
+def _check_encoder(base: FoundModel, model: PreTrainedModel, report: dict[str, Any], head: tuple[str, ...]) -> None:
     """Check that the checkpoint filled the whole encoder, and that the encoder has room for the whole checkpoint.
 
     A pooler may be missing (many checkpoints are saved without one); like the head, it is then new.
@@ -411,7 +311,9 @@ def _check_encoder(base: _Base, model: PreTrainedModel, report: dict[str, Any], 
         )
 
 
-def _fit_tokenizer(base: _Base, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
+def _fit_tokenizer(
+    base: FoundModel, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> None:
     """Make model and tokenizer agree on padding, and check that they agree on vocabulary and length."""
     from emotune.models.families import family_of, position_limit
 
@@ -439,21 +341,6 @@ def _fit_tokenizer(base: _Base, model: PreTrainedModel, tokenizer: PreTrainedTok
         raise ModelError(
             f"The maximum length of {max_length} tokens does not fit '{base.source}', which takes {bounds}."
         )
-
-
-@contextmanager
-def _bars_in_terminals_only() -> Iterator[None]:
-    """Let the Hub library show how a download goes where somebody can watch it, and keep it out of logs."""
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
-    if are_progress_bars_disabled() or sys.stderr.isatty():
-        yield
-        return
-    disable_progress_bars()
-    try:
-        yield
-    finally:
-        enable_progress_bars()
 
 
 @contextmanager

@@ -1,0 +1,143 @@
+"""Where a base model is: bundled with a package, in a folder, or on the Hub, from which it is fetched.
+
+All three end as a folder on this machine.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from emotune.errors import ModelError
+from emotune.models import bundled
+from emotune.models.folder import CONFIG, FILES_TO_DOWNLOAD, WEIGHT_FILES, WEIGHTS, WEIGHTS_INDEX
+
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """A base model found on this machine.
+
+    Attributes:
+        name: How results name it: see `Classifier.name`.
+        source: What the caller asked for; messages call the model by it.
+        folder: Where its files are.
+        revision: The Hub's commit, where it came from there.
+    """
+
+    name: str
+    source: str
+    folder: Path
+    revision: str | None = None
+
+
+def find_model(name: str | Path, revision: str | None, *, weights: bool = True) -> FoundModel:
+    """Find where a base model is, and fetch it from the Hub if that is where.
+
+    Args:
+        name: As for `load_base`.
+        revision: As for `load_base`.
+        weights: Whether its weights are needed.
+
+    Raises:
+        ModelError: There is no such model.
+        HubError: The Hub could not be reached, or refused the model.
+    """
+    source = str(name)
+    folder = Path(name).expanduser()
+    is_bundled = source.startswith("bundled:")
+    if revision is not None and (is_bundled or folder.exists()):
+        raise ModelError(f"'{source}' is on this machine and has no revisions; leave out revision '{revision}'.")
+    if is_bundled:
+        if source != bundled.SOURCE:
+            raise ModelError(f"There is no '{source}'. The bundled model is {bundled.SOURCE}.")
+        return FoundModel(bundled.HUB_ID, source, bundled.bundled_folder())
+    if folder.is_dir():
+        return FoundModel(_portable_name(folder), source, folder)
+    if folder.exists():
+        raise ModelError(f"'{source}' is a file. Give the folder that holds {CONFIG}, {WEIGHTS} and the tokenizer.")
+    if isinstance(name, Path) or _looks_like_path(source):
+        raise ModelError(
+            f"There is no folder '{source}'. Give an existing folder, a model id of the Hub, or bundled:minilm."
+        )
+    if not _HUB_ID.fullmatch(source):
+        raise ModelError(
+            f"'{source}' is neither an existing folder nor a model id of the Hub.\n"
+            "Ids of the Hub look like bert-base-uncased or owner/name."
+        )
+    folder = download_model(source, revision, weights=weights)
+    return FoundModel(source, source, folder, revision=folder.name)
+
+
+def _looks_like_path(source: str) -> bool:
+    """Whether a name that does not exist here was meant as a path: an id of the Hub has at most one slash, inside."""
+    return source.startswith((".", "/", "~")) or source.endswith("/") or "\\" in source or source.count("/") > 1
+
+
+def _portable_name(folder: Path) -> str:
+    """A local folder's name for results: the Hub id in its configuration, or the folder's base name.
+
+    The configuration's `_name_or_path` alone proves little: a model saved after training still carries the name of
+    what it was trained from. It counts where the folder bears the same name, as a download does.
+    """
+    import json
+
+    base_name = folder.resolve().name
+    try:
+        stored = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["_name_or_path"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return base_name  # what is wrong with the file, if anything, is for check_folder to say
+    is_same = isinstance(stored, str) and _HUB_ID.fullmatch(stored) and stored.rpartition("/")[2] == base_name
+    return stored if is_same else base_name
+
+
+def download_model(hub_id: str, revision: str | None, *, weights: bool = True) -> Path:
+    """Fetch what loading needs into the Hub library's cache; nothing is fetched twice.
+
+    Args:
+        hub_id: The model's id.
+        revision: As for `load_base`.
+        weights: Whether its weights are needed.
+
+    Returns:
+        The folder of the snapshot, which is called by its commit.
+
+    Raises:
+        HubError: The Hub could not be reached, or refused the model.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    from emotune.hub import translate_hub_errors
+
+    wanted = FILES_TO_DOWNLOAD if weights else [file for file in FILES_TO_DOWNLOAD if file not in WEIGHT_FILES]
+    with translate_hub_errors(hub_id, "model"), _bars_in_terminals_only():
+        try:
+            return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(wanted)))
+        except LocalEntryNotFoundError as error:
+            # Offline, with a snapshot that another program left: it may lack files that this one can do without.
+            snapshot = Path(getattr(error, "snapshot_path", None) or "/nonexistent")
+            has_weights = (snapshot / WEIGHTS).is_file() or (snapshot / WEIGHTS_INDEX).is_file()
+            if (snapshot / CONFIG).is_file() and (has_weights or not weights):
+                return snapshot
+            raise
+
+
+@contextmanager
+def _bars_in_terminals_only() -> Iterator[None]:
+    """Let the Hub library show how a download goes where somebody can watch it, and keep it out of logs."""
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    if are_progress_bars_disabled() or sys.stderr.isatty():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
