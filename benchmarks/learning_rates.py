@@ -13,6 +13,7 @@ import dataclasses
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import emotune
 from emotune.errors import TrainingError
@@ -24,6 +25,7 @@ from results import machine, read, write
 ROWS = 8_000
 RATES = {
     "lora": (5e-4, 1e-3, 2e-3, 4e-3),
+    "lora rslora": (2.5e-4, 5e-4, 1e-3),
     "qlora": (1e-3, 2e-3, 4e-3),
     "dora": (1e-3, 2e-3, 4e-3),
     "pissa": (2e-4, 5e-4, 1e-3, 2e-3, 4e-3),
@@ -33,10 +35,15 @@ RATES = {
     "ia3": (5e-3, 1e-2, 2e-2, 4e-2, 8e-2),
     "bitfit": (2e-3, 4e-3, 8e-3, 1.6e-2),
     "bottleneck": (1e-3, 2e-3, 4e-3, 8e-3),
+    "bottleneck pfeiffer": (2e-3, 4e-3, 8e-3),
     "prefix": (1e-2, 2e-2, 4e-2, 8e-2),
     "prompt": (1e-2, 3e-2, 1e-1),
     "head": (1e-3, 3e-3, 1e-2, 3e-2),
     "full": (1e-4, 2e-4, 4e-4, 8e-4),
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "lora rslora": {"rslora": True},
+    "bottleneck pfeiffer": {"placement": "pfeiffer"},
 }
 
 
@@ -59,7 +66,7 @@ def _score(method: str, rate: float, data: emotune.TextDataset) -> float | None:
     base = emotune.load_base("bundled:minilm", labels=data.labels, seed=0)
     options = emotune.TrainingOptions(epochs=1, learning_rate=rate)
     try:
-        tuned = emotune.finetune(base, data, METHODS[method](), options)
+        tuned = emotune.finetune(base, data, METHODS[method.split()[0]](**OPTIONS.get(method, {})), options)
     except TrainingError as error:
         print(error)
         return None

@@ -57,7 +57,7 @@ def results(make_plan: MakePlan, engine: FakeEngine) -> Callable[..., list[Made]
                     "size_bytes": 40,
                     "largest_logit_difference": 1e-6 * (1 + seed),
                 }
-                result = Scored(candidate.trial(seed), figures, 0.0, Path())
+                result = Scored(candidate.trial(seed), figures, 2.0, Path())
                 object.__setattr__(result, "made", made)
                 trials.append(result)
             found.append((candidate, trials))
@@ -74,6 +74,7 @@ def test_order_and_choice_are_by_validation_whatever_the_test_rows_say(results: 
     assert board.best.trial.label == "b, seed 1"
     assert board.test_rows == 36
     assert board.largest_logit_difference == 2e-6
+    assert board.wall_seconds == 12.0
 
 
 def test_a_configuration_with_a_seed_missing_stands_last_whatever_its_mean(results: Callable[..., list[Made]]) -> None:

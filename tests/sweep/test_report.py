@@ -62,7 +62,7 @@ def row(rank: int, label: str, score: float, p: float | None = None, gain: float
 
 def board(*rows: Row, failures: dict[str, str] | None = None) -> Leaderboard:
     config = load_plan().candidates[0].trial(0)
-    return Leaderboard(rows, cast(Any, SimpleNamespace(trial=config)), failures or {}, 2000, 3e-6)
+    return Leaderboard(rows, cast(Any, SimpleNamespace(trial=config)), failures or {}, 2000, 3e-6, 5400.0)
 
 
 @pytest.fixture
@@ -203,6 +203,7 @@ def test_protocol_says_what_was_done(plan: Plan) -> None:
         "a fresh process loaded it onto the base model and got the same logits: the largest difference was 3e-06."
         in lines
     )
+    assert "All trials together took 1 h 30 min." in lines
     assert "count both other seeds and other rows" in lines
     assert "corrected for 2 comparisons" in lines
     assert "McNemar" not in lines

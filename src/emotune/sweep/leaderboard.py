@@ -112,6 +112,7 @@ class Leaderboard:
         failures: Trials that came to nothing, with the reason.
         test_rows: How many test rows there are.
         largest_logit_difference: Between a trial's model and what was loaded of its saved folder, the most over all trials.
+        wall_seconds: All trials together, one after another, each from the start of its process to its end.
     """
 
     rows: tuple[Row, ...]
@@ -119,6 +120,7 @@ class Leaderboard:
     failures: Mapping[str, str]
     test_rows: int
     largest_logit_difference: float
+    wall_seconds: float
 
 
 def make_leaderboard(
@@ -162,6 +164,7 @@ def make_leaderboard(
         largest_logit_difference=max(
             float(trial.found["largest_logit_difference"]) for _, found in finished for trial in found
         ),
+        wall_seconds=sum(trial.wall_seconds for _, found in finished for trial in found),
     )
 
 

@@ -208,7 +208,8 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
         )
     lines += [
         f"Every trial was a process of its own, on {setting.place}. Training time counts validation after each epoch, not start and test; "
-        "peak memory is the most that the process held up to the end of training; size on disk is that of the trained weights.",
+        "peak memory is the most that the process held up to the end of training; size on disk is that of the trained weights. "
+        f"All trials together took {duration(board.wall_seconds)}.",
         f"Machine of the leaderboard: {processor()}, {quantity(os.cpu_count() or 1, 'core')}. Made on {setting.created}.",
     ]
     return lines
