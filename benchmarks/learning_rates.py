@@ -30,7 +30,7 @@ RATES = {
     "dora": (1e-3, 2e-3, 4e-3),
     "pissa": (2e-4, 5e-4, 1e-3, 2e-3, 4e-3),
     "lora-plus": (2e-4, 5e-4, 1e-3, 2e-3),
-    "adalora": (2e-3, 4e-3, 8e-3),
+    "adalora": (2e-3, 4e-3, 8e-3, 1.6e-2),
     "vera": (1e-2, 2e-2, 4e-2, 8e-2),
     "ia3": (5e-3, 1e-2, 2e-2, 4e-2, 8e-2),
     "bitfit": (2e-3, 4e-3, 8e-3, 1.6e-2),
@@ -39,7 +39,7 @@ RATES = {
     "prefix": (1e-2, 2e-2, 4e-2, 8e-2),
     "prompt": (1e-2, 3e-2, 1e-1),
     "head": (1e-3, 3e-3, 1e-2, 3e-2),
-    "full": (1e-4, 2e-4, 4e-4, 8e-4),
+    "full": (1e-4, 2e-4, 3e-4, 4e-4, 8e-4),
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "lora rslora": {"rslora": True},

@@ -44,7 +44,7 @@ class AdaLoRA(LinearMethod):
 
     key: ClassVar[str] = "adalora"
     name: ClassVar[str] = "AdaLoRA"
-    learning_rate: ClassVar[float] = 2e-3
+    learning_rate: ClassVar[float] = 4e-3
     moving: ClassVar[tuple[str, ...]] = (".lora_E.",)
 
     r: int = 8

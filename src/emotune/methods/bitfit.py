@@ -23,7 +23,7 @@ class BitFit(PeftMethod):
 
     key: ClassVar[str] = "bitfit"
     name: ClassVar[str] = "BitFit"
-    learning_rate: ClassVar[float] = 1e-3
+    learning_rate: ClassVar[float] = 4e-3
     moving: ClassVar[tuple[str, ...]] = (".emotune_bitfit_delta.",)
     tuner: ClassVar[str | None] = "emotune.methods.tuners.bitfit"
 

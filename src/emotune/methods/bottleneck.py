@@ -47,7 +47,7 @@ class Bottleneck(PeftMethod):
 
     key: ClassVar[str] = "bottleneck"
     name: ClassVar[str] = "bottleneck adapter"
-    learning_rate: ClassVar[float] = 1e-3
+    learning_rate: ClassVar[float] = 2e-3
     moving: ClassVar[tuple[str, ...]] = (".emotune_bottleneck_up.",)
     tuner: ClassVar[str | None] = "emotune.methods.tuners.bottleneck"
 

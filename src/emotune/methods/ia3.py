@@ -27,7 +27,7 @@ class IA3(PeftMethod):
 
     key: ClassVar[str] = "ia3"
     name: ClassVar[str] = "IA3"
-    learning_rate: ClassVar[float] = 1e-2
+    learning_rate: ClassVar[float] = 2e-2
     moving: ClassVar[tuple[str, ...]] = (".ia3_l.",)
 
     target_modules: str | Sequence[str] | None = None

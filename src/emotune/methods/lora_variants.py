@@ -51,7 +51,7 @@ class PiSSA(LoRA):
 
     key: ClassVar[str] = "pissa"
     name: ClassVar[str] = "PiSSA"
-    learning_rate: ClassVar[float] = 5e-4
+    learning_rate: ClassVar[float] = 1e-3
     moving: ClassVar[tuple[str, ...]] = (".lora_A.", ".lora_B.")
 
     @property

@@ -31,7 +31,7 @@ class VeRA(LinearMethod):
 
     key: ClassVar[str] = "vera"
     name: ClassVar[str] = "VeRA"
-    learning_rate: ClassVar[float] = 1e-2
+    learning_rate: ClassVar[float] = 2e-2
     moving: ClassVar[tuple[str, ...]] = (".vera_lambda_b.",)
 
     r: int = 256
