@@ -15,12 +15,14 @@ import torch
 from scipy.stats import norm
 from torch import nn
 
+from emotune.artifact import load
 from emotune.errors import MethodError
 from emotune.methods.lora import LoRA
 from emotune.methods.qlora import QLoRA
 from emotune.models.families import encoder_linear_modules
 from emotune.models.quantization import element_count, quantize
 from emotune.training.finetune import finetune
+from emotune.verification import plain_logits
 
 from .test_lora import logits, make_model, trained
 
@@ -147,6 +149,16 @@ def test_the_record_counts_packed_weights_as_what_they_stand_for(
     assert record.total_parameters == sum(
         parameter.numel() for name, parameter in lora.named_parameters() if "original_module" not in name
     )
+
+
+def test_trains_in_bf16_without_touching_the_packed_weights(
+    tiny_base: Classifier, tiny_data: TextDataset, tiny_options: TrainingOptions, tmp_path: Path
+) -> None:
+    tuned = finetune(tiny_base, tiny_data, QLoRA(r=2), replace(tiny_options, epochs=1, precision="bf16"))
+    texts = list(tiny_data.test.texts[:6])
+    tuned.save(tmp_path / "saved")
+    again = load(tmp_path / "saved", base=tiny_base.source)
+    np.testing.assert_allclose(plain_logits(again, texts), plain_logits(tuned, texts), rtol=0, atol=1e-5)
 
 
 def test_refuses_layers_that_are_not_linear() -> None:

@@ -81,7 +81,7 @@ class PromptTuning(_VirtualTokens):
     key: ClassVar[str] = "prompt"
     name: ClassVar[str] = "prompt tuning"
     vectors: ClassVar[str] = "vectors"
-    learning_rate: ClassVar[float] = 3e-2
+    learning_rate: ClassVar[float] = 2e-2
 
     def _empty_config(self) -> PeftConfig:
         from peft import PromptTuningConfig

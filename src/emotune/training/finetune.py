@@ -205,7 +205,8 @@ def _store_frozen_in(model: nn.Module, precision: Precision) -> None:
     if precision.products is None:
         return
     for parameter in model.parameters():
-        if not parameter.requires_grad and parameter.ndim >= 2:
+        # Four-bit weights are packed into whole numbers.
+        if not parameter.requires_grad and parameter.ndim >= 2 and parameter.is_floating_point():
             parameter.data = parameter.data.to(precision.products)
 
 
