@@ -30,11 +30,15 @@ from transformers import (
 from emotune.engine.dropout import MaskPool
 from emotune.engine.install import install, installed, use_pooled_dropout
 from emotune.engine.layout import Layout
+from emotune.methods.adalora import AdaLoRA
 from emotune.methods.base import Method
 from emotune.methods.bitfit import BitFit
 from emotune.methods.bottleneck import Bottleneck
 from emotune.methods.full import FullFineTuning
+from emotune.methods.ia3 import IA3
 from emotune.methods.lora import LoRA
+from emotune.methods.lora_variants import DoRA
+from emotune.methods.vera import VeRA
 from emotune.models.classifier import Classifier
 
 SIZES: dict[str, Any] = {"vocab_size": 70, "num_labels": 3, "pad_token_id": 1}
@@ -57,12 +61,22 @@ METHODS: dict[str, Method] = {
     "rslora": LoRA(r=4, rslora=True),
     "some targets": LoRA(r=2, target_modules=("query", "value", "q_lin", "output.dense", "ffn.lin2")),
     "upper layers": LoRA(r=2, target_modules=r".*layer\.[12]\..*"),
+    "dora": DoRA(r=4),
+    "dora, upper layers": DoRA(r=2, target_modules=r".*layer\.[12]\..*"),
+    "adalora": AdaLoRA(r=4),
+    "vera": VeRA(r=16),
+    "ia3": IA3(),
     "full": FullFineTuning(),
     "bitfit": BitFit(),
     "bottleneck": Bottleneck(size=4),
     "bottleneck, relu": Bottleneck(size=4, placement="pfeiffer", activation="relu"),
     "bottleneck, upper layers": Bottleneck(size=4, target_modules=r".*layer\.[12]\.(intermediate\.dense|ffn\.lin1)"),
 }
+# One of each kind.
+TELLING = ("default", "dora", "adalora", "vera", "ia3", "bitfit", "bottleneck")
+# What starts at zero; and what starts as what it scales, or as one.
+ZEROS = (".lora_B.", ".lora_E.", ".vera_lambda_b.", ".emotune_bitfit_delta.", ".emotune_bottleneck_up.")
+SCALES = (".lora_magnitude_vector.", ".vera_lambda_d.", ".ia3_l.")
 LENGTHS = (3, 3, 7, 7, 7, 12, 5, 1)
 
 
@@ -83,8 +97,10 @@ def make(family: str, method: Method = METHODS["default"], seed: int = 0) -> nn.
         method = LoRA(r=2, target_modules=wanted)
     model = method.apply(base, "base").eval()
     for name, parameter in model.named_parameters():
-        if any(part in name for part in (".lora_B.", ".emotune_bitfit_delta.", ".emotune_bottleneck_up.")):
+        if any(part in name for part in ZEROS):
             nn.init.normal_(parameter, std=0.1)
+        elif any(part in name for part in SCALES):
+            parameter.data *= 1 + 0.1 * torch.randn_like(parameter)
     return model
 
 
@@ -138,7 +154,7 @@ def test_equals_plain_peft_in_float32(family: str, method: Method, share: bool) 
     assert fast_gradients.keys() == gradients.keys()
     telling = (
         ".lora_A.", "query.weight", "q_lin.weight", "query.emotune_bitfit_delta", "q_lin.emotune_bitfit_delta",
-        ".emotune_bottleneck_down.",
+        ".emotune_bottleneck_down.", ".vera_lambda_d.", ".ia3_l.",
     )  # fmt: skip
     assert any(part in name for name in gradients for part in telling)
     for name, gradient in gradients.items():
@@ -170,7 +186,7 @@ def test_follows_the_optimizer(method: Method) -> None:
         torch.testing.assert_close(packed_weights[name], weight, rtol=1e-4, atol=1e-5, msg=name)
 
 
-@pytest.mark.parametrize("method", [METHODS[name] for name in ("default", "bitfit", "bottleneck")])
+@pytest.mark.parametrize("method", [METHODS[name] for name in TELLING])
 @pytest.mark.parametrize("family", MODELS)
 def test_prediction_with_merged_weights_equals_plain_peft(family: str, method: Method) -> None:
     padded, packed = batches()
@@ -183,7 +199,7 @@ def test_prediction_with_merged_weights_equals_plain_peft(family: str, method: M
         torch.testing.assert_close(model(**padded).logits, expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("method", [METHODS[name] for name in ("default", "bitfit", "bottleneck")])
+@pytest.mark.parametrize("method", [METHODS[name] for name in TELLING])
 def test_prediction_in_int8_is_close_to_float32(method: Method) -> None:
     padded, packed = batches()
     model = make("bert", method)
@@ -216,7 +232,7 @@ def test_padded_batches_still_go_the_plain_way() -> None:
     torch.testing.assert_close(model(**padded).logits, expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("method", [METHODS[name] for name in ("default", "full", "bitfit", "bottleneck")])
+@pytest.mark.parametrize("method", [METHODS[name] for name in (*TELLING, "full")])
 def test_is_close_to_float32_in_bfloat16(method: Method) -> None:
     padded, packed = batches()
     _, _, gradients = learn(make("bert", method), padded)

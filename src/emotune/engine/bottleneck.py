@@ -42,7 +42,7 @@ class BottleneckProjection:
         self._casts: list[torch.Tensor] = []  # of these, which `refresh` makes
 
     @property
-    def parameters(self) -> list[nn.Parameter]:
+    def parameters(self) -> list[torch.Tensor]:
         """The projection's, then weight and bias of down and of up, in the order of `backward`'s gradients."""
         return [*self.projection.parameters, *(self._own if self._trained else ())]
 

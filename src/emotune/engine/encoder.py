@@ -55,7 +55,8 @@ class _Norm:
         self.weight, self.bias = base.weight.detach().to(kept), bias.value().to(kept)
         self._trained_weight = base.weight if base.weight.requires_grad else None
         self._own_bias = bias
-        trained = (self._trained_weight, bias.trained)
+        # A normalization's trained bias is a parameter: its own, or BitFit's.
+        trained = (self._trained_weight, None if bias.trained is None else bias.trained())
         self.parameters = [parameter for parameter in trained if parameter is not None]
         self._wanted = [parameter is not None for parameter in trained]
 
@@ -148,7 +149,7 @@ class EncoderLayer:
         return [*self.inputs, self.attended, self.inner, self.outer]
 
     @property
-    def parameters(self) -> list[nn.Parameter]:
+    def parameters(self) -> list[torch.Tensor]:
         """What is trained: of the projections, then of the two normalizations."""
         return [parameter for part in self._parts for parameter in part.parameters]
 
@@ -308,7 +309,7 @@ class Encoder:
         ]
 
     @property
-    def parameters(self) -> list[nn.Parameter]:
+    def parameters(self) -> list[torch.Tensor]:
         """What is trained, in the order of the layers."""
         return [parameter for layer in self.layers for parameter in layer.parameters]
 
@@ -346,7 +347,7 @@ class Encoder:
 class _Stack(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: torch.Tensor, encoder: Encoder, layout: Layout, training: bool, *parameters: nn.Parameter
+        ctx: Any, x: torch.Tensor, encoder: Encoder, layout: Layout, training: bool, *parameters: torch.Tensor
     ) -> torch.Tensor:
         lowest = 0 if ctx.needs_input_grad[0] else encoder.first_trained
         ctx.saved = []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from emotune.engine.folded import is_folded
 from emotune.models.families import FAMILIES, ROLES
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def _is_covered(layer: nn.Module, *, single: bool) -> bool:
         or (single and _is_plain_bottleneck(layer))
         or _is_plain_bitfit(layer, nn.Linear)
         or _is_plain_lora(layer)
+        or is_folded(layer)
     )
 
 

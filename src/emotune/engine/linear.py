@@ -4,14 +4,15 @@ For W, b and the trained A, B with scale s, the layer is y = x W' + b + s (x A')
 
     dx = dy W + s (dy B) A        dB = s dy' (x A')        dA = s (dy B)' x        dW = dy' x        db = sum of dy
 
-The gradients of W and b are formed only where those are trained themselves; BitFit's, of what it adds to b, is that of b. Query,
+The gradients of W and b are formed only where those are trained themselves, or become others by an adapter (`folded`); BitFit's, of what
+it adds to b, is that of b. Query,
 key and value are one product of three times the width, and their A one of three times the rank. PEFT computes the same from
 separate modules, each of which casts its input and its weights in both directions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ import torch
 from torch import nn
 
 from emotune.engine.biases import Bias
+from emotune.engine.folded import is_folded, is_trained, weight_of
 
 
 @dataclass(frozen=True)
@@ -42,23 +44,23 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Trained:
-    """A linear layer whose own weight or bias is trained.
+    """A linear layer whose own weight or bias is trained, or becomes another one by an adapter that is.
 
     Attributes:
-        weight: Shape (out, in), or None where it is frozen.
+        weight: Gives the weight, shape (out, in), in the graph of what is trained; None where it is frozen.
         bias: Shape (out,), of which all, a part or nothing is trained; or None where it is missing.
         columns: The outputs that are the layer's.
     """
 
-    weight: nn.Parameter | None
+    weight: Callable[[], torch.Tensor] | None
     bias: Bias | None
     columns: slice
 
     @property
-    def parameters(self) -> list[nn.Parameter]:
-        """Those of the two that are trained, the weight first."""
+    def sources(self) -> list[Callable[[], torch.Tensor]]:
+        """What gives those of the two that are trained, the weight first."""
         found = (self.weight, None if self.bias is None else self.bias.trained)
-        return [parameter for parameter in found if parameter is not None]
+        return [source for source in found if source is not None]
 
 
 class Projection:
@@ -84,6 +86,8 @@ class Projection:
         self.trained = tuple(trained)
         self._a: torch.Tensor = torch.empty(0)  # A of all adapters, one under the other, and each B times its scale:
         self._b: list[torch.Tensor] = []  # casts that `refresh` makes
+        # What the sources of `trained` gave last.
+        self._given = [source() for own in self.trained for source in own.sources]
 
     @classmethod
     def of(cls, layers: Sequence[Any], dtype: torch.dtype, *, share: bool = False, merge: bool = False) -> Projection:
@@ -96,7 +100,7 @@ class Projection:
             merge: Add the adapters to the weights, and what BitFit trains to the biases, for prediction.
         """
         plain = [_plain(layer) for layer in layers]
-        weights = [_merged(layer) if merge else _plain(layer).weight.detach() for layer in layers]
+        weights = [_weight(layer, merge=merge) for layer in layers]
         weight = torch.cat(weights).to(dtype) if len(weights) > 1 else weights[0].to(dtype)
         biases = [Bias.of(layer) for layer in layers]
         bias = None if biases[0] is None else torch.cat([own.value() for own in biases if own is not None]).to(dtype)
@@ -106,12 +110,12 @@ class Projection:
         for layer, base, own_bias in zip(layers, plain, biases, strict=True):
             columns = slice(column, column + base.out_features)
             column = columns.stop
-            own = Trained(_if_trained(base.weight), own_bias, columns)
-            if not merge and own.parameters:
+            own = Trained(_if_trained(layer), own_bias, columns)
+            if not merge and own.sources:
                 trained.append(own)
-            if share and own.weight is None:
+            if share and own.weight is None and not is_folded(layer):
                 base.weight.data = weight[columns]
-            if not merge and hasattr(layer, "lora_A"):
+            if not merge and hasattr(layer, "lora_A") and not is_folded(layer):
                 a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
                 adapters.append(Adapter(a, b, layer.scaling["default"], columns, slice(rank, rank + a.shape[0])))
                 rank += a.shape[0]
@@ -120,10 +124,9 @@ class Projection:
         return cls(weight, bias, adapters, trained)
 
     @property
-    def parameters(self) -> list[nn.Parameter]:
-        """A and B of each adapter, then the layers' own, in the order of `backward`'s gradients."""
-        own = [parameter for layer in self.trained for parameter in layer.parameters]
-        return [parameter for adapter in self.adapters for parameter in (adapter.a, adapter.b)] + own
+    def parameters(self) -> list[torch.Tensor]:
+        """A and B of each adapter, then the layers' own as `refresh` found them, in the order of `backward`'s gradients."""
+        return [tensor for adapter in self.adapters for tensor in (adapter.a, adapter.b)] + self._given
 
     def part(self, start: int, stop: int) -> Projection:
         """Some of the outputs alone, on the same memory.
@@ -150,11 +153,13 @@ class Projection:
 
     def refresh(self) -> None:
         """Cast what the optimizer has moved since to the dtype of the products."""
+        self._given = [source() for own in self.trained for source in own.sources]
+        given = iter(self._given)
         for own in self.trained:
             if own.weight is not None:
-                self.weight[own.columns].copy_(own.weight.detach())
+                self.weight[own.columns].copy_(next(given).detach())
             if own.bias is not None and own.bias.trained is not None and self.bias is not None:
-                self.bias[own.columns].copy_(own.bias.value())
+                self.bias[own.columns].copy_(own.bias.plus(next(given)))
         if self.adapters:
             dtype = self.weight.dtype
             self._a = torch.cat([adapter.a.detach() for adapter in self.adapters]).to(dtype)
@@ -191,12 +196,13 @@ class Projection:
                 db = low[:, adapter.ranks].t() @ dy[:, adapter.columns]
                 gradients.append(da[adapter.ranks].to(adapter.a.dtype))
                 gradients.append(db.t().to(adapter.b.dtype) * adapter.scale)
+        given = iter(self._given)
         for own in self.trained:
             columns = dy[:, own.columns]
             if own.weight is not None:
-                gradients.append((columns.t() @ x).to(own.weight.dtype))
+                gradients.append((columns.t() @ x).to(next(given).dtype))
             if own.bias is not None and own.bias.trained is not None:
-                gradients.append(columns.sum(0, dtype=own.bias.trained.dtype))
+                gradients.append(columns.sum(0, dtype=next(given).dtype))
         return dlow, gradients
 
     def input_gradient(self, dy: torch.Tensor, dlow: torch.Tensor | None) -> torch.Tensor:
@@ -219,13 +225,22 @@ def _plain(layer: Any) -> nn.Linear:
     return layer.base_layer if hasattr(layer, "base_layer") else layer
 
 
-def _if_trained(parameter: Any) -> nn.Parameter | None:
-    return parameter if parameter.requires_grad else None
+def _if_trained(layer: Any) -> Callable[[], torch.Tensor] | None:
+    """What gives the weight of a layer where it is trained itself, or by an adapter that is folded into it."""
+    folded = weight_of(layer)
+    if folded is not None:
+        return folded if is_trained(layer) else None
+    weight = _plain(layer).weight
+    return (lambda: weight) if weight.requires_grad else None
 
 
-def _merged(layer: Any) -> torch.Tensor:
+def _weight(layer: Any, *, merge: bool) -> torch.Tensor:
+    """The weight of a layer, with what is folded into it, and where wanted with LoRA added."""
+    folded = weight_of(layer)
+    if folded is not None:
+        return folded().detach()
     weight = _plain(layer).weight.detach()
-    if not hasattr(layer, "lora_A"):
+    if not merge or not hasattr(layer, "lora_A"):
         return weight
     a, b = layer.lora_A["default"].weight.detach(), layer.lora_B["default"].weight.detach()
     return torch.addmm(weight.float(), b.float(), a.float(), alpha=layer.scaling["default"])
