@@ -224,6 +224,20 @@ def test_prediction_takes_the_fast_path_of_a_base_model_too(
         compute_logits(tiny_base.model, encode(tiny_base.tokenizer, ["miko"], 32))
 
 
+@pytest.mark.parametrize("family", MODELS)
+def test_padding_that_was_written_into_a_text_stands_where_transformers_puts_it(family: str) -> None:
+    padded, packed = batches()
+    starts = np.concatenate([[0], np.cumsum(LENGTHS)])
+    for row, place in ((2, 3), (3, 0), (5, 11)):
+        padded["input_ids"][row, place] = packed["input_ids"][starts[row] + place] = SIZES["pad_token_id"]
+    model = make(family)
+    with torch.inference_mode():
+        expected = model(**padded).logits
+        with installed(model) as reason:
+            assert reason is None
+            torch.testing.assert_close(model(**packed).logits, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_padded_batches_still_go_the_plain_way() -> None:
     padded, _ = batches()
     model = make("bert")

@@ -26,9 +26,12 @@ def embed(encoder: nn.Module, input_ids: torch.Tensor, layout: Layout) -> torch.
     """Embeddings of a packed batch, shape (tokens, hidden)."""
     positions = layout.positions
     embeddings: Any = encoder.embeddings
-    # RoBERTa and its kin count positions from after the padding id.
-    if embeddings.position_embeddings.padding_idx is not None:
-        positions = positions + embeddings.position_embeddings.padding_idx + 1
+    # RoBERTa and its kin count positions from after the padding id, and leave out padding that was written into a text.
+    padding = embeddings.position_embeddings.padding_idx
+    if padding is not None:
+        real = input_ids.ne(padding).long()
+        counted = real.cumsum(0)
+        positions = (counted - (counted - real)[layout.first][layout.text]) * real + padding
     return embeddings(input_ids=input_ids[None], position_ids=positions[None])[0]
 
 
