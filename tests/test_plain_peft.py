@@ -146,8 +146,11 @@ def test_four_bits_are_loaded_by_the_card_s_code(tiny_run: Run, tiny_bert: Path,
     folder = tmp_path / "tuned"
     settings = {"method.name": "qlora", "method.r": 4, "method.double_quant": False, "output.folder": str(folder)}
     run(RunConfig.load(overrides=tiny_run.settings | settings))
+    saved = json.loads((folder / "adapter_config.json").read_text())["modules_to_save"]
+    assert len(saved) == len(set(saved))
     code = code_of_the_card(folder)
     assert "bnb_4bit_use_double_quant=False" in code
+    assert 'llm_int8_skip_modules=["bert.pooler", "classifier"],' in code
     with serve_hub(models={"owner/tiny-bert": tiny_bert}) as hub:
         found = load_elsewhere(folder, WITHOUT_BF16 + code, tmp_path, hub.environment(tmp_path / "cache"))
     assert found["labels"] == found["saved"]

@@ -188,6 +188,7 @@ class PeftMethod(Method):
         wrapped = get_peft_model(model, config)
         # get_peft_model names the base after the path it was loaded from, which is this machine's affair.
         wrapped.peft_config["default"].base_model_name_or_path = base_model_name
+        _name_heads_once(wrapped)
         return wrapped
 
     def register(self) -> None:
@@ -230,6 +231,7 @@ class PeftMethod(Method):
             raise ArtifactError(
                 f"The adapter in '{folder}' is incomplete: {len(odd)} tensors are missing or unknown, among them {odd[0]}."
             )
+        _name_heads_once(wrapped)
         return wrapped
 
 
@@ -264,6 +266,13 @@ def head_and_pooler(model: PreTrainedModel) -> list[str]:
     from emotune.models.families import head_modules, pooler_modules
 
     return [*pooler_modules(model), *head_modules(model)]
+
+
+def _name_heads_once(model: Any) -> None:
+    """Take out of a configuration what PEFT adds to it again each time it wraps a classifier: the usual names of heads."""
+    config = model.peft_config["default"]
+    if config.modules_to_save is not None:
+        config.modules_to_save = list(dict.fromkeys(config.modules_to_save))
 
 
 def _tensor_names(path: Path) -> set[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotune.errors import ArtifactError
 from emotune.evaluation.scores import absent_classes
-from emotune.methods.base import PeftMethod
+from emotune.methods.base import PeftMethod, head_and_pooler
 from emotune.methods.qlora import QLoRA
 from emotune.report.formats import duration, nats, nats_difference, percent, points, quantity, scores, share
 from emotune.report.probabilities import probabilities_sentence
@@ -107,8 +107,8 @@ def _quantized(classifier: Classifier, method: Method) -> dict[str, Any] | None:
     """How plain transformers quantizes the base as QLoRA does; None for other methods."""
     if not isinstance(method, QLoRA):
         return None
-    kept: Any = classifier.model.peft_config["default"].modules_to_save
-    return {"double": method.double_quant, "kept": _Markdown(json.dumps(sorted(kept)))}
+    model: Any = classifier.model
+    return {"double": method.double_quant, "kept": _Markdown(json.dumps(head_and_pooler(model.get_base_model())))}
 
 
 class _Markdown(str):
