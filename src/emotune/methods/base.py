@@ -271,7 +271,7 @@ def head_and_pooler(model: PreTrainedModel) -> list[str]:
 def _name_heads_once(model: Any) -> None:
     """Take out of a configuration what PEFT adds to it again each time it wraps a classifier: the usual names of heads."""
     config = model.peft_config["default"]
-    if config.modules_to_save is not None:
+    if getattr(config, "modules_to_save", None) is not None:  # configurations of prompts have none
         config.modules_to_save = list(dict.fromkeys(config.modules_to_save))
 
 
