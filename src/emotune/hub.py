@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Literal
+from typing import Any, Literal
 
 from emotune.errors import HubError
 from emotune.models import bundled
@@ -22,6 +22,23 @@ _WAYS_ON = (
 )
 
 _logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def without_bars(library: Any) -> Iterator[None]:
+    """Without the progress bars of a library, which would run across those of the job; afterwards they are as they were.
+
+    Args:
+        library: The module with its switches: `huggingface_hub.utils` or `datasets.utils`.
+    """
+    if library.are_progress_bars_disabled():
+        yield
+        return
+    library.disable_progress_bars()
+    try:
+        yield
+    finally:
+        library.enable_progress_bars()
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from emotune.data.table import Row, Table
@@ -32,9 +31,9 @@ def open_hub_dataset(name: str, *, config: str | None, revision: str | None) -> 
     import datasets
     from datasets.exceptions import DataFilesNotFoundError, DatasetBuildError
 
-    from emotune.hub import translate_hub_errors
+    from emotune.hub import translate_hub_errors, without_bars
 
-    with translate_hub_errors(name, "dataset"), _no_progress_bars():
+    with translate_hub_errors(name, "dataset"), without_bars(datasets.utils):
         try:
             loaded: DatasetDict = datasets.load_dataset(name, config, revision=revision)
         except ValueError as error:
@@ -75,21 +74,6 @@ def _table(source: str, rows: Dataset) -> Table:
             column: tuple(feature.names) for column, feature in rows.features.items() if isinstance(feature, ClassLabel)
         },
     )
-
-
-@contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """Without the bars of `datasets`, which would run across those of the job; afterwards they are as they were."""
-    from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
-    if are_progress_bars_disabled():
-        yield
-        return
-    disable_progress_bars()
-    try:
-        yield
-    finally:
-        enable_progress_bars()
 
 
 def _which_config(name: str, config: str | None, known: Sequence[str]) -> DataError:

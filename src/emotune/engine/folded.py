@@ -3,12 +3,12 @@
 For a frozen W and bias b, and with the adapter's numbers as PEFT calls them, the layer computes with
 
     DoRA       diag(m / |W + s B A|) (W + s B A)        the norms of the rows count as constants
-    AdaLoRA    W + s / k  B diag(E) A                   k being the number of ranks that are left
+    AdaLoRA    W + s / k  B diag(E) A                   k being PEFT's number of ranks
     VeRA       W + diag(b) B diag(d) A
     IA3        diag(l) W and l b; or W diag(l) where it scales what goes in
 
-Autograd carries the gradient of that weight on to the numbers that are trained: matrices without a dimension for tokens, so it costs little
-beside the layer's own products. PEFT adds each adapter's own products instead, token by token.
+Autograd carries the gradient of that weight on to the numbers that are trained, by products that know nothing of tokens. PEFT computes each
+adapter's own products instead, token by token.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _NAME = "default"
 
 def weight_of(layer: Any) -> Callable[[], torch.Tensor] | None:
     """What gives the weight that a layer computes with, shape (out, in), in the graph of what is trained; None where nothing is folded."""
-    kinds = _kinds()
-    return next((fold(layer) for kind, fold in kinds.items() if type(layer) is kind and _is_plain(layer)), None)
+    fold = _folds().get(type(layer))
+    return None if fold is None or not _is_plain(layer) else fold(layer)
 
 
 def bias_of(layer: Any) -> Callable[[], torch.Tensor] | None:
@@ -60,7 +60,7 @@ def _is_plain(layer: Any) -> bool:
     )
 
 
-def _kinds() -> dict[type, Callable[[Any], Callable[[], torch.Tensor] | None]]:
+def _folds() -> dict[type, Callable[[Any], Callable[[], torch.Tensor] | None]]:
     """How PEFT's layers are folded, by their class."""
     from peft.tuners.adalora import SVDLinear
     from peft.tuners.ia3 import Linear as IA3Linear
@@ -89,7 +89,7 @@ def _adalora(layer: Any) -> Callable[[], torch.Tensor]:
     a, b, e = layer.lora_A[_NAME], layer.lora_B[_NAME], layer.lora_E[_NAME]
 
     def weight() -> torch.Tensor:
-        # Both numbers change while training: pruning lowers the number of ranks.
+        # Asked for at every step, since PEFT may set it anew when it prunes.
         scale = layer.scaling[_NAME] / (layer.ranknum[_NAME].detach() + 1e-5)
         return layer.base_layer.weight.detach().to(a.dtype) + (b @ (a * e)) * scale
 

@@ -5,9 +5,8 @@ For W, b and the trained A, B with scale s, the layer is y = x W' + b + s (x A')
     dx = dy W + s (dy B) A        dB = s dy' (x A')        dA = s (dy B)' x        dW = dy' x        db = sum of dy
 
 The gradients of W and b are formed only where those are trained themselves, or become others by an adapter (`folded`); BitFit's, of what
-it adds to b, is that of b. Query,
-key and value are one product of three times the width, and their A one of three times the rank. PEFT computes the same from
-separate modules, each of which casts its input and its weights in both directions.
+it adds to b, is that of b. Query, key and value are one product of three times the width, and their A one of three times the rank. PEFT
+computes the same from separate modules, each of which casts its input and its weights in both directions.
 """
 
 from __future__ import annotations
@@ -110,7 +109,7 @@ class Projection:
         for layer, base, own_bias in zip(layers, plain, biases, strict=True):
             columns = slice(column, column + base.out_features)
             column = columns.stop
-            own = Trained(_if_trained(layer), own_bias, columns)
+            own = Trained(_trained_weight(layer), own_bias, columns)
             if not merge and own.sources:
                 trained.append(own)
             if share and own.weight is None and not is_folded(layer):
@@ -225,7 +224,7 @@ def _plain(layer: Any) -> nn.Linear:
     return layer.base_layer if hasattr(layer, "base_layer") else layer
 
 
-def _if_trained(layer: Any) -> Callable[[], torch.Tensor] | None:
+def _trained_weight(layer: Any) -> Callable[[], torch.Tensor] | None:
     """What gives the weight of a layer where it is trained itself, or by an adapter that is folded into it."""
     folded = weight_of(layer)
     if folded is not None:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,13 +109,15 @@ def download_model(hub_id: str, revision: str | None, *, weights: bool = True) -
     Raises:
         HubError: The Hub could not be reached, or refused the model.
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import snapshot_download, utils
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    from emotune.hub import translate_hub_errors
+    from emotune.hub import translate_hub_errors, without_bars
 
     wanted = FILES_TO_DOWNLOAD if weights else [file for file in FILES_TO_DOWNLOAD if file not in WEIGHT_FILES]
-    with translate_hub_errors(hub_id, "model"), _bars_in_terminals_only():
+    # How a download goes is for those who watch it, not for logs.
+    bars = nullcontext() if sys.stderr.isatty() else without_bars(utils)
+    with translate_hub_errors(hub_id, "model"), bars:
         try:
             return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(wanted)))
         except LocalEntryNotFoundError as error:
@@ -126,18 +127,3 @@ def download_model(hub_id: str, revision: str | None, *, weights: bool = True) -
             if (snapshot / CONFIG).is_file() and (has_weights or not weights):
                 return snapshot
             raise
-
-
-@contextmanager
-def _bars_in_terminals_only() -> Iterator[None]:
-    """Let the Hub library show how a download goes where somebody can watch it, and keep it out of logs."""
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
-    if are_progress_bars_disabled() or sys.stderr.isatty():
-        yield
-        return
-    disable_progress_bars()
-    try:
-        yield
-    finally:
-        enable_progress_bars()

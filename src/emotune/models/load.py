@@ -14,11 +14,7 @@ from emotune.errors import ModelError
 from emotune.memory import bound_product_cache
 from emotune.models.classifier import Classifier
 from emotune.models.finding import FoundModel, find_model
-from emotune.models.folder import (
-    CONFIG,
-    check_folder,
-    weight_files,
-)
+from emotune.models.folder import CONFIG, check_folder, weight_files
 from emotune.text import reason_of
 
 if TYPE_CHECKING:

@@ -41,14 +41,14 @@ def quantize(model: Any, names: Sequence[str], *, double: bool) -> None:
     check_bitsandbytes()
     other = next((name for name in names if type(model.get_submodule(name)) is not nn.Linear), None)
     if other is not None:
-        kind = type(model.get_submodule(other)).__name__
         raise MethodError(
-            f"Four-bit weights are for linear layers; {other} is {kind}. Use a method without quantization, such as lora."
+            f"Four-bit weights are for linear layers; {other} is {type(model.get_submodule(other)).__name__}. "
+            "Use a method without quantization, such as lora."
         )
-    kind = _nf4_linear()
+    nf4_linear = _nf4_linear()
     for name in names:
         parent, _, child = name.rpartition(".")
-        setattr(model.get_submodule(parent), child, kind.of(model.get_submodule(name), double))
+        setattr(model.get_submodule(parent), child, nf4_linear.of(model.get_submodule(name), double))
     # What transformers sets on a model that it quantized, and PEFT asks for.
     model.is_loaded_in_4bit = True
 
