@@ -18,8 +18,7 @@ from picture import photograph
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = """# The shoot-out
 
-{count} fine-tuning methods, one small BERT, the same tweets: what `{command}` found. What follows
-from it is in [Which method should I use?](which-method.md)
+{count} ways of fine-tuning, one small BERT, the same tweets: what `emotune sweep --preset shoot-out` found.
 
 ![Macro-F1 on validation by training time, one point a method](images/shoot-out.png)
 
@@ -32,7 +31,6 @@ def main() -> None:
     found = json.loads((sweep / "leaderboard.json").read_text(encoding="utf-8"))
     text = PAGE.format(
         count=len(found["rows"]),
-        command="emotune sweep --preset shoot-out",
         leaderboard=(sweep / "leaderboard.md").read_text(encoding="utf-8"),
     )
     (DOCS / "shoot-out.md").write_text(text, encoding="utf-8")
