@@ -29,6 +29,8 @@ def main() -> None:
     """Write the page from the folder that the command line names."""
     sweep = Path(sys.argv[1])
     found = json.loads((sweep / "leaderboard.json").read_text(encoding="utf-8"))
+    if "--preset shoot-out" not in found["command"]:
+        raise SystemExit(f"{sweep} is another sweep: {found['command'] or 'made by a program'}.")
     text = PAGE.format(
         count=len(found["rows"]),
         leaderboard=(sweep / "leaderboard.md").read_text(encoding="utf-8"),
