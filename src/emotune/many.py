@@ -26,7 +26,7 @@ def load_many(
     Each is a classifier as `load` gives it, with an adapter, pooler and head of its own, and the same predictions bit for bit. They share
     the memory of the base's frozen weights, where the base is the same, and the tokenizer, where its files are the same. So their weights
     must not be changed in place, and `model.to("cuda")` makes a copy for each. Folders of full fine-tuning are whole models: they share no
-    weights.
+    weights. Folders of QLoRA share all but the layers of four bits, which each has for itself.
 
     Args:
         folders: What `save` wrote.
