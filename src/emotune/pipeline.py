@@ -299,7 +299,7 @@ def full_baseline(
     found = evaluate(tuned, data.test, name=method.name, progress=progress)
     if tuned.training is None:
         raise RuntimeError("finetune gave a classifier without its training record")
-    note = f"Every weight trained, seed {base.seed}, learning rate {method.learning_rate:g}."
+    note = f"Every weight trained, seed {base.seed}, learning rate {method.usual_learning_rate:g}."
     return replace(found, seconds=tuned.training.seconds, note=note)
 
 

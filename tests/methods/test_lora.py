@@ -10,6 +10,7 @@ import torch
 
 from emotune.errors import MethodError
 from emotune.methods.lora import LoRA
+from emotune.methods.lora_variants import PiSSA
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -239,6 +240,24 @@ def test_a_value_out_of_range_is_refused(options: dict[str, Any], seen: str) -> 
 def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(MethodError, match=r"r is -1.*alpha is 0.*dropout is 2"):
         LoRA(r=-1, alpha=0, dropout=2)
+
+
+@pytest.mark.parametrize(
+    ("method", "times_lora"),
+    [
+        (LoRA(r=16, rslora=True), 4),
+        (LoRA(r=64, rslora=True), 8),
+        (LoRA(r=64, alpha=16, rslora=True), 1),
+        (LoRA(r=64, alpha=8, rslora=True), 1),
+        (PiSSA(r=16, rslora=True), 4),
+    ],
+)
+def test_the_rate_of_rslora_is_less_by_what_its_scale_is_more(method: LoRA, times_lora: float) -> None:
+    assert method.usual_learning_rate == pytest.approx(type(method).learning_rate / times_lora)
+
+
+def test_the_rate_without_rslora_is_the_methods_own() -> None:
+    assert LoRA(r=64).usual_learning_rate == LoRA(alpha=1).usual_learning_rate == LoRA.learning_rate
 
 
 def test_methods_are_equal_by_value() -> None:

@@ -28,7 +28,7 @@ class Method(ABC):
     Attributes:
         key: What configurations and the command call it.
         name: What people call it.
-        learning_rate: The peak rate of AdamW where none is given.
+        learning_rate: The peak rate of AdamW that suits the method with its default options.
         needs_base: Whether a saved folder needs the base model beside it.
         files: What a saved folder must hold, the trained weights first.
     """
@@ -47,6 +47,11 @@ class Method(ABC):
     def mistakes(self) -> Iterator[str]:
         """What is wrong with the options, in words."""
         yield from ()
+
+    @property
+    def usual_learning_rate(self) -> float:
+        """The peak rate of AdamW where none is given: the method's own, unless an option asks for another."""
+        return self.learning_rate
 
     def check_installed(self) -> None:
         """Refuse to go on without a library that only this method needs.

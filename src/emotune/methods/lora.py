@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from emotune.methods.base import LinearMethod, check_alpha, check_dropout, check_rank
@@ -53,6 +54,14 @@ class LoRA(LinearMethod):
     def scale_numerator(self) -> float:
         """Alpha, with its default of twice the rank filled in."""
         return 2.0 * self.r if self.alpha is None else self.alpha
+
+    @property
+    def usual_learning_rate(self) -> float:
+        """The method's own; with rslora less by as much as the scale is more than the default alpha gives without it."""
+        if not self.rslora:
+            return self.learning_rate
+        plain = replace(self, alpha=None).scale_numerator / self.r
+        return self.learning_rate * min(1.0, plain * math.sqrt(self.r) / self.scale_numerator)
 
     def options(self) -> dict[str, Any]:
         """The options by name, with alpha's default filled in."""

@@ -422,5 +422,5 @@ def _range(value: Any, schema: Mapping[str, Any]) -> Range | None:
 
 def _learning_rates(config: RunConfig) -> Range:
     """What a search chooses where no ranges are given: from a tenth of the method's own learning rate to ten times it."""
-    usual = config.training.learning_rate or METHODS[config.method.name].learning_rate
+    usual = config.training.learning_rate or config.method.build().usual_learning_rate
     return Range(usual / 10, min(10 * usual, 0.5), log=True)

@@ -232,7 +232,7 @@ def _make_trainer(
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=options.epochs,
-        learning_rate=method.learning_rate if options.learning_rate is None else options.learning_rate,
+        learning_rate=method.usual_learning_rate if options.learning_rate is None else options.learning_rate,
         lr_scheduler_type="linear",
         warmup_steps=options.warmup,
         weight_decay=options.weight_decay,

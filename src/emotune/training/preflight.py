@@ -195,12 +195,12 @@ def check_passes(base: Classifier, method: Method, model: nn.Module) -> None:
 
 def far_learning_rate(method: Method, options: TrainingOptions) -> list[str]:
     """A warning where the learning rate is not of the method's order of magnitude."""
-    rate = options.learning_rate
-    if rate is None or method.learning_rate / FAR <= rate <= method.learning_rate * FAR:
+    rate, usual = options.learning_rate, method.usual_learning_rate
+    if rate is None or usual / FAR <= rate <= usual * FAR:
         return []
-    how = "above" if rate > method.learning_rate else "below"
+    how = "above" if rate > usual else "below"
     return [
-        f"the learning rate {rate:g} is far {how} the {method.learning_rate:g} that {method.name} usually takes; "
+        f"the learning rate {rate:g} is far {how} the {usual:g} that {method.name} usually takes; "
         "leave training.learning_rate out for that"
     ]
 
