@@ -93,7 +93,7 @@ def test_verdict_names_what_the_test_rows_can_tell_apart() -> None:
         "Best on validation: 'LoRA', macro-F1 0.8950 ± 0.0071; on the test split accuracy 0.9200 ± 0.0141"
     )
     assert "Less accurate than it: 'BitFit'." in found
-    assert "No evidence of a difference from it at this test size: 'full'." in found
+    assert "No evidence of a difference from it, with 2 seeds, 2,000 test rows and 3 comparisons: 'full'." in found
     assert "More accurate than it on the test rows: 'odd'; validation chose" in found
     assert verdict(board(THREE[0])).endswith("macro-F1 0.8850 ± 0.0071.")
 

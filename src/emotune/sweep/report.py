@@ -141,7 +141,9 @@ def verdict(board: Leaderboard) -> str:
     if worse:
         sentence += f" Less accurate than it: {_names(worse)}."
     if alike:
-        sentence += f" No evidence of a difference from it at this test size: {_names(alike)}."
+        seeds, rows = quantity(len(first.seeds), "seed"), quantity(board.test_rows, "test row")
+        comparisons = quantity(len(compared), "comparison")
+        sentence += f" No evidence of a difference from it, with {seeds}, {rows} and {comparisons}: {_names(alike)}."
     return sentence
 
 
@@ -260,7 +262,7 @@ def _charts(rows: Sequence[Row]) -> list[dict[str, Any]]:
 def _chart(rows: Sequence[Row], costs: Sequence[float], what: str, unit: str, number: Any) -> dict[str, Any]:
     from markupsafe import Markup
 
-    from emotune.report.charts import Point, scatter_chart
+    from emotune.report.scatter import Point, far_below, scatter_chart
     from emotune.sweep.leaderboard import pareto_front
 
     scores = [row.validation_macro_f1.mean for row in rows]
@@ -270,6 +272,8 @@ def _chart(rows: Sequence[Row], costs: Sequence[float], what: str, unit: str, nu
         for row, cost, score in zip(rows, costs, scores, strict=True)
     ]
     unbeaten = "; ".join(points[i].name for i in front)
+    below = [f"{rows[i].rank} ({share(scores[i])})" for i in far_below(scores)]
+    note = f" Far below the others, at the edge: {', '.join(below)}." if below else ""
     return {
         "svg": Markup(
             scatter_chart(
@@ -282,7 +286,7 @@ def _chart(rows: Sequence[Row], costs: Sequence[float], what: str, unit: str, nu
                 x_number=number,
             )
         ),
-        "caption": f"Macro-F1 on validation by {what}, on a logarithmic axis.",
+        "caption": f"Macro-F1 on validation by {what}, on a logarithmic axis.{note}",
     }
 
 
