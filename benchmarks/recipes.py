@@ -43,6 +43,10 @@ RECIPES = {
     "rank 32, rate 2e-3": Recipe(LoRA(r=32), {"learning_rate": 2e-3}),
     "rate 2e-3, weights sqrt": Recipe(training={"learning_rate": 2e-3, "class_weights": "sqrt"}),
     "rate 2e-3, label smoothing 0.1": Recipe(training={"learning_rate": 2e-3, "label_smoothing": 0.1}),
+    "label smoothing 0.1": Recipe(training={"label_smoothing": 0.1}),
+    "rate 2e-3, label smoothing 0.1, 6 epochs": Recipe(
+        training={"learning_rate": 2e-3, "label_smoothing": 0.1, "epochs": 6, "patience": 6}
+    ),
     "rate 2e-3, weight decay 0.1": Recipe(training={"learning_rate": 2e-3, "weight_decay": 0.1}),
     "512 tokens, rate 1.4e-3": Recipe(training={"learning_rate": 1.4e-3, "batch_tokens": 512}),
     "Houlsby adapters, rate 4e-3": Recipe(Bottleneck(), {"learning_rate": 4e-3}),
