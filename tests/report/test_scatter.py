@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 
@@ -81,6 +82,21 @@ def test_marks_of_a_crowd_lie_neither_on_each_other_nor_on_points_nor_outside() 
             assert a + 3 < x or a - 3 > x + width or b + 3 < y - 9 or b - 3 > y
         for a, b, other in marks[:i]:
             assert a + other < x or a > x + width or b < y - 9 or b - 9 > y
+
+
+def test_marks_do_not_lie_on_the_line() -> None:
+    drawn = chart(
+        *(Point(x, y, str(number), "name") for number, (x, y) in enumerate(CROWD, start=1)), front=(1, 0, 2, 6)
+    )
+    line = re.search(r'<polyline class="line second" points="([^"]+)"', drawn)
+    assert line is not None
+    corners = [tuple(map(float, pair.split(","))) for pair in line[1].split()]
+    for x, y, text in re.findall(r'<text class="mark" x="([\d.]+)" y="([\d.]+)">([^<]*)</text>', drawn):
+        for (left, first), (right, last) in itertools.pairwise(corners):
+            for share in np.linspace(0, 1, 200):
+                across, down = left + share * (right - left), first + share * (last - first)
+                inside = float(x) < across < float(x) + 6.5 * len(text) and float(y) - 9 < down < float(y)
+                assert not inside, text
 
 
 def test_a_point_far_below_stands_at_the_edge_and_does_not_press_the_others_together() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,6 +21,7 @@ _MOST_TICKS = 7
 _FEWEST = 5
 # What a mark takes: the width of a character and the height of a line at the stylesheet's 12 px.
 _CHARACTER, _LINE = 6.7, 10.0
+_LINE_STEP = 3.0  # what of the line between points counts as one box
 # Where a mark may stand, by its lower left corner from the middle of its point: a multiple of its width, and pixels right and down.
 _PLACES = tuple(
     (share, away * right, 4 + away * down)
@@ -94,11 +96,12 @@ def scatter_chart(
         [(tick, number_text(tick)) for tick in y_ticks],
         log=True,
     )
-    path = " ".join(f"{x(points[i].x):.1f},{y(points[i].y):.1f}" for i in front if i not in below)
+    line = [(x(points[i].x), y(points[i].y)) for i in front if i not in below]
+    path = " ".join(f"{across:.1f},{down:.1f}" for across, down in line)
     parts.append(f'<polyline class="line second" points="{path}"/>')
     edge = y(y_range[0]) - _RADIUS - 2
     places = [(x(point.x), edge if number in below else y(point.y)) for number, point in enumerate(points)]
-    marks = _marks(places, [point.mark for point in points], y(y_range[1]), y(y_range[0]))
+    marks = _marks(places, [point.mark for point in points], line, y(y_range[1]), y(y_range[0]))
     for number, (point, (across, down), (left, bottom)) in enumerate(zip(points, places, marks, strict=True)):
         style = "second" if number in front else "first"
         parts.append(
@@ -165,11 +168,15 @@ def _shape(style: str, across: float, down: float, at_edge: bool) -> str:
 
 
 def _marks(
-    places: Sequence[tuple[float, float]], texts: Sequence[str], top: float, bottom: float
+    places: Sequence[tuple[float, float]],
+    texts: Sequence[str],
+    line: Sequence[tuple[float, float]],
+    top: float,
+    bottom: float,
 ) -> list[tuple[float, float]]:
-    """Where the marks' lower left corners go: by turns, each where it hides least of points, of marks before it, and of itself."""
-    dots = [(across - _RADIUS, down - _RADIUS, across + _RADIUS, down + _RADIUS) for across, down in places]
-    taken: list[Box] = []
+    """Where the marks' lower left corners go: by turns, each where it hides least of points, line, marks before it, and of itself."""
+    taken: list[Box] = [_around(across, down, _RADIUS) for across, down in places]
+    taken += [_around(across, down, _LINE_STEP / 2) for across, down in _along(line)]
     found = []
     for (across, down), text in zip(places, texts, strict=True):
         width = _CHARACTER * len(text)
@@ -177,12 +184,25 @@ def _marks(
         for share, right, lower in _PLACES:
             left, base = across + share * width + right, down + lower
             boxes.append((left, base - _LINE, left + width, base))
-        best = min(
-            boxes, key=lambda box: sum(_shared(box, other) for other in [*dots, *taken]) + _outside(box, top, bottom)
-        )
+        best = min(boxes, key=lambda box: sum(_shared(box, other) for other in taken) + _outside(box, top, bottom))
         taken.append(best)
         found.append((best[0], best[3]))
     return found
+
+
+def _along(line: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Places along a line, a few pixels from each other."""
+    found = []
+    for (left, first), (right, last) in pairwise(line):
+        count = max(2, math.ceil(math.hypot(right - left, last - first) / _LINE_STEP))
+        found += list(
+            zip(np.linspace(left, right, count).tolist(), np.linspace(first, last, count).tolist(), strict=True)
+        )
+    return found
+
+
+def _around(across: float, down: float, reach: float) -> Box:
+    return (across - reach, down - reach, across + reach, down + reach)
 
 
 def _shared(one: Box, other: Box) -> float:
