@@ -120,6 +120,17 @@ def test_the_number_of_trained_parameters_by_hand() -> None:
     assert count(HeadOnly()) == 0
 
 
+def test_ia3_takes_named_layers_of_a_model_whose_feed_forward_block_cannot_be_told() -> None:
+    model: Any = make_model()
+    model.config.model_type = "strange"
+    for layer in model.bert.encoder.layer:
+        layer.output.odd = nn.Linear(INNER, HIDDEN)
+    with pytest.raises(MethodError, match="target_modules"):
+        apply(IA3(), copy.deepcopy(model))
+    vectors = [name for name in trained(apply(IA3(target_modules=("key", "value")), model)) if "ia3_l" in name]
+    assert len(vectors) == 2 * LAYERS
+
+
 class TestPiSSA:
     @pytest.mark.filterwarnings("ignore:Could not find a config file in owner/base")
     def test_what_is_saved_is_lora_on_the_untouched_base(self, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from emotune.errors import MethodError
 from emotune.methods.base import PeftMethod, head_and_pooler
 from emotune.methods.targets import resolve_targets
 
@@ -22,7 +23,7 @@ class IA3(PeftMethod):
 
     Attributes:
         target_modules: The layers whose outputs are scaled, in place of keys and values, and feed-forward layers whose inputs are: as for
-            LoRA. None for the family's.
+            LoRA. None for the family's. Where it cannot be told which layers end the feed-forward block, the outputs of all are scaled.
     """
 
     key: ClassVar[str] = "ia3"
@@ -52,7 +53,12 @@ class IA3(PeftMethod):
         from emotune.models.families import role_modules
 
         adapted = self.adapted_modules(model)
-        ending = set(role_modules(model, "outer"))
+        try:
+            ending = set(role_modules(model, "outer"))
+        except MethodError:  # an unknown architecture, whose layers the user has named: all are scaled at their outputs
+            if self.target_modules is None:
+                raise
+            ending = set()
         return IA3Config(
             target_modules=list(adapted),
             feedforward_modules=[name for name in adapted if name in ending],
