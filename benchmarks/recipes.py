@@ -79,7 +79,7 @@ def _scores(recipe: Recipe, seed: int, data: emotune.TextDataset) -> dict[str, A
     record = emotune.finetune(base, data, recipe.method, emotune.TrainingOptions(**recipe.training)).training
     if record is None:
         raise RuntimeError("finetune gave a classifier without its training record")
-    kept = next(epoch for epoch in record.epochs if epoch.number == record.best_epoch)
+    kept = record.best
     return {
         "accuracy": round(kept.validation_accuracy, 4),
         "macro_f1": round(kept.validation_macro_f1, 4),

@@ -369,7 +369,7 @@ class TestMistakes:
         message = mistakes(overrides=["training.class_weights=sqrt", "training.sampling=balanced"])
         assert message == (
             '--set: in [training], class_weights is "sqrt" and sampling is "balanced"; '
-            "expected one of the two, since together they correct the same twice."
+            "expected one of them, since together they correct the same twice."
         )
 
     def test_values_are_escaped_and_shortened(self) -> None:

@@ -235,6 +235,12 @@ class TrainingConfig(Section):
         description="Weights of the classes in the loss: balanced lets each weigh the same, sqrt goes half the way; "
         "helps where rare classes matter and too few of their rows are found.",
     )
+    logit_adjustment: float = Field(
+        default=0.0,
+        ge=0,
+        description="Leans the model towards rare classes: how many times the logarithm of each class's share of the rows is added to its "
+        "logit in training; 0.2 helps macro-F1, 1 the mean recall.",
+    )
     focal_gamma: float = Field(
         default=0.0,
         ge=0,
@@ -248,7 +254,9 @@ class TrainingConfig(Section):
     )
     max_grad_norm: float = Field(default=1.0, gt=0, description="Gradients are scaled down to this norm.")
     patience: int = Field(
-        default=2, ge=1, description="Epochs without a better macro-F1 on validation before training stops."
+        default=2,
+        ge=1,
+        description="Epochs without a lower loss on validation, scaled by its best temperature, before training stops.",
     )
     seed: int = Field(
         default=0,
@@ -272,7 +280,7 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _balanced_once(self) -> Self:
-        conflict = correct_twice(self.class_weights, self.sampling)
+        conflict = correct_twice(self.class_weights, self.logit_adjustment, self.sampling)
         if conflict is not None:
             raise ValueError(conflict)
         return self

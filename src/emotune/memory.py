@@ -6,8 +6,15 @@ import os
 import sys
 
 
-def peak_memory_bytes() -> int:
-    """Highest resident memory of this process so far, in bytes; 0 where the system does not tell (Windows)."""
+def peak_memory_bytes(device: str = "cpu") -> int:
+    """Highest memory so far, in bytes: what PyTorch has held on the GPU for "cuda", else the resident memory of this process.
+
+    0 where the system does not tell (Windows).
+    """
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated()
     if sys.platform == "win32":
         return 0
     import resource

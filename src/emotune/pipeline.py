@@ -323,7 +323,7 @@ def _on_validation(tuned: Classifier) -> float:
     """The macro-F1 on validation of the epoch that was kept."""
     if tuned.training is None:
         raise ValueError(f"'{tuned.name}' was not fine-tuned")
-    return max(epoch.validation_macro_f1 for epoch in tuned.training.epochs)
+    return tuned.training.best.validation_macro_f1
 
 
 def say_base(base: Classifier, tokens: TokenCounts, progress: Progress) -> None:

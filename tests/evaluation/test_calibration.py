@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import brier_score_loss, log_loss
 
-from emotune.evaluation.calibration import assess, calibration, fit_temperature, risk_coverage, scale
+from emotune.evaluation.calibration import assess, calibration, fit_temperature, risk_coverage, scale, scaled_loss
 
 
 def known(rows: int, temperature: float, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -63,6 +63,19 @@ def test_temperature_has_the_least_loss() -> None:
         return float(-log_softmax(logits / temperature, axis=1)[np.arange(300), truth].mean())
 
     assert all(loss(best) <= loss(other) + 1e-9 for other in np.geomspace(0.1, 10, 400))
+
+
+def test_scaled_loss_is_the_least_over_temperatures_and_no_worse_for_overconfidence() -> None:
+    truth, logits = known(300, 1.7)
+    losses = [log_loss(truth, softmax(logits / one, axis=1), labels=range(4)) for one in np.geomspace(0.05, 20, 2_000)]
+    assert scaled_loss(truth, logits) == pytest.approx(min(losses), rel=1e-5)
+    assert scaled_loss(truth, 5 * logits) == pytest.approx(scaled_loss(truth, logits), rel=1e-5)
+
+
+def test_scaled_loss_without_a_mistake_is_none_and_without_knowledge_that_of_guessing() -> None:
+    truth = np.array([0, 1, 2, 0])
+    assert scaled_loss(truth, 5.0 * np.eye(3)[truth]) == pytest.approx(0, abs=1e-9)
+    assert scaled_loss(truth, np.zeros((4, 3))) == pytest.approx(np.log(3))
 
 
 @pytest.mark.parametrize("right", [True, False])

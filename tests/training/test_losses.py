@@ -11,7 +11,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
 from emotune.errors import ConfigError
-from emotune.training.losses import class_weights, summed_loss
+from emotune.training.losses import class_weights, logit_offsets, summed_loss
 
 
 @pytest.fixture
@@ -65,6 +65,30 @@ class TestClassWeights:
     def test_another_kind_is_a_mistake(self) -> None:
         with pytest.raises(ConfigError, match="'inverse'; expected one of none, balanced, sqrt"):
             class_weights("inverse", np.array([8, 2]))
+
+
+class TestLogitOffsets:
+    @pytest.mark.parametrize("strength", [0.2, 1.0])
+    def test_the_best_logits_are_the_posterior_s_less_the_prior_s_share(self, strength: float) -> None:
+        """Two texts, three classes, so many rows of each: where the loss is least is known."""
+        joint = np.array([[70, 20, 10], [10, 50, 1]])
+        prior = joint.sum(axis=0) / joint.sum()
+        best = np.log(joint / joint.sum(axis=1, keepdims=True)) - strength * np.log(prior)
+        offsets = logit_offsets(strength, joint.sum(axis=0))
+        assert offsets is not None
+        text, label = (np.repeat(places, joint.ravel()) for places in np.indices(joint.shape).reshape(2, -1))
+        logits = torch.tensor(best, requires_grad=True)
+        summed_loss(logits[text], torch.tensor(label), offsets=torch.tensor(offsets)).backward()
+        assert logits.grad is not None
+        torch.testing.assert_close(logits.grad, torch.zeros_like(logits), rtol=0, atol=1e-9)
+
+    def test_none_for_no_strength(self) -> None:
+        assert logit_offsets(0.0, np.array([8, 2])) is None
+
+    def test_a_class_without_rows_counts_as_one_with_one(self) -> None:
+        offsets = logit_offsets(1.0, np.array([8, 0, 2]))
+        assert offsets is not None
+        np.testing.assert_allclose(offsets, np.log([0.8, 0.1, 0.2]))
 
 
 class TestSummedLoss:

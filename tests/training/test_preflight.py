@@ -236,7 +236,7 @@ class TestMethod:
 
 @pytest.mark.parametrize(
     ("rate", "warned"),
-    [(None, None), (1e-3, None), (1e-2, None), (1e-4, None), (2e-2, "above"), (2e-5, "below")],
+    [(None, None), (1e-3, None), (9e-3, None), (1.2e-4, None), (1e-2, "above"), (1e-4, "below"), (2e-5, "below")],
 )
 def test_a_learning_rate_of_another_order_is_named(
     rate: float | None, warned: str | None, base: Classifier, tiny_data: TextDataset
@@ -256,9 +256,12 @@ class TestOneClass:
         train = tiny_data.train.take(range(0, 120, 6))  # sadness alone
         progress = Recording()
         options = dataclasses.replace(OPTIONS, learning_rate=8e-3, epochs=2, batch_tokens=32)
-        finetune(base, dataclasses.replace(tiny_data, train=train), LoRA(r=2), options, progress=progress)
+        data = dataclasses.replace(tiny_data, train=train)
+        tuned = finetune(base, data, LoRA(r=2), options, progress=progress)
         assert sum("so far every validation text gets the same label" in line for line in progress.lines) == 2
         last = progress.lines[-1]
+        assert tuned.training is not None
+        assert tuned.training.warnings == (last,)
         assert last.startswith("the kept epoch gives every validation text the same label")
         assert "emotune audit" in last
 

@@ -28,7 +28,6 @@ def training_part(record: TrainingRecord) -> dict[str, Any]:
     losses = [loss for epoch in epochs for loss in (epoch.train_loss, epoch.validation_loss)]
     f1 = [value for epoch in epochs for value in (epoch.validation_accuracy, epoch.validation_macro_f1)]
     loss_ticks, score_ticks = charts.nice_ticks(0, max(losses)), charts.nice_ticks(min(f1), max(f1), most=1.0)
-    best = next(epoch for epoch in epochs if epoch.number == record.best_epoch)
     return {
         "charts": [
             {
@@ -55,7 +54,7 @@ def training_part(record: TrainingRecord) -> dict[str, Any]:
                         charts.Line("macro-F1", [(e.number, e.validation_macro_f1) for e in epochs], "second"),
                     ],
                     title="Scores on validation by epoch",
-                    description=f"Macro-F1 is best after epoch {best.number}, at {best.validation_macro_f1:.4f}.",
+                    description=f"Macro-F1 of the kept epoch, number {record.best_epoch}: {record.best.validation_macro_f1:.4f}.",
                     x_label="epoch",
                     y_label="score",
                     x_range=x_range,
@@ -63,15 +62,17 @@ def training_part(record: TrainingRecord) -> dict[str, Any]:
                     x_ticks=numbers,
                     y_ticks=score_ticks,
                 ),
-                "caption": f"Scores on validation; the weights of epoch {record.best_epoch} were kept.",
+                "caption": f"Scores on validation; the weights of epoch {record.best_epoch} were kept, whose validation loss is least once "
+                "a temperature scales the logits.",
             },
         ],
-        "headings": ["epoch", "training loss", "validation loss", "accuracy", "macro-F1", "time"],
+        "headings": ["epoch", "training loss", "validation loss", "the same, scaled", "accuracy", "macro-F1", "time"],
         "rows": [
             [
                 f"{e.number} (kept)" if e.number == record.best_epoch else f"{e.number}",
                 nats(e.train_loss),
                 nats(e.validation_loss),
+                nats(e.validation_scaled_loss),
                 share(e.validation_accuracy),
                 share(e.validation_macro_f1),
                 duration(e.seconds),

@@ -279,13 +279,14 @@ def _epoch_table(record: TrainingRecord) -> _Markdown:
             f"{epoch.number} (kept)" if epoch.number == record.best_epoch else f"{epoch.number}",
             nats(epoch.train_loss),
             nats(epoch.validation_loss),
+            nats(epoch.validation_scaled_loss),
             share(epoch.validation_accuracy),
             share(epoch.validation_macro_f1),
             duration(epoch.seconds),
         ]
         for epoch in record.epochs
     ]
-    headings = ["epoch", "training loss", "validation loss", "validation accuracy", "validation macro-F1", "time"]
+    headings = ["epoch", "training loss", "validation loss", "the same, scaled", "accuracy", "macro-F1", "time"]
     return _table(headings, rows)
 
 

@@ -51,8 +51,8 @@ def finetune(
 ) -> Classifier:
     """Fine-tune a base model; the base itself is left as it was.
 
-    The epoch with the best macro-F1 on the validation split is kept; the test split is not looked at. The base's seed decides
-    adapters, order of rows and dropout: on one machine, equal arguments give equal weights.
+    The epoch is kept whose loss on the validation split is least once a temperature scales its logits; the test split is not looked at.
+    The base's seed decides adapters, order of rows and dropout: on one machine, equal arguments give equal weights.
 
     Several processes, started by torchrun, share the batches of every epoch and get the same result; a step then has as many
     batches of `batch_tokens` as there are processes.
@@ -151,7 +151,8 @@ def _train(
     set_seed(base.seed)
     model = method.apply(copied, base.name)
     targets = method.adapted_modules(base.model)
-    for warning in preflight(base, data, method, options, model):
+    warnings = preflight(base, data, method, options, model)
+    for warning in warnings:
         progress.say(warning)
     _store_frozen_in(model, precision)
     pools: dict[float, MaskPool] = {}
@@ -167,8 +168,12 @@ def _train(
         base, data, method, model, options, device, precision, checkpoints, reason is None, pools, callbacks, progress
     )
     _run(trainer, checkpoint, options.patience, progress)
-    _say_if_one_class(trainer, progress)
-    record = _record(trainer, options, targets, model, time.perf_counter() - started, device, precision, base.seed)
+    for warning in _one_class(trainer):
+        progress.say(warning)
+        trainer.warnings.append(warning)
+    warnings += trainer.warnings
+    seconds = time.perf_counter() - started
+    record = _record(trainer, options, targets, model, seconds, device, precision, base.seed, warnings)
     tuned = _on_base(base, method, model)
     del trainer, model, copied
     return Classifier(
@@ -244,10 +249,11 @@ def _make_trainer(
         eval_strategy="epoch",
         save_strategy="epoch",
         logging_strategy="epoch",
+        logging_nan_inf_filter=False,  # it would leave such steps out of the epoch's loss, and nobody would know
         save_total_limit=2,  # with 1, Trainer drops the last at the end, and resuming would train again what came after the best
         load_best_model_at_end=True,
-        metric_for_best_model="macro_f1",
-        greater_is_better=True,
+        metric_for_best_model="scaled_loss",
+        greater_is_better=False,
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=device == "cuda",
@@ -268,6 +274,7 @@ def _make_trainer(
         batch_tokens=options.batch_tokens,
         packed=packed,
         class_weights=options.class_weights,
+        logit_adjustment=options.logit_adjustment,
         focal_gamma=options.focal_gamma,
         balanced=options.sampling == "balanced",
         clock=ProgressBar(progress),
@@ -302,15 +309,16 @@ def _run(trainer: AdapterTrainer, checkpoint: str | None, patience: int, progres
         trainer.train(resume_from_checkpoint=checkpoint)
 
 
-def _say_if_one_class(trainer: AdapterTrainer, progress: Progress) -> None:
-    """Say so where the kept epoch gives every validation text the same label: its scores are those of no training at all."""
-    epochs = [entry for entry in trainer.state.log_history if "eval_macro_f1" in entry]
-    kept = max(epochs, key=lambda entry: entry["eval_macro_f1"])
-    if kept.get("eval_one_class"):
-        progress.say(
-            "the kept epoch gives every validation text the same label: nothing useful was learned. Train more epochs, try another "
-            "training.learning_rate, or look at the labels with emotune audit"
-        )
+def _one_class(trainer: AdapterTrainer) -> list[str]:
+    """A warning where the kept epoch gives every validation text the same label: its scores are those of no training at all."""
+    epochs = [entry for entry in trainer.state.log_history if "eval_scaled_loss" in entry]
+    kept = min(epochs, key=lambda entry: entry["eval_scaled_loss"])
+    if not kept.get("eval_one_class"):
+        return []
+    return [
+        "the kept epoch gives every validation text the same label: nothing useful was learned. Train more epochs, try another "
+        "training.learning_rate, or look at the labels with emotune audit"
+    ]
 
 
 def _epochs(history: list[dict[str, Any]]) -> tuple[Epoch, ...]:
@@ -323,12 +331,13 @@ def _epochs(history: list[dict[str, Any]]) -> tuple[Epoch, ...]:
             number=round(entry["epoch"]),
             train_loss=losses[round(entry["epoch"])],
             validation_loss=entry["eval_loss"],
+            validation_scaled_loss=entry["eval_scaled_loss"],
             validation_accuracy=entry["eval_accuracy"],
             validation_macro_f1=entry["eval_macro_f1"],
             seconds=entry["train_seconds"],
         )
         for entry in history
-        if "eval_macro_f1" in entry
+        if "eval_scaled_loss" in entry
     )
 
 
@@ -341,12 +350,13 @@ def _record(
     device: str,
     precision: Precision,
     seed: int,
+    warnings: Sequence[str],
 ) -> TrainingRecord:
     from emotune.memory import peak_memory_bytes
     from emotune.training.record import TrainingRecord
 
     epochs = _epochs(trainer.state.log_history)
-    best = max(epochs, key=lambda epoch: epoch.validation_macro_f1)
+    best = min(epochs, key=lambda epoch: epoch.validation_scaled_loss)
     rows = len(trainer.encoded)
     return TrainingRecord(
         epochs=epochs,
@@ -361,11 +371,12 @@ def _record(
         examples=rows,
         seconds=seconds,
         train_examples_per_second=rows * len(epochs) / sum(epoch.seconds for epoch in epochs),
-        peak_memory_bytes=peak_memory_bytes(),
+        peak_memory_bytes=peak_memory_bytes(device),
         device=device,
         precision=precision.name,
         precision_reason=precision.reason,
         seed=seed,
+        warnings=tuple(warnings),
     )
 
 

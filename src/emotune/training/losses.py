@@ -43,17 +43,34 @@ def class_weights(kind: str, counts: NDArray[np.int64]) -> NDArray[np.float64] |
     return weights
 
 
+def logit_offsets(strength: float, counts: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """What is added to the logits in training: strength times the logarithm of each class's share of the rows.
+
+    A model that is right with it leans towards rare classes without it (Menon et al., 2021, arXiv 2007.07314, equation 10).
+
+    Args:
+        strength: Their tau; at 1 the model alone aims at the mean recall over classes.
+        counts: Shape (classes,), training rows a class; a class without any counts as one with one.
+
+    Returns:
+        Shape (classes,), or None for a strength of 0.
+    """
+    return strength * np.log(np.maximum(counts, 1) / counts.sum()) if strength else None
+
+
 def summed_loss(
     logits: torch.Tensor,
     labels: torch.Tensor,
     *,
     weights: torch.Tensor | None = None,
+    offsets: torch.Tensor | None = None,
     smoothing: float = 0.0,
     gamma: float = 0.0,
 ) -> torch.Tensor:
     """The loss, summed over rows: of each row, the sum over classes c of - q_c w_c (1 - p_c)^gamma log p_c.
 
-    p are the probabilities, w the class weights, and q the targets: 1 - s + s / k for the row's label and s / k for the k - 1 others.
+    p are the probabilities of the logits with the offsets added, w the class weights, and q the targets: 1 - s + s / k for the row's label
+    and s / k for the k - 1 others.
     With gamma 0 it is PyTorch's cross-entropy with weights and label smoothing, and computed as such; with s = 0 it is the focal loss
     with weights (Lin et al., 2017, arXiv 1708.02002, equation 5).
 
@@ -61,6 +78,7 @@ def summed_loss(
         logits: Shape (rows, classes), float32.
         labels: Shape (rows,), int64.
         weights: Shape (classes,), or None for 1.
+        offsets: Shape (classes,), or None for 0.
         smoothing: s, from 0 up to, not including, 1.
         gamma: How much less rows weigh that are right and sure of it.
 
@@ -70,6 +88,8 @@ def summed_loss(
     import torch
     from torch.nn import functional
 
+    if offsets is not None:
+        logits = logits + offsets
     if gamma == 0:
         return functional.cross_entropy(logits, labels, weight=weights, reduction="sum", label_smoothing=smoothing)
     log_p = logits.log_softmax(-1)

@@ -15,9 +15,9 @@ SAMPLING = ("plain", "balanced")
 class TrainingOptions:
     """Options of one training run; docs/LOG.md says how the defaults were chosen.
 
-    For unbalanced classes there are `class_weights`, `focal_gamma` and `sampling`. What they and label smoothing do to the loss together is
-    one formula, that of `emotune.training.losses.summed_loss`. Weights and balanced sampling are refused together: they correct the same
-    twice.
+    For unbalanced classes there are `class_weights`, `logit_adjustment`, `focal_gamma` and `sampling`. What they and label smoothing do to
+    the loss together is one formula, that of `emotune.training.losses.summed_loss`. Of weights, adjusted logits and balanced sampling one
+    is taken: together they would correct the same twice.
 
     Attributes:
         epochs: Passes over the training split, at most.
@@ -28,12 +28,15 @@ class TrainingOptions:
         label_smoothing: Share of the target spread evenly over the labels. Helps where labels are noisy.
         class_weights: "none"; "balanced", which lets every class weigh the same in all; or "sqrt", half the way. Helps where rare
             classes count as much as frequent ones, as in macro-F1, and too few of their rows are found.
+        logit_adjustment: How many times the logarithm of each class's share of the rows is added to its logit in training, so that the
+            model itself leans towards rare classes: 1 aims at the mean recall, a little at macro-F1. Helps as weights do, also where
+            the model fits its training rows so well that weights no longer matter.
         focal_gamma: Rows weigh less, the surer the model is of their label: by (1 - p)^gamma. 0 is plain cross-entropy. Helps where many
             easy rows drown a few hard ones.
         sampling: "plain", every row once an epoch; or "balanced", as many rows, every class equally often. Aims at the same as
             weights; helps where classes are so rare that most batches lack them, and weighted steps would jump.
         max_grad_norm: Gradients are scaled down to this norm.
-        patience: Epochs without a better validation macro-F1 before training stops.
+        patience: Epochs without a lower loss on validation, scaled by its best temperature, before training stops.
         precision: "auto", "bf16" or "fp32".
         device: "auto", "cpu", "cuda" or "mps".
     """
@@ -45,6 +48,7 @@ class TrainingOptions:
     batch_tokens: int = 1024
     label_smoothing: float = 0.0
     class_weights: str = "none"
+    logit_adjustment: float = 0.0
     focal_gamma: float = 0.0
     sampling: str = "plain"
     max_grad_norm: float = 1.0
@@ -58,20 +62,30 @@ class TrainingOptions:
             mistakes.append(f"class_weights is {self.class_weights!r}; expected one of {', '.join(CLASS_WEIGHTS)}")
         if self.sampling not in SAMPLING:
             mistakes.append(f"sampling is {self.sampling!r}; expected one of {', '.join(SAMPLING)}")
-        if not 0 <= self.focal_gamma < math.inf:
-            mistakes.append(f"focal_gamma is {self.focal_gamma}; expected a number of at least 0")
-        conflict = correct_twice(self.class_weights, self.sampling)
+        numbers = {"logit_adjustment": self.logit_adjustment, "focal_gamma": self.focal_gamma}
+        mistakes += [
+            f"{name} is {value}; expected a number of at least 0"
+            for name, value in numbers.items()
+            if not 0 <= value < math.inf
+        ]
+        conflict = correct_twice(self.class_weights, self.logit_adjustment, self.sampling)
         if conflict is not None and not mistakes:
             mistakes.append(conflict)
         if mistakes:
             raise ConfigError(f"The training options do not hold: {'; '.join(mistakes)}.")
 
 
-def correct_twice(class_weights: str, sampling: str) -> str | None:
-    """What is wrong with class weights and a way of sampling together, in words; None where nothing is."""
-    if class_weights == "none" or sampling == "plain":
+def correct_twice(class_weights: str, logit_adjustment: float, sampling: str) -> str | None:
+    """What is wrong with several corrections for unbalanced classes at once, in words; None where there is one or none."""
+    taken = [
+        text
+        for wanted, text in (
+            (class_weights != "none", f'class_weights is "{class_weights}"'),
+            (logit_adjustment != 0, f"logit_adjustment is {logit_adjustment:g}"),
+            (sampling != "plain", f'sampling is "{sampling}"'),
+        )
+        if wanted
+    ]
+    if len(taken) < 2:
         return None
-    return (
-        f'class_weights is "{class_weights}" and sampling is "{sampling}"; '
-        "expected one of the two, since together they correct the same twice"
-    )
+    return f"{' and '.join(taken)}; expected one of them, since together they correct the same twice"

@@ -196,7 +196,8 @@ def check_passes(base: Classifier, method: Method, model: nn.Module) -> None:
 def far_learning_rate(method: Method, options: TrainingOptions) -> list[str]:
     """A warning where the learning rate is not of the method's order of magnitude."""
     rate, usual = options.learning_rate, method.usual_learning_rate
-    if rate is None or usual / FAR <= rate <= usual * FAR:
+    # Ten times is the likeliest mistake, LoRA's rate for full fine-tuning or the other way round: so not even that, but for rounding.
+    if rate is None or 1.01 * usual / FAR < rate < 0.99 * usual * FAR:
         return []
     how = "above" if rate > usual else "below"
     return [

@@ -12,16 +12,19 @@ class Epoch:
     Attributes:
         number: Counted from 1.
         train_loss: Mean over the rows of the loss that was minimized, with dropout; label smoothing, class weights (their mean over the
-            training rows is 1) and the focal factor included. Comparable between epochs, and between runs with the same such options.
+            training rows is 1), offsets to the logits and the focal factor included. Comparable between epochs, and between runs with
+            the same such options.
         validation_loss: Mean cross-entropy on validation, plain whatever was minimized: comparable between all runs.
+        validation_scaled_loss: The same once the logits are divided by the temperature that suits them best: chooses the epoch.
         validation_accuracy: Accuracy on validation.
-        validation_macro_f1: Macro-F1 on validation: chooses the best epoch.
+        validation_macro_f1: Macro-F1 on validation.
         seconds: Wall time of the epoch's training, validation not counted.
     """
 
     number: int
     train_loss: float
     validation_loss: float
+    validation_scaled_loss: float
     validation_accuracy: float
     validation_macro_f1: float
     seconds: float
@@ -41,11 +44,13 @@ class TrainingRecord:
         examples: Training rows.
         seconds: Wall time of training, validation after each epoch included.
         train_examples_per_second: Rows trained a second, validation not counted.
-        peak_memory_bytes: Highest resident memory of the process up to the end of training.
+        peak_memory_bytes: Up to the end of training, the highest memory of the GPU that trained, or else the highest resident memory of
+            the process.
         device: "cpu", "cuda" or "mps".
         precision: "bf16" or "fp32".
         precision_reason: Why this precision, in words.
         seed: The seed.
+        warnings: What looked wrong, a sentence each: a learning rate of another method, one label for every text, too little memory.
     """
 
     epochs: tuple[Epoch, ...]
@@ -62,3 +67,9 @@ class TrainingRecord:
     precision: str
     precision_reason: str
     seed: int
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch whose weights were kept."""
+        return next(epoch for epoch in self.epochs if epoch.number == self.best_epoch)

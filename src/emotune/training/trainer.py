@@ -19,6 +19,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from emotune.data.dataset import Split
 from emotune.engine.dropout import MaskPool
 from emotune.errors import TrainingError
+from emotune.evaluation.calibration import scaled_loss
 from emotune.evaluation.scores import score, softmax
 from emotune.inference.batching import Encoded
 from emotune.inference.forward import compute_logits
@@ -27,6 +28,9 @@ from emotune.progress import SILENT, Advance, Progress
 from emotune.training import losses
 from emotune.training.batches import TokenBudgetBatches
 from emotune.training.sampling import draw_balanced
+
+# At each of the first steps, and now and then, the loss is looked at; a run that is lost should not cost an epoch.
+FIRST_STEPS, STEPS_BETWEEN = 10, 50
 
 
 class Rows(Dataset[int]):
@@ -82,6 +86,7 @@ class AdapterTrainer(Trainer):
         batch_tokens: Tokens a batch.
         packed: Whether the model takes packed batches.
         class_weights: What each class weighs in the loss, as `losses.class_weights` names it.
+        logit_adjustment: Strength of the offsets to the logits, as `losses.logit_offsets` has it.
         focal_gamma: The focal loss's gamma; 0 for plain cross-entropy.
         balanced: Draw every class equally often.
         clock: Shows progress, and knows how long the last epoch took.
@@ -103,6 +108,7 @@ class AdapterTrainer(Trainer):
         clock: ProgressBar,
         callbacks: Sequence[TrainerCallback],
         class_weights: str = "none",
+        logit_adjustment: float = 0.0,
         focal_gamma: float = 0.0,
         balanced: bool = False,
     ) -> None:
@@ -121,10 +127,15 @@ class AdapterTrainer(Trainer):
             draw=partial(draw_balanced, label_ids, args.seed) if balanced else None,
             epochs=math.ceil(args.num_train_epochs),
         )
-        weights = losses.class_weights(class_weights, np.bincount(label_ids, minlength=len(validation.labels)))
-        self.class_weights = None if weights is None else torch.from_numpy(weights).float().to(args.device)
+        counts = np.bincount(label_ids, minlength=len(validation.labels))
+        self.class_weights, self.offsets = (
+            None if values is None else torch.from_numpy(values).float().to(args.device)
+            for values in (losses.class_weights(class_weights, counts), losses.logit_offsets(logit_adjustment, counts))
+        )
         self.focal_gamma = focal_gamma
+        self.warnings: list[str] = []
         self.parts = 1
+        self._parts_of_batch = 1
         self.clock = clock
         self.control: TrainerControl
         super().__init__(
@@ -191,7 +202,7 @@ class AdapterTrainer(Trainer):
 
         Batches hold unlike numbers of rows; dividing by their mean number instead of each batch's own gives every row the same
         weight in the gradient, or the weight of its class. The mean over an epoch's batches is what is logged: the mean over its rows of
-        what is minimized, class weights, label smoothing and focal factor included.
+        what is minimized, class weights, offsets, label smoothing and focal factor included.
         """
         labels = inputs["labels"]
         outputs = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
@@ -199,13 +210,14 @@ class AdapterTrainer(Trainer):
             outputs.logits.float(),
             labels,
             weights=self.class_weights,
+            offsets=self.offsets,
             smoothing=self.args.label_smoothing_factor,
             gamma=self.focal_gamma,
         )
         loss = total / self.batches.mean_rows
         penalty = self.method.penalty(self.accelerator.unwrap_model(model)) if model.training else None
         if penalty is not None:
-            loss = loss + penalty.to(loss.dtype)
+            loss = loss + penalty.to(loss.dtype) / self._parts_of_batch  # once a step, however many parts a batch has
         return (loss, outputs) if return_outputs else loss
 
     def training_step(
@@ -219,14 +231,13 @@ class AdapterTrainer(Trainer):
         The parts' gradients add up to the batch's: the loss is a sum over rows.
 
         Raises:
-            TrainingError: A single text does not fit, or several processes train, which must do the same work.
+            TrainingError: A single text does not fit, or several processes train, which must do the same work; or the loss is no number.
         """
         while True:
+            batches = split_batch(inputs, self.parts)
+            self._parts_of_batch = len(batches)
             try:
-                parts = [
-                    super(AdapterTrainer, self).training_step(model, part, num_items_in_batch)
-                    for part in split_batch(inputs, self.parts)
-                ]
+                parts = [super(AdapterTrainer, self).training_step(model, part, num_items_in_batch) for part in batches]
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -237,7 +248,11 @@ class AdapterTrainer(Trainer):
                         "Lower training.batch_tokens."
                     ) from None
             else:
-                return torch.stack(parts).sum()
+                loss = torch.stack(parts).sum()
+                step = self.state.global_step
+                if step < FIRST_STEPS or step % STEPS_BETWEEN == 0:  # not each: the question makes a GPU wait
+                    require_finite("loss", float(loss), step + 1)
+                return loss
             # Out here, since the exception holds the memory of what was computed.
             if self.parts >= len(inputs["labels"]):
                 raise TrainingError(
@@ -248,10 +263,11 @@ class AdapterTrainer(Trainer):
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             tokens = max(1, self.batches.max_tokens // self.parts)
-            self.clock.progress.say(
+            self.warnings.append(
                 f"out of memory ({message}): going on with {tokens} tokens at a time, {self.parts} of them a step; "
                 "results stay the same but for rounding"
             )
+            self.clock.progress.say(self.warnings[-1])
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """Save what is trained alone: Trainer's own way asks the Hub about the base's embeddings at every checkpoint."""
@@ -265,6 +281,7 @@ class AdapterTrainer(Trainer):
         one_class = len(np.unique(predictions)) == 1 < len(np.unique(self.validation.label_ids))
         result = {
             f"{metric_key_prefix}_loss": float(metrics.loss or 0.0),
+            f"{metric_key_prefix}_scaled_loss": scaled_loss(self.validation.label_ids, logits),
             f"{metric_key_prefix}_accuracy": metrics.accuracy,
             f"{metric_key_prefix}_macro_f1": metrics.macro_f1,
             f"{metric_key_prefix}_one_class": float(one_class),
@@ -343,7 +360,7 @@ class RenewMasks(TrainerCallback):
 
 
 class Patience(TrainerCallback):
-    """Ends training after so many epochs without a better macro-F1 on validation.
+    """Ends training after so many epochs in which validation's loss, scaled by its best temperature, was no lower.
 
     It counts in the log, which a checkpoint holds; transformers' own callback keeps a counter, which a resumed run begins anew.
 
@@ -361,8 +378,8 @@ class Patience(TrainerCallback):
 
     def is_exhausted(self, state: TrainerState) -> bool:
         """Whether the best epoch lies too far back."""
-        scores = [entry["eval_macro_f1"] for entry in state.log_history if "eval_macro_f1" in entry]
-        return bool(scores) and len(scores) - 1 - int(np.argmax(scores)) >= self.epochs
+        losses = [entry["eval_scaled_loss"] for entry in state.log_history if "eval_scaled_loss" in entry]
+        return bool(losses) and len(losses) - 1 - int(np.argmin(losses)) >= self.epochs
 
 
 class WeightsMoved(TrainerCallback):
@@ -421,8 +438,18 @@ class FiniteLoss(TrainerCallback):
         """
         for key in ("loss", "grad_norm", "eval_loss"):
             value = (logs or {}).get(key)
-            if value is not None and not math.isfinite(value):
-                raise TrainingError(
-                    f"The {key} became {value} at step {state.global_step}. "
-                    'Lower training.learning_rate, or use training.precision = "fp32". Nothing was saved.'
-                )
+            if value is not None:
+                require_finite(key, value, state.global_step)
+
+
+def require_finite(name: str, value: float, step: int) -> None:
+    """Stop where a figure of the training is no number.
+
+    Raises:
+        TrainingError: It is infinite or not a number.
+    """
+    if not math.isfinite(value):
+        raise TrainingError(
+            f"The {name} became {value} at step {step}. "
+            'Lower training.learning_rate, or use training.precision = "fp32". Nothing was saved.'
+        )
