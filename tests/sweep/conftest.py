@@ -83,6 +83,10 @@ def made_up(trial: Trial, data: TextDataset, quality: float, folder: Path) -> Fi
             "size_bytes": 4000 if full else 40,
             "largest_logit_difference": 1e-6 if trial.scores_test else None,
             "predictions_sha256": digest,
+            "warnings": [],
+            "device": "cpu",
+            "precision": "fp32",
+            "revision": None,
         }
     ).encode()
     return files

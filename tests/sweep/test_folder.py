@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.artifact import PREDICTIONS
+from emotune.artifact import PREDICTIONS, versions
 from emotune.errors import ArtifactError, OutputError
 from emotune.sweep.folder import STAMP, SweepFolder
 from emotune.sweep.plan import Plan, with_settings
@@ -30,7 +30,7 @@ def test_results_are_found_again(make_plan: MakePlan, engine: FakeEngine, tmp_pa
     folder = claimed(make_plan)
     trial = folder.plan.candidates[0].trial(0)
     assert folder.result(trial) is None
-    folder.store(trial, made_up(trial, engine.data, 0.8, tmp_path), 12.5)
+    folder.store(trial, made_up(trial, engine.data, 0.8, tmp_path), 12.5, "here")
     found = SweepFolder(make_plan()).result(trial)
     assert found is not None
     assert found.wall_seconds == 12.5
@@ -45,14 +45,14 @@ def test_a_failure_is_found_until_the_trial_finishes(make_plan: MakePlan, engine
     folder.store_failure(trial, "no memory left", 3.0)
     assert folder.failure(trial) == "no memory left"
     assert folder.result(trial) is None
-    folder.store(trial, made_up(trial, engine.data, 0.8, tmp_path), 1.0)
+    folder.store(trial, made_up(trial, engine.data, 0.8, tmp_path), 1.0, "here")
     assert folder.failure(trial) is None
 
 
 def test_changed_predictions_are_refused(make_plan: MakePlan, engine: FakeEngine, tmp_path: Path) -> None:
     folder = claimed(make_plan)
     trial = folder.plan.candidates[0].trial(0)
-    found = folder.store(trial, made_up(trial, engine.data, 0.8, tmp_path), 1.0)
+    found = folder.store(trial, made_up(trial, engine.data, 0.8, tmp_path), 1.0, "here")
     (found.folder / PREDICTIONS).write_bytes(b"else")
     with pytest.raises(ArtifactError, match="not the file that the trial wrote"):
         found.evaluation()
@@ -62,7 +62,7 @@ def test_changed_predictions_are_refused(make_plan: MakePlan, engine: FakeEngine
 def test_half_a_result_is_none(make_plan: MakePlan, engine: FakeEngine, tmp_path: Path, missing: str) -> None:
     folder = claimed(make_plan)
     trial = folder.plan.candidates[0].trial(0)
-    (folder.store(trial, made_up(trial, engine.data, 0.8, tmp_path), 1.0).folder / missing).unlink()
+    (folder.store(trial, made_up(trial, engine.data, 0.8, tmp_path), 1.0, "here").folder / missing).unlink()
     assert folder.result(trial) is None
 
 
@@ -102,6 +102,25 @@ def test_resuming_needs_the_same_plan(make_plan: MakePlan) -> None:
     SweepFolder(resumed(make_plan)).check()
     with pytest.raises(OutputError, match="has another plan"):
         SweepFolder(resumed(make_plan, training__epochs=5)).check()
+
+
+def test_resuming_needs_the_same_versions(make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    claimed(make_plan)
+    now = versions()
+    monkeypatch.setattr("emotune.sweep.folder.versions", lambda: {**now, "torch": "9.9"})
+    with pytest.raises(OutputError, match=r"other versions \(torch .* then, 9\.9 now\).*Install those again"):
+        SweepFolder(resumed(make_plan)).check()
+
+
+def test_a_trial_with_other_settings_is_another_trial(make_plan: MakePlan, engine: FakeEngine, tmp_path: Path) -> None:
+    """After another search the same candidate has other settings, and the same folder."""
+    folder = claimed(make_plan)
+    trial = folder.plan.candidates[0].trial(0)
+    folder.store(trial, made_up(trial, engine.data, 0.8, tmp_path), 1.0, "here")
+    other = folder.plan.candidates[0].trial(0, {"training.learning_rate": 1e-3})
+    assert other.key == trial.key
+    assert folder.result(other) is None
+    assert folder.result(trial) is not None
 
 
 def test_resuming_needs_the_same_data(make_plan: MakePlan) -> None:
@@ -145,7 +164,7 @@ def test_a_full_disk_says_how_to_go_on(
     with pytest.raises(
         OutputError, match=r"No space left on device\. What has finished is kept; make room, and go on with"
     ):
-        folder.store(trial, files, 1.0)
+        folder.store(trial, files, 1.0, "here")
     with pytest.raises(OutputError, match="No space left"):
         folder.write("leaderboard.md", "x")
     assert folder.result(trial) is None

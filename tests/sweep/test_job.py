@@ -13,6 +13,7 @@ import pytest
 from emotune.artifact import PREDICTIONS, read_description
 from emotune.config import RunConfig
 from emotune.errors import DataError, HubError, ModelError
+from emotune.methods import refusals
 from emotune.sweep import job
 from emotune.sweep.engines import Files, OnEpoch
 from emotune.sweep.plan import Plan, Trial
@@ -113,6 +114,77 @@ def test_failures_cost_only_themselves(make_plan: MakePlan, engine: FakeEngine, 
     assert result.leaderboard.rows[1].against_best is None  # no seed in common
     page = (result.folder / "leaderboard.html").read_text()
     assert "no &lt;b&gt;memory&lt;/b&gt;" in page
+
+
+def test_what_cannot_be_trained_is_left_out_before_anything_runs(
+    make_plan: MakePlan, engine: FakeEngine, refits: list[RunConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(refusals.REFUSED, ("full", "bert"), "it is too slow")
+    progress = Recording()
+    result = sweep(make_plan(), engine, progress)
+    assert engine.ran == ["LoRA, seed 0", "LoRA, seed 1"]
+    assert "it is too slow" in result.leaderboard.failures["full fine-tuning"]
+    assert any(line.startswith("full fine-tuning is left out: ") for line in progress.lines)
+
+
+def test_where_nothing_can_be_trained_nothing_runs(
+    make_plan: MakePlan, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for method in ("lora", "full"):
+        monkeypatch.setitem(refusals.REFUSED, (method, "bert"), "it is too slow")
+    with pytest.raises(job.SweepFailed, match="it is too slow"):
+        sweep(make_plan(), engine)
+    assert engine.ran == []
+
+
+def test_a_rate_of_another_method_is_named_before_anything_runs(
+    make_plan: MakePlan, engine: FakeEngine, refits: list[RunConfig]
+) -> None:
+    progress = Recording()
+    sweep(make_plan(training__learning_rate=1e-3), engine, progress)
+    (line,) = [line for line in progress.lines if "is far above" in line]
+    assert line.startswith("full fine-tuning: the learning rate 0.001 is far above the 0.0001")
+
+
+def test_warnings_and_places_stand_on_the_leaderboard(
+    make_plan: MakePlan, engine: FakeEngine, refits: list[RunConfig]
+) -> None:
+    run = engine.run
+
+    def warned(trial: Trial, on_epoch: OnEpoch) -> Files:
+        files = run(trial, on_epoch)
+        found = json.loads(files[RESULT])
+        full = trial.config.method.name == "full"
+        return {**files, RESULT: json.dumps({**found, "warnings": ["one <b>label</b>"] if full else []}).encode()}
+
+    engine.run = warned  # type: ignore[method-assign]
+    result = sweep(make_plan(), engine)
+    assert result.leaderboard.warnings == {"full fine-tuning": ("one <b>label</b>",)}
+    assert result.leaderboard.places == ("nowhere",)
+    page = (result.folder / "leaderboard.html").read_text()
+    assert "full fine-tuning: one &lt;b&gt;label&lt;/b&gt;" in page
+    assert "cannot be compared" not in page
+    engine.description = "elsewhere"
+    (result.folder / "trials" / "01-lora-seed-0" / RESULT).unlink()
+    again = sweep(resumed(make_plan), engine)
+    assert set(again.leaderboard.places) == {"nowhere", "elsewhere"}
+    page = (result.folder / "leaderboard.html").read_text()
+    assert "Times and memory of trials in different places cannot be compared." in page
+
+
+def test_a_base_model_that_has_changed_between_trials_is_refused(
+    make_plan: MakePlan, engine: FakeEngine, refits: list[RunConfig]
+) -> None:
+    run = engine.run
+
+    def moving(trial: Trial, on_epoch: OnEpoch) -> Files:
+        files = run(trial, on_epoch)
+        found = {**json.loads(files[RESULT]), "revision": f"commit {trial.config.training.seed}"}
+        return {**files, RESULT: json.dumps(found).encode()}
+
+    engine.run = moving  # type: ignore[method-assign]
+    with pytest.raises(DataError, match=r"has changed between trials \(revisions commit 0, commit 1\)"):
+        sweep(make_plan(), engine)
 
 
 def test_resumed_only_what_is_missing_or_failed_is_run(

@@ -31,9 +31,7 @@ from emotune.sweep.settings import load_plan
 
 from ..report.conftest import HOSTILE
 
-SETTING = Setting(
-    "emotion", {"train": 16000, "validation": 2000, "test": 2000}, "this machine, 1 at a time", "2026-11-23"
-)
+SETTING = Setting("emotion", {"train": 16000, "validation": 2000, "test": 2000}, "2026-11-23")
 
 
 def row(rank: int, label: str, score: float, p: float | None = None, gain: float = -0.02, **changes: Any) -> Row:
@@ -60,9 +58,20 @@ def row(rank: int, label: str, score: float, p: float | None = None, gain: float
     return replace(made, **changes)
 
 
-def board(*rows: Row, failures: dict[str, str] | None = None) -> Leaderboard:
+def board(*rows: Row, failures: dict[str, str] | None = None, **changes: Any) -> Leaderboard:
     config = load_plan().candidates[0].trial(0)
-    return Leaderboard(rows, cast(Any, SimpleNamespace(trial=config)), failures or {}, 2000, 3e-6, 5400.0)
+    made = Leaderboard(
+        rows=rows,
+        best=cast(Any, SimpleNamespace(trial=config)),
+        failures=failures or {},
+        warnings={},
+        places=("this machine, 1 at a time",),
+        arithmetic=("bf16 on cpu",),
+        test_rows=2000,
+        largest_logit_difference=3e-6,
+        wall_seconds=5400.0,
+    )
+    return replace(made, **changes)
 
 
 @pytest.fixture

@@ -274,6 +274,19 @@ class TestMistakes:
                 '[sweep]\nsearched = 2\nmethods = ["lora"]\ngrid = { "training.epochs" = [1] }\nsearch = { "training.epochs" = [1, 2] }',
                 "FILE: training.epochs stands in sweep.grid and in sweep.search; it can only be in one.",
             ),
+            (
+                '[sweep]\nmethods = [{ name = "lora", r = 8 }]\ngrid = { "method.r" = [4, 16] }',
+                "FILE: method.r stands in sweep.grid and in sweep.methods, for 'LoRA (r 8)'; it can only be in one.",
+            ),
+            (
+                '[sweep]\nsearched = 2\nmethods = [{ name = "lora", r = 8 }]\nsearch = { "method.r" = [4, 16] }',
+                "FILE: method.r stands in sweep.search and in sweep.methods, for 'LoRA (r 8)'; it can only be in one.",
+            ),
+            (
+                '[sweep]\nsearched = 2\nmethods = ["lora"]\ngrid = { "training.learning_rate" = [1e-3, 2e-3] }',
+                "FILE: training.learning_rate stands in sweep.grid and is searched; name other ranges in sweep.search, or leave it out "
+                "of the grid.",
+            ),
         ],
     )
     def test_each_says_what_was_expected(self, tmp_path: Path, text: str, expected: str) -> None:

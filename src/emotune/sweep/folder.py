@@ -11,19 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from emotune.artifact import PREDICTIONS, sha256
+from emotune.artifact import PREDICTIONS, sha256, versions
 from emotune.errors import ArtifactError, OutputError
 from emotune.evaluation.saved import read_predictions
 from emotune.evaluation.scores import Evaluation
 from emotune.output import check_output
 from emotune.sweep.engines import Files
-from emotune.sweep.plan import Candidate, Plan, Trial
+from emotune.sweep.plan import Candidate, Plan, Trial, fingerprint
 from emotune.sweep.trial import RESULT
 
 STAMP, FAILED = "sweep.json", "failed.json"
 BEST = "best"
 LEADERBOARDS = ("leaderboard.json", "leaderboard.md", "leaderboard.html")
-FORMAT = 1
+FORMAT = 2
 # What the leaderboard reads of a trial's result.
 NEEDED = {
     "data",
@@ -37,6 +37,11 @@ NEEDED = {
     "size_bytes",
     "largest_logit_difference",
     "predictions_sha256",
+    "warnings",
+    "device",
+    "precision",
+    "revision",
+    "place",
 }
 
 
@@ -118,7 +123,27 @@ class SweepFolder:
                 f"The sweep in '{self.path}' has another plan (methods, models, seeds, settings or this version's defaults differ), so "
                 "this one cannot go on with it. Give the options it had, or start anew with --overwrite."
             )
+        if self._resume:
+            self._check_versions((stamp or {}).get("versions", {}))
         check_output(self.path, self._overwrite, self._inputs(), mark=STAMP, goes_on=self._resume)
+
+    def _check_versions(self, began: dict[str, str]) -> None:
+        """Refuse to put trials beside those of other versions, which may train otherwise.
+
+        Raises:
+            OutputError: A version has changed.
+        """
+        now = versions()
+        changed = [
+            f"{name} {began.get(name, 'unknown')} then, {now.get(name, 'none')} now"
+            for name in (*began, *(name for name in now if name not in began))
+            if began.get(name) != now.get(name)
+        ]
+        if changed:
+            raise OutputError(
+                f"The sweep in '{self.path}' began with other versions ({'; '.join(changed)}), whose trials cannot be compared with new "
+                "ones. Install those again, or start anew with --overwrite."
+            )
 
     @contextmanager
     def claimed(self, data: str) -> Iterator[None]:
@@ -143,7 +168,13 @@ class SweepFolder:
                 if not self._resume:
                     self._clear()
                     created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-                    content = {"format": FORMAT, "plan": self.plan.fingerprint, "data": data, "created": created}
+                    content = {
+                        "format": FORMAT,
+                        "plan": self.plan.fingerprint,
+                        "data": data,
+                        "versions": versions(),
+                        "created": created,
+                    }
                     self._write(self.path / STAMP, json.dumps(content, indent=1).encode())
                 try:
                     yield
@@ -155,10 +186,12 @@ class SweepFolder:
             ) from None
 
     def result(self, trial: Trial) -> TrialResult | None:
-        """What a trial left, if it has finished."""
+        """What a trial left, if it has finished; with other settings, as after another search, it was another trial."""
         folder = self._trial(trial)
         found = _read(folder / RESULT)
         if found is None or not found.keys() >= NEEDED or (trial.scores_test and not (folder / PREDICTIONS).is_file()):
+            return None
+        if found.get("configuration") != fingerprint(trial.config):
             return None
         return TrialResult(trial, found, float(found.get("wall_seconds", 0.0)), folder)
 
@@ -167,13 +200,25 @@ class SweepFolder:
         found = _read(self._trial(trial) / FAILED)
         return None if found is None else str(found.get("message", ""))
 
-    def store(self, trial: Trial, files: Files, seconds: float) -> TrialResult:
+    def store(self, trial: Trial, files: Files, seconds: float, place: str) -> TrialResult:
         """Write what a finished trial left.
+
+        Args:
+            trial: The trial.
+            files: What it left.
+            seconds: Its wall time.
+            place: Where it ran, in words.
 
         Raises:
             OutputError: It cannot be written.
         """
-        found = {**json.loads(files[RESULT]), "trial": trial.label, "wall_seconds": seconds}
+        found = {
+            **json.loads(files[RESULT]),
+            "trial": trial.label,
+            "configuration": fingerprint(trial.config),
+            "place": place,
+            "wall_seconds": seconds,
+        }
         content = {**files, RESULT: json.dumps(found, indent=1).encode()}
         folder = self._trial(trial)
         partial = folder.with_name(f".{folder.name}.partial")

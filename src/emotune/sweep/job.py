@@ -15,6 +15,7 @@ from emotune.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from emotune.config import RunConfig
+    from emotune.models.classifier import Classifier
     from emotune.pipeline import RunResult
     from emotune.sweep.engines import Engine, Files
     from emotune.sweep.folder import SweepFolder, TrialResult
@@ -105,28 +106,32 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
         for note in data.notes:
             progress.say(note)
     with progress.step("Models"):
-        for candidate in {found.config.model: found for found in plan.candidates}.values():
-            model = candidate.config.model
+        refused: dict[str, str] = {}
+        for model in dict.fromkeys(found.config.model for found in plan.candidates):
             base = load_base(
                 model.name,
                 labels=data.labels,
                 max_length=model.max_length,
-                seed=candidate.config.training.seed,
+                seed=plan.seeds[0],
                 revision=model.revision,
             )
             parameters = sum(parameter.numel() for parameter in base.model.parameters())
             progress.say(f"{model_name(model.name)}: {type(base.model).__name__}, {parameters:,} parameters")
+            refused |= refusals([found for found in plan.candidates if found.config.model == model], base, progress)
             del base
+        if len(refused) == len(plan.candidates):
+            raise SweepFailed(_nothing_finished(refused))
     fingerprint, name, rows = data.fingerprint, data.name, {split.name: len(split) for split in data.splits}
     del data  # the trials load it again, each in a process of its own
 
     with folder.claimed(fingerprint):
-        candidates = list(plan.candidates)
-        failures: dict[str, str] = {}
+        candidates = [found for found in plan.candidates if found.label not in refused]
+        failures = dict(refused)
         with closing(make_engine(folder)) as engine:
             if plan.searched:
                 with progress.step("Search"):
-                    candidates, failures = search(plan, folder, engine, progress)
+                    candidates, failed = search(plan, candidates, folder, engine, progress)
+                    failures |= failed
             with progress.step("Trials"):
                 results, failed = run_trials(plan, candidates, folder, engine, fingerprint, progress)
                 failures |= failed
@@ -135,7 +140,7 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
                 raise SweepFailed(_nothing_finished(failures))
             board = make_leaderboard(results, plan.seeds, failures)
             created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-            setting = Setting(name, rows, engine.description, created)
+            setting = Setting(name, rows, created)
             folder.write("leaderboard.json", leaderboard_json(plan, board, setting))
             folder.write("leaderboard.md", leaderboard_markdown(plan, board, setting))
             folder.write("leaderboard.html", render_leaderboard(plan, board, setting))
@@ -144,10 +149,42 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
     return SweepResult(plan.folder, board, best, time.perf_counter() - started)
 
 
+def refusals(candidates: Sequence[Candidate], base: Classifier, progress: Progress) -> dict[str, str]:
+    """The candidates that cannot be trained, by label with the reason: known now, and not after hours of other trials.
+
+    Of the others, says which learning rate is probably another method's.
+
+    Args:
+        candidates: Those of one base model.
+        base: That model.
+        progress: Is told of both.
+    """
+    from emotune.errors import MethodError
+    from emotune.methods.refusals import check_refusal
+    from emotune.training.finetune import check_positions
+    from emotune.training.options import TrainingOptions
+    from emotune.training.preflight import far_learning_rate
+
+    refused = {}
+    for candidate in candidates:
+        method = candidate.config.method.build()
+        try:
+            check_refusal(method, base.model)
+            check_positions(base, method)
+        except MethodError as error:
+            refused[candidate.label] = str(error)
+            progress.say(f"{candidate.label} is left out: {error}")
+            continue
+        options = TrainingOptions(learning_rate=candidate.config.training.learning_rate)
+        for warning in far_learning_rate(method, options):
+            progress.say(f"{candidate.label}: {warning}")
+    return refused
+
+
 def search(
-    plan: Plan, folder: SweepFolder, engine: Engine, progress: Progress
+    plan: Plan, candidates: Sequence[Candidate], folder: SweepFolder, engine: Engine, progress: Progress
 ) -> tuple[list[Candidate], dict[str, str]]:
-    """Search every candidate's settings.
+    """Search the settings of every candidate.
 
     Returns:
         The candidates with what was found, and those for which nothing was, with the reason.
@@ -155,7 +192,7 @@ def search(
     from emotune.sweep.schedule import run_jobs
     from emotune.sweep.search import FAILED, Search, SearchJob, chosen
 
-    searches = [Search(candidate, folder, plan.seeds[0]) for candidate in plan.candidates]
+    searches = [Search(candidate, folder, plan.seeds[0]) for candidate in candidates]
     jobs = [
         SearchJob(found, number, found.candidate.config.training.epochs)
         for found in searches
@@ -166,17 +203,17 @@ def search(
     if before:
         progress.say(f"{before} of {before + len(jobs)} were done before")
     run_jobs(jobs, engine, progress, before=before)
-    candidates, failures = [], {}
+    kept, failures = [], {}
     for found in searches:
         failed = [record["message"] for record in found.records.values() if record["state"] == FAILED]
         if found.best is None:
             failures[f"{found.candidate.label}, search"] = failed[0] if failed else "no trial was trained to the end"
             continue
         candidate = chosen(found.candidate, found.best)
-        candidates.append(candidate)
+        kept.append(candidate)
         lost = f"; {len(failed)} failed, such as: {failed[0]}" if failed else ""
         progress.say(f"{candidate.label}: validation macro-F1 {found.best['macro_f1']:.4f}{lost}")
-    return candidates, failures
+    return kept, failures
 
 
 def run_trials(
@@ -205,7 +242,7 @@ def run_trials(
     from emotune.sweep.schedule import run_jobs
 
     trials = [(candidate, candidate.trial(seed)) for seed in plan.seeds for candidate in candidates]
-    jobs = [TrialJob(trial, folder, data) for _, trial in trials if folder.result(trial) is None]
+    jobs = [TrialJob(trial, folder, data, engine.description) for _, trial in trials if folder.result(trial) is None]
     before = len(trials) - len(jobs)
     if before:
         progress.say(f"{before} of {len(trials)} were done before")
@@ -228,12 +265,14 @@ class TrialJob:
         trial: The trial.
         folder: Where its result goes.
         data: Fingerprint of the data that it must have seen.
+        place: Where it runs, in words.
     """
 
-    def __init__(self, trial: Trial, folder: SweepFolder, data: str) -> None:
+    def __init__(self, trial: Trial, folder: SweepFolder, data: str, place: str) -> None:
         self._trial = trial
         self._folder = folder
         self._data = data
+        self._place = place
 
     def start(self) -> Trial:
         """The trial."""
@@ -258,7 +297,7 @@ class TrialJob:
                 f"'{self._trial.label}' saw other data than the sweep began with: the data at '{self._trial.config.data.source}' has "
                 "changed, or is another on the machine that ran it. Trials on different rows cannot be compared."
             )
-        found = self._folder.store(self._trial, files, seconds)
+        found = self._folder.store(self._trial, files, seconds, self._place)
         return f"validation macro-F1 {found.validation_macro_f1:.4f}"
 
     def stop(self, seconds: float) -> str:

@@ -110,6 +110,9 @@ class Leaderboard:
         rows: The rows.
         best: The trial to keep: of the first row, the seed that is best on validation.
         failures: Trials that came to nothing, with the reason.
+        warnings: What the trainings of a configuration warned of, by its label.
+        places: Where trials ran, each once: times and memory of different ones cannot be compared.
+        arithmetic: Precision and device of trials, each once.
         test_rows: How many test rows there are.
         largest_logit_difference: Between a trial's model and what was loaded of its saved folder, the most over all trials.
         wall_seconds: All trials together, one after another, each from the start of its process to its end.
@@ -118,6 +121,9 @@ class Leaderboard:
     rows: tuple[Row, ...]
     best: TrialResult
     failures: Mapping[str, str]
+    warnings: Mapping[str, tuple[str, ...]]
+    places: tuple[str, ...]
+    arithmetic: tuple[str, ...]
     test_rows: int
     largest_logit_difference: float
     wall_seconds: float
@@ -137,12 +143,13 @@ def make_leaderboard(
         failures: Trials that came to nothing, by label, with the reason.
 
     Raises:
-        DataError: Nothing finished.
+        DataError: Nothing finished, or a base model has changed between trials.
         ArtifactError: Predictions are gone or were changed.
     """
     finished = [(candidate, list(found)) for candidate, found in results if found]
     if not finished:
         raise DataError("No trial has finished, so there is nothing to compare.")
+    _check_revisions(finished)
     finished.sort(
         key=lambda pair: (len(pair[1]) == len(seeds), fmean(trial.validation_macro_f1 for trial in pair[1])),
         reverse=True,
@@ -156,16 +163,40 @@ def make_leaderboard(
         for rank, ((candidate, found), difference) in enumerate(zip(finished, against, strict=True), start=1)
     )
     best = max(finished[0][1], key=lambda trial: trial.validation_macro_f1)
+    everything = [trial.found for _, trials in finished for trial in trials]
+    warnings = {
+        candidate.label: tuple(dict.fromkeys(warning for trial in found for warning in trial.found["warnings"]))
+        for candidate, found in finished
+    }
     return Leaderboard(
         rows=rows,
         best=best,
         failures=dict(failures),
+        warnings={label: found for label, found in warnings.items() if found},
+        places=tuple(dict.fromkeys(found["place"] for found in everything)),
+        arithmetic=tuple(dict.fromkeys(f"{found['precision']} on {found['device']}" for found in everything)),
         test_rows=len(next(iter(predictions[0].values())).split),
-        largest_logit_difference=max(
-            float(trial.found["largest_logit_difference"]) for _, found in finished for trial in found
-        ),
+        largest_logit_difference=max(float(found["largest_logit_difference"]) for found in everything),
         wall_seconds=sum(trial.wall_seconds for _, found in finished for trial in found),
     )
+
+
+def _check_revisions(finished: Sequence[tuple[Candidate, Sequence[TrialResult]]]) -> None:
+    """Refuse trials of one base model that began from different weights of it.
+
+    Raises:
+        DataError: They did.
+    """
+    revisions: dict[str, set[str | None]] = {}
+    for candidate, found in finished:
+        revisions.setdefault(candidate.config.model.name, set()).update(trial.found["revision"] for trial in found)
+    for model, known in revisions.items():
+        if len(known) > 1:
+            names = ", ".join(sorted(str(revision) for revision in known))
+            raise DataError(
+                f"The base model '{model}' has changed between trials (revisions {names}), so they cannot be compared. "
+                "Start the sweep anew with --overwrite, and with one revision: --set model.revision=..."
+            )
 
 
 def seed_of(result: TrialResult) -> int:

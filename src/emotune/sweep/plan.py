@@ -118,7 +118,16 @@ class Plan:
             "searched": self.searched,
             "base": _deciding(self.base),
         }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return _sha256(parts)
+
+
+def fingerprint(config: RunConfig) -> str:
+    """SHA-256 over the settings that decide a trial's result: equal ones give equal results, and no path can be read from it."""
+    return _sha256(_deciding(config))
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:

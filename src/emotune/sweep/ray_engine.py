@@ -55,19 +55,32 @@ class TrialRunner:
 
 
 def share_of(machines: Sequence[Mapping[str, float]], workers: int) -> dict[str, float]:
-    """What each of several trials at a time may ask for: an even share, but no more than one machine has, or none could ever run it.
+    """What each of several trials at a time may ask for: the largest share of which there is one for each on some machine.
+
+    Where there are fewer processors than trials, fewer are run at a time.
 
     Args:
         machines: What each machine has: "CPU" and "GPU".
         workers: How many trials at a time.
     """
+    cpus = range(max(1, int(max(machine.get("CPU", 0.0) for machine in machines))), 0, -1)
+    for count in range(workers, 0, -1):
+        amounts = {machine.get("GPU", 0.0) / parts for machine in machines for parts in range(1, count + 1)}
+        # More than one GPU is asked for in whole numbers.
+        gpus = {float(int(amount)) if amount > 1 else amount for amount in amounts}
+        for gpu in sorted(gpus, reverse=True):
+            for cpu in cpus:
+                shares = {"num_cpus": cpu, "num_gpus": gpu}
+                if at_a_time(machines, shares) >= count:
+                    return shares
+    return {"num_cpus": 1, "num_gpus": 0.0}
 
-    def even(name: str) -> float:
-        amounts = [machine.get(name, 0.0) for machine in machines]
-        return min(sum(amounts) / workers, max(amounts, default=0.0))
 
-    gpus = even("GPU")
-    return {"num_cpus": max(1, int(even("CPU"))), "num_gpus": int(gpus) if gpus >= 1 else gpus}
+def at_a_time(machines: Sequence[Mapping[str, float]], shares: Mapping[str, float]) -> int:
+    """How many trials with such shares the machines hold together."""
+    wanted = [(name, shares[key]) for name, key in (("CPU", "num_cpus"), ("GPU", "num_gpus")) if shares[key]]
+    # A hair more than there is, so that a third of one fits three times.
+    return sum(min(int(machine.get(name, 0.0) / share + 1e-9) for name, share in wanted) for machine in machines)
 
 
 class RayEngine:
@@ -104,18 +117,21 @@ class RayEngine:
             raise ConfigError(f"{where} cannot be used: {reason_of(error)}.") from None
         self._ray: Any = ray
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        self.workers = workers or len(machines)
-        self._share = share_of(machines, self.workers)
+        self._share = share_of(machines, workers or len(machines))
+        self.workers = max(1, min(workers or len(machines), at_a_time(machines, self._share)))
         where = f"the Ray cluster of {len(machines)} machines" if address else "a Ray cluster on this machine"
         self.description = f"{where}, {self.workers} at a time with {self._share['num_cpus']} processors each"
         self._actors: set[Any] = set()
         self._lock = threading.Lock()
+        self._stopped = False
 
     def run(self, trial: Trial, on_epoch: OnEpoch) -> Files:
         """Run one trial in an actor."""
         runner = self._ray.remote(TrialRunner).options(**self._share)
-        actor = runner.remote(task_of(trial), int(self._share["num_cpus"]))
         with self._lock:
+            if self._stopped:
+                raise TrialStopped
+            actor = runner.remote(task_of(trial), int(self._share["num_cpus"]))
             self._actors.add(actor)
         try:
             while (epoch := self._ray.get(actor.next_epoch.remote())) is not None:
@@ -136,6 +152,7 @@ class RayEngine:
     def stop(self) -> None:
         """End all trials that are running: their processes end with their actors."""
         with self._lock:
+            self._stopped = True
             for actor in self._actors:
                 self._ray.kill(actor)
 

@@ -41,13 +41,11 @@ class Setting:
     Attributes:
         data: The data set's name.
         rows: Rows of its splits, by name.
-        place: Where the trials ran, in words.
         created: When the leaderboard was made.
     """
 
     data: str
     rows: dict[str, int]
-    place: str
     created: str
 
 
@@ -79,7 +77,13 @@ def leaderboard_table(board: Leaderboard) -> Group:
         costs,
     ]
     parts += [Text(f"Failed: {printable(name)}: {printable(reason)}") for name, reason in board.failures.items()]
+    parts += [Text(f"Warning: {printable(line)}") for line in warning_lines(board)]
     return stacked([*parts, Text(verdict(board), style="bold")])
+
+
+def warning_lines(board: Leaderboard) -> list[str]:
+    """What trainings warned of: "LoRA: the learning rate ..."."""
+    return [f"{label}: {warning}" for label, found in board.warnings.items() for warning in found]
 
 
 def score_cells(row: Row) -> tuple[str, ...]:
@@ -192,7 +196,7 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
     if len(board.rows) > 1 and several:
         lines.append(
             "Against the best: the difference in test accuracy, seed by seed and row by row, with a 95 % interval and a p-value that "
-            "count both other seeds and other rows (t, degrees of freedom after Satterthwaite), rather too wide than too narrow."
+            "count both other seeds and other rows (a t quantile for each, joined after Banerjee, 1961): too wide rather than too narrow."
         )
     elif len(board.rows) > 1:
         lines.append(
@@ -209,8 +213,10 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
             "over the seeds that finished."
         )
     lines += [
-        f"Every trial was a process of its own, on {setting.place}. Training time counts validation after each epoch, not start and test; "
-        "peak memory is the most that the process held up to the end of training; size on disk is that of the trained weights. "
+        f"Every trial was a process of its own, on {' or '.join(board.places)}, and trained in {' or '.join(board.arithmetic)}. "
+        + ("Times and memory of trials in different places cannot be compared. " if len(board.places) > 1 else "")
+        + "Training time counts validation after each epoch, not start and test; peak memory is the most that the process (on a GPU, "
+        "its memory) held up to the end of training; size on disk is that of the trained weights. "
         f"All trials together took {duration(board.wall_seconds)}.",
         f"Machine of the leaderboard: {processor()}, {quantity(os.cpu_count() or 1, 'core')}. Made on {setting.created}.",
     ]
@@ -239,6 +245,7 @@ def render_leaderboard(plan: Plan, board: Leaderboard, setting: Setting) -> str:
         },
         charts=_charts(board.rows),
         failures=list(board.failures.items()),
+        warnings=warning_lines(board),
         protocol=protocol(plan, board, setting),
         command=command(),
         versions=", ".join(f"{name} {version}" for name, version in versions().items()),
@@ -300,7 +307,8 @@ def leaderboard_markdown(plan: Plan, board: Leaderboard, setting: Setting) -> st
         *_markdown_table(COSTS, [(f"{row.rank}", *cost_cells(row)) for row in board.rows]),
         "",
         *(f"- Failed: {_markdown(name)}: {_markdown(reason)}" for name, reason in board.failures.items()),
-        *([""] if board.failures else []),
+        *(f"- Warning: {_markdown(line)}" for line in warning_lines(board)),
+        *([""] if board.failures or board.warnings else []),
         "Protocol:",
         "",
         *(f"- {_markdown(line)}" for line in protocol(plan, board, setting)),
@@ -329,6 +337,8 @@ def leaderboard_json(plan: Plan, board: Leaderboard, setting: Setting) -> str:
 
     content = {
         "data": asdict(setting),
+        "places": list(board.places),
+        "arithmetic": list(board.arithmetic),
         "command": portable.command(),
         "seeds": list(plan.seeds),
         "searched": plan.searched,
@@ -346,6 +356,7 @@ def leaderboard_json(plan: Plan, board: Leaderboard, setting: Setting) -> str:
             for row in board.rows
         ],
         "failures": dict(board.failures),
+        "warnings": {label: list(found) for label, found in board.warnings.items()},
         "verdict": verdict(board),
         "protocol": protocol(plan, board, setting),
         "versions": versions(),

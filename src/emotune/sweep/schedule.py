@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Protocol
 
 from emotune.progress import Advance, Progress
@@ -22,7 +23,11 @@ class Job(Protocol):
     """A trial that is to be run, and what becomes of it. No two of these methods run at the same time, of any job."""
 
     def start(self) -> Trial:
-        """The trial, settled when its turn comes."""
+        """The trial, settled when its turn comes.
+
+        Raises:
+            TrialFailed: It cannot be run.
+        """
 
     def hear(self, epoch: int, macro_f1: float) -> bool:
         """Take an epoch's score on validation; says whether to go on."""
@@ -98,7 +103,14 @@ def _work(
             number, job = next(queue, (0, None))
             if job is None:
                 return
-            trial = job.start()
+            try:
+                trial = job.start()
+            except TrialFailed as error:
+                job.fail(str(error), 0.0)
+                count.done += 1
+                progress.say(f"{number}/{count.total} {error}: not run")
+                advance(1)
+                continue
             place = f"{number}/{count.total} {trial.label}"
             progress.say(place)
 
@@ -135,5 +147,5 @@ def _left(count: _Count, workers: int) -> str:
     left = count.total - count.done
     if not left:
         return ""
-    mean = sum(count.seconds) / len(count.seconds)
+    mean = fmean(count.seconds)
     return f"; {left} to go, about {duration(mean * left / min(workers, left))}"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from emotune.sweep.engines import Files
+from emotune.sweep.engines import Files, TrialFailed
 from emotune.sweep.plan import Candidate, Range, Trial, described, with_settings
 from emotune.sweep.trial import RESULT
 
@@ -47,7 +47,9 @@ class Search:
             direction="maximize",
             pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=REDUCTION),
         )
-        self.records = folder.searched(candidate)
+        # What failed is tried again, as trials are.
+        found = folder.searched(candidate)
+        self.records = {number: record for number, record in found.items() if record["state"] != FAILED}
         for _, record in sorted(self.records.items()):
             self._tell_again(record)
 
@@ -76,7 +78,6 @@ class Search:
         states = {
             FINISHED: optuna.trial.TrialState.COMPLETE,
             STOPPED: optuna.trial.TrialState.PRUNED,
-            FAILED: optuna.trial.TrialState.FAIL,
         }
         self.study.add_trial(
             optuna.trial.create_trial(
@@ -108,23 +109,30 @@ class SearchJob:
         self.proposal: Proposal | None = None
 
     def start(self) -> Trial:
-        """Draw the settings."""
+        """Draw the settings.
+
+        Raises:
+            TrialFailed: They contradict each other, which the ranges by themselves did not show.
+        """
+        from pydantic import ValidationError
+
         self.proposal = self.search.propose(self.number)
         self.settings = dict(self.proposal.params)
         candidate = self.search.candidate
-        return Trial(
-            f"{candidate.key}-search-{self.number:03d}",
-            f"{candidate.label}, search {self.number + 1}: {described(self.settings)}",
-            with_settings(candidate.config, self.settings),
-            scores_test=False,
-        )
+        label = f"{candidate.label}, search {self.number + 1}: {described(self.settings)}"
+        try:
+            config = with_settings(candidate.config, self.settings)
+        except ValidationError as error:
+            reasons = "; ".join(mistake["msg"].removeprefix("Value error, ") for mistake in error.errors())
+            raise TrialFailed(f"{label}: {reasons}") from None
+        return Trial(f"{candidate.key}-search-{self.number:03d}", label, config, scores_test=False)
 
     def hear(self, epoch: int, macro_f1: float) -> bool:
         """Report an epoch; the last one has nothing to stop."""
         self.heard[epoch] = macro_f1
         if self.proposal is None:
             raise RuntimeError("an epoch ended before the trial had begun")
-        # The best so far, since the best epoch is what is kept.
+        # The best so far: a single epoch's score wavers.
         self.proposal.report(max(self.heard.values()), epoch)
         return epoch >= self.epochs or not self.proposal.should_prune()
 

@@ -347,6 +347,7 @@ class _Expansion:
         label = f"{entry.label}, {described(values)}" if values else entry.label
         if len(self.draft.sweep.get("models", ())) > 1:
             label += f" on {Path(model).name if Path(model).expanduser().exists() else model}"
+        self._check_once(entry, values, searched)
         draft = self.draft.copy()
         for key, value in entry.settings.items():
             draft.add_for_one(f"{entry.place}, {label!r}", key, value)
@@ -369,6 +370,23 @@ class _Expansion:
         split_seed = config.training.seed if config.data.split_seed is None else config.data.split_seed
         config = with_settings(config, {"data.split_seed": split_seed, "training.seeds": 1, "training.resume": False})
         return Candidate("", label, absolute(config), ranges if searched else {})
+
+    def _check_once(self, entry: Entry, values: Mapping[str, Any], searched: int) -> None:
+        """Refuse a setting in two places, of which one would do nothing and still stand in the label."""
+        for key in entry.settings:
+            for name, there in (("grid", values), ("search", self.ranges)):
+                if key in there:
+                    mistake = (
+                        f"{key} stands in sweep.{name} and in sweep.methods, for {entry.label!r}; it can only be in one"
+                    )
+                    if f"{entry.place}: {mistake}." not in self.mistakes:
+                        self._mistake(entry.place, mistake)
+        rate = "training.learning_rate"
+        if searched and not self.ranges and rate in values:
+            mistake = f"{rate} stands in sweep.grid and is searched; name other ranges in sweep.search, or leave it out of the grid"
+            place = self._place(f"grid.{rate}")
+            if f"{place}: {mistake}." not in self.mistakes:
+                self._mistake(place, mistake)
 
     def _validated(self, draft: SweepDraft) -> RunConfig | None:
         config = draft.validate()

@@ -98,7 +98,7 @@ def run_trial(
     record = tuned.training
     if record is None or tuned.method is None:
         raise RuntimeError("finetune gave a classifier without its training record")
-    best = next(epoch for epoch in record.epochs if epoch.number == record.best_epoch)
+    best = record.best
     result: dict[str, Any] = {
         "data": data.fingerprint,
         "labels": list(data.labels),
@@ -116,6 +116,7 @@ def run_trial(
         "precision": record.precision,
         "revision": tuned.revision,
         "notes": notes.lines,
+        "warnings": list(record.warnings),
         "largest_logit_difference": None,
         "predictions_sha256": None,
     }
