@@ -56,6 +56,11 @@ def results(make_plan: MakePlan, engine: FakeEngine) -> Callable[..., list[Made]
                     "peak_memory_bytes": 100 + seed,
                     "size_bytes": 40,
                     "largest_logit_difference": 1e-6 * (1 + seed),
+                    "warnings": [],
+                    "place": "nowhere",
+                    "precision": "fp32",
+                    "device": "cpu",
+                    "revision": None,
                 }
                 result = Scored(candidate.trial(seed), figures, 2.0, Path())
                 object.__setattr__(result, "made", made)

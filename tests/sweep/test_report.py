@@ -212,7 +212,10 @@ def test_protocol_says_what_was_done(plan: Plan) -> None:
         "a fresh process loaded it onto the base model and got the same logits: the largest difference was 3e-06."
         in lines
     )
+    assert "on this machine, 1 at a time, and trained in bf16 on cpu. " in lines
     assert "All trials together took 1 h 30 min." in lines
+    mixed = board(*THREE, arithmetic=("bf16 on cpu", "fp32 on cuda"))
+    assert "trained in bf16 on cpu or fp32 on cuda." in " ".join(protocol(plan, mixed, SETTING))
     assert "count both other seeds and other rows" in lines
     assert "corrected for 2 comparisons" in lines
     assert "McNemar" not in lines

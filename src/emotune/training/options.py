@@ -29,8 +29,8 @@ class TrainingOptions:
         class_weights: "none"; "balanced", which lets every class weigh the same in all; or "sqrt", half the way. Helps where rare
             classes count as much as frequent ones, as in macro-F1, and too few of their rows are found.
         logit_adjustment: How many times the logarithm of each class's share of the rows is added to its logit in training, so that the
-            model itself leans towards rare classes: 1 aims at the mean recall, a little at macro-F1. Helps as weights do, also where
-            the model fits its training rows so well that weights no longer matter.
+            model itself leans towards rare classes: 1 aims at the mean recall, less at something between that and accuracy. Helps as
+            weights do, also where the model fits its training rows so well that weights no longer matter.
         focal_gamma: Rows weigh less, the surer the model is of their label: by (1 - p)^gamma. 0 is plain cross-entropy. Helps where many
             easy rows drown a few hard ones.
         sampling: "plain", every row once an epoch; or "balanced", as many rows, every class equally often. Aims at the same as
