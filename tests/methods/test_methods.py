@@ -24,6 +24,7 @@ from emotune.methods.registry import METHODS
 from emotune.methods.vera import VeRA
 from emotune.training.finetune import finetune
 
+from .models import make_model as make_model_of
 from .test_lora import HIDDEN, INNER, LABELS, LAYERS, logits, make_model, trained
 
 if TYPE_CHECKING:
@@ -121,10 +122,8 @@ def test_the_number_of_trained_parameters_by_hand() -> None:
 
 
 def test_ia3_takes_named_layers_of_a_model_whose_feed_forward_block_cannot_be_told() -> None:
-    model: Any = make_model()
+    model: Any = make_model_of("bert", intermediate_size=HIDDEN)  # all layers as wide as each other
     model.config.model_type = "strange"
-    for layer in model.bert.encoder.layer:
-        layer.output.odd = nn.Linear(INNER, HIDDEN)
     with pytest.raises(MethodError, match="target_modules"):
         apply(IA3(), copy.deepcopy(model))
     vectors = [name for name in trained(apply(IA3(target_modules=("key", "value")), model)) if "ia3_l" in name]

@@ -59,6 +59,6 @@ def test_a_sweep_on_two_workers(tiny_files: Path, tiny_bert: Path, tmp_path: Pat
     assert board["rows"][0]["seeds"] == [0, 1]
     assert list(board["failures"]) == [f"LoRA, target_modules v_proj, seed {seed}" for seed in (0, 1)]
     assert all("'v_proj' matches no linear layer" in reason for reason in board["failures"].values())
-    assert "the Ray cluster of 2 machines, 2 at a time with 1 processors each" in board["data"]["place"]
+    assert "the Ray cluster of 2 machines, 2 at a time with 1 processors each" in board["places"][0]
     saved = read_description(tmp_path / "sweep" / "best")
     assert saved["metrics"]["after"]["accuracy"] in board["rows"][0]["test_accuracy"]["values"]
