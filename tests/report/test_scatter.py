@@ -84,6 +84,17 @@ def test_marks_of_a_crowd_lie_neither_on_each_other_nor_on_points_nor_outside() 
             assert a + other < x or a > x + width or b < y - 9 or b - 9 > y
 
 
+def test_a_mark_is_nearest_to_its_own_point() -> None:
+    crowd = ((32.2, 0.8792), (126, 0.8792), (98.9, 0.8987), (99.9, 0.8917), (103.5, 0.8915))
+    drawn = chart(*(Point(x, y, str(number), "name") for number, (x, y) in enumerate(crowd)))
+    dots = [(float(x), float(y)) for x, y in re.findall(r'<circle [^>]*cx="([\d.]+)" cy="([\d.]+)"', drawn)]
+    marks = re.findall(r'<text class="mark" x="([\d.]+)" y="([\d.]+)">(\d)</text>', drawn)
+    assert len(dots) == len(marks) == len(crowd)
+    for x, y, number in marks:
+        middle = (float(x) + 6.7 / 2, float(y) - 5)
+        assert min(range(len(dots)), key=lambda dot: math.dist(dots[dot], middle)) == int(number)
+
+
 def test_marks_do_not_lie_on_the_line() -> None:
     drawn = chart(
         *(Point(x, y, str(number), "name") for number, (x, y) in enumerate(CROWD, start=1)), front=(1, 0, 2, 6)

@@ -97,12 +97,13 @@ def test_table_fits_a_plain_page() -> None:
 
 
 def test_verdict_names_what_the_test_rows_can_tell_apart() -> None:
-    found = verdict(board(*THREE, row(4, "odd", 0.7, 0.01, gain=0.03)))
+    found = verdict(board(*THREE, row(4, "odd", 0.7, 0.01, gain=0.03), row(5, "IA3", 0.7, 0.06)))
     assert found.startswith(
         "Best on validation: 'LoRA', macro-F1 0.8950 ± 0.0071; on the test split accuracy 0.9200 ± 0.0141"
     )
     assert "Less accurate than it: 'BitFit'." in found
-    assert "No evidence of a difference from it, with 2 seeds, 2,000 test rows and 3 comparisons: 'full'." in found
+    assert "Different from it where only one is asked about, but not once corrected for 4 comparisons: 'IA3'." in found
+    assert "No evidence of a difference from it, with 2 seeds and 2,000 test rows: 'full'." in found
     assert "More accurate than it on the test rows: 'odd'; validation chose" in found
     assert verdict(board(THREE[0])).endswith("macro-F1 0.8850 ± 0.0071.")
 

@@ -174,7 +174,10 @@ def _marks(
     top: float,
     bottom: float,
 ) -> list[tuple[float, float]]:
-    """Where the marks' lower left corners go: by turns, each where it hides least of points, line, marks before it, and of itself."""
+    """Where the marks' lower left corners go.
+
+    By turns, each where it hides least of points, line, marks before it, and of itself, and does not seem to be another point's.
+    """
     taken: list[Box] = [_around(across, down, _RADIUS) for across, down in places]
     taken += [_around(across, down, _LINE_STEP / 2) for across, down in _along(line)]
     found = []
@@ -184,10 +187,24 @@ def _marks(
         for share, right, lower in _PLACES:
             left, base = across + share * width + right, down + lower
             boxes.append((left, base - _LINE, left + width, base))
-        best = min(boxes, key=lambda box: sum(_shared(box, other) for other in taken) + _outside(box, top, bottom))
+        own = (across, down)
+        best = min(
+            boxes,
+            key=lambda box: (
+                sum(_shared(box, other) for other in taken)
+                + _outside(box, top, bottom)
+                + (_LINE * width if _is_nearer_to_another(box, own, places) else 0.0)
+            ),
+        )
         taken.append(best)
         found.append((best[0], best[3]))
     return found
+
+
+def _is_nearer_to_another(box: Box, own: tuple[float, float], places: Sequence[tuple[float, float]]) -> bool:
+    """Whether a box's middle is nearer to another place than to its own."""
+    middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+    return any(math.dist(middle, place) < math.dist(middle, own) for place in places)
 
 
 def _along(line: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

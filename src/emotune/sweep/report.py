@@ -139,22 +139,29 @@ def verdict(board: Leaderboard) -> str:
         return sentence
     better = [row for row in compared if _is_significant(row) and _estimate(row) > 0]
     worse = [row for row in compared if _is_significant(row) and _estimate(row) < 0]
-    alike = [row for row in compared if not _is_significant(row)]
+    rest = [row for row in compared if not _is_significant(row)]
+    alone = [row for row in rest if _is_significant(row, corrected=False)]
+    alike = [row for row in rest if row not in alone]
     if better:
         sentence += f" More accurate than it on the test rows: {_names(better)}; validation chose, so it stays second."
     if worse:
         sentence += f" Less accurate than it: {_names(worse)}."
+    if alone:
+        sentence += (
+            f" Different from it where only one is asked about, but not once corrected for {quantity(len(compared), 'comparison')}: "
+            f"{_names(alone)}."
+        )
     if alike:
         seeds, rows = quantity(len(first.seeds), "seed"), quantity(board.test_rows, "test row")
-        comparisons = quantity(len(compared), "comparison")
-        sentence += f" No evidence of a difference from it, with {seeds}, {rows} and {comparisons}: {_names(alike)}."
+        sentence += f" No evidence of a difference from it, with {seeds} and {rows}: {_names(alike)}."
     return sentence
 
 
-def _is_significant(row: Row) -> bool:
+def _is_significant(row: Row, *, corrected: bool = True) -> bool:
     from emotune.evaluation.paired import LEVEL
 
-    return row.against_best is not None and row.against_best.adjusted_p < 1 - LEVEL
+    found = row.against_best
+    return found is not None and (found.adjusted_p if corrected else found.p_value) < 1 - LEVEL
 
 
 def _estimate(row: Row) -> float:
