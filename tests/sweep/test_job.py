@@ -127,6 +127,17 @@ def test_what_cannot_be_trained_is_left_out_before_anything_runs(
     assert any(line.startswith("full fine-tuning is left out: ") for line in progress.lines)
 
 
+def test_a_target_module_that_matches_nothing_is_found_before_anything_runs(
+    make_plan: MakePlan, engine: FakeEngine, refits: list[RunConfig]
+) -> None:
+    methods = [{"name": "lora", "target_modules": ["v_proj"]}, "full"]
+    result = sweep(make_plan({"methods": methods}), engine)
+    assert engine.ran == ["full fine-tuning, seed 0", "full fine-tuning, seed 1"]
+    (reason,) = result.leaderboard.failures.values()
+    assert "'v_proj' matches no linear layer" in reason
+    assert "value" in reason
+
+
 def test_where_nothing_can_be_trained_nothing_runs(
     make_plan: MakePlan, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,7 @@ def test_a_sweep_on_two_workers(tiny_files: Path, tiny_bert: Path, tmp_path: Pat
     settings = {**SHARED, "training.epochs": 1}
     command = [
         *("sweep", "--engine", "ray", "--methods", "lora", "--models", str(tiny_bert), "--data", str(tiny_files)),
-        *("--seeds", "2", "--output", str(tmp_path / "sweep"), "--grid", "method.target_modules=query,v_proj"),
+        *("--seeds", "2", "--output", str(tmp_path / "sweep"), "--grid", "training.weight_decay=0,1e30"),
         *(word for key, value in settings.items() for word in ("--set", f"{key}={value}")),
     ]
     done = subprocess.run(
@@ -55,10 +55,10 @@ def test_a_sweep_on_two_workers(tiny_files: Path, tiny_bert: Path, tmp_path: Pat
         "2 trials failed; the leaderboard says why. The same command with --resume tries them again."
     )
     board = json.loads((tmp_path / "sweep" / "leaderboard.json").read_text())
-    assert [row["label"] for row in board["rows"]] == ["LoRA, target_modules query"]
+    assert [row["label"] for row in board["rows"]] == ["LoRA, weight_decay 0"]
     assert board["rows"][0]["seeds"] == [0, 1]
-    assert list(board["failures"]) == [f"LoRA, target_modules v_proj, seed {seed}" for seed in (0, 1)]
-    assert all("'v_proj' matches no linear layer" in reason for reason in board["failures"].values())
+    assert list(board["failures"]) == [f"LoRA, weight_decay 1e+30, seed {seed}" for seed in (0, 1)]
+    assert all("Lower training.learning_rate" in reason for reason in board["failures"].values())
     assert "the Ray cluster of 2 machines, 2 at a time with 1 processors each" in board["places"][0]
     saved = read_description(tmp_path / "sweep" / "best")
     assert saved["metrics"]["after"]["accuracy"] in board["rows"][0]["test_accuracy"]["values"]

@@ -171,6 +171,7 @@ def refusals(candidates: Sequence[Candidate], base: Classifier, progress: Progre
         try:
             check_refusal(method, base.model)
             check_positions(base, method)
+            method.adapted_modules(base.model)  # a target module may match nothing
         except MethodError as error:
             refused[candidate.label] = str(error)
             progress.say(f"{candidate.label} is left out: {error}")
