@@ -232,7 +232,8 @@ def _make_trainer(
     from transformers import PrinterCallback, TrainingArguments
 
     from emotune.inference.batching import encode_split
-    from emotune.training.trainer import AdapterTrainer, FiniteLoss, Patience, ProgressBar, RenewMasks, WeightsMoved
+    from emotune.training.callbacks import FiniteLoss, Patience, ProgressBar, RenewMasks, WeightsMoved
+    from emotune.training.trainer import AdapterTrainer
 
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
@@ -293,7 +294,7 @@ def _make_trainer(
 def _run(trainer: AdapterTrainer, checkpoint: str | None, patience: int, progress: Progress) -> None:
     from transformers import TrainerState
 
-    from emotune.training.trainer import Patience
+    from emotune.training.callbacks import Patience
 
     if checkpoint is not None:
         state = TrainerState.load_from_json(str(Path(checkpoint) / "trainer_state.json"))

@@ -1,0 +1,178 @@
+"""What watches over a training: the progress it shows, and what stops it once it means nothing or brings nothing more."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from emotune.engine.dropout import MaskPool
+from emotune.errors import TrainingError
+from emotune.progress import SILENT, Advance, Progress
+
+
+class ProgressBar(TrainerCallback):
+    """Moves the front end's bar by one step a step, measures the epochs' own time, and says how each ended.
+
+    Args:
+        progress: The front end.
+    """
+
+    def __init__(self, progress: Progress = SILENT) -> None:
+        self.progress = progress
+        self.advance: Advance = lambda steps: None
+        self.epoch_seconds: list[float] = []
+        self._started = 0.0
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Move past the steps of a resumed run."""
+        self.advance(state.global_step)
+
+    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Start the epoch's clock."""
+        self._started = time.perf_counter()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Count the step."""
+        self.advance(1)
+
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Stop the epoch's clock, before validation."""
+        self.epoch_seconds.append(time.perf_counter() - self._started)
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Say the epoch's losses and scores."""
+        found = metrics or {}
+        train_loss = next(entry["loss"] for entry in reversed(state.log_history) if "loss" in entry)
+        self.progress.say(
+            f"epoch {round(state.epoch or 0)}: training loss {train_loss:.3f}, validation loss {found['eval_loss']:.3f}, "
+            f"accuracy {found['eval_accuracy']:.4f}, macro-F1 {found['eval_macro_f1']:.4f}, "
+            f"{found['train_seconds']:.0f} s"
+        )
+        if found.get("eval_one_class"):
+            self.progress.say(
+                "so far every validation text gets the same label; early on, and with little data, that may pass"
+            )
+
+
+class RenewMasks(TrainerCallback):
+    """Draws the pools of dropout masks anew at every epoch, from the seed, the epoch and the number of the process alone.
+
+    Args:
+        pools: The pools.
+    """
+
+    def __init__(self, pools: dict[float, MaskPool]) -> None:
+        self.pools = pools
+
+    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Renew every pool."""
+        for number, pool in enumerate(self.pools.values()):
+            pool.renew(hash((args.seed, round(state.epoch or 0), number)) + args.process_index)
+
+
+class Patience(TrainerCallback):
+    """Ends training after so many epochs in which validation's loss, scaled by its best temperature, was no lower.
+
+    It counts in the log, which a checkpoint holds; transformers' own callback keeps a counter, which a resumed run begins anew.
+
+    Args:
+        epochs: How many.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Count the epochs since the best."""
+        if self.is_exhausted(state):
+            control.should_training_stop = True
+
+    def is_exhausted(self, state: TrainerState) -> bool:
+        """Whether the best epoch lies too far back."""
+        losses = [entry["eval_scaled_loss"] for entry in state.log_history if "eval_scaled_loss" in entry]
+        return bool(losses) and len(losses) - 1 - int(np.argmin(losses)) >= self.epochs
+
+
+class WeightsMoved(TrainerCallback):
+    """After the first optimizer steps, requires that every adapted module and every tensor of the head has moved.
+
+    An adapter that is wired to nothing, or a head left frozen, trains without an error and scores badly for no visible reason.
+
+    Args:
+        parameters: Those that must move, by name.
+        after_steps: Optimizer steps before the check.
+    """
+
+    def __init__(self, parameters: dict[str, torch.nn.Parameter], after_steps: int = 3) -> None:
+        self.parameters = parameters
+        self.after_steps = after_steps
+        self.steps = 0
+        self.before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Take the weights as they are now: a resumed run has loaded its checkpoint since."""
+        self.before = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Compare with the weights at the start, once.
+
+        Raises:
+            TrainingError: Some did not move.
+        """
+        self.steps += 1
+        if self.steps != min(self.after_steps, state.max_steps):
+            return
+        still = [name for name, old in self.before.items() if torch.equal(old, self.parameters[name].detach())]
+        self.before.clear()
+        if still:
+            raise TrainingError(
+                f"After {self.steps} optimizer steps {len(still)} of {len(self.parameters)} trained tensors have not moved, "
+                f"among them {still[0]}.\nThey are wired to nothing, or the learning rate is zero. Nothing was saved."
+            )
+
+
+class FiniteLoss(TrainerCallback):
+    """Stops a run whose loss is not a number: its weights are lost already."""
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Look at the logged loss and gradient norm.
+
+        Raises:
+            TrainingError: One of them is not finite.
+        """
+        for key in ("loss", "grad_norm", "eval_loss"):
+            value = (logs or {}).get(key)
+            if value is not None:
+                require_finite(key, value, state.global_step)
+
+
+def require_finite(name: str, value: float, step: int) -> None:
+    """Stop where a figure of the training is no number.
+
+    Raises:
+        TrainingError: It is infinite or not a number.
+    """
+    if not math.isfinite(value):
+        raise TrainingError(
+            f"The {name} became {value} at step {step}. "
+            'Lower training.learning_rate, or use training.precision = "fp32". Nothing was saved.'
+        )
