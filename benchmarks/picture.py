@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -53,16 +53,13 @@ def photograph(page: Path, picture: Path, part: str | None = None) -> None:
 
 def main() -> None:
     """Run the quickstart into a temporary folder and save the picture."""
-    images = Path(sys.argv[1])
+    images = Path(sys.argv[1]).resolve()
     images.mkdir(parents=True, exist_ok=True)
     console = Console(record=True, width=108, file=io.StringIO(), force_terminal=True, color_system="truecolor")
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "fine_tuned_lora_model"
-        config = RunConfig.load("quickstart", None, {"output.folder": str(output)})
-        run(config, Recorded(STEPS, console))
-        shutil.copy(output / "confusion_matrix.png", images)
-        photograph(output / REPORT, images / "report.png")
-        picture = console.export_svg(title="emotune run --preset quickstart").replace(f"{folder}/", "")
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        run(RunConfig.load("quickstart"), Recorded(STEPS, console))
+        photograph(Path(folder) / "fine_tuned_lora_model" / REPORT, images / "report.png")
+        picture = console.export_svg(title="emotune run --preset quickstart")
     # Rich's template fetches its font from a server; any monospaced font will do.
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
     (images / "run.svg").write_text(picture, encoding="utf-8")
