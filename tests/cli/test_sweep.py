@@ -72,6 +72,12 @@ def test_options(invoke: Invoke, sweeps: list[tuple[Plan, Any]], tmp_path: Path)
     assert "emotune predict 'else where/best' " in result.stdout
 
 
+def test_resume_and_overwrite_together_are_refused(invoke: Invoke, sweeps: list[tuple[Plan, Any]]) -> None:
+    result = invoke("sweep", "--resume", "--overwrite")
+    assert (result.exit_code, sweeps) == (2, [])
+    assert "Give one of them" in result.stderr
+
+
 def test_resume_and_overwrite(invoke: Invoke, sweeps: list[tuple[Plan, Any]]) -> None:
     assert invoke("sweep", "--resume").exit_code == 0
     assert invoke("sweep", "--overwrite").exit_code == 0
@@ -184,11 +190,22 @@ def test_trials_that_failed_end_with_1(invoke: Invoke, monkeypatch: pytest.Monke
     assert "--base '/a b'" in result.stdout
 
 
-def test_a_stopped_sweep_says_how_to_go_on(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("begun", "expected"),
+    [
+        (True, "What has finished is kept; the same command with --resume goes on from there."),
+        (False, "Nothing was begun; start it again."),
+    ],
+)
+def test_a_stopped_sweep_says_how_to_go_on(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, begun: bool, expected: str
+) -> None:
     def sweep(*_: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("emotune.sweep.job.sweep", sweep)
-    result = invoke("sweep")
+    if begun:
+        (tmp_path / "sweep.json").write_text("{}")
+    result = invoke("sweep", "--output", str(tmp_path))
     assert result.exit_code == 130
-    assert result.stderr == "Stopped. What has finished is kept; the same command with --resume goes on from there.\n"
+    assert result.stderr == f"Stopped. {expected}\n"

@@ -104,8 +104,13 @@ def sweep(
     $ emotune sweep --methods lora --search 30 --engine ray
     """
     from emotune.drafting import Override
+    from emotune.errors import ConfigError
     from emotune.sweep.settings import load_plan
 
+    if resume and overwrite:
+        raise ConfigError(
+            "--resume goes on with the sweep that is there, and --overwrite throws it away. Give one of them."
+        )
     shared = overrides(FLAGS, flags)
     if output is not None:
         shared.append(Override("output.folder", output, "--output"))
@@ -135,7 +140,11 @@ def sweep(
     try:
         result = job.sweep(plan, make_engine, ConsoleProgress(job.steps(plan)))
     except KeyboardInterrupt as error:
-        kept = "What has finished is kept; the same command with --resume goes on from there."
+        from emotune.sweep.folder import STAMP
+
+        begun = (plan.folder / STAMP).is_file()
+        going_on = "What has finished is kept; the same command with --resume goes on from there."
+        kept = going_on if begun else "Nothing was begun; start it again."
         raise KeyboardInterrupt(kept) from error
     typer.echo(f"\nDone in {duration(result.seconds)}. The leaderboard is {printable(str(result.report))}")
     best = printable(shlex.quote(str(result.folder / "best")))

@@ -120,7 +120,7 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
             refused |= refusals([found for found in plan.candidates if found.config.model == model], base, progress)
             del base
         if len(refused) == len(plan.candidates):
-            raise SweepFailed(_nothing_finished(refused))
+            raise ConfigError(_nothing_trainable(refused))
     fingerprint, name, rows = data.fingerprint, data.name, {split.name: len(split) for split in data.splits}
     del data  # the trials load it again, each in a process of its own
 
@@ -390,5 +390,10 @@ def _nothing_finished(failures: Mapping[str, str]) -> str:
     label, reason = next(iter(failures.items()), ("the sweep", "there was nothing to run"))
     return (
         f"None of the sweep's trials finished ({len(failures)} failed). The first, '{label}': {reason}\n"
-        "Put that right, and go on with --resume."
+        "Put that right, and go on with --resume; where settings have to change, start anew with --overwrite or another --output."
     )
+
+
+def _nothing_trainable(refused: Mapping[str, str]) -> str:
+    label, reason = next(iter(refused.items()))
+    return f"None of the sweep's configurations can be trained ({len(refused)} refused). The first, '{label}': {reason}\nNothing was begun."
