@@ -171,7 +171,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         if training is None:
             raise RuntimeError("finetune gave a classifier without its training record")
         progress.say(
-            f"kept epoch {training.best_epoch} of {len(training.epochs)}, "
+            f"kept epoch {training.best_epoch} of {len(training.epochs)}, whose validation loss is least at its best temperature; "
             f"{training.train_examples_per_second:.0f} examples/s"
         )
 

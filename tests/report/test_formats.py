@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emotune.report.formats import duration, magnitude, memory, nats, nats_difference, points, quantity
+from emotune.report.formats import bound, duration, magnitude, memory, nats, nats_difference, points, quantity
 from emotune.text import printable
 
 
@@ -69,3 +69,10 @@ def test_sizes_and_quantities() -> None:
 )
 def test_magnitude(number: int | None, shown: str) -> None:
     assert magnitude(number) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.0131, "+1.3"), (-0.000377, "-0.0"), (0.0002, "+0.0"), (-0.0, "+0.0"), (-0.35, "-35.0")]
+)
+def test_an_end_of_an_interval_keeps_its_sign(value: float, expected: str) -> None:
+    assert bound(value) == expected

@@ -31,6 +31,11 @@ def points(before: float, after: float) -> str:
     return f"{100 * (after - before):+z.1f} points"
 
 
+def bound(value: float) -> str:
+    """An end of an interval, in percentage points: "+1.3", and "-0.0" where it is just below 0, which then is not within."""
+    return f"{100 * value + 0.0:+.1f}"  # the sum makes a 0 of a negative zero
+
+
 def nats(value: float | None) -> str:
     """A cross-entropy: "0.214", or "none" for a model that gives labels without probabilities."""
     return "none" if value is None else f"{value:.3f}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotune.report.formats import quantity
+from emotune.report.formats import bound, quantity
 from emotune.text import printable
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def signed_points(value: float) -> str:
 
 def interval_in_points(interval: Interval) -> str:
     """An interval in percentage points: "95 % interval +77.4 to +81.1"."""
-    return f"{100 * interval.level:.0f} % interval {100 * interval.low:+z.1f} to {100 * interval.high:+z.1f}"
+    return f"{100 * interval.level:.0f} % interval {bound(interval.low)} to {bound(interval.high)}"
 
 
 def p_value(value: float) -> str:

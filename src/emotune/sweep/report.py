@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotune.report.formats import duration, magnitude, memory, percent, quantity, share
+from emotune.report.formats import bound, duration, magnitude, memory, percent, quantity, share
 from emotune.report.verdict import p_value, signed_points
 from emotune.text import printable
 
@@ -124,7 +124,7 @@ def disk(size: int) -> str:
 
 
 def _difference(interval: Interval) -> str:
-    return f"{100 * interval.estimate:+z.1f} ({100 * interval.low:+z.1f} to {100 * interval.high:+z.1f})"
+    return f"{100 * interval.estimate:+z.1f} ({bound(interval.low)} to {bound(interval.high)})"
 
 
 def verdict(board: Leaderboard) -> str:
