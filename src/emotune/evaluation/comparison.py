@@ -44,6 +44,12 @@ class Comparison:
         return np.flatnonzero(self.before.correct & ~self.after.correct)
 
     @property
+    def best_baseline(self) -> Evaluation | None:
+        """The baseline with the most macro-F1 on validation; None where no baseline was scored there."""
+        scored = [found for found in self.baselines if found.validation_macro_f1 is not None]
+        return max(scored, key=lambda found: found.validation_macro_f1 or 0.0, default=None)
+
+    @property
     def same_labels(self) -> bool:
         """Whether the two models predict the same label on every row: then there is nothing to test."""
         return bool(np.array_equal(self.before.predictions, self.after.predictions))

@@ -60,4 +60,5 @@ def evaluate(
         seconds=seconds,
         note="" if classifier.is_tuned else UNTRAINED_HEAD,
         parameters=sum(map(element_count, classifier.model.parameters())),
+        is_chance=not classifier.is_tuned,
     )

@@ -59,6 +59,8 @@ class Evaluation:
         seconds: Wall time of the prediction (fitting included for baselines).
         note: What the reader must know to read the number rightly, or "".
         parameters: Numbers that the model is made of; None where they are not known.
+        validation_macro_f1: Macro-F1 on validation, by which baselines are compared; None where it was not measured.
+        is_chance: Whether the model's head is random numbers, so that its scores measure chance.
     """
 
     name: str
@@ -70,6 +72,8 @@ class Evaluation:
     seconds: float
     note: str = ""
     parameters: int | None = None
+    validation_macro_f1: float | None = None
+    is_chance: bool = False
 
     @property
     def correct(self) -> NDArray[np.bool_]:
