@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from emotune.evaluation.attribution import Words
     from emotune.evaluation.calibration import Calibration, Trust
     from emotune.evaluation.comparison import Comparison
+    from emotune.evaluation.leaks import Leaks
     from emotune.evaluation.scores import Evaluation
     from emotune.evaluation.seeds import SeedSummary
     from emotune.models.classifier import Classifier
@@ -36,6 +37,7 @@ class Findings:
         comparison: Before, after and the baselines, on the test split.
         tuned: The tuned classifier.
         seeds: Scores over several seeds, by name; nothing where there was one.
+        leaks: The comparison without the test rows that repeat a training row; None where there are none.
     """
 
     data: TextDataset
@@ -43,6 +45,7 @@ class Findings:
     comparison: Comparison
     tuned: Classifier
     seeds: Mapping[str, SeedSummary]
+    leaks: Leaks | None = None
 
 
 def write_folder(
@@ -125,6 +128,7 @@ def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> dict[str, A
             "baselines": {evaluation.name: asdict(evaluation.metrics) for evaluation in comparison.baselines},
             "rows_fixed": len(comparison.fixed),
             "rows_broken": len(comparison.broken),
+            "without_leaked_rows": None if found.leaks is None else found.leaks.figures(),
         },
         "verdict": verdict(comparison),
         "statistics": {
@@ -150,7 +154,7 @@ def report_of(found: Findings, trust: Trust, attributions: Mapping[int, Words], 
         seeds=found.seeds,
         trust=trust,
         audit=found.audit,
-        leaked=found.audit.leaked_rows("test"),
+        leaks=found.leaks,
         attributions=attributions,
         commands=[portable.command() or "emotune run", f"emotune reproduce {shlex.quote(folder)}"],
         versions=artifact.versions(),

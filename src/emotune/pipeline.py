@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from emotune.data.dataset import TextDataset
     from emotune.data.tokens import TokenCounts
     from emotune.evaluation.comparison import Comparison
+    from emotune.evaluation.leaks import Leaks
     from emotune.evaluation.scores import Evaluation
     from emotune.methods.base import Method
     from emotune.models.classifier import Classifier
@@ -39,6 +40,7 @@ class RunResult:
         comparison: Before, after and the baselines, on the test split.
         verification: The check of the saved folder.
         seconds: Wall time of the whole job.
+        leaks: The comparison without the test rows that repeat a training row; None where there are none.
     """
 
     folder: Path
@@ -46,13 +48,16 @@ class RunResult:
     comparison: Comparison
     verification: Verification
     seconds: float
+    leaks: Leaks | None = None
 
     @property
     def verdict(self) -> str:
-        """What the comparison comes to, in words."""
+        """What the comparison comes to, in words, and what is left of it without the test rows that training had seen."""
+        from emotune.report.leaks import leaks_sentence
         from emotune.report.verdict import verdict
 
-        return verdict(self.comparison)
+        found = verdict(self.comparison)
+        return found if self.leaks is None else f"{found} {leaks_sentence(self.leaks)}"
 
     @property
     def report(self) -> Path:
@@ -88,7 +93,8 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.evaluation.calibration import fit_temperature
     from emotune.evaluation.comparison import compare
     from emotune.evaluation.evaluate import evaluate
-    from emotune.evaluation.scores import absent_classes, score_without
+    from emotune.evaluation.leaks import find_leaks
+    from emotune.evaluation.scores import absent_classes
     from emotune.evaluation.seeds import over_seeds
     from emotune.handover import REPORT, Findings, write_folder
     from emotune.methods.refusals import check_refusal
@@ -97,7 +103,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.precision import choose_device, choose_precision
     from emotune.report import tables
     from emotune.report.audit_tables import audit_lines
-    from emotune.report.formats import quantity, share
+    from emotune.report.leaks import leaks_sentence
     from emotune.report.probabilities import NO_TEMPERATURE
     from emotune.report.verdict import seeds_line
     from emotune.training.options import TrainingOptions
@@ -194,19 +200,16 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     with watch.step("Compare"):
         comparison = compare(before, after, *baselines)
         progress.show(tables.comparison_table(comparison))
-        leaked = audit.leaked_rows("test")
-        without = score_without(after, leaked)
-        if leaked and without is not None:
-            progress.say(
-                f"Without the {quantity(len(leaked), 'test row')} whose text stands in training: "
-                f"accuracy {share(without.accuracy)}, macro-F1 {share(without.macro_f1)}"
-            )
-            if absent_classes(without) != absent:
-                progress.say(absent_classes(without))
+        leaks = find_leaks(comparison, audit)
+        if leaks is not None:
+            progress.say(leaks_sentence(leaks))
+            missing = "" if leaks.without is None else absent_classes(leaks.without.after.metrics)
+            if missing != absent:
+                progress.say(missing)
         progress.show(tables.cost_table(training))
 
     with watch.step("Save"):
-        found = Findings(data, audit, comparison, tuned, seeds)
+        found = Findings(data, audit, comparison, tuned, seeds, leaks)
         write_folder(folder, config, found, {**watch.seconds, "total": watch.total}, progress)
         checkpoints.remove()
         progress.say(f"saved to {folder}, with {REPORT}")
@@ -218,7 +221,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
             f"{verification.largest_difference:.1e} (at most {verification.tolerance:.0e} passes)"
         )
 
-    return RunResult(folder, tuned, comparison, verification, watch.total)
+    return RunResult(folder, tuned, comparison, verification, watch.total, leaks)
 
 
 def train_seeds(

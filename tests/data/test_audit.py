@@ -221,7 +221,12 @@ class TestValidationAndTest:
         assert counts["stands in validation too: the same text"] == {"test": 2}
         assert counts["stands in validation too: the same but for case and punctuation"] == {"test": 1}
         assert counts["stands in validation too: nearly the same"] == {"test": 1}
-        assert "3 rows of test stand in validation too" in list(audit_lines(between))
+        lines = list(audit_lines(between))
+        counts_in_words = "2 the same text, 1 the same but for case and punctuation, 1 nearly the same"
+        assert f"4 rows of test stand in validation too ({counts_in_words})" in lines
+        (line,) = (line for line in lines if "validation stands in training" in line)
+        assert line.startswith("1 row of validation stands in training too (")
+        assert line.endswith("(epoch, settings, temperature)")
 
 
 def rows_of(pairs: list[tuple[str, str]]) -> list[Row]:

@@ -128,10 +128,15 @@ def record() -> TrainingRecord:
     return make_record()
 
 
-@pytest.fixture
-def dataset() -> TextDataset:
+def make_dataset() -> TextDataset:
+    """Three splits with random labels."""
     train, validation, test = (
         make_split(rows=rows, name=name, seed=rows)
         for name, rows in (("train", 1200), ("validation", 60), ("test", 60))
     )
     return TextDataset("owner/emotions", EMOTIONS, train, validation, test, notes=("No test split was given.",))
+
+
+@pytest.fixture
+def dataset() -> TextDataset:
+    return make_dataset()

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from emotune.data.audit import audit_data
+from emotune.data.audit import Place, Repeat, Row, audit_data
 from emotune.data.dataset import TextDataset
 from emotune.data.lengths import Lengths
 from emotune.data.tokens import TokenCounts
 from emotune.evaluation.attribution import Words
 from emotune.evaluation.calibration import assess
 from emotune.evaluation.comparison import Comparison, compare
+from emotune.evaluation.leaks import Leaks, find_leaks
 from emotune.report.charts import Line, line_chart, nice_ticks
 from emotune.report.curves import calibration_part
 from emotune.report.formats import share
@@ -23,7 +25,7 @@ from emotune.report.html import Report, most_telling, render_report
 from emotune.report.verdict import verdict
 from emotune.training.record import TrainingRecord
 
-from .conftest import HOSTILE, make_comparison, make_comparison_without, make_evaluation, make_split
+from .conftest import HOSTILE, make_comparison, make_comparison_without, make_dataset, make_evaluation, make_split
 
 VOID = {"meta", "line", "polyline", "circle", "br"}
 
@@ -71,6 +73,14 @@ class Page(HTMLParser):
         return " ".join(part for tag, parts in self.texts.items() if tag != "style" for part in parts)
 
 
+def leaks_of(comparison: Comparison, kinds: Mapping[int, str]) -> Leaks:
+    """The leaks of a comparison of which the given test rows repeat a training row."""
+    found = [Repeat(row, row, kind) for row, kind in ((Row(Place("test", n + 1), "", ""), k) for n, k in kinds.items())]
+    leaks = find_leaks(comparison, replace(audit_data(make_dataset()), leaks=tuple(found)))
+    assert leaks is not None
+    return leaks
+
+
 def full_report(comparison: Comparison, record: TrainingRecord, dataset: TextDataset) -> Report:
     after = comparison.after
     assert after.probabilities is not None
@@ -82,7 +92,7 @@ def full_report(comparison: Comparison, record: TrainingRecord, dataset: TextDat
         training=record,
         trust=assess(after.split.label_ids, after.probabilities, 1.3),
         audit=audit_data(dataset),
-        leaked=[0, 5],
+        leaks=leaks_of(comparison, {0: "exact", 5: "near"}),
         attributions={row: Words(("some", "words"), (1.0, 0.0))},
         commands=["emotune run --data <mine>"],
         versions={"emotune": "1.0", "torch": "2.13"},
@@ -115,7 +125,18 @@ def test_figures_are_those_of_the_comparison(page: Page, comparison: Comparison)
 def test_leaked_rows_are_left_out_of_the_second_score(page: Page, comparison: Comparison) -> None:
     rest = np.setdiff1d(np.arange(240), [0, 5])
     assert share(float(comparison.after.correct[rest].mean())) in page.texts["td"]
-    assert any("2 test rows whose text stands in training" in text for text in page.texts["caption"])
+    best = comparison.baselines[1]
+    assert share(float(best.correct[rest].mean())) in page.texts["td"]
+    lead = 100 * (comparison.after.correct[rest].mean() - best.correct[rest].mean())
+    assert f"{lead:+.1f}" in page.texts["td"]
+    caption = "2 test rows repeat a training row: 1 the same text, 1 nearly the same"
+    assert any(text.startswith(caption) for text in page.texts["caption"])
+
+
+def test_where_every_row_leaks_it_is_said_that_none_is_left(comparison: Comparison) -> None:
+    every = leaks_of(comparison, dict.fromkeys(range(240), "exact"))
+    found = Page(render_report(Report(title="x", subtitle="", comparison=comparison, leaks=every)))
+    assert "240 test rows repeat a training row: 240 the same text. No other row is left to score." in found.text
 
 
 def test_a_class_without_rows_is_named_once(page: Page) -> None:
@@ -125,8 +146,8 @@ def test_a_class_without_rows_is_named_once(page: Page) -> None:
 
 
 def test_a_class_without_rows_once_leaked_ones_are_left_out_is_named(comparison: Comparison) -> None:
-    love = np.flatnonzero(comparison.after.split.label_ids == 2).tolist()
-    found = Page(render_report(Report(title="x", subtitle="", comparison=comparison, leaked=love)))
+    love = dict.fromkeys(np.flatnonzero(comparison.after.split.label_ids == 2).tolist(), "exact")
+    found = Page(render_report(Report(title="x", subtitle="", comparison=comparison, leaks=leaks_of(comparison, love))))
     assert found.text.count("No row that was scored is labelled 'love': macro") == 1
 
 

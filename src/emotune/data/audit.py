@@ -135,8 +135,8 @@ class Audit:
         return [leak.row.place.number for leak in self.leaks if leak.row.place.split == split and leak.kind in kinds]
 
     def leaked_rows(self, split: str) -> list[int]:
-        """The same for data in memory, counted from 0 as arrays are; near repeats are not counted."""
-        return [number - 1 for number in self.leaked(split, ("exact", "trivial"))]
+        """The same for data in memory, counted from 0 as arrays are."""
+        return [number - 1 for number in self.leaked(split)]
 
     def repeated(self, split: str, kinds: Sequence[str] = KINDS) -> list[Repeat]:
         """The repeats of a split."""

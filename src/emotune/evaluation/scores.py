@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,18 +135,21 @@ def absent_classes(metrics: Metrics) -> str:
     )
 
 
-def score_without(evaluation: Evaluation, rows: Sequence[int]) -> Metrics | None:
-    """Score an evaluation without some of its rows, such as those that training had seen.
+def restrict(evaluation: Evaluation, rows: NDArray[np.int64]) -> Evaluation:
+    """Score an evaluation on some of its rows only, such as those that training had not seen.
 
     Args:
         evaluation: The evaluation.
-        rows: Row numbers to leave out, counted from 0.
-
-    Returns:
-        The scores; None where no row would be left.
+        rows: The row numbers to keep, counted from 0; at least one.
     """
-    kept = np.setdiff1d(np.arange(len(evaluation.split)), np.asarray(rows, dtype=np.int64))
-    if not len(kept):
-        return None
-    probabilities = None if evaluation.probabilities is None else evaluation.probabilities[kept]
-    return score(evaluation.split.take(kept), evaluation.predictions[kept], probabilities)
+    split = evaluation.split.take(rows)
+    predictions = evaluation.predictions[rows]
+    probabilities = None if evaluation.probabilities is None else evaluation.probabilities[rows]
+    return replace(
+        evaluation,
+        split=split,
+        probabilities=probabilities,
+        logits=None if evaluation.logits is None else evaluation.logits[rows],
+        predictions=predictions,
+        metrics=score(split, predictions, probabilities),
+    )

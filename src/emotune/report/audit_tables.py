@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from emotune.report.formats import percent, quantity
+from emotune.report.leaks import kinds_in_words
 from emotune.report.tables import new_table, stacked
 from emotune.text import printable
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from emotune.data.tokens import TokenCounts
 
 EXAMPLES = 5
+OPTIMISTIC = "scores on validation are too high by that, and so is the trust in what is chosen there (epoch, settings, temperature)"
 _LONGEST_TEXT = 70
 
 
@@ -43,12 +46,13 @@ def audit_page(audit: Audit, examples: int = EXAMPLES) -> Group:
 def audit_lines(audit: Audit) -> Iterator[str]:
     """The findings in a sentence each, those that matter for a run; nothing where nothing was found."""
     for split in audit.counts:
-        leaks = audit.leaked(split, ("exact", "trivial"))
+        leaks = [leak for leak in audit.leaks if leak.row.place.split == split]
         if leaks:
-            yield f"{quantity(len(leaks), 'row')} of {split} {_stand(leaks)} in training too"
-    leaks = [leak.row.place.number for leak in audit.validation_leaks if leak.kind != "near"]
-    if leaks:
-        yield f"{quantity(len(leaks), 'row')} of test {_stand(leaks)} in validation too"
+            line = f"{quantity(len(leaks), 'row')} of {split} {_stand(leaks)} in training too ({_kinds(leaks)})"
+            yield f"{line}; {OPTIMISTIC}" if split == "validation" else line
+    if audit.validation_leaks:
+        leaks = list(audit.validation_leaks)
+        yield f"{quantity(len(leaks), 'row')} of test {_stand(leaks)} in validation too ({_kinds(leaks)})"
     repeats = audit.repeated("train", ("exact", "trivial"))
     if repeats:
         yield f"{quantity(len(repeats), 'training row')} {'repeats' if len(repeats) == 1 else 'repeat'} another's text"
@@ -56,6 +60,10 @@ def audit_lines(audit: Audit) -> Iterator[str]:
         yield f"{quantity(len(audit.contradictions), 'training text')} {_stand(audit.contradictions)} under different labels"
     if audit.tokens is not None and any(audit.tokens.cut.values()):
         yield tokens_line(audit.tokens)
+
+
+def _kinds(leaks: Sequence[Repeat]) -> str:
+    return kinds_in_words(Counter(leak.kind for leak in leaks))
 
 
 def _stand(found: object) -> str:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotune.evaluation.attribution import Words
-from emotune.evaluation.scores import absent_classes, score_without
+from emotune.evaluation.scores import absent_classes
 from emotune.report.curves import calibration_part, training_part
 from emotune.report.formats import duration, magnitude, nats, nats_difference, points, quantity, scores, share
+from emotune.report.leaks import kinds_in_words
 from emotune.report.verdict import interval_in_points, p_value, seeds_line, signed_points, verdict
 from emotune.text import printable
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from emotune.data.audit import Audit
     from emotune.evaluation.calibration import Trust
     from emotune.evaluation.comparison import Comparison
+    from emotune.evaluation.leaks import Leaks
     from emotune.evaluation.paired import Interval
     from emotune.evaluation.scores import Evaluation
     from emotune.evaluation.seeds import SeedSummary
@@ -53,7 +55,7 @@ class Report:
         seeds: Its scores over several seeds, by name.
         trust: How far its probabilities can be trusted.
         audit: What was found in the data.
-        leaked: Test rows whose text stands in training, by row number from 0.
+        leaks: The comparison without the test rows that repeat a training row.
         attributions: Words that drove predictions, by row number of the test split.
         commands: What makes the figures again.
         versions: By package.
@@ -67,7 +69,7 @@ class Report:
     seeds: Mapping[str, SeedSummary] = field(default_factory=dict)
     trust: Trust | None = None
     audit: Audit | None = None
-    leaked: Sequence[int] = ()
+    leaks: Leaks | None = None
     attributions: Mapping[int, Words] = field(default_factory=dict)
     commands: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -129,7 +131,7 @@ def _article(report: Report) -> dict[str, Any]:
                 if found.note
             ),
         ],
-        "leaks": _leaks(comparison.after, report.leaked),
+        "leaks": _leaks(report.leaks) if report.leaks else None,
         "classes": _classes(comparison),
         "labels": comparison.after.split.labels,
         "matrices": [
@@ -202,22 +204,30 @@ def _baselines(comparison: Comparison) -> list[dict[str, str]]:
     return rows
 
 
-def _leaks(after: Evaluation, leaked: Sequence[int]) -> dict[str, Any] | None:
-    """The scores with and without the rows that training had seen."""
-    without = score_without(after, leaked)
-    if not leaked or without is None:
-        return None
-    absent = absent_classes(without)
+def _leaks(leaks: Leaks) -> dict[str, Any]:
+    """The scores with and without the rows that training had seen, of the tuned model and of the baselines."""
+    repeat = "repeats" if leaks.count == 1 else "repeat"
+    found = f"{quantity(leaks.count, 'test row')} {repeat} a training row: {kinds_in_words(leaks.kinds)}"
+    if leaks.without is None:
+        return {"caption": "", "rows": [], "note": f"{found}. No other row is left to score."}
+    whole, rest = leaks.comparison, leaks.without
+    absent = absent_classes(rest.after.metrics)
     return {
-        "caption": f"{quantity(len(leaked), 'test row')} whose text stands in training too: the scores with and without",
+        "caption": f"{found}. The scores with them and without",
+        "all": f"{len(whole.after.split):,}",
+        "others": f"{leaks.others:,}",
         "rows": [
-            {"name": name, "accuracy": share(metrics.accuracy), "macro_f1": share(metrics.macro_f1)}
-            for name, metrics in (
-                (f"all {len(after.split):,}", after.metrics),
-                (f"the other {len(after.split) - len(leaked):,}", without),
-            )
+            {
+                "name": left.name,
+                "accuracy": [share(all_of.metrics.accuracy), share(left.metrics.accuracy)],
+                "macro_f1": [share(all_of.metrics.macro_f1), share(left.metrics.macro_f1)],
+                "lead": ""
+                if left is rest.after
+                else points(left.metrics.accuracy, rest.after.metrics.accuracy).removesuffix(" points"),
+            }
+            for all_of, left in zip((whole.after, *whole.baselines), (rest.after, *rest.baselines), strict=True)
         ],
-        "note": absent if absent != absent_classes(after.metrics) else "",
+        "note": f"The other rows: {absent}" if absent and absent != absent_classes(whole.after.metrics) else "",
     }
 
 

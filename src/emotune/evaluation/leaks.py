@@ -1,0 +1,90 @@
+"""Scores beside those on the rows that training never saw: test rows that repeat a training row are left out, nearly equal ones too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotune.evaluation.comparison import Comparison
+from emotune.evaluation.scores import restrict
+
+if TYPE_CHECKING:
+    from emotune.data.audit import Audit
+
+
+@dataclass(frozen=True, eq=False)
+class Leaks:
+    """Test rows that repeat a training row, and the comparison with and without them.
+
+    Attributes:
+        kinds: How many rows leak, by the strictest kind that applies: "exact", "trivial", "near", as `emotune.data.audit` counts them.
+        rows: Shape (leaked rows,), their row numbers in the test split, counted from 0.
+        comparison: The models on all rows.
+        without: The same models on the other rows; None where no row is left.
+    """
+
+    kinds: Mapping[str, int]
+    rows: NDArray[np.int64]
+    comparison: Comparison
+    without: Comparison | None
+
+    @property
+    def count(self) -> int:
+        """How many test rows leak."""
+        return len(self.rows)
+
+    @property
+    def others(self) -> int:
+        """How many do not."""
+        return len(self.comparison.after.split) - self.count
+
+    def figures(self) -> dict[str, Any]:
+        """The counts and the scores on the other rows, for a file; the scores are None where no row is left."""
+        without = self.without
+        return {
+            "leaked": dict(self.kinds),
+            "rows": self.others,
+            "before": None if without is None else asdict(without.before.metrics),
+            "after": None if without is None else asdict(without.after.metrics),
+            "baselines": None
+            if without is None
+            else {found.name: asdict(found.metrics) for found in without.baselines},
+        }
+
+
+def find_leaks(comparison: Comparison, audit: Audit) -> Leaks | None:
+    """Score a comparison once more, on the test rows that repeat no training row.
+
+    Args:
+        comparison: The models, on the whole test split.
+        audit: What was found in the same data, in memory.
+
+    Returns:
+        The leaks with both scores; None where no test row leaks.
+    """
+    from emotune.data.audit import KINDS
+
+    leaked = np.asarray(audit.leaked_rows("test"), dtype=np.int64)
+    if not len(leaked):
+        return None
+    return Leaks(
+        kinds={kind: len(audit.leaked("test", (kind,))) for kind in KINDS},
+        rows=leaked,
+        comparison=comparison,
+        without=_without(comparison, leaked),
+    )
+
+
+def _without(comparison: Comparison, rows: NDArray[np.int64]) -> Comparison | None:
+    kept = np.setdiff1d(np.arange(len(comparison.after.split)), rows)
+    if not len(kept):
+        return None
+    return Comparison(
+        before=restrict(comparison.before, kept),
+        after=restrict(comparison.after, kept),
+        baselines=tuple(restrict(baseline, kept) for baseline in comparison.baselines),
+    )

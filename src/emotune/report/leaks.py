@@ -1,0 +1,45 @@
+"""Leaks in words: how many test rows repeat a training row, in which way, and the scores without them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from emotune.report.formats import quantity, share
+from emotune.text import printable
+
+if TYPE_CHECKING:
+    from emotune.evaluation.leaks import Leaks
+
+_KINDS = {"exact": "the same text", "trivial": "the same but for case and punctuation", "near": "nearly the same"}
+
+
+def kinds_in_words(kinds: Mapping[str, int]) -> str:
+    """How many rows repeat another in which way: "10 the same text, 3 nearly the same".
+
+    Args:
+        kinds: Rows by kind.
+    """
+    return ", ".join(f"{kinds[kind]:,} {words}" for kind, words in _KINDS.items() if kinds.get(kind))
+
+
+def leaks_sentence(leaks: Leaks) -> str:
+    """The scores without leaked rows in a sentence, with those of the best baseline where one was chosen.
+
+    Args:
+        leaks: The leaks.
+    """
+    rows = quantity(leaks.count, "test row")
+    repeat = "repeats" if leaks.count == 1 else "repeat"
+    if leaks.without is None:
+        return f"Every test row repeats a training row ({kinds_in_words(leaks.kinds)}): none is left to score."
+    after, best = leaks.without.after.metrics, leaks.without.best_baseline
+    baseline = (
+        ""
+        if best is None
+        else f"; the best baseline, '{printable(best.name)}', has {share(best.metrics.accuracy)} and {share(best.metrics.macro_f1)}"
+    )
+    return (
+        f"Without the {rows} that {repeat} a training row ({kinds_in_words(leaks.kinds)}): "
+        f"accuracy {share(after.accuracy)}, macro-F1 {share(after.macro_f1)} on {quantity(leaks.others, 'row')}{baseline}."
+    )
