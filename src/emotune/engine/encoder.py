@@ -8,6 +8,7 @@ gradients are those of the layers as transformers and PEFT wrote them, up to rou
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -332,9 +333,7 @@ class Encoder:
         """
         # Autocast would cast inside products; the layers do all their casts themselves.
         with torch.autocast(x.device.type, enabled=False):
-            x = nn.functional.pad(x.to(self.dtype), (0, 0, 0, layout.blank_tokens))
-            for layer in self.layers:
-                layer.refresh()
+            x = self._enter(x, layout)
             parameters = self.parameters
             if torch.is_grad_enabled() and (x.requires_grad or parameters):
                 x = _Stack.apply(x, self, layout, training, *parameters)
@@ -342,6 +341,37 @@ class Encoder:
                 for layer in self.layers:
                     x, _ = layer.forward(x, layout, dropout=training, save=False)
             return x[: len(layout.first) if self.layers[-1].first_only else len(layout.text)]
+
+    def states(
+        self, x: torch.Tensor, layout: Layout, reduce: Callable[[torch.Tensor], torch.Tensor], layers: Sequence[int]
+    ) -> list[torch.Tensor]:
+        """Run the stack for what single layers give, without gradients, without dropout, and no further than is asked.
+
+        Args:
+            x: Shape (tokens, hidden): embeddings.
+            layout: Where the texts lie.
+            reduce: What is kept of a hidden state of shape (tokens, hidden).
+            layers: Which states, in ascending order: 0 is the embeddings, 1 the output of the first layer, and so on.
+
+        Returns:
+            What `reduce` gave for each of them.
+        """
+        if self.layers[-1].first_only:
+            raise ValueError("this stack computes the last layer for first tokens only")
+        kept = [reduce(x)] if 0 in layers else []
+        with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+            x = self._enter(x, layout)
+            for number, layer in enumerate(self.layers[: max(layers)], start=1):
+                x, _ = layer.forward(x, layout, dropout=False, save=False)
+                if number in layers:
+                    kept.append(reduce(x[: len(layout.text)]))
+        return kept
+
+    def _enter(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+        """What the first layer takes: embeddings in the dtype of products, blank rows behind them; weights are then up to date."""
+        for layer in self.layers:
+            layer.refresh()
+        return nn.functional.pad(x.to(self.dtype), (0, 0, 0, layout.blank_tokens))
 
 
 class _Stack(torch.autograd.Function):
