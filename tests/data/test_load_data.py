@@ -16,7 +16,8 @@ from emotune.data.load import load_data
 from emotune.errors import ConfigError, DataError
 
 EMOTIONS = ("sadness", "joy", "love", "anger", "fear", "surprise")
-ROWS = [(f"i wrote message {i}; it has, punctuation", "joy" if i % 2 else "anger") for i in range(20)]
+# Of fewer words than near repeats have, so that each stands for itself.
+ROWS = [(f"i wrote message {i}; with, punctuation", "joy" if i % 2 else "anger") for i in range(20)]
 
 Writer = Callable[[Path, Sequence[tuple[str, str]]], None]
 
@@ -99,7 +100,8 @@ def test_label_stands_after_the_last_semicolon(tmp_path: Path) -> None:
 
 
 def test_quoted_fields_follow_rfc_4180(tmp_path: Path) -> None:
-    rows = 'text,label\r\n"two\nlines, one ""field""",joy\r\nplain,anger\r\n\r\n' + "x,joy\r\ny,anger\r\n" * 8
+    others = "".join(f"x{i},joy\r\ny{i},anger\r\n" for i in range(8))
+    rows = f'text,label\r\n"two\nlines, one ""field""",joy\r\nplain,anger\r\n\r\n{others}'
     (tmp_path / "d.csv").write_text(rows, encoding="utf-8", newline="")
     data = load_data(tmp_path / "d.csv")
     texts = [text for split in data.splits for text in split.texts]
@@ -124,14 +126,16 @@ def test_unusual_line_separators_stay_inside_texts(tmp_path: Path) -> None:
 
 
 def test_columns_are_found_by_name_in_any_case(tmp_path: Path) -> None:
-    (tmp_path / "d.csv").write_text("id,Emotion, Tweet\n" + "1,joy,good\n2,anger,bad\n" * 8, encoding="utf-8")
-    assert set(load_data(tmp_path / "d.csv").train.texts) == {"good", "bad"}
+    rows = "".join(f"1,joy,good {i}\n2,anger,bad {i}\n" for i in range(8))
+    (tmp_path / "d.csv").write_text(f"id,Emotion, Tweet\n{rows}", encoding="utf-8")
+    assert {text.split()[0] for text in load_data(tmp_path / "d.csv").train.texts} == {"good", "bad"}
 
 
 def test_columns_can_be_given(tmp_path: Path) -> None:
-    (tmp_path / "d.csv").write_text("text,body,mood\n" + "1,good,joy\n2,bad,anger\n" * 8, encoding="utf-8")
+    rows = "".join(f"1,good {i},joy\n2,bad {i},anger\n" for i in range(8))
+    (tmp_path / "d.csv").write_text(f"text,body,mood\n{rows}", encoding="utf-8")
     data = load_data(tmp_path / "d.csv", text_column="body", label_column="mood")
-    assert set(data.train.texts) == {"good", "bad"}
+    assert {text.split()[0] for text in data.train.texts} == {"good", "bad"}
     assert data.labels == ("anger", "joy")
 
 
@@ -365,7 +369,7 @@ def test_class_that_training_lacks(tmp_path: Path, split: str) -> None:
 
 
 def test_rare_class(tmp_path: Path) -> None:
-    rows = [*ROWS, ("text", "fear"), ("text", "fear")]
+    rows = [*ROWS, ("text", "fear"), ("another", "fear")]
     write_csv(tmp_path / "d.csv", rows)
     write_csv(tmp_path / "test.csv", ROWS)
     message = refusal(tmp_path / "d.csv")
@@ -381,13 +385,18 @@ def test_too_few_rows_for_a_cut(tmp_path: Path) -> None:
     assert "18 rows of 6 classes are too few to cut a test split of 3 rows" in message
 
 
-def test_a_cut_that_would_empty_a_class(tmp_path: Path) -> None:
-    rows = [*ROWS * 10, ("text", "fear"), ("more", "fear")]
+@pytest.mark.parametrize("size", [0.1, 0.8])
+def test_no_cut_empties_a_class(tmp_path: Path, size: float) -> None:
+    rows = [*ROWS, ("text", "fear"), ("more", "fear")]
     write_csv(tmp_path / "d.csv", rows)
     write_csv(tmp_path / "test.csv", ROWS)
-    assert "too few to cut a validation split" in refusal(
-        tmp_path / "d.csv", test=tmp_path / "test.csv", validation_size=0.95
-    )
+    if size == 0.1:
+        assert "too few to cut a validation split of 2 rows" in refusal(
+            tmp_path / "d.csv", test=tmp_path / "test.csv", validation_size=size
+        )
+        return
+    data = load_data(tmp_path / "d.csv", test=tmp_path / "test.csv", validation_size=size)
+    assert data.train.counts["fear"] == data.validation.counts["fear"] == 1
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])

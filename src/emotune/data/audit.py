@@ -155,7 +155,8 @@ def audit_data(data: TextDataset, *, label_errors: bool = False) -> Audit:
         for split in data.splits
         for number, (text, label) in enumerate(zip(split.texts, split.label_ids, strict=True), start=1)
     ]
-    return _audit(data.name, rows, {}, label_errors)
+    known = None if data.known_groups is None else data.known_groups.of([split.texts for split in data.splits])
+    return _audit(data.name, rows, {}, label_errors, known)
 
 
 def audit_source(source: str | Path | LabelledSource, *, label_errors: bool = True) -> Audit:
@@ -198,12 +199,17 @@ def audit_source(source: str | Path | LabelledSource, *, label_errors: bool = Tr
 
 
 def _audit(
-    name: str, rows: Sequence[Row], unusable: Mapping[str, tuple[UnusableRow, ...]], label_errors: bool
+    name: str,
+    rows: Sequence[Row],
+    unusable: Mapping[str, tuple[UnusableRow, ...]],
+    label_errors: bool,
+    groups: Groups | None = None,
 ) -> Audit:
     from emotune.data.label_errors import find_label_errors
     from emotune.data.shortcuts import find_shortcuts
 
-    groups = find_duplicates([row.text for row in rows])
+    if groups is None:
+        groups = find_duplicates([row.text for row in rows])
     splits = [split for split in SPLIT_NAMES if any(row.place.split == split for row in rows)]
     counts = {split: dict(Counter(row.label for row in rows if row.place.split == split)) for split in splits}
     in_split = {split: np.array([row.place.split == split for row in rows], dtype=bool) for split in splits}

@@ -6,9 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from emotune.data.duplicates import KnownGroups
 
 SPLIT_NAMES = ("train", "validation", "test")
 
@@ -74,6 +78,7 @@ class TextDataset:
         validation: The rows on which everything is chosen.
         test: The rows that are scored once.
         notes: What was done to the data on the way in, one plain sentence each (for example a split cut from training).
+        known_groups: Which texts repeat, where it was found out on the way in.
     """
 
     name: str
@@ -82,6 +87,7 @@ class TextDataset:
     validation: Split
     test: Split
     notes: tuple[str, ...] = ()
+    known_groups: KnownGroups | None = None
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:

@@ -85,6 +85,33 @@ class Groups:
     near: NDArray[np.int64]
     words: NDArray[np.int64]
 
+    def take(self, rows: NDArray[np.int64]) -> Groups:
+        """The groups of some of the texts, in the given order.
+
+        Args:
+            rows: Numbers of texts, counted from 0, each at most once.
+        """
+        exact, trivial, near = (_renumbered(groups[rows]) for groups in (self.exact, self.trivial, self.near))
+        return Groups(exact, trivial, near, self.words[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class KnownGroups:
+    """Groups found already, and the texts in which: whoever has the same texts need not search again.
+
+    Attributes:
+        texts: The texts, part after part, such as the splits of a data set.
+        groups: Which of them repeat, all parts in one row.
+    """
+
+    texts: tuple[tuple[str, ...], ...]
+    groups: Groups
+
+    def of(self, texts: Sequence[tuple[str, ...]]) -> Groups | None:
+        """The groups, if these are the very tuples that were searched; None otherwise."""
+        same = len(texts) == len(self.texts) and all(a is b for a, b in zip(texts, self.texts, strict=True))
+        return self.groups if same else None
+
 
 def find_duplicates(texts: Sequence[str]) -> Groups:
     """Group texts that repeat.
@@ -112,6 +139,12 @@ def find_duplicates(texts: Sequence[str]) -> Groups:
 def _first_of_each(keys: Sequence[str]) -> NDArray[np.int64]:
     first: dict[str, int] = {}
     return np.fromiter((first.setdefault(key, row) for row, key in enumerate(keys)), np.int64, len(keys))
+
+
+def _renumbered(groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Name each group by the place of its first text."""
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    return first[group].astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)

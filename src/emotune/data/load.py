@@ -11,6 +11,7 @@ import numpy as np
 
 from emotune.data.columns import known_columns, text_only_column
 from emotune.data.dataset import SPLIT_NAMES, Split, TextDataset
+from emotune.data.duplicates import KnownGroups, find_duplicates
 from emotune.data.files import open_lines, open_table
 from emotune.data.labels import ordered_labels
 from emotune.data.rows import LabelledRows, read_labelled, stream_texts
@@ -66,7 +67,8 @@ def load_data(
     """Load a labelled data set with its three splits, and refuse what cannot be trained on.
 
     A validation or test split that the source lacks, and that is not given as a file, is cut from the training rows:
-    stratified and seeded, with a sentence in the data set's notes.
+    stratified and seeded, with sentences in the data set's notes. Equal and nearly equal texts, as
+    `emotune.data.duplicates` finds them, stay in one split, and every class stands in every split.
 
     Label names stand in the order of the Hub's ClassLabel; or numbers by value; or the six emotions as dair-ai/emotion
     numbers them; or else alphabetically.
@@ -116,12 +118,17 @@ def load_data(
     sizes = {"test": test_size, "validation": validation_size}
     missing = {split: size for split, size in sizes.items() if split not in splits}
     notes = [*found.notes, *_notes_on_left_out(tables, train, order)]
+    known = None
     if missing:
         if not 0 <= seed < 2**32:
             raise ConfigError(f"The seed is {seed}; expected 0 to {2**32 - 1}.")
-        cut, cut_notes = cut_splits(splits["train"], missing, seed)
-        splits |= cut
-        notes += cut_notes
+        groups = find_duplicates(splits["train"].texts)
+        cut = cut_splits(splits["train"], missing, seed, groups.near)
+        splits |= cut.splits
+        notes += cut.notes
+        if set(cut.splits) == set(SPLIT_NAMES):
+            order_of_rows = np.concatenate([cut.rows[split] for split in SPLIT_NAMES])
+            known = KnownGroups(tuple(splits[split].texts for split in SPLIT_NAMES), groups.take(order_of_rows))
     return TextDataset(
         name=found.name,
         labels=order,
@@ -129,6 +136,7 @@ def load_data(
         validation=splits["validation"],
         test=splits["test"],
         notes=tuple(notes),
+        known_groups=known,
     )
 
 

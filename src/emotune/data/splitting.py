@@ -1,75 +1,195 @@
-"""Cut the splits that the data does not bring from its training rows: stratified, seeded, and said in a sentence."""
+"""Cut the splits that the data does not bring from its training rows: stratified, seeded, copies kept together, and said in a sentence.
+
+Where no text repeats another, the rows are chosen by scikit-learn's `train_test_split`. Otherwise whole groups of equal or nearly equal
+texts are dealt out by `emotune.data.grouped`, so that none stands on both sides of a cut.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from emotune.data.dataset import Split
+from emotune.data.grouped import Rows, choose_groups
 from emotune.data.wording import counted, quoted
 from emotune.errors import ConfigError, DataError
 
+# How far a cut may be from the rows asked for: beyond this share of them the notes say so, and beyond this factor it is refused.
+ROWS_TOLERANCE, LARGEST_FACTOR = 0.1, 2
+# How far a class may be from its rows before the notes name it: this share of them, or this many rows.
+CLASS_TOLERANCE, CLASS_ROWS = 0.25, 2
+# A group with at least this share of all rows is named.
+LARGE_GROUP = 0.1
+_MOST_NAMED = 3
 
-def cut_splits(train: Split, sizes: dict[str, float], seed: int) -> tuple[dict[str, Split], tuple[str, ...]]:
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """What was cut.
+
+    Attributes:
+        splits: The splits by name, "train" with what is left among them.
+        rows: For each split its row numbers in what was cut from, in ascending order.
+        notes: What was done, a sentence each.
+    """
+
+    splits: Mapping[str, Split]
+    rows: Mapping[str, NDArray[np.int64]]
+    notes: tuple[str, ...]
+
+
+def cut_splits(train: Split, sizes: Mapping[str, float], seed: int, groups: NDArray[np.int64] | None = None) -> Cut:
     """Set rows of a split aside for others, each class in its share; rows keep the order of their source.
+
+    A group stands whole in one split, and every class stands in every split. As far as the groups allow, a cut has the
+    rows asked for, and each class its share of them; the notes name what is further off than a tenth of the rows, or a
+    quarter of a class's rows and two rows.
 
     Args:
         train: The rows to cut from.
         sizes: For each split to cut, in this order, its share of the rows of `train`: between 0 and 1, and less than 1
             in sum.
         seed: Chooses the rows; 0 to 2**32 - 1.
-
-    Returns:
-        The splits by name, "train" with what is left among them, and one note a split on what was done.
+        groups: Shape (rows,), rows that must stay together share a number; each row for itself where it is not given.
 
     Raises:
         ConfigError: The sizes are not shares that leave something to train on.
-        DataError: A class, or the whole, has too few rows to be in every split.
+        DataError: A class, or the whole, has too few rows or groups to be in every split; or groups are so large that a cut
+            would have less than half or more than twice the rows asked for.
     """
     if not all(0 < size < 1 for size in sizes.values()) or sum(sizes.values()) >= 1:
         given = ", ".join(f"{name}_size {size:g}" for name, size in sizes.items())
         raise ConfigError(f"The splits to cut ({given}) must each be more than 0, and together less than 1.")
-    _refuse_rare_classes(train, tuple(sizes))
-    splits = {"train": train}
+    apart = np.arange(len(train)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    _refuse_rare_classes(train, apart, tuple(sizes))
+    left = np.arange(len(train))
+    rows: dict[str, NDArray[np.int64]] = {}
     notes = []
-    for name, share in sizes.items():
+    for number, (name, share) in enumerate(sizes.items()):
         size = round(share * len(train))
-        splits["train"], splits[name] = _cut(splits["train"], name, size, seed)
-        notes.append(
-            f"No {name} split was given: {size:,} of the {len(train):,} training rows were set aside for it "
-            f"(stratified, seed {seed})."
-        )
-    return splits, tuple(notes)
+        here = Rows(train.label_ids[left], apart[left], len(train.labels))
+        aside = _cut(train, here, name, size, still_to_cut=len(sizes) - number - 1, seed=seed)
+        rows[name], left = left[aside], left[~aside]
+        notes.append(_note(train, name, len(rows[name]), size, seed))
+        notes += _notes_on_classes(here, train.labels, name, aside)
+    rows["train"] = left
+    splits = {name: train.take(chosen, name) for name, chosen in rows.items()}
+    notes += _notes_on_groups(apart, rows)
+    return Cut(splits, rows, tuple(notes))
 
 
-def _cut(train: Split, name: str, size: int, seed: int) -> tuple[Split, Split]:
-    classes = sum(count > 0 for count in train.counts.values())
-    too_few = DataError(
-        f"{counted(len(train), 'row')} of {counted(classes, 'class', 'classes')} are too few to cut a {name} split of "
-        f"{counted(size, 'row')} from. Bring more rows, change {name}_size, or give a {name} file of your own."
-    )
-    # What scikit-learn needs for stratifying: two rows of every class, and a row a class on both sides of the cut.
-    if min(train.counts.values()) < 2 or not classes <= size <= len(train) - classes:
-        raise too_few
+def _cut(train: Split, rows: Rows, name: str, size: int, *, still_to_cut: int, seed: int) -> NDArray[np.bool_]:
+    """Shape (rows,): which rows are set aside.
 
-    from sklearn.model_selection import train_test_split
-
-    kept, cut = train_test_split(
-        np.arange(len(train)), test_size=size, random_state=seed, shuffle=True, stratify=train.label_ids
-    )
-    left, aside = train.take(np.sort(kept)), train.take(np.sort(cut), name)
-    if not all(left.counts.values()):
-        raise too_few
-    return left, aside
-
-
-def _refuse_rare_classes(train: Split, cut: tuple[str, ...]) -> None:
-    needed = 1 + len(cut)
-    rare = {label: count for label, count in train.counts.items() if count < needed}
-    if rare:
-        label, count = next(iter(rare.items()))
-        others = f" (and {counted(len(rare) - 1, 'more class', 'more classes')} like it)" if len(rare) > 1 else ""
+    Args:
+        train: What everything is cut from.
+        rows: The rows that are left of it.
+        name: The split to cut.
+        size: The rows wanted.
+        still_to_cut: The cuts to come, each of which needs a group of every class.
+        seed: Chooses the rows.
+    """
+    classes = int((rows.counts > 0).sum())
+    # What stratifying needs: a row a class in each split.
+    if not classes <= size <= len(rows) - classes * (1 + still_to_cut):
         raise DataError(
-            f"The class {quoted(label)} has {counted(count, 'row')}{others}; cutting {' and '.join(cut)} from the "
-            f"training rows needs at least {needed} of every class.\n"
+            f"{counted(len(rows), 'row')} of {counted(classes, 'class', 'classes')} are too few to cut a {name} split of "
+            f"{counted(size, 'row')} from. Bring more rows, change {name}_size, or give a {name} file of your own."
+        )
+    if rows.repeats == 0:
+        aside = _stratified(rows, size, seed)
+        if (rows.counts_of(aside) >= 1).all() and (rows.counts_of(~aside) >= 1 + still_to_cut).all():
+            return aside
+    aside = choose_groups(rows, size, least_left=1 + still_to_cut, seed=(seed, still_to_cut))
+    missing = np.flatnonzero((rows.groups_of(aside) < 1) | (rows.groups_of(~aside) < 1 + still_to_cut))
+    if len(missing):
+        label = train.labels[missing[0]]
+        raise DataError(
+            f"The class {quoted(label)} cannot be on both sides of a cut for {name}: its "
+            f"{counted(int(rows.counts[missing[0]]), 'row')} left are copies of each other or of rows of other classes, and "
+            "copies (nearly equal texts too) stay in one split.\n"
             "Bring more rows of it, leave it out, or give the splits as files."
         )
+    found = int(aside.sum())
+    if not size / LARGEST_FACTOR <= found <= size * LARGEST_FACTOR:
+        row = rows.in_largest_group
+        largest = int((rows.groups == rows.groups[row]).sum())
+        raise DataError(
+            f"A {name} split of {counted(size, 'row')} was asked for, and {counted(found, 'row')} came out: copies (nearly "
+            f"equal texts too) stay in one split, and the largest group of them has {largest:,} of the {len(rows):,} rows left.\n"
+            f"Leave copies out, change {name}_size, or give the splits as files."
+        )
+    return aside
+
+
+def _stratified(rows: Rows, size: int, seed: int) -> NDArray[np.bool_]:
+    """Choose rows by scikit-learn; none where a class has a single row, which it refuses."""
+    from sklearn.model_selection import train_test_split
+
+    aside = np.zeros(len(rows), dtype=bool)
+    if rows.counts[rows.counts > 0].min() >= 2:
+        _, cut = train_test_split(
+            np.arange(len(rows)), test_size=size, random_state=seed, shuffle=True, stratify=rows.labels
+        )
+        aside[cut] = True
+    return aside
+
+
+def _refuse_rare_classes(train: Split, groups: NDArray[np.int64], cut: tuple[str, ...]) -> None:
+    """Refuse classes that have fewer rows, or fewer rows that are no copies of each other, than there will be splits."""
+    needed = 1 + len(cut)
+    different = Rows(train.label_ids, groups, len(train.labels)).groups_of(np.ones(len(train), dtype=bool))
+    rare = [label for label, count in zip(train.labels, different.tolist(), strict=True) if count < needed]
+    if not rare:
+        return
+    label = min(rare, key=lambda label: train.counts[label] >= needed)  # too few rows is the plainer reason
+    count = train.counts[label]
+    others = f" (and {counted(len(rare) - 1, 'more class', 'more classes')} like it)" if len(rare) > 1 else ""
+    has, of, why = counted(count, "row"), "", ""
+    if count >= needed:
+        texts = int(different[train.labels.index(label)])
+        has += f" of {counted(texts, 'different text')} (nearly equal ones count as one)"
+        of, why = " different texts", ", since copies stay in one split"
+    raise DataError(
+        f"The class {quoted(label)} has {has}{others}; cutting {' and '.join(cut)} from the "
+        f"training rows needs at least {needed}{of} of every class{why}.\n"
+        "Bring more rows of it, leave it out, or give the splits as files."
+    )
+
+
+def _note(train: Split, name: str, found: int, asked: int, seed: int) -> str:
+    off = abs(found - asked) > ROWS_TOLERANCE * asked
+    asked_for = f"; {asked:,} were asked for, but copies stay together" if off else ""
+    return (
+        f"No {name} split was given: {found:,} of the {len(train):,} training rows were set aside for it "
+        f"(stratified, seed {seed}{asked_for})."
+    )
+
+
+def _notes_on_classes(rows: Rows, labels: tuple[str, ...], name: str, aside: NDArray[np.bool_]) -> Iterator[str]:
+    """Name the classes whose share of a cut is far from their share of the rows."""
+    found = rows.counts_of(aside)
+    share = rows.counts * found.sum() / len(rows)
+    off = np.flatnonzero(np.abs(found - share) > np.maximum(CLASS_TOLERANCE * share, CLASS_ROWS))
+    if len(off):
+        named = ", ".join(
+            f"{quoted(labels[label])} has {found[label]:,} for {share[label]:.0f}" for label in off[:_MOST_NAMED]
+        )
+        more = f", and {len(off) - _MOST_NAMED:,} more" if len(off) > _MOST_NAMED else ""
+        yield f"Copies stay together, so classes of {name} are not in their share: {named} expected{more}."
+
+
+def _notes_on_groups(groups: NDArray[np.int64], rows: Mapping[str, NDArray[np.int64]]) -> Iterator[str]:
+    sizes = np.bincount(groups)
+    several = sizes[sizes > 1]
+    if not len(several):
+        return
+    where = next(name for name, chosen in rows.items() if int(sizes.argmax()) in groups[chosen])
+    large = f"; the largest has {int(sizes.max()):,} rows, all in {where}"
+    yield (
+        f"Copies were kept together: {counted(int(several.sum()), 'row')} are in {counted(len(several), 'group')} of equal "
+        f"or nearly equal texts, each in one split{large if sizes.max() >= LARGE_GROUP * len(groups) else ''}."
+    )
