@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ from emotune.config import RunConfig
 from emotune.errors import DataError, EmotuneError, MethodError, ModelError, OutputError, VerificationError
 from emotune.methods import refusals
 from emotune.pipeline import STEPS, run
+from emotune.report.tables import render
+from emotune.report.verdict import sentences
 from emotune.verification import Verification, check
 
 from .conftest import EMOTIONS, Recording
@@ -200,6 +203,24 @@ class TestFolder:
         steps = ["data", "base_model", "before", "fine-tune_with_lora", "after", "compare"]
         assert list(seconds) == [*steps, "total"]
         assert sum(seconds[step] for step in steps) <= seconds["total"] <= tiny_run.result.seconds
+
+    def test_the_verdict_is_the_same_everywhere_and_ends_with_chance(self, tiny_run: Run) -> None:
+        result = tiny_run.result
+        found = sentences(result.comparison, leaks=result.leaks)
+        assert "'tuned'" in found[0]
+        assert "one seed" in found[0]
+        assert "'base (untrained head)'" not in " ".join(found[:-1])
+        assert found[-1].startswith("'base (untrained head)'")
+        assert "chance" in found[-1]
+        assert any("'frozen" in sentence for sentence in found)
+        assert read_description(result.folder)["verdict"] == result.verdict == " ".join(found)
+        page = unescape(result.report.read_text(encoding="utf-8"))
+        card = (result.folder / "README.md").read_text(encoding="utf-8").replace("\\", "")
+        printed = " ".join(render(tiny_run.progress.shown[1], 120).split())
+        for sentence in found:
+            assert sentence in page
+            assert sentence.replace("<", "&lt;") in card
+            assert sentence in printed
 
     def test_the_configuration_is_kept_without_the_machines_paths(self, tiny_run: Run) -> None:
         configuration = read_description(tiny_run.result.folder)["configuration"]
@@ -518,6 +539,8 @@ class TestSeeds:
         assert f"seed {chosen} is best on validation, and is what is saved" in heard.lines
         report = (Path(settings["output.folder"]) / "report.html").read_text(encoding="utf-8")
         assert "over 2 seeds" in report
+        assert "(mean of 2 seeds, " in description["verdict"]
+        assert "one seed" not in description["verdict"]
         assert beside(settings) == ["tuned"]
 
     def test_are_resumed_and_give_what_they_give_uninterrupted(

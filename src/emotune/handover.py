@@ -78,6 +78,7 @@ def write_folder(
         dataset_name=found.data.name,
         dataset_notes=found.data.notes,
         comparison=found.comparison,
+        leaks=found.leaks,
         trust=trust,
         versions=artifact.versions(),
         command=portable.command(),
@@ -130,7 +131,7 @@ def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> dict[str, A
             "rows_broken": len(comparison.broken),
             "without_leaked_rows": None if found.leaks is None else found.leaks.figures(),
         },
-        "verdict": verdict(comparison),
+        "verdict": verdict(comparison, leaks=found.leaks),
         "statistics": {
             evaluation.name: asdict(comparison.against(evaluation))
             for evaluation in (comparison.before, *comparison.baselines)

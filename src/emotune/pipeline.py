@@ -53,11 +53,9 @@ class RunResult:
     @property
     def verdict(self) -> str:
         """What the comparison comes to, in words, and what is left of it without the test rows that training had seen."""
-        from emotune.report.leaks import leaks_sentence
         from emotune.report.verdict import verdict
 
-        found = verdict(self.comparison)
-        return found if self.leaks is None else f"{found} {leaks_sentence(self.leaks)}"
+        return verdict(self.comparison, leaks=self.leaks)
 
     @property
     def report(self) -> Path:
@@ -103,7 +101,6 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.precision import choose_device, choose_precision
     from emotune.report import tables
     from emotune.report.audit_tables import audit_lines
-    from emotune.report.leaks import leaks_sentence
     from emotune.report.probabilities import NO_TEMPERATURE
     from emotune.report.verdict import seeds_line
     from emotune.training.options import TrainingOptions
@@ -198,14 +195,9 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         )
 
     with watch.step("Compare"):
-        comparison = compare(before, after, *baselines)
-        progress.show(tables.comparison_table(comparison))
+        comparison = replace(compare(before, after, *baselines), seeds=(after, *others) if others else ())
         leaks = find_leaks(comparison, audit)
-        if leaks is not None:
-            progress.say(leaks_sentence(leaks))
-            missing = "" if leaks.without is None else absent_classes(leaks.without.after.metrics)
-            if missing != absent:
-                progress.say(missing)
+        progress.show(tables.comparison_table(comparison, leaks=leaks))
         progress.show(tables.cost_table(training))
 
     with watch.step("Save"):

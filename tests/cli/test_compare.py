@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from emotune.artifact import PREDICTIONS
-from emotune.cli.compare import reports
+from emotune.cli.compare import reports, told_apart
 from emotune.evaluation.scores import Evaluation, score
 from emotune.report.html import render_report
 
@@ -56,9 +56,9 @@ def test_two_end_with_a_verdict_an_interval_and_a_report(invoke: Invoke, folders
     result = invoke("compare", "bad", "good")
     assert result.exit_code == 0, result.output
     lines = result.stdout.strip().splitlines()
-    assert any(
-        line.startswith("More accurate: the accuracy of 'good' is") and "95 % interval" in line for line in lines
-    )
+    (verdict,) = (line for line in lines if line.startswith("'good' "))
+    assert verdict.startswith("'good' is better than 'bad': accuracy +")
+    assert "(one seed each, 95 % interval" in verdict
     report = tmp_path / "emotune_comparison.html"
     assert lines[-1] == f"The report is {report}"
     assert "good against bad" in report.read_text(encoding="utf-8")
@@ -78,29 +78,52 @@ def test_two_show_the_changes_of_each_class(invoke: Invoke, folders: list[Path],
     assert "corrected for the number of classes (Holm)" in " ".join(table.split())
 
 
+def test_folders_of_one_name_are_told_apart_by_what_differs_above_them(
+    invoke: Invoke, folders: list[Path], tmp_path: Path
+) -> None:
+    for name, folder in (("one", folders[0]), ("two", folders[1])):
+        shutil.copytree(folder, tmp_path / name / "out" / "tuned")
+    shown = invoke("compare", "two/out/tuned", "one/out/tuned").stdout
+    assert "'one/out/tuned' is better than 'two/out/tuned'" in shown
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["/a/x", "/a/y"], ["x", "y"]),
+        (["/a/tuned", "/b/tuned"], ["a/tuned", "b/tuned"]),
+        (["/a/x/tuned", "/b/x/tuned"], ["a/x/tuned", "b/x/tuned"]),
+        (["/a/x/tuned", "/b/x/tuned", "/c/other"], ["a/x/tuned", "b/x/tuned", "other"]),
+        (["/tuned", "/a/tuned"], ["//tuned", "a/tuned"]),
+    ],
+)
+def test_names_are_as_short_as_they_can_be(paths: list[str], expected: list[str]) -> None:
+    assert told_apart([Path(path) for path in paths]) == expected
+
+
 def test_equal_models_are_called_so(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
     expected = "'good' and 'same' predict the same label on every row (36 rows)."
     shown = invoke("compare", "good", "same").stdout
     assert expected in shown.splitlines()
     assert "No evidence" not in shown
     page = (tmp_path / "emotune_comparison.html").read_text(encoding="utf-8")
-    assert f'<p class="verdict"><strong>{escape(expected, quote=True)}</strong></p>' in page.replace("&#39;", "&#x27;")
+    assert f"<p><strong>{escape(expected, quote=True)}</strong></p>" in page.replace("&#39;", "&#x27;")
 
 
 def test_three_are_ranked_and_corrected(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
     result = invoke("compare", "good", "bad", "same", "--output", "three.html")
     assert result.exit_code == 0, result.output
-    assert "Less accurate: the accuracy of 'bad'" in result.stdout
+    assert "'bad' is worse than 'good'" in result.stdout
     assert "'good' and 'same' predict the same label on every row (36 rows)." in result.stdout
     assert "corrected for 2 comparisons (Holm)" in result.stdout
     html = (tmp_path / "three.html").read_text(encoding="utf-8")
     assert html.count("<article>") == 2
-    verdicts = [unescape(found) for found in re.findall(r'class="verdict"><strong>(.+?)</strong>', html, re.DOTALL)]
+    verdicts = [unescape(found) for found in re.findall(r'class="verdict">\n<p><strong>(.+?)</strong>', html)]
     assert len(verdicts) == 2
     for verdict, start in zip(
         verdicts,
         (
-            "Less accurate: the accuracy of 'bad'",
+            "'bad' is worse than 'good'",
             "'good' and 'same' predict the same label on every row (36 rows).",
         ),
         strict=True,
@@ -125,16 +148,16 @@ def test_the_page_shows_corrected_p_values_and_judges_by_them() -> None:
     others = [evaluation(split, [*range(11, 20), 30, 31, 32], name) for name in ("second", "third")]
 
     (alone,) = reports([first, others[0]], [None, None])
-    assert alone.verdict.startswith("More accurate: the accuracy of 'second'")
-    assert f"p = {p:.3f}" in alone.verdict
+    assert alone.verdict[0].startswith("'second' is better than 'first'")
+    assert f"p = {p:.3f}" in alone.verdict[0]
     assert "corrected for" not in alone.subtitle
 
     pages = reports([first, *others], [None, None, None])
     html = unescape(render_report(*pages))
     for page, name in zip(pages, ("second", "third"), strict=True):
-        assert page.verdict.startswith(f"No evidence of a difference at this test size: the accuracy of '{name}'")
-        assert f"p = {2 * p:.3f}" in page.verdict
-        assert page.verdict in html
+        assert f"p = {2 * p:.3f}" in page.verdict[0]
+        assert f"'{name}'" in page.verdict[0]
+        assert page.verdict[0] in html
     assert html.count("corrected for 2 comparisons (Holm)") == 2
     assert html.count("corrected for the number of classes (Holm), not for that of the comparisons") == 2
     assert "not for that of the comparisons" not in render_report(alone)

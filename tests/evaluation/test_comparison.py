@@ -15,9 +15,9 @@ from .conftest import MakeEvaluation, MakeSplit
 def test_fixed_and_broken_by_hand(make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
     split = make_split([0, 0, 1, 1, 2, 2])
     #                                 right, wrong, right, wrong, wrong, wrong
-    before = make_evaluation(split, [0, 1, 1, 0, 0, 0])
+    before = make_evaluation(split, [0, 1, 1, 0, 0, 0], "before")
     #                                 right, right, wrong, wrong, wrong, right
-    after = make_evaluation(split, [0, 0, 2, 2, 0, 2])
+    after = make_evaluation(split, [0, 0, 2, 2, 0, 2], "after")
     found = compare(before, after)
     assert found.fixed.tolist() == [1, 5]
     assert found.broken.tolist() == [2]
@@ -30,6 +30,16 @@ def test_equal_rows_of_another_object_will_do(make_split: MakeSplit, make_evalua
     before = make_evaluation(make_split([0, 1]), [0, 0])
     after = make_evaluation(make_split([0, 1], name="test.csv"), [0, 1])
     assert compare(before, after).fixed.tolist() == [1]
+
+
+def test_models_of_one_name_are_told_apart(make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
+    split = make_split([0, 1])
+    found = compare(
+        *(make_evaluation(split, ids, name) for ids, name in (([0, 0], "tuned"), ([0, 1], "tuned"), ([1, 1], "other")))
+    )
+    assert (found.before.name, found.after.name) == ("tuned (1)", "tuned (2)")
+    assert [baseline.name for baseline in found.baselines] == ["other"]
+    assert "'tuned (2)'" in str(found)
 
 
 def test_the_table_names_both_models(make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:

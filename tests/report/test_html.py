@@ -22,7 +22,7 @@ from emotune.report.charts import Line, line_chart, nice_ticks
 from emotune.report.curves import calibration_part
 from emotune.report.formats import share
 from emotune.report.html import Report, most_telling, render_report
-from emotune.report.verdict import verdict
+from emotune.report.verdict import sentences
 from emotune.training.record import TrainingRecord
 
 from .conftest import HOSTILE, make_comparison, make_comparison_without, make_dataset, make_evaluation, make_split
@@ -35,6 +35,7 @@ class Page(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
+        self.html = html
         self.open: list[str] = []
         self.texts: dict[str, list[str]] = {}
         self.ids: list[str] = []
@@ -105,7 +106,14 @@ def page(comparison: Comparison, record: TrainingRecord, dataset: TextDataset) -
 
 
 def test_shows_the_verdict_first_and_every_part(page: Page, comparison: Comparison) -> None:
-    assert page.texts["strong"] == [verdict(comparison)]
+    expected = sentences(comparison, leaks=leaks_of(comparison, {0: "exact", 5: "near"}))
+    assert len(expected) == 3  # the best baseline, the rows without leaks, chance
+    assert page.texts["strong"] == expected[:1]
+    places = [page.texts["p"].index(sentence) for sentence in expected[1:]]
+    assert places == [places[0], places[0] + 1]
+    assert places[0] < page.texts["p"].index(
+        "Both models saw the same 240 rows of test. Intervals cover the choice of these rows, not that of the seed."
+    )
     sections = ["scores", "classes", "confusion", "training", "calibration", "mistakes", "fixes", "audit", "reproduce"]
     assert page.ids == [f"{name}-1" for name in sections]
     assert "emotune run --data <mine>" in page.texts["code"]
@@ -116,10 +124,40 @@ def test_figures_are_those_of_the_comparison(page: Page, comparison: Comparison)
     cells = page.texts["td"]
     for value in (before.accuracy, after.accuracy, before.macro_f1, after.macro_f1):
         assert share(value) in cells
-    interval = comparison.statistics.accuracy
-    assert f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}" in cells
+    # By how much the tuned model is ahead of its yardstick, the best baseline, in both scores.
+    statistics = comparison.against(comparison.baselines[1])
+    for interval in (statistics.accuracy, statistics.macro_f1):
+        assert interval is not None
+        assert f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}" in cells
     for counts in np.bincount(comparison.after.split.label_ids):
         assert f"{counts:,}" in cells
+
+
+def test_nothing_is_tested_against_chance(page: Page, comparison: Comparison) -> None:
+    """The interval and the p-values against random numbers stand nowhere; a base with a trained head has them."""
+    interval = comparison.statistics.accuracy
+    shown = f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
+    assert shown not in page.text
+    trained = replace(comparison, before=replace(comparison.before, is_chance=False))
+    assert shown in Page(render_report(Report(title="x", subtitle="", comparison=trained))).text
+    nothing_else = replace(comparison, baselines=())
+    alone = render_report(Report(title="x", subtitle="", comparison=nothing_else))
+    assert "0.001" not in alone.partition("By class")[2].partition("</table>")[0]
+
+
+def test_classes_are_compared_with_the_best_baseline(page: Page, comparison: Comparison) -> None:
+    best, after = comparison.baselines[1], comparison.after
+    fixed = (~best.correct & after.correct)[after.split.label_ids == 0].sum()
+    row = (
+        page.html.partition('<h2 id="classes-1">')[2].partition('<th scope="row">sadness</th>')[2].partition("</tr>")[0]
+    )
+    assert f"{best.metrics.per_class['sadness'].f1:.4f}" in row
+    assert f"<td>{fixed}</td>" in row
+    assert any("F1 of logistic regression on words" in heading for heading in page.texts["th"])
+
+
+def test_explanations_say_what_becomes_of_words_that_speak_against_the_label(page: Page) -> None:
+    assert any("Words that spoke against it have weight 0 and no mark." in text for text in page.texts["p"])
 
 
 def test_leaked_rows_are_left_out_of_the_second_score(page: Page, comparison: Comparison) -> None:
@@ -148,7 +186,8 @@ def test_a_class_without_rows_is_named_once(page: Page) -> None:
 def test_a_class_without_rows_once_leaked_ones_are_left_out_is_named(comparison: Comparison) -> None:
     love = dict.fromkeys(np.flatnonzero(comparison.after.split.label_ids == 2).tolist(), "exact")
     found = Page(render_report(Report(title="x", subtitle="", comparison=comparison, leaks=leaks_of(comparison, love))))
-    assert found.text.count("No row that was scored is labelled 'love': macro") == 1
+    # Once in the verdict on the other rows, once below their table.
+    assert found.text.count("No row that was scored is labelled 'love': macro") == 2
 
 
 def test_the_data_part_counts_test_rows_that_stand_in_validation(comparison: Comparison, dataset: TextDataset) -> None:
@@ -287,9 +326,9 @@ class TestMostTelling:
         varied[np.arange(240), (comparison.after.predictions + 1) % 6] = 1 - sure
         comparison = compare(comparison.before, replace(comparison.after, probabilities=varied))
         mistakes, fixes = most_telling(comparison, 5)
-        after, before = comparison.after, comparison.before
-        assert after.probabilities is not None
+        after, before = comparison.after, comparison.yardstick
         assert before.probabilities is not None
+        assert after.probabilities is not None
         assert not after.correct[mistakes].any()
         assert after.correct[fixes].all()
         assert not before.correct[fixes].any()

@@ -18,9 +18,12 @@ from emotune.methods.bottleneck import Bottleneck
 from emotune.methods.full import FullFineTuning
 from emotune.methods.lora import LoRA
 from emotune.models.classifier import Classifier
+from emotune.report.leaks import leaks_sentence
 from emotune.report.model_card import model_card
+from emotune.report.verdict import sentences
 
 from .conftest import EMOTIONS, HOSTILE, UNTRAINED, make_comparison, make_comparison_without, make_record
+from .test_html import leaks_of
 
 SNIPPET = """```python
 from peft import AutoPeftModelForSequenceClassification
@@ -201,25 +204,50 @@ def test_results_are_those_of_the_comparison() -> None:
     results, by_class, *_ = tables(parse(make_card(comparison=comparison))[1])
     rows = {row[0]: row[1:] for row in results[1:]}
     before, after = comparison.before.metrics, comparison.after.metrics
+    majority, words = (baseline.metrics for baseline in comparison.baselines)
+    # Chance comes last, and no difference from it is shown.
     assert results[0] == [
         "score",
-        "before: base (untrained head)",
         "after: tuned",
-        "difference",
         "majority class",
-        "logistic regression on frozen features",
+        "logistic regression on words",
+        "before: base (untrained head), chance",
     ]
-    assert rows["accuracy"] == [
-        f"{before.accuracy:.4f}",
-        f"{after.accuracy:.4f}",
-        f"{(after.accuracy - before.accuracy) * 100:+.1f} points",
+    assert rows["accuracy"] == [f"{found.accuracy:.4f}" for found in (after, majority, words, before)]
+    (loss,) = (row for name, row in rows.items() if name.startswith("loss (cross-entropy)"))
+    assert loss == [f"{after.loss:.3f}", "none", f"{words.loss:.3f}", f"{before.loss:.3f}"]
+    assert [row[0] for row in by_class[1:]] == list(EMOTIONS)
+    assert by_class[1][4] == f"{words.per_class['sadness'].f1:.4f} → {after.per_class['sadness'].f1:.4f}"
+
+
+def test_a_base_with_a_trained_head_stands_first_with_the_difference() -> None:
+    comparison = make_comparison()
+    before = dataclasses.replace(comparison.before, is_chance=False, name="base", note="")
+    comparison = dataclasses.replace(comparison, before=before)
+    results, by_class, *_ = tables(parse(make_card(comparison=comparison))[1])
+    old, new = before.metrics, comparison.after.metrics
+    assert results[0][:4] == ["score", "before: base", "after: tuned", "difference"]
+    assert results[1] == [
+        "accuracy",
+        f"{old.accuracy:.4f}",
+        f"{new.accuracy:.4f}",
+        f"{(new.accuracy - old.accuracy) * 100:+.1f} points",
         *(f"{baseline.metrics.accuracy:.4f}" for baseline in comparison.baselines),
     ]
-    (loss,) = (row for name, row in rows.items() if name.startswith("loss (cross-entropy)"))
-    assert loss[:2] == [f"{before.loss:.3f}", f"{after.loss:.3f}"]
-    assert loss[3] == "none"  # the majority class gives no probabilities
-    assert [row[0] for row in by_class[1:]] == list(EMOTIONS)
-    assert by_class[1][4] == f"{before.per_class['sadness'].f1:.4f} → {after.per_class['sadness'].f1:.4f}"
+    assert by_class[1][4] == f"{old.per_class['sadness'].f1:.4f} → {new.per_class['sadness'].f1:.4f}"
+
+
+def test_the_verdict_leads_with_the_best_baseline_and_has_the_line_about_leaks() -> None:
+    comparison = make_comparison()
+    leaks = leaks_of(comparison, {0: "exact", 5: "near"})
+    card = make_card(comparison=comparison, leaks=leaks)
+    (results,) = re.findall(r"## Results\n\n(.*?)\n\nScored on", card, re.DOTALL)
+    shown = [plain(token) for token in MarkdownIt("commonmark").parse(results) if token.type == "inline"]
+    assert shown == sentences(comparison, leaks=leaks)
+    assert "the best baseline on validation, 'logistic regression on words'" in shown[0]
+    assert leaks_sentence(leaks) in shown[1]
+    assert "chance" in shown[2]
+    assert "repeat a training row" not in make_card(comparison=comparison)
 
 
 def test_an_untrained_head_is_explained_and_the_accuracy_has_its_interval() -> None:

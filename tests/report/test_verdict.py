@@ -1,128 +1,345 @@
-"""The verdict says better, worse or no evidence, by the test and not by the difference alone."""
+"""The verdict: who is compared first, what is called better, worse or undecided, and on what evidence."""
 
 from __future__ import annotations
 
-import numpy as np
+import re
+from dataclasses import replace
 
-from emotune.evaluation.comparison import compare
-from emotune.evaluation.scores import Evaluation, score
-from emotune.report.verdict import verdict
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from emotune.data.dataset import Split
+from emotune.evaluation.comparison import Comparison, compare
+from emotune.evaluation.leaks import Leaks
+from emotune.evaluation.paired import Interval, PairedStatistics
+from emotune.evaluation.rivals import Difference
+from emotune.evaluation.scores import Evaluation, restrict, score
+from emotune.report.verdict import contradiction, figures, limits, relation, sentences, verdict
 
 from .conftest import make_split
 
 
-def evaluation(right: int, rows: int, name: str, *, start: int = 0) -> Evaluation:
+def labelled(split: Split, predictions: NDArray[np.int64], name: str, **more: object) -> Evaluation:
+    found = Evaluation(name, split, None, None, predictions, score(split, predictions, None), seconds=0.0)
+    return replace(found, **more)  # type: ignore[arg-type]
+
+
+def evaluation(right: int, rows: int, name: str, *, start: int = 0, **more: object) -> Evaluation:
     """Right on so many rows, counted from one."""
     split = make_split(("a", "b"), rows)
     wrong = (split.label_ids + 1) % 2
     places = (np.arange(rows) - start) % rows
-    predictions = np.where(places < right, split.label_ids, wrong)
-    return Evaluation(name, split, None, None, predictions, score(split, predictions, None), seconds=0.0)
+    return labelled(split, np.where(places < right, split.label_ids, wrong), name, **more)
 
 
-def test_better() -> None:
-    found = verdict(compare(evaluation(500, 1000, "base"), evaluation(900, 1000, "tuned")))
-    assert found.startswith(
-        "More accurate: the accuracy of 'tuned' is 40.0 points above that of 'base' (95 % interval +3"
-    )
-    assert "p < 0.001" in found
-    assert "Macro-F1 differs by +" in found
+def unbalanced(rare_right: int, common_right: int, name: str) -> Evaluation:
+    """Of 400 rows of one class and 40 of another, right on so many of each."""
+    split = Split("test", tuple(map(str, range(440))), np.repeat([0, 1], [400, 40]), ("common", "rare"))
+    right = np.concatenate([np.arange(400) < common_right, np.arange(40) < rare_right])
+    return labelled(split, np.where(right, split.label_ids, 1 - split.label_ids), name)
 
 
-def test_worse() -> None:
-    assert verdict(compare(evaluation(900, 1000, "base"), evaluation(500, 1000, "tuned"))).startswith(
-        "Less accurate: the accuracy of 'tuned' is 40.0 points below that of 'base'"
-    )
+CHANCE = evaluation(503, 1000, "base (untrained head)", is_chance=True)
 
 
-def test_no_evidence_says_what_the_rows_could_show() -> None:
-    found = verdict(compare(evaluation(80, 100, "base"), evaluation(82, 100, "tuned", start=1)))
-    assert found.startswith("No evidence of a difference at this test size: ")
-    assert "differs from that of 'base' by +2.0 points" in found
-    assert "On 100 test rows a true difference of" in found
+class TestOfARun:
+    """A base with an untrained head, a tuned model, and baselines of which validation knows the best."""
+
+    words = evaluation(800, 1000, "words", validation_macro_f1=0.7)
+    frozen = evaluation(700, 1000, "frozen encoder", validation_macro_f1=0.6)
+
+    @pytest.mark.parametrize("best_is_frozen", [False, True])
+    def test_the_best_on_validation_comes_first_then_the_frozen_encoder_and_chance_last(
+        self, best_is_frozen: bool
+    ) -> None:
+        tuned = evaluation(900, 1000, "tuned", has_seed=True)
+        frozen = replace(self.frozen, validation_macro_f1=0.9 if best_is_frozen else 0.6)
+        found = sentences(compare(CHANCE, tuned, self.words, frozen))
+        if best_is_frozen:  # by validation, though the test rows would have it otherwise
+            assert len(found) == 2
+            assert (
+                "'tuned' is better than the best baseline on validation, 'frozen encoder': accuracy +20.0" in found[0]
+            )
+        else:
+            assert len(found) == 3
+            assert "'tuned' is better than the best baseline on validation, 'words': accuracy +10.0 points" in found[0]
+            assert "'tuned' is better than the frozen encoder: accuracy +20.0 points" in found[1]
+        assert "'base (untrained head)'" in found[-1]
+        assert "0.5030" in found[-1]
+        assert "chance" in found[-1]
+
+    def test_chance_is_not_tested(self) -> None:
+        last = sentences(compare(CHANCE, evaluation(900, 1000, "tuned"), self.words))[-1]
+        assert not re.search(r"\bp [=<]|interval|points", last)
+
+    def test_a_base_with_a_trained_head_is_compared_first_and_as_any_other(self) -> None:
+        base = replace(CHANCE, is_chance=False, name="base")
+        found = sentences(compare(base, evaluation(900, 1000, "tuned"), self.words, self.frozen))
+        assert [sentence.partition(":")[0] for sentence in found] == [
+            "'tuned' is better than 'base'",
+            "'tuned' is better than the best baseline on validation, 'words'",
+            "'tuned' is better than the frozen encoder",
+        ]
+        assert "p < 0.001" in found[0]
+        assert "chance" not in " ".join(found)
+
+    def test_a_worse_model_is_called_worse(self) -> None:
+        found = verdict(compare(CHANCE, evaluation(700, 1000, "tuned"), self.words))
+        assert "'tuned' is worse than the best baseline on validation, 'words': accuracy -10.0 points" in found
+
+    def test_baselines_that_validation_has_not_seen_are_all_named_and_none_is_the_best(self) -> None:
+        baselines = (evaluation(600, 1000, "strong"), evaluation(300, 1000, "weak"))
+        found = sentences(compare(CHANCE, evaluation(800, 1000, "tuned"), *baselines))
+        assert "the baseline, 'strong'" in found[0]
+        assert "the baseline, 'weak'" in found[1]
+        assert "best" not in " ".join(found)
+
+    def test_without_a_rival_the_scores_stand_alone(self) -> None:
+        found = sentences(compare(CHANCE, evaluation(900, 1000, "tuned", has_seed=True)))
+        assert "'tuned' has an accuracy of 0.9000" in found[0]
+        assert "1,000 test rows (one seed)" in found[0]
+        assert "No baseline" in found[0]
+        assert not re.search(r"\bp [=<]|interval", " ".join(found))
+
+    def test_a_second_model_that_is_chance_is_compared_with_nothing(self) -> None:
+        (found,) = sentences(compare(evaluation(900, 1000, "tuned"), CHANCE, self.words))
+        assert found.startswith("'base (untrained head)'")
+        assert "chance" in found
 
 
-def test_the_best_baseline_is_part_of_it() -> None:
-    base, tuned = evaluation(100, 1000, "base"), evaluation(800, 1000, "tuned")
-    others = (evaluation(300, 1000, "weak"), evaluation(600, 1000, "strong"))
-    assert "It is better than the best baseline, 'strong' (+20.0 points" in verdict(compare(base, tuned, *others))
-    strong = evaluation(900, 1000, "strong")
-    assert "It is worse than the best baseline, 'strong' (-10.0 points" in verdict(compare(base, tuned, strong))
-    like = evaluation(800, 1000, "like", start=1)
-    assert "It cannot be told from the best baseline, 'like'" in verdict(compare(base, tuned, like))
-    same = evaluation(800, 1000, "same")
-    assert verdict(compare(base, tuned, same)).endswith(
-        " It predicts the same label on every row as the best baseline, 'same'."
-    )
+class TestOfTwoModels:
+    def test_better_and_worse(self) -> None:
+        better = verdict(compare(evaluation(500, 1000, "first"), evaluation(900, 1000, "second")))
+        assert better.startswith("'second' is better than 'first': accuracy +40.0 points (95 % interval +3")
+        assert "p < 0.001" in better
+        assert "macro-F1 +" in better
+        worse = verdict(compare(evaluation(900, 1000, "first"), evaluation(500, 1000, "second")))
+        assert worse.startswith("'second' is worse than 'first': accuracy -40.0 points")
+
+    def test_no_evidence_says_what_the_rows_could_show(self) -> None:
+        found = verdict(compare(evaluation(80, 100, "base"), evaluation(82, 100, "tuned", start=1)))
+        assert found.startswith("No evidence of a difference in accuracy between 'tuned' and 'base' at this test size")
+        assert "accuracy +2.0 points" in found
+        assert "On 100 test rows a true difference in accuracy of" in found
+
+    def test_other_mistakes_are_not_the_same_labels(self) -> None:
+        split = make_split(("a", "b", "c"), 100)
+        models = [labelled(split, (split.label_ids + step) % 3, str(step)) for step in (1, 2)]
+        assert "No evidence" in verdict(compare(*models))
+        first = evaluation(80, 100, "first")
+        assert "No evidence" in verdict(compare(first, evaluation(80, 100, "second", start=1)))
+
+    def test_the_same_labels_on_every_row_are_one_sentence(self) -> None:
+        first, second = evaluation(80, 100, "first"), evaluation(80, 100, "second")
+        assert verdict(compare(first, second)) == "'first' and 'second' predict the same label on every row (100 rows)."
+
+    def test_names_are_shown_and_not_obeyed(self) -> None:
+        assert "\x1b" not in verdict(compare(evaluation(1, 9, "a\x1b[2J"), evaluation(2, 9, "b\n")))
+
+    def test_corrected_p_values_decide(self) -> None:
+        found = compare(evaluation(80, 100, "base"), evaluation(95, 100, "tuned"))
+        assert found.statistics.p_value < 0.01
+        assert verdict(found).startswith("'tuned' is better")
+        corrected = verdict(found, {"accuracy": 0.2, "macro-F1": 0.3})
+        assert "p = 0.200" in corrected
+        assert "p = 0.300" in corrected
+        assert corrected.startswith("No evidence")
+        assert "not corrected for the number of comparisons" in corrected
 
 
-def always(label: int, name: str) -> Evaluation:
-    """A model that collapsed to one class."""
-    split = make_split(("neg", "pos"), 100)
-    predictions = np.full(100, label, dtype=np.int64)
-    return Evaluation(name, split, None, None, predictions, score(split, predictions, None), seconds=0.0)
+class TestSeeds:
+    def test_one_seed_stands_inside_the_sentence(self) -> None:
+        words = evaluation(800, 1000, "words", validation_macro_f1=0.7)
+        found = sentences(compare(CHANCE, evaluation(900, 1000, "tuned", has_seed=True), words))
+        assert "(one seed, 95 % interval" in found[0]
 
+    def test_of_two_trained_models_each_side_is_one_seed(self) -> None:
+        first, second = (evaluation(right, 1000, str(right), has_seed=True) for right in (800, 900))
+        found = verdict(compare(first, second))
+        assert "(one seed each, 95 % interval" in found
+        assert "two seeds of one configuration can differ as much" in found
+        like = verdict(compare(first, replace(evaluation(800, 1000, "like", start=1), has_seed=True)))
+        assert "one seed each" in like
+        assert "can differ as much" not in like
 
-def labelled_as(evaluated: Evaluation, right: int, name: str) -> Evaluation:
-    """Right on so many rows of the same split."""
-    split = evaluated.split
-    predictions = np.where(np.arange(len(split)) < right, split.label_ids, 1 - split.label_ids)
-    return Evaluation(name, split, None, None, predictions, score(split, predictions, None), seconds=0.0)
-
-
-def test_one_label_for_every_row_is_called_so() -> None:
-    tuned = always(0, "tuned")
-    base = labelled_as(tuned, 30, "base")
-    assert verdict(compare(base, tuned)).endswith(" 'tuned' says 'neg' for every row.")
-    found = verdict(compare(base, tuned, always(0, "majority class")))
-    assert found.endswith(" 'tuned' says 'neg' for every row, as the best baseline, 'majority class', does.")
-    assert "cannot be told" not in found
-    better = verdict(compare(base, tuned, always(0, "majority class"), labelled_as(tuned, 95, "TF-IDF")))
-    assert (
-        "'tuned' says 'neg' for every row, as 'majority class' does. It is worse than the best baseline, 'TF-IDF'"
-        in better
-    )
-    assert " for every row" not in verdict(compare(tuned, base))
-
-
-def test_of_baselines_with_equal_accuracy_the_one_with_more_macro_f1_is_the_best() -> None:
-    tuned = always(0, "tuned")
-    right = int(tuned.correct.sum())
-    found = verdict(
-        compare(
-            labelled_as(tuned, 30, "base"), labelled_as(tuned, 60, "after"), tuned, labelled_as(tuned, right, "even")
+    def test_several_seeds_are_counted_by_their_mean_and_not_by_the_one_that_is_kept(self) -> None:
+        words = evaluation(800, 1000, "words", validation_macro_f1=0.7)
+        seeds = tuple(evaluation(right, 1000, f"seed {right}", has_seed=True) for right in (905, 900, 895))
+        comparison = replace(compare(CHANCE, seeds[0], words), seeds=seeds)
+        found = sentences(comparison)
+        assert (
+            "is better than the best baseline on validation, 'words': accuracy +10.0 points (mean of 3 seeds,"
+            in found[0]
         )
-    )
-    assert "the best baseline, 'even'" in found
+        expected = comparison.over_seeds(words)
+        assert expected.accuracy.estimate == pytest.approx(0.1)
+        assert f"{100 * expected.accuracy.low:+.1f} to {100 * expected.accuracy.high:+.1f}" in found[0]
+        # Seeds that lie far apart leave nothing to say, however clear each of them is.
+        wild = tuple(evaluation(right, 1000, f"seed {right}", has_seed=True) for right in (990, 700))
+        assert sentences(replace(comparison, seeds=wild))[0].startswith("No evidence")
+
+    def test_a_single_seed_on_the_other_side_is_named(self) -> None:
+        full = evaluation(800, 1000, "full fine-tuning", validation_macro_f1=0.9, has_seed=True)
+        seeds = tuple(evaluation(right, 1000, f"seed {right}", has_seed=True) for right in (905, 900))
+        assert "mean of 2 seeds against one" in verdict(replace(compare(CHANCE, seeds[0], full), seeds=seeds))
 
 
-def test_names_are_shown_and_not_obeyed() -> None:
-    assert "\x1b" not in verdict(compare(evaluation(1, 9, "a\x1b[2J"), evaluation(2, 9, "b\n")))
+class TestUnbalancedClasses:
+    def test_macro_f1_comes_first(self) -> None:
+        found = sentences(compare(unbalanced(10, 380, "first"), unbalanced(30, 380, "second")))
+        macro_f1, accuracy = found[0].index("macro-F1 +"), found[0].index("accuracy +")
+        assert macro_f1 < accuracy
+
+    def test_accuracy_comes_first_where_classes_are_balanced(self) -> None:
+        found = sentences(compare(evaluation(500, 1000, "first"), evaluation(900, 1000, "second")))
+        assert found[0].index("accuracy +") < found[0].index("macro-F1 +")
+
+    def test_models_that_trade_one_score_for_the_other_are_called_both(self) -> None:
+        found = verdict(compare(unbalanced(0, 400, "first"), unbalanced(38, 340, "second")))
+        assert found.startswith("'second' has a higher macro-F1 than 'first', but is less accurate: macro-F1 +")
+        assert "accuracy -5.0 points" in found
+
+    def test_a_score_that_cannot_be_compared_is_given_up_in_words(self) -> None:
+        found = verdict(compare(unbalanced(10, 380, "first"), unbalanced(13, 380, "second")))
+        assert found.startswith("No evidence of a difference in accuracy between 'second' and 'first'")
+        assert (
+            "Classes are unbalanced, so macro-F1 would say more, but it is not compared: 3 rows are right in one"
+            in found
+        )
+        balanced = verdict(compare(evaluation(80, 100, "first"), evaluation(81, 100, "second")))
+        assert "Macro-F1 is not compared: 1 row is right in one model and wrong in the other" in balanced
 
 
-def test_the_same_labels_on_every_row_are_one_sentence() -> None:
-    first, second = evaluation(80, 100, "first"), evaluation(80, 100, "second")
-    assert verdict(compare(first, second)) == "'first' and 'second' predict the same label on every row (100 rows)."
-    base = evaluation(20, 100, "base")
-    assert verdict(compare(first, second, base)).startswith(
-        "'first' and 'second' predict the same label on every row (100 rows). They are better than the best baseline, 'base' ("
-    )
+def difference(score: str, low: float, high: float, p: float | None, *, corrected: bool = False) -> Difference:
+    return Difference(score, Interval((low + high) / 2, low, high), p, corrected)
 
 
-def test_equally_many_right_or_other_mistakes_are_not_the_same_labels() -> None:
-    first = evaluation(80, 100, "first")
-    assert "No evidence" in verdict(compare(first, evaluation(80, 100, "second", start=1)))
-    split = make_split(("a", "b", "c"), 100)
-    wrong, wrong_too = ((split.label_ids + step) % 3 for step in (1, 2))
-    models = [
-        Evaluation(str(i), split, None, None, p, score(split, p, None), 0.0) for i, p in enumerate((wrong, wrong_too))
-    ]
-    assert "No evidence" in verdict(compare(*models))
+UP, DOWN, NONE = (0.02, 0.06, 0.001), (-0.06, -0.02, 0.001), (-0.01, 0.02, 0.5)
 
 
-def test_a_corrected_p_value_decides() -> None:
-    found = compare(evaluation(80, 100, "base"), evaluation(95, 100, "tuned"))
-    assert found.statistics.p_value < 0.01
-    assert verdict(found).startswith("More accurate")
-    assert "p = 0.200" in verdict(found, corrected_p=0.2)
-    assert verdict(found, corrected_p=0.2).startswith("No evidence")
+@pytest.mark.parametrize(
+    ("accuracy", "macro_f1", "expected"),
+    [
+        (UP, UP, "A is better than B"),
+        (DOWN, DOWN, "A is worse than B"),
+        (NONE, NONE, "No evidence of a difference between A and B at this test size"),
+        (UP, NONE, "A is more accurate than B, with no evidence of a difference in macro-F1"),
+        (DOWN, NONE, "A is less accurate than B, with no evidence of a difference in macro-F1"),
+        (NONE, UP, "No evidence of a difference in accuracy between A and B, but A has a higher macro-F1"),
+        (NONE, DOWN, "No evidence of a difference in accuracy between A and B, but A has a lower macro-F1"),
+        (UP, DOWN, "A is more accurate than B, but has a lower macro-F1"),
+        (DOWN, UP, "A is less accurate than B, but has a higher macro-F1"),
+        (UP, None, "A is more accurate than B"),
+        (NONE, None, "No evidence of a difference in accuracy between A and B at this test size"),
+    ],
+)
+def test_both_scores_have_a_word(
+    accuracy: tuple[float, float, float], macro_f1: tuple[float, float, float] | None, expected: str
+) -> None:
+    found = [difference("accuracy", *accuracy)]
+    if macro_f1 is not None:
+        found.append(difference("macro-F1", *macro_f1))
+    assert relation(tuple(found), "A", "B") == expected
+
+
+def test_without_a_test_the_interval_decides() -> None:
+    assert difference("macro-F1", 0.01, 0.02, None).direction == 1
+    assert difference("macro-F1", -0.02, -0.01, None).direction == -1
+    assert difference("macro-F1", -0.01, 0.01, None).direction == 0
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (difference("macro-F1", 0.001, 0.05, 0.061), ("macro-F1", "leaves out 0", "borderline")),
+        (difference("accuracy", -0.001, 0.05, 0.045), ("accuracy", "holds 0", "borderline")),
+        (difference("accuracy", 0.001, 0.05, 0.2, corrected=True), ("accuracy", "leaves out 0", "not corrected")),
+        (difference("accuracy", -0.001, 0.05, 0.045, corrected=True), ("accuracy", "holds 0", "borderline")),
+    ],
+)
+def test_a_test_and_an_interval_that_disagree_are_both_named(found: Difference, expected: tuple[str, ...]) -> None:
+    assert found.excludes_zero != found.is_significant
+    for word in expected:
+        assert word in contradiction(found)
+
+
+def test_figures_hold_the_difference_the_seeds_the_interval_and_the_p_value() -> None:
+    found = difference("accuracy", 0.02, 0.06, 0.012)
+    assert figures(found, "one seed") == "accuracy +4.0 points (one seed, 95 % interval +2.0 to +6.0, p = 0.012)"
+    assert figures(replace(found, p_value=None)) == "accuracy +4.0 points (95 % interval +2.0 to +6.0)"
+
+
+def statistics(rows: int, detectable: float | None) -> PairedStatistics:
+    found = compare(evaluation(1, 9, "first"), evaluation(3, 9, "second")).statistics
+    return replace(found, rows=rows, detectable=detectable)
+
+
+def test_few_rows_say_that_nothing_can_show() -> None:
+    assert limits(statistics(1, None)) == "On 1 test row no difference can be significant."
+    assert limits(statistics(4, None)) == "On 4 test rows no difference can be significant."
+    assert "On 1,000 test rows a true difference in accuracy of 3.1 points" in limits(statistics(1000, 0.0312))
+
+
+class TestOneLabelForEveryRow:
+    split = make_split(("neg", "pos"), 100)
+    tuned = labelled(split, np.zeros(100, dtype=np.int64), "tuned")
+
+    def labelled_as(self, right: int, name: str) -> Evaluation:
+        ids = self.split.label_ids
+        return labelled(self.split, np.where(np.arange(100) < right, ids, 1 - ids), name)
+
+    def test_is_called_so(self) -> None:
+        base = self.labelled_as(30, "base")
+        assert " 'tuned' says 'neg' for every row." in verdict(compare(base, self.tuned))
+        assert " for every row" not in verdict(compare(self.tuned, base))
+
+    def test_and_so_is_the_baseline_that_says_the_same(self) -> None:
+        majority = replace(self.tuned, name="majority class", validation_macro_f1=0.3)
+        found = sentences(compare(self.labelled_as(30, "base"), self.tuned, majority))
+        assert found[1] == "'tuned' says 'neg' for every row, as 'majority class' does."
+        assert "predict the same label on every row" in found[2]
+
+
+class TestLeaks:
+    """Rows of the test split that repeat a training row."""
+
+    # All of the first 600 rows are right, and half of the other 400.
+    tuned = evaluation(800, 1000, "tuned", has_seed=True)
+    comparison = compare(CHANCE, tuned, evaluation(600, 1000, "words", validation_macro_f1=0.7))
+
+    def leaks(self, rows: range | list[int]) -> Leaks:
+        kept = np.setdiff1d(np.arange(1000), rows)
+        before, after, words = (
+            restrict(found, kept) if len(kept) else None for found in (CHANCE, self.tuned, self.comparison.baselines[0])
+        )
+        without = None if before is None or after is None or words is None else compare(before, after, words)
+        return Leaks({"exact": len(rows)}, np.asarray(rows), self.comparison, without)
+
+    def test_the_verdict_without_them_stands_beside_the_other(self) -> None:
+        found = sentences(self.comparison, leaks=self.leaks(range(600)))
+        assert [sentence.startswith("Without the 600 test rows") for sentence in found] == [False, True, False]
+        assert "accuracy 0.5000 instead of 0.8000" in found[1]
+        rest = restrict(self.tuned, np.arange(600, 1000))
+        assert f"macro-F1 {rest.metrics.macro_f1:.4f} instead of {self.tuned.metrics.macro_f1:.4f}" in found[1]
+        assert (
+            "On these rows 'tuned' is better than the best baseline on validation, 'words': accuracy +50.0" in found[1]
+        )
+
+    def test_none_are_not_mentioned(self) -> None:
+        assert "training row" not in verdict(self.comparison)
+
+    def test_nothing_but_leaks_is_said(self) -> None:
+        assert "Every test row repeats a training row" in verdict(self.comparison, leaks=self.leaks(range(1000)))
+
+    def test_a_class_that_is_lost_with_them_is_named(self) -> None:
+        rows = np.flatnonzero(self.tuned.split.label_ids == 0).tolist()
+        assert "No row that was scored is labelled 'a'" in verdict(self.comparison, leaks=self.leaks(rows))
+
+
+def test_what_a_model_is_best_measured_against() -> None:
+    tuned, words = evaluation(900, 1000, "tuned"), evaluation(800, 1000, "words", validation_macro_f1=0.7)
+    assert compare(CHANCE, tuned, words).yardstick is words
+    assert compare(CHANCE, tuned).yardstick is CHANCE
+    real = replace(CHANCE, is_chance=False)
+    assert Comparison(real, tuned, (words,)).yardstick is real

@@ -11,6 +11,7 @@ import typer
 from emotune.errors import ConfigError
 
 if TYPE_CHECKING:
+    from emotune.evaluation.paired import PairedStatistics
     from emotune.evaluation.scores import Evaluation
     from emotune.report.html import Report
 
@@ -48,9 +49,7 @@ def compare(
     twice = next((folder for folder, place in zip(folders, places, strict=True) if places.count(place) > 1), None)
     if twice is not None:
         raise ConfigError(f"The folder {twice} is given twice. A model does not differ from itself.")
-    names = [place.name for place in places]
-    if len(set(names)) < len(names):
-        names = [f"{place.parent.name}/{place.name}" for place in places]
+    names = told_apart(places)
     with open_output(output, overwrite, mark=MARK) as target:
         evaluations = [read_evaluation(folder, name=name) for folder, name in zip(folders, names, strict=True)]
         pages = reports(evaluations, [read_description(folder).get("temperature") for folder in folders])
@@ -59,8 +58,23 @@ def compare(
     if len(pages) == 1:
         console.print(comparison_table(pages[0].comparison, changes=True))
     else:
-        console.print(ranking_table([page.comparison for page in pages], [page.verdict for page in pages]))
+        console.print(ranking_table([page.comparison for page in pages], [" ".join(page.verdict) for page in pages]))
     typer.echo(f"\nThe report is {printable(str(output.resolve()))}")
+
+
+def told_apart(places: Sequence[Path]) -> list[str]:
+    """What to call folders: each by its name, and by as many folders above it as tell it from the others.
+
+    Args:
+        places: Resolved paths, all different.
+    """
+    names = []
+    for place in places:
+        others = [other.parts for other in places if other != place]
+        parts = place.parts
+        depth = next(n for n in range(1, len(parts) + 1) if not any(other[-n:] == parts[-n:] for other in others))
+        names.append("/".join(parts[-depth:]))
+    return names
 
 
 def reports(evaluations: Sequence[Evaluation], temperatures: Sequence[float | None]) -> list[Report]:
@@ -68,23 +82,23 @@ def reports(evaluations: Sequence[Evaluation], temperatures: Sequence[float | No
     from emotune.artifact import versions
     from emotune.evaluation.calibration import assess
     from emotune.evaluation.comparison import compare as compare_evaluations
-    from emotune.evaluation.paired import holm
     from emotune.portable import command
     from emotune.report.html import Report
-    from emotune.report.verdict import verdict
+    from emotune.report.verdict import sentences
 
     first, *others = evaluations
     comparisons = [compare_evaluations(first, other) for other in others]
-    adjusted = holm([comparison.statistics.p_value for comparison in comparisons])
+    several = len(comparisons) > 1
+    adjusted = _corrected([comparison.statistics for comparison in comparisons]) if several else [{}]
     subtitle = "Saved predictions, row by row."
-    if len(comparisons) > 1:
+    if several:
         subtitle += f" The verdict's p-value is corrected for {len(comparisons)} comparisons (Holm)."
     return [
         Report(
             title=f"{comparison.after.name} against {first.name}",
             subtitle=subtitle,
             comparison=comparison,
-            verdict=verdict(comparison, p),
+            verdict=sentences(comparison, p),
             trust=None
             if comparison.after.probabilities is None
             else assess(comparison.after.split.label_ids, comparison.after.probabilities, temperature),
@@ -93,3 +107,19 @@ def reports(evaluations: Sequence[Evaluation], temperatures: Sequence[float | No
         )
         for comparison, p, temperature in zip(comparisons, adjusted, temperatures[1:], strict=True)
     ]
+
+
+def _corrected(found: Sequence[PairedStatistics]) -> list[dict[str, float]]:
+    """The p-values of several comparisons by score, corrected for their number (Holm); no entry where there is no test."""
+    from emotune.evaluation.paired import holm
+    from emotune.evaluation.rivals import ACCURACY, MACRO_F1
+
+    corrected: list[dict[str, float]] = [{} for _ in found]
+    for score, values in (
+        (ACCURACY, [statistics.p_value for statistics in found]),
+        (MACRO_F1, [getattr(statistics, "macro_f1_p", None) for statistics in found]),
+    ):
+        tested = [number for number, value in enumerate(values) if value is not None]
+        for number, value in zip(tested, holm([value for value in values if value is not None]), strict=True):
+            corrected[number][score] = value
+    return corrected

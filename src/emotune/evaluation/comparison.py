@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from emotune.evaluation.scores import Evaluation
 if TYPE_CHECKING:
     from emotune.data.dataset import Split
     from emotune.evaluation.paired import PairedStatistics
+    from emotune.evaluation.seeds import SeedDifference
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +29,13 @@ class Comparison:
         before: Scores of the first model, usually the base.
         after: Scores of the second model, usually the tuned one.
         baselines: Further models scored on the same rows, for scale.
+        seeds: The second model's configuration trained with each of several seeds, on the same rows; () where there was one seed.
     """
 
     before: Evaluation
     after: Evaluation
     baselines: tuple[Evaluation, ...] = ()
+    seeds: tuple[Evaluation, ...] = ()
 
     @property
     def fixed(self) -> NDArray[np.int64]:
@@ -48,6 +52,14 @@ class Comparison:
         """The baseline with the most macro-F1 on validation; None where no baseline was scored there."""
         scored = [found for found in self.baselines if found.validation_macro_f1 is not None]
         return max(scored, key=lambda found: found.validation_macro_f1 or 0.0, default=None)
+
+    @property
+    def yardstick(self) -> Evaluation:
+        """What the second model is best measured against: the first of its rivals, or the first model where all is chance."""
+        from emotune.evaluation.rivals import rivals
+
+        found = rivals(self)
+        return found[0].evaluation if found else self.before
 
     @property
     def same_labels(self) -> bool:
@@ -71,6 +83,27 @@ class Comparison:
         self._found.append((other, statistics))
         return statistics
 
+    def over_seeds(self, other: Evaluation) -> SeedDifference:
+        """The mean of the second model's seeds against one other model: seeds and rows are counted.
+
+        Raises:
+            DataError: There are fewer than two seeds.
+        """
+        from emotune.evaluation.seeds import compare_over_seeds
+
+        for known, difference in self._found_over_seeds:
+            if known is other:
+                return difference
+        # The other model stands for itself beside every seed: the spread between seeds is the second model's own.
+        difference = compare_over_seeds([other] * len(self.seeds), self.seeds)
+        self._found_over_seeds.append((other, difference))
+        return difference
+
+    @cached_property
+    def _found_over_seeds(self) -> list[tuple[Evaluation, SeedDifference]]:
+        """What `over_seeds` has worked out already."""
+        return []
+
     @cached_property
     def _found(self) -> list[tuple[Evaluation, PairedStatistics]]:
         """What `against` has worked out already: ten thousand resamples each."""
@@ -84,6 +117,8 @@ class Comparison:
 
 def compare(before: Evaluation, after: Evaluation, *baselines: Evaluation) -> Comparison:
     """Put two evaluations side by side, and baselines with them.
+
+    Models of one name get a number behind it, so that what is said of each can be told apart.
 
     Raises:
         DataError: The evaluations saw different rows, or label sets that differ.
@@ -99,7 +134,20 @@ def compare(before: Evaluation, after: Evaluation, *baselines: Evaluation) -> Co
                 f"Cannot compare '{before.name}' with '{other.name}': they were scored on different rows. "
                 f"{_how_they_differ(before.split, other.split)}"
             )
-    return Comparison(before, after, baselines)
+    before, after, *others = _told_apart([before, after, *baselines])
+    return Comparison(before, after, tuple(others))
+
+
+def _told_apart(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """The evaluations, those that share a name numbered in their order: 'tuned (1)', 'tuned (2)'."""
+    names = Counter(found.name for found in evaluations)
+    seen: Counter[str] = Counter()
+    apart = []
+    for found in evaluations:
+        seen[found.name] += 1
+        shared = names[found.name] > 1
+        apart.append(replace(found, name=f"{found.name} ({seen[found.name]})") if shared else found)
+    return apart
 
 
 def _how_they_differ(first: Split, second: Split) -> str:

@@ -61,4 +61,5 @@ def evaluate(
         note="" if classifier.is_tuned else UNTRAINED_HEAD,
         parameters=sum(map(element_count, classifier.model.parameters())),
         is_chance=not classifier.is_tuned,
+        has_seed=classifier.is_tuned,
     )

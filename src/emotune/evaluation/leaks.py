@@ -87,4 +87,5 @@ def _without(comparison: Comparison, rows: NDArray[np.int64]) -> Comparison | No
         before=restrict(comparison.before, kept),
         after=restrict(comparison.after, kept),
         baselines=tuple(restrict(baseline, kept) for baseline in comparison.baselines),
+        seeds=tuple(restrict(seed, kept) for seed in comparison.seeds),
     )

@@ -80,7 +80,8 @@ class PairedStatistics:
         accuracy: Accuracy of the second less that of the first.
         macro_f1: Likewise macro-F1; None where too few rows changed sides to say.
         per_class: By label.
-        detectable: The smallest difference in accuracy that this many rows would show four times out of five.
+        detectable: The smallest difference in accuracy that this many rows would show four times out of five; None where the rows are so
+            few that no difference can be significant.
     """
 
     rows: int
@@ -91,7 +92,7 @@ class PairedStatistics:
     accuracy: Interval
     macro_f1: Interval | None
     per_class: dict[str, ClassChange]
-    detectable: float
+    detectable: float | None
 
     @property
     def is_significant(self) -> bool:

@@ -68,6 +68,7 @@ def read_predictions(path: Path, labels: tuple[str, ...], name: str) -> Evaluati
         predictions=predictions,
         metrics=score(split, predictions, probabilities),
         seconds=0.0,
+        has_seed=True,
     )
 
 

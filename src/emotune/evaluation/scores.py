@@ -60,6 +60,7 @@ class Evaluation:
         parameters: Numbers that the model is made of; None where they are not known.
         validation_macro_f1: Macro-F1 on validation, by which baselines are compared; None where it was not measured.
         is_chance: Whether the model's head is random numbers, so that its scores measure chance.
+        has_seed: Whether the model was trained from a seed, so that another seed would have given another model.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Evaluation:
     parameters: int | None = None
     validation_macro_f1: float | None = None
     is_chance: bool = False
+    has_seed: bool = False
 
     @property
     def correct(self) -> NDArray[np.bool_]:

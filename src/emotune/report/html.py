@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotune.evaluation.attribution import Words
+from emotune.evaluation.rivals import rivals
 from emotune.evaluation.scores import absent_classes
 from emotune.report.curves import calibration_part, training_part
 from emotune.report.formats import duration, magnitude, nats, nats_difference, points, quantity, scores, share
 from emotune.report.leaks import kinds_in_words
-from emotune.report.verdict import interval_in_points, p_value, seeds_line, signed_points, verdict
+from emotune.report.verdict import interval_in_points, p_value, seeds_line, sentences, signed_points
 from emotune.text import printable
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Report:
         title: Its heading.
         subtitle: When and with what it was made.
         comparison: The two models, and baselines.
-        verdict: The verdict, where it is not the comparison's own.
+        verdict: The sentences of the verdict, where it is not the comparison's own.
         training: How the second model was trained.
         seeds: Its scores over several seeds, by name.
         trust: How far its probabilities can be trusted.
@@ -64,7 +65,7 @@ class Report:
     title: str
     subtitle: str
     comparison: Comparison
-    verdict: str = ""
+    verdict: Sequence[str] = ()
     training: TrainingRecord | None = None
     seeds: Mapping[str, SeedSummary] = field(default_factory=dict)
     trust: Trust | None = None
@@ -116,10 +117,11 @@ def _article(report: Report) -> dict[str, Any]:
     return {
         "title": report.title,
         "subtitle": report.subtitle,
-        "verdict": report.verdict or verdict(comparison),
+        "verdict": report.verdict or sentences(comparison, leaks=report.leaks),
         "seeds": [f"{name}: {seeds_line(summary)}" for name, summary in report.seeds.items()],
         "rows": f"{quantity(len(comparison.after.split), 'row')} of {comparison.after.split.name}",
         "before_name": comparison.before.name,
+        "before_is_chance": comparison.before.is_chance,
         "after_name": comparison.after.name,
         "scores": _scores(comparison),
         "baselines": _baselines(comparison),
@@ -133,10 +135,14 @@ def _article(report: Report) -> dict[str, Any]:
         ],
         "leaks": _leaks(report.leaks) if report.leaks else None,
         "classes": _classes(comparison),
+        "yardstick": comparison.yardstick.name,
         "labels": comparison.after.split.labels,
         "matrices": [
             _matrix(comparison.after, f"After: {comparison.after.name}"),
-            _matrix(comparison.before, f"Before: {comparison.before.name}"),
+            _matrix(
+                comparison.yardstick,
+                f"{'Before' if comparison.yardstick is comparison.before else 'Baseline'}: {comparison.yardstick.name}",
+            ),
         ],
         "training": training_part(report.training) if report.training else None,
         "calibration": calibration_part(report.trust) if report.trust else None,
@@ -152,10 +158,12 @@ def _direction(difference: float) -> str:
 
 
 def _scores(comparison: Comparison) -> list[dict[str, str]]:
-    before, after = comparison.before.metrics, comparison.after.metrics
+    before, after, before_is_chance = comparison.before.metrics, comparison.after.metrics, comparison.before.is_chance
     old, new = scores(before), scores(after)
-    found = comparison.statistics
-    intervals: dict[str, Interval | None] = {"accuracy": found.accuracy, "macro-F1": found.macro_f1}
+    intervals: dict[str, Interval | None] = {}
+    if not before_is_chance:  # a test against random numbers says nothing
+        found = comparison.statistics
+        intervals = {"accuracy": found.accuracy, "macro-F1": found.macro_f1}
     rows = [
         {
             "name": name,
@@ -182,26 +190,38 @@ def _scores(comparison: Comparison) -> list[dict[str, str]]:
 
 
 def _interval(interval: Interval | None) -> str:
-    return "too few rows changed" if interval is None else interval_in_points(interval).partition("interval ")[2]
+    return "too few rows" if interval is None else interval_in_points(interval).partition("interval ")[2]
 
 
 def _baselines(comparison: Comparison) -> list[dict[str, str]]:
     rows = []
+    roles = {id(rival.evaluation): rival.role for rival in rivals(comparison)}
     for baseline in comparison.baselines:
         lead = comparison.against(baseline)
+        validated, role = baseline.validation_macro_f1, roles.get(id(baseline), "")
         rows.append(
             {
-                "name": baseline.name,
+                "name": f"{baseline.name} ({role})" if role.startswith("best") else baseline.name,
+                "validation": "" if validated is None else share(validated),
                 "accuracy": share(baseline.metrics.accuracy),
                 "macro_f1": share(baseline.metrics.macro_f1),
-                "lead": signed_points(lead.accuracy.estimate).removesuffix(" points"),
-                "direction": _direction(lead.accuracy.estimate),
-                "interval": _interval(lead.accuracy),
+                **_lead("accuracy", lead.accuracy),
+                **_lead("macro_f1", lead.macro_f1),
                 "time": duration(baseline.seconds),
                 "parameters": magnitude(baseline.parameters),
             }
         )
     return rows
+
+
+def _lead(score: str, interval: Interval | None) -> dict[str, str]:
+    """By how much the second model is ahead of a baseline in one score."""
+    estimate = None if interval is None else interval.estimate
+    return {
+        f"{score}_lead": "" if estimate is None else signed_points(estimate).removesuffix(" points"),
+        f"{score}_direction": _direction(estimate or 0.0),
+        f"{score}_interval": _interval(interval),
+    }
 
 
 def _leaks(leaks: Leaks) -> dict[str, Any]:
@@ -233,8 +253,9 @@ def _leaks(leaks: Leaks) -> dict[str, Any]:
 
 def _classes(comparison: Comparison) -> list[dict[str, Any]]:
     rows = []
-    for label, change in comparison.statistics.per_class.items():
-        old, new = comparison.before.metrics.per_class[label], comparison.after.metrics.per_class[label]
+    first = comparison.yardstick
+    for label, change in comparison.against(first).per_class.items():
+        old, new = first.metrics.per_class[label], comparison.after.metrics.per_class[label]
         rows.append(
             {
                 "name": label,
@@ -247,7 +268,7 @@ def _classes(comparison: Comparison) -> list[dict[str, Any]]:
                 "broken": f"{change.broken:,}",
                 "recall": signed_points(change.recall_difference).removesuffix(" points"),
                 "direction": _direction(change.recall_difference),
-                "p": p_value(change.adjusted_p).removeprefix("p = ").removeprefix("p "),
+                "p": "" if first.is_chance else p_value(change.adjusted_p).removeprefix("p = ").removeprefix("p "),
             }
         )
     return rows
@@ -281,7 +302,7 @@ def _matrix(evaluation: Evaluation, caption: str) -> dict[str, Any]:
 
 
 def most_telling(comparison: Comparison, count: int = EXAMPLES) -> tuple[list[int], list[int]]:
-    """The most confident mistakes of the second model, and the fixed rows of which the first was most sure.
+    """The most confident mistakes of the second model, and the rows it got right of whose wrong labels the yardstick was most sure.
 
     Args:
         comparison: Both models.
@@ -290,9 +311,9 @@ def most_telling(comparison: Comparison, count: int = EXAMPLES) -> tuple[list[in
     Returns:
         Row numbers of the mistakes, and of the fixes.
     """
-    after, before = comparison.after, comparison.before
+    after, before = comparison.after, comparison.yardstick
     wrong = np.flatnonzero(~after.correct)
-    fixed = comparison.fixed
+    fixed = np.flatnonzero(~before.correct & after.correct)
     if after.probabilities is not None:
         wrong = wrong[np.argsort(-after.probabilities[wrong].max(axis=1), kind="stable")]
     if before.probabilities is not None:
@@ -302,10 +323,11 @@ def most_telling(comparison: Comparison, count: int = EXAMPLES) -> tuple[list[in
 
 def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list[dict[str, Any]]:
     wrong, fixed = most_telling(comparison)
-    after, before = comparison.after, comparison.before
+    after, before = comparison.after, comparison.yardstick
     labels = after.split.labels
     marked = (
-        " The darker a word, the more it spoke for what the tuned model said (integrated gradients)."
+        " The darker a word, the more it spoke for what the tuned model said (integrated gradients). Words that spoke against it "
+        "have weight 0 and no mark."
         if attributions
         else ""
     )
@@ -344,9 +366,9 @@ def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list
             {
                 "id": "fixes",
                 "title": "Most surprising fixes",
-                "explanation": f"Right now, where the first model was wrong and surer of it than on the other fixed rows.{marked}",
+                "explanation": f"Right now, where '{before.name}' was wrong and surer of it than on the other fixed rows.{marked}",
                 "rows": [
-                    example(row, f"before: {confidence(before, row)} · now, and right: {confidence(after, row)}")
+                    example(row, f"{before.name}: {confidence(before, row)} · now, and right: {confidence(after, row)}")
                     for row in fixed
                 ],
             }

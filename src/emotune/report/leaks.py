@@ -24,7 +24,7 @@ def kinds_in_words(kinds: Mapping[str, int]) -> str:
 
 
 def leaks_sentence(leaks: Leaks) -> str:
-    """The scores without leaked rows in a sentence, with those of the best baseline where one was chosen.
+    """The scores without leaked rows beside those of all rows, in a sentence, with those of the best baseline where one was chosen.
 
     Args:
         leaks: The leaks.
@@ -33,7 +33,7 @@ def leaks_sentence(leaks: Leaks) -> str:
     repeat = "repeats" if leaks.count == 1 else "repeat"
     if leaks.without is None:
         return f"Every test row repeats a training row ({kinds_in_words(leaks.kinds)}): none is left to score."
-    after, best = leaks.without.after.metrics, leaks.without.best_baseline
+    whole, after, best = leaks.comparison.after.metrics, leaks.without.after.metrics, leaks.without.best_baseline
     baseline = (
         ""
         if best is None
@@ -41,5 +41,6 @@ def leaks_sentence(leaks: Leaks) -> str:
     )
     return (
         f"Without the {rows} that {repeat} a training row ({kinds_in_words(leaks.kinds)}): "
-        f"accuracy {share(after.accuracy)}, macro-F1 {share(after.macro_f1)} on {quantity(leaks.others, 'row')}{baseline}."
+        f"accuracy {share(after.accuracy)} instead of {share(whole.accuracy)}, macro-F1 {share(after.macro_f1)} instead of "
+        f"{share(whole.macro_f1)}, on {quantity(leaks.others, 'row')}{baseline}."
     )

@@ -19,18 +19,20 @@ from emotune.methods.base import PeftMethod, head_and_pooler
 from emotune.methods.qlora import QLoRA
 from emotune.report.formats import duration, nats, nats_difference, percent, points, quantity, scores, share
 from emotune.report.probabilities import probabilities_sentence
-from emotune.report.verdict import verdict
+from emotune.report.verdict import sentences
 from emotune.text import printable
 
 if TYPE_CHECKING:
     from emotune.evaluation.calibration import Trust
     from emotune.evaluation.comparison import Comparison
+    from emotune.evaluation.leaks import Leaks
     from emotune.evaluation.scores import Evaluation
     from emotune.methods.base import Method
     from emotune.models.classifier import Classifier
     from emotune.training.record import TrainingRecord
 
 _TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
+_LOSS = "loss (cross-entropy), lower is better"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -41,6 +43,7 @@ def model_card(
     dataset_notes: Sequence[str],
     comparison: Comparison,
     trust: Trust,
+    leaks: Leaks | None = None,
     versions: Mapping[str, str],
     command: str,
     created: str,
@@ -53,6 +56,7 @@ def model_card(
         dataset_notes: What was done to the data on the way in, one sentence each.
         comparison: The base model's scores against the tuned model's.
         trust: How far the tuned model's probabilities can be trusted.
+        leaks: The comparison without the test rows that repeat a training row; None where there are none.
         versions: Versions by package name.
         command: The command line that made the folder.
         created: The date, as it shall stand in the card.
@@ -86,7 +90,8 @@ def model_card(
             dataset_name=dataset_name,
             dataset_notes=dataset_notes,
             comparison=comparison,
-            verdict=verdict(comparison),
+            verdict=sentences(comparison, leaks=leaks),
+            yardstick=comparison.yardstick.name,
             probabilities=probabilities_sentence(trust),
             notes=[(evaluation.name, evaluation.note) for evaluation in evaluations if evaluation.note],
             absent=absent_classes(comparison.after.metrics),
@@ -229,35 +234,40 @@ def _accuracy_interval(evaluation: Evaluation) -> tuple[float, float]:
 
 
 def _score_table(comparison: Comparison) -> _Markdown:
-    """The overall scores: before, after, the difference, and each baseline."""
-    before, after = comparison.before.metrics, comparison.after.metrics
-    others = [baseline.metrics for baseline in comparison.baselines]
-    old, new = scores(before), scores(after)
+    """The overall scores: after, the baselines, and before; a base that is chance comes last, and no difference from it is shown."""
+    before, after, baselines = comparison.before, comparison.after, comparison.baselines
+    old, new = f"before: {before.name}", f"after: {after.name}"
+    if before.is_chance:
+        columns = [(new, after.metrics), *((found.name, found.metrics) for found in baselines)]
+        columns.append((f"{old}, chance", before.metrics))
+        rows = [[name, *(share(scores(found)[name]) for _, found in columns)] for name in scores(after.metrics)]
+        rows.append([_LOSS, *(nats(found.loss) for _, found in columns)])
+        return _table(["score", *(name for name, _ in columns)], rows)
+    first, second = scores(before.metrics), scores(after.metrics)
     rows = [
         [
             name,
-            share(old[name]),
-            share(new[name]),
-            points(old[name], new[name]),
-            *(share(scores(other)[name]) for other in others),
+            share(first[name]),
+            share(second[name]),
+            points(first[name], second[name]),
+            *(share(scores(found.metrics)[name]) for found in baselines),
         ]
-        for name in old
+        for name in first
     ]
     rows.append(
         [
-            "loss (cross-entropy), lower is better",
-            nats(before.loss),
-            nats(after.loss),
-            nats_difference(before.loss, after.loss),
-            *(nats(other.loss) for other in others),
+            _LOSS,
+            nats(before.metrics.loss),
+            nats(after.metrics.loss),
+            nats_difference(before.metrics.loss, after.metrics.loss),
+            *(nats(found.metrics.loss) for found in baselines),
         ]
     )
-    headings = ["score", f"before: {comparison.before.name}", f"after: {comparison.after.name}", "difference"]
-    return _table(headings + [baseline.name for baseline in comparison.baselines], rows)
+    return _table(["score", old, new, "difference", *(found.name for found in baselines)], rows)
 
 
 def _class_table(comparison: Comparison) -> _Markdown:
-    """Precision, recall and F1 of each class, before and after."""
+    """Precision, recall and F1 of each class, of the yardstick and after."""
     after = comparison.after.metrics.per_class
     rows = [
         [
@@ -267,7 +277,7 @@ def _class_table(comparison: Comparison) -> _Markdown:
             f"{share(old.recall)} → {share(after[label].recall)}",
             f"{share(old.f1)} → {share(after[label].f1)}",
         ]
-        for label, old in comparison.before.metrics.per_class.items()
+        for label, old in comparison.yardstick.metrics.per_class.items()
     ]
     return _table(["label", "rows", "precision", "recall", "F1"], rows)
 

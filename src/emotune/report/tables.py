@@ -28,12 +28,13 @@ from emotune.report.formats import (
     scores,
     share,
 )
-from emotune.report.verdict import p_value, signed_points, verdict
+from emotune.report.verdict import p_value, sentences, signed_points
 from emotune.text import printable
 
 if TYPE_CHECKING:
     from emotune.data.dataset import TextDataset
     from emotune.evaluation.comparison import Comparison
+    from emotune.evaluation.leaks import Leaks
     from emotune.evaluation.scores import Evaluation
     from emotune.training.record import TrainingRecord
 
@@ -104,7 +105,7 @@ def evaluation_table(evaluation: Evaluation) -> Group:
     )
 
 
-def comparison_table(comparison: Comparison, *, changes: bool = False) -> Group:
+def comparison_table(comparison: Comparison, *, changes: bool = False, leaks: Leaks | None = None) -> Group:
     """Before against after: overall scores, baselines, scores by class, and the rows that changed sides.
 
     A score whose evaluation has a note carries a number in brackets wherever it stands, and the note follows below.
@@ -112,6 +113,7 @@ def comparison_table(comparison: Comparison, *, changes: bool = False) -> Group:
     Args:
         comparison: Both models.
         changes: Show the changes of each class too, with their p-values.
+        leaks: The comparison without the rows that repeat a training row, which the verdict then speaks of.
     """
     notes = _Notes()
     before = notes.mark("before", comparison.before)
@@ -121,17 +123,23 @@ def comparison_table(comparison: Comparison, *, changes: bool = False) -> Group:
             f"Before: {printable(comparison.before.name)}\nAfter:  {printable(comparison.after.name)}\n"
             f"Both scored on the same {_rows_of(comparison.after)}."
         ),
-        _overall(comparison, before, after),
     ]
-    if comparison.baselines:
-        parts.append(_baselines(comparison, notes))
+    overall = _overall(comparison, before, after)
+    baselines = [_baselines(comparison, notes)] if comparison.baselines else []
+    # A difference from chance says little, so that from the baselines comes first.
+    parts += [*baselines, overall] if comparison.before.is_chance else [overall, *baselines]
     parts.append(_by_class(comparison, before, after))
     if changes:
         parts.append(_changes(comparison))
     parts += [Text(changed_rows(comparison)), *_absent(comparison.after)]
     parts += notes.lines
-    parts.append(Text(verdict(comparison), style="bold"))
+    parts += verdict_lines(sentences(comparison, leaks=leaks))
     return stacked(parts)
+
+
+def verdict_lines(found: Sequence[str]) -> list[Text]:
+    """The sentences of a verdict below each other, the first of them in bold."""
+    return [Text("\n").join([Text(found[0], style="bold"), *map(Text, found[1:])])]
 
 
 def ranking_table(comparisons: Sequence[Comparison], verdicts: Sequence[str]) -> Group:

@@ -1,95 +1,269 @@
-"""What a comparison comes to, in a sentence: more accurate, less accurate, or no evidence of a difference; and how sure that is."""
+"""What a comparison comes to, in a few sentences: better, worse or no evidence of a difference, against whom, and how sure that is.
+
+Each sentence has a function of its own. What is compared, in which order, and what counts as a difference is decided in
+`emotune.evaluation.rivals`; here it is put into words.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotune.report.formats import bound, quantity
+from emotune.evaluation.paired import FEW_CHANGES
+from emotune.evaluation.rivals import Difference, Rival, differences, is_unbalanced, rivals
+from emotune.evaluation.scores import absent_classes
+from emotune.report.formats import bound, quantity, share
+from emotune.report.leaks import leaks_sentence
 from emotune.text import printable
 
 if TYPE_CHECKING:
     from emotune.evaluation.comparison import Comparison
+    from emotune.evaluation.leaks import Leaks
     from emotune.evaluation.paired import Interval, PairedStatistics
     from emotune.evaluation.scores import Evaluation
     from emotune.evaluation.seeds import SeedSummary
 
 _LONGEST_NAME = 60
+_BETTER = {"accuracy": "is more accurate", "macro-F1": "has a higher macro-F1"}
+_WORSE = {"accuracy": "is less accurate", "macro-F1": "has a lower macro-F1"}
 
 
-def verdict(comparison: Comparison, corrected_p: float | None = None) -> str:
-    """The second model against the first, in one to three sentences, and against the best of the baselines.
+def verdict(
+    comparison: Comparison, corrected_p: Mapping[str, float] | None = None, *, leaks: Leaks | None = None
+) -> str:
+    """All of `sentences` as one text."""
+    return " ".join(sentences(comparison, corrected_p, leaks=leaks))
 
-    The best baseline is the one with the most accuracy, and of several the one with the most macro-F1.
+
+def sentences(
+    comparison: Comparison, corrected_p: Mapping[str, float] | None = None, *, leaks: Leaks | None = None
+) -> list[str]:
+    """What a comparison comes to, the most telling first.
+
+    The second model is measured against its rivals in turn: the first model where that is not chance, the baseline that is best on
+    validation, and the frozen encoder. What these rows can show, the scores on rows that repeat no training row, and the untrained head,
+    which is chance and is not tested, follow.
 
     Args:
         comparison: The models.
-        corrected_p: The p-value corrected for the number of comparisons, where this is one of several.
+        corrected_p: P-values of the second model against the first by score, "accuracy" and "macro-F1", corrected for the number of
+            comparisons, where this is one of several.
+        leaks: The comparison without the test rows that repeat a training row; None where there are none.
     """
     before, after = comparison.before, comparison.after
-    if comparison.same_labels:
-        sentence = f"'{_name(before)}' and '{_name(after)}' predict the same label on every row ({quantity(len(after.split), 'row')})."
-        it, it_is = "They", "They are"
-    else:
-        statistics = (
-            comparison.statistics if corrected_p is None else replace(comparison.statistics, p_value=corrected_p)
-        )
-        sentence = _describe(statistics, _name(before), _name(after))
-        it, it_is = "It", "It is"
-    best = max(comparison.baselines, key=lambda found: (found.metrics.accuracy, found.metrics.macro_f1), default=None)
-    alike = [found for found in comparison.baselines if np.array_equal(found.predictions, after.predictions)]
-    is_best = any(found is best for found in alike)
-    same = best if is_best else alike[0] if alike else None
-    if len(np.unique(after.predictions)) == 1:
-        label = printable(after.split.labels[int(after.predictions[0])], _LONGEST_NAME)
-        role = "the best baseline, " if is_best else ""
-        likewise = "" if same is None else f", as {role}'{_name(same)}'{',' if is_best else ''} does"
-        sentence += f" '{_name(after)}' says '{label}' for every row{likewise}."
-    elif is_best and same is not None:
-        verb = "predict" if comparison.same_labels else "predicts"
-        sentence += f" {it} {verb} the same label on every row as the best baseline, '{_name(same)}'."
-    if best is None or is_best:
+    if after.is_chance:
+        return [chance(found) for found in (after, before) if found.is_chance]
+    found = []
+    undecided = None
+    for rival in rivals(comparison):
+        corrected = corrected_p if rival.evaluation is before else None
+        found.append(against(comparison, rival, corrected))
+        if undecided is None and _is_undecided(comparison, rival.evaluation, corrected):
+            undecided = rival.evaluation
+    if not found:
+        found.append(alone(comparison))
+    same = one_label(comparison)
+    if same:
+        found.insert(1, same)
+    if undecided is not None:
+        found.append(limits(comparison.against(undecided)))
+    if leaks is not None:
+        found.append(without_leaks(leaks))
+    if before.is_chance:
+        found.append(chance(before))
+    return found
+
+
+def against(comparison: Comparison, rival: Rival, corrected_p: Mapping[str, float] | None = None) -> str:
+    """The second model of a comparison against one rival: what differs and by how much, in both scores."""
+    after, other = comparison.after, rival.evaluation
+    if _same_labels(comparison, other):
+        rows = quantity(len(after.split), "row")
+        return f"{_capital(named(rival))} and '{_name(after)}' predict the same label on every row ({rows})."
+    found = differences(comparison, other, corrected_p)
+    seeds = seeds_behind(comparison, other)
+    evidence = [figures(found[0], seeds), *(figures(difference) for difference in found[1:])]
+    headline = relation(found, f"'{_name(after)}'", named(rival))
+    parts = [f"{headline}: {', '.join(evidence)}."]
+    if len(found) == 1:
+        parts.append(untested(comparison, other))
+    parts += [
+        contradiction(difference) for difference in found if difference.excludes_zero != difference.is_significant
+    ]
+    if seeds == "one seed each" and any(difference.direction for difference in found):
+        parts.append("This compares two trained models: two seeds of one configuration can differ as much.")
+    return " ".join(parts)
+
+
+def relation(found: tuple[Difference, ...], name: str, other: str) -> str:
+    """In what a model is better or worse than another, and in what there is no evidence of either.
+
+    Args:
+        found: The difference in one score or in two, the leading one first.
+        name: The model, quoted.
+        other: What to call the other one.
+    """
+    first, *rest = found
+    directions = {difference.direction for difference in found}
+    if directions == {0}:
+        score = "" if rest else f" in {first.score}"
+        return f"No evidence of a difference{score} between {name} and {other} at this test size"
+    if rest and len(directions) == 1:
+        return f"{name} is {'better' if first.direction > 0 else 'worse'} than {other}"
+    if not first.direction:
+        return f"No evidence of a difference in {first.score} between {name} and {other}, but {name} {_claim(rest[0])}"
+    sentence = f"{name} {_claim(first)} than {other}"
+    if not rest:
         return sentence
-    lead = comparison.against(best)
-    evidence = f"{signed_points(lead.accuracy.estimate)}, {interval_in_points(lead.accuracy)}, {p_value(lead.p_value)}"
-    if not lead.is_significant:
-        relation = f"{it} cannot be told from"
-    elif lead.accuracy.estimate > 0:
-        relation = f"{it_is} better than"
+    second = rest[0]
+    if not second.direction:
+        return f"{sentence}, with no evidence of a difference in {second.score}"
+    return f"{sentence}, but {_claim(second)}"
+
+
+def figures(difference: Difference, seeds: str = "") -> str:
+    """A difference with what it is worth: "accuracy +8.0 points (one seed, 95 % interval +1.9 to +14.1, p = 0.010)"."""
+    evidence = [seeds] if seeds else []
+    evidence.append(interval_in_points(difference.interval))
+    if difference.p_value is not None:
+        evidence.append(p_value(difference.p_value))
+    return f"{difference.score} {signed_points(difference.interval.estimate)} ({', '.join(evidence)})"
+
+
+def seeds_behind(comparison: Comparison, other: Evaluation) -> str:
+    """How many seeds stand behind the two sides: "one seed", "one seed each", "mean of 5 seeds"; "" where neither has any."""
+    if comparison.seeds:
+        return f"mean of {len(comparison.seeds)} seeds{' against one' if other.has_seed else ''}"
+    if comparison.after.has_seed and other.has_seed:
+        return "one seed each"
+    return "one seed" if comparison.after.has_seed or other.has_seed else ""
+
+
+def untested(comparison: Comparison, other: Evaluation) -> str:
+    """Why macro-F1 is not compared."""
+    found = comparison.against(other)
+    changed = found.fixed + found.broken
+    if changed < FEW_CHANGES:
+        number = quantity(changed, "row") if changed else "no row"
+        verb = "is" if changed <= 1 else "are"
+        why = f"{number} {verb} right in one model and wrong in the other, too few to say"
+    elif found.rows - changed < FEW_CHANGES:
+        why = f"all but {quantity(found.rows - changed, 'row')} are right in one model and wrong in the other"
     else:
-        relation = f"{it_is} worse than"
-    return f"{sentence} {relation} the best baseline, '{_name(best)}' ({evidence})."
+        label, rarest = min(found.per_class.items(), key=lambda item: item[1].support)
+        why = f"the rarest class, '{printable(label, _LONGEST_NAME)}', has {quantity(rarest.support, 'test row')}"
+    if is_unbalanced(comparison.after.split):
+        return f"Classes are unbalanced, so macro-F1 would say more, but it is not compared: {why}."
+    return f"Macro-F1 is not compared: {why}."
+
+
+def contradiction(difference: Difference) -> str:
+    """What to make of a test and an interval that do not say the same."""
+    if difference.corrected and difference.excludes_zero:
+        return f"In {difference.score} the interval leaves out 0, but unlike p it is not corrected for the number of comparisons."
+    side = (
+        "leaves out 0 and the test finds no difference"
+        if difference.excludes_zero
+        else "holds 0 and the test finds a difference"
+    )
+    return f"In {difference.score} the interval {side}: a borderline case."
+
+
+def one_label(comparison: Comparison) -> str:
+    """That the second model says one label for every row, and who else does; "" where it does not."""
+    after = comparison.after
+    if len(np.unique(after.predictions)) > 1:
+        return ""
+    label = printable(after.split.labels[int(after.predictions[0])], _LONGEST_NAME)
+    alike = next(
+        (found for found in comparison.baselines if np.array_equal(found.predictions, after.predictions)), None
+    )
+    likewise = "" if alike is None else f", as '{_name(alike)}' does"
+    return f"'{_name(after)}' says '{label}' for every row{likewise}."
+
+
+def without_leaks(leaks: Leaks) -> str:
+    """What the verdict is on the test rows that repeat no training row, beside that on all rows."""
+    rest, parts = leaks.without, [leaks_sentence(leaks)]
+    if rest is None:
+        return parts[0]
+    rival = next(iter(rivals(rest)), None)
+    if rival is not None:
+        found = against(rest, rival)
+        parts.append(f"On these rows {found[0].lower()}{found[1:]}")
+    absent = absent_classes(rest.after.metrics)
+    if absent and absent != absent_classes(leaks.comparison.after.metrics):
+        parts.append(absent)
+    return " ".join(parts)
+
+
+def alone(comparison: Comparison) -> str:
+    """The scores of a model that has no rival."""
+    after = comparison.after
+    seeds = f"mean of {len(comparison.seeds)} seeds" if comparison.seeds else "one seed" if after.has_seed else ""
+    metrics = [found.metrics for found in comparison.seeds or (after,)]
+    accuracy, macro_f1 = (
+        float(np.mean(values)) for values in zip(*((m.accuracy, m.macro_f1) for m in metrics), strict=True)
+    )
+    return (
+        f"'{_name(after)}' has an accuracy of {share(accuracy)} and a macro-F1 of {share(macro_f1)} on "
+        f"{quantity(len(after.split), 'test row')}{f' ({seeds})' if seeds else ''}. No baseline was scored beside it, so nothing says "
+        "what the tuning has brought."
+    )
+
+
+def chance(evaluation: Evaluation) -> str:
+    """What the scores of an untrained head are."""
+    metrics = evaluation.metrics
+    return (
+        f"'{_name(evaluation)}' has a head of random numbers: its accuracy of {share(metrics.accuracy)} and macro-F1 of "
+        f"{share(metrics.macro_f1)} are chance, and no measure of what tuning has brought."
+    )
+
+
+def limits(statistics: PairedStatistics) -> str:
+    """What this many test rows can show at all."""
+    rows = quantity(statistics.rows, "test row")
+    if statistics.detectable is None:
+        return f"On {rows} no difference can be significant."
+    return (
+        f"On {rows} a true difference in accuracy of {100 * statistics.detectable:.1f} points would be found four times out of five, "
+        "a smaller one less often."
+    )
+
+
+def named(rival: Rival) -> str:
+    """What to call a rival in a sentence: "'first'", "the best baseline on validation, 'TF-IDF'"."""
+    name = _name(rival.evaluation)
+    if not rival.role:
+        return f"'{name}'"
+    return f"the {rival.role}" if rival.role == name else f"the {rival.role}, '{name}'"
+
+
+def _is_undecided(comparison: Comparison, other: Evaluation, corrected_p: Mapping[str, float] | None) -> bool:
+    """Whether nothing can be said of a rival, and for that the number of rows is to blame."""
+    if comparison.seeds or _same_labels(comparison, other):
+        return False
+    return not any(difference.direction for difference in differences(comparison, other, corrected_p))
+
+
+def _same_labels(comparison: Comparison, other: Evaluation) -> bool:
+    models = comparison.seeds or (comparison.after,)
+    return all(np.array_equal(found.predictions, other.predictions) for found in models)
+
+
+def _claim(difference: Difference) -> str:
+    return (_BETTER if difference.direction > 0 else _WORSE)[difference.score]
 
 
 def _name(evaluation: Evaluation) -> str:
     return printable(evaluation.name, _LONGEST_NAME)
 
 
-def _describe(found: PairedStatistics, first: str, second: str) -> str:
-    evidence = f"{interval_in_points(found.accuracy)}, {p_value(found.p_value)}"
-    macro = (
-        ""
-        if found.macro_f1 is None
-        else f" Macro-F1 differs by {signed_points(found.macro_f1.estimate)} ({interval_in_points(found.macro_f1)})."
-    )
-    if not found.is_significant:
-        return (
-            f"No evidence of a difference at this test size: the accuracy of '{second}' differs from that of '{first}' by "
-            f"{signed_points(found.accuracy.estimate)} ({evidence}).{macro} {limits(found)}"
-        )
-    direction = "More accurate" if found.accuracy.estimate > 0 else "Less accurate"
-    share = f"{abs(100 * found.accuracy.estimate):.1f} points {'above' if found.accuracy.estimate > 0 else 'below'}"
-    return f"{direction}: the accuracy of '{second}' is {share} that of '{first}' ({evidence}).{macro}"
-
-
-def limits(statistics: PairedStatistics) -> str:
-    """What this many test rows can show at all."""
-    return (
-        f"On {statistics.rows:,} test rows a true difference of {100 * statistics.detectable:.1f} points would be found four times out of "
-        "five, a smaller one less often."
-    )
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def signed_points(value: float) -> str:
