@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from emotune.errors import MethodError
 from emotune.methods.base import Method
 from emotune.methods.registry import METHODS
-from emotune.training.options import correct_twice
+from emotune.training.options import MAX_GRAD_NORM, correct_twice
 
 if TYPE_CHECKING:
     from emotune.drafting import Override
@@ -215,7 +215,11 @@ class MethodConfig(Section):
 class TrainingConfig(Section):
     """How to train, on what, from which seed."""
 
-    epochs: int = Field(default=4, ge=1, description="Passes over the training split, at most.")
+    epochs: int | None = Field(
+        default=None,
+        ge=1,
+        description="Passes over the training split, at most; if not given, 4 from 8,000 rows on and up to 10 for fewer.",
+    )
     learning_rate: float | None = Field(
         default=None, gt=0, lt=1, description="Peak learning rate of AdamW; the method's own if not given."
     )
@@ -252,9 +256,11 @@ class TrainingConfig(Section):
         description="plain trains on every row once an epoch, balanced draws the classes equally often; "
         "helps where classes are so rare that most batches lack them.",
     )
-    max_grad_norm: float = Field(default=1.0, gt=0, description="Gradients are scaled down to this norm.")
+    max_grad_norm: float = Field(
+        default=MAX_GRAD_NORM, gt=0, description="Longer gradients are scaled down to this norm; meant for outliers."
+    )
     patience: int = Field(
-        default=2,
+        default=4,
         ge=1,
         description="Epochs without a lower loss on validation, scaled by its best temperature, before training stops.",
     )

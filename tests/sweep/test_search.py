@@ -45,7 +45,7 @@ def test_finds_what_validation_likes_best_within_the_ranges(make_plan: MakePlan,
     plan = make_plan(RANGES)
     folder = SweepFolder(plan)
     progress = Recording()
-    (found,), failures = search(plan, plan.candidates, folder, lively, progress)
+    (found,), failures = search(plan, plan.candidates, 100, folder, lively, progress)
     assert failures == {}
     records = folder.searched(plan.candidates[0])
     assert sorted(records) == list(range(8))
@@ -67,7 +67,7 @@ def test_finds_what_validation_likes_best_within_the_ranges(make_plan: MakePlan,
 def test_what_lags_behind_is_stopped_early(make_plan: MakePlan, lively: FakeEngine) -> None:
     plan = make_plan({**RANGES, "searched": 20})
     folder = SweepFolder(plan)
-    search(plan, plan.candidates, folder, lively, Recording())
+    search(plan, plan.candidates, 100, folder, lively, Recording())
     records = folder.searched(plan.candidates[0]).values()
     stopped = [record for record in records if record["state"] == STOPPED]
     finished = [record for record in records if record["state"] == FINISHED]
@@ -88,7 +88,7 @@ def test_no_trial_of_a_search_scores_the_test_split(make_plan: MakePlan, lively:
         return run(trial, on_epoch)
 
     lively.run = watched  # type: ignore[method-assign]
-    search(plan, plan.candidates, SweepFolder(plan), lively, Recording())
+    search(plan, plan.candidates, 100, SweepFolder(plan), lively, Recording())
 
 
 def test_a_search_that_was_cut_short_ends_as_if_it_had_not_been(
@@ -124,7 +124,7 @@ def test_a_trial_that_fails_costs_only_itself(make_plan: MakePlan, lively: FakeE
 
     lively.run = failing  # type: ignore[method-assign]
     progress = Recording()
-    (found,), failures = search(plan, plan.candidates, SweepFolder(plan), lively, progress)
+    (found,), failures = search(plan, plan.candidates, 100, SweepFolder(plan), lively, progress)
     assert found.config.training.learning_rate
     assert failures == {}
     assert progress.lines[-1].endswith("; 2 failed, such as: no memory left")
@@ -142,7 +142,7 @@ def test_a_search_that_finds_nothing_is_a_failure_of_its_candidate(make_plan: Ma
         return run(trial, on_epoch)
 
     engine.run = failing  # type: ignore[method-assign]
-    found, failures = search(plan, plan.candidates, SweepFolder(plan), engine, Recording())
+    found, failures = search(plan, plan.candidates, 100, SweepFolder(plan), engine, Recording())
     assert [candidate.config.method.name for candidate in found] == ["lora"]
     assert failures == {"full fine-tuning, search": "no memory left"}
 
@@ -151,7 +151,7 @@ def test_settings_that_contradict_each_other_cost_only_their_trial(make_plan: Ma
     ranges = {"training.sampling": ["plain", "balanced"], "training.class_weights": ["none", "balanced"]}
     plan = make_plan({"methods": ["lora"], "search": ranges, "searched": 12})
     folder = SweepFolder(plan)
-    (found,), failures = search(plan, plan.candidates, folder, engine, Recording())
+    (found,), failures = search(plan, plan.candidates, 100, folder, engine, Recording())
     assert failures == {}
     records = folder.searched(plan.candidates[0]).values()
     both = [r for r in records if r["settings"] == dict.fromkeys(ranges, "balanced")]
@@ -171,10 +171,10 @@ def test_what_failed_is_tried_again(make_plan: MakePlan, lively: FakeEngine) -> 
         raise TrialFailed("no memory left")
 
     lively.run = failing  # type: ignore[method-assign]
-    found, failures = search(plan, plan.candidates, SweepFolder(plan), lively, Recording())
+    found, failures = search(plan, plan.candidates, 100, SweepFolder(plan), lively, Recording())
     assert found == []
     assert failures == {"LoRA, search": "no memory left"}
     lively.run = run  # type: ignore[method-assign]
-    (candidate,), failures = search(plan, plan.candidates, SweepFolder(plan), lively, Recording())
+    (candidate,), failures = search(plan, plan.candidates, 100, SweepFolder(plan), lively, Recording())
     assert failures == {}
     assert candidate.label.startswith("LoRA, found: ")

@@ -265,6 +265,28 @@ class TestBestEpoch:
         assert found.accuracy == pytest.approx(best.validation_accuracy)
         assert found.loss != pytest.approx(last.validation_loss, rel=1e-2)
 
+    @pytest.mark.parametrize(("limit", "share"), [(1e-6, 1.0), (1e6, 0.0)])
+    def test_the_record_says_how_many_steps_were_clipped(
+        self, tiny_base: Classifier, tiny_data: TextDataset, short: TrainingOptions, limit: float, share: float
+    ) -> None:
+        record = record_of(finetune(tiny_base, tiny_data, options=dataclasses.replace(short, max_grad_norm=limit)))
+        assert record.clipped_steps == share
+        assert [epoch.clipped_steps for epoch in record.epochs] == [share, share]
+
+    def test_few_rows_get_more_epochs_where_nobody_says_how_many(
+        self, tiny_base: Classifier, tiny_data: TextDataset, tiny_options: TrainingOptions
+    ) -> None:
+        said: list[str] = []
+
+        class Listening(Silent):
+            def say(self, line: str) -> None:
+                said.append(line)
+
+        options = dataclasses.replace(tiny_options, epochs=None)
+        record = record_of(finetune(tiny_base, tiny_data, options=options, progress=Listening()))
+        assert len(record.epochs) == 10 or record.stopped_early
+        assert any("10 epochs" in line and f"{len(tiny_data.train):,} training rows" in line for line in said)
+
     @pytest.mark.parametrize("patience", [1, 3])
     def test_training_stops_when_validation_gets_no_better(
         self, tiny_base: Classifier, contrary: TextDataset, tiny_options: TrainingOptions, patience: int

@@ -98,6 +98,24 @@ class TestLoss:
             mean = by_batches[name] / len(batches)
             torch.testing.assert_close(mean, gradient, rtol=1e-3, atol=1e-6, msg=name)
 
+    def test_counts_the_steps_whose_gradient_is_clipped(self, make_trainer: MakeTrainer) -> None:
+        trainer = make_trainer(max_grad_norm=1e9)
+        norms = []
+        for batch in trainer.get_train_dataloader():
+            trainer.compute_loss(trainer.model, batch).backward()
+            found = gradients(trainer.model)
+            norms.append(float(torch.cat([gradient.flatten() for gradient in found.values()]).norm()))
+        limit = float(np.median(norms)) * 1.01
+        longer = sum(norm > limit for norm in norms)
+        assert 0 < longer < len(norms)
+
+        trainer = make_trainer(max_grad_norm=limit)
+        for batch in trainer.get_train_dataloader():
+            trainer.compute_loss(trainer.model, batch).backward()
+            trainer._clip_grad_norm(trainer.model)
+            gradients(trainer.model)
+        assert int(trainer.clipped_steps) == longer
+
     @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
     def test_is_torchs_cross_entropy_with_its_label_smoothing(
         self, make_trainer: MakeTrainer, smoothing: float

@@ -193,6 +193,7 @@ def costs(record: TrainingRecord) -> dict[str, str]:
         "trained parameters": f"{record.trainable_parameters:,} of {record.total_parameters:,} ({trained})",
         "adapted modules": f"{len(record.target_modules):,}" if record.target_modules else "none",
         "epochs": f"{len(record.epochs)}{stopped}; the best is number {record.best_epoch}",
+        "clipped steps": f"{percent(record.clipped_steps, 1)} of all, whose gradient was longer than the limit",
         "time": f"{duration(record.seconds)}, validation included",
         "speed": f"{record.train_examples_per_second:,.1f} examples/s, validation not counted",
         "peak memory": memory(record.peak_memory_bytes),

@@ -130,7 +130,7 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
         with closing(make_engine(folder)) as engine:
             if plan.searched:
                 with progress.step("Search"):
-                    candidates, failed = search(plan, candidates, folder, engine, progress)
+                    candidates, failed = search(plan, candidates, rows["train"], folder, engine, progress)
                     failures |= failed
             with progress.step("Trials"):
                 results, failed = run_trials(plan, candidates, folder, engine, fingerprint, progress)
@@ -183,19 +183,20 @@ def refusals(candidates: Sequence[Candidate], base: Classifier, progress: Progre
 
 
 def search(
-    plan: Plan, candidates: Sequence[Candidate], folder: SweepFolder, engine: Engine, progress: Progress
+    plan: Plan, candidates: Sequence[Candidate], rows: int, folder: SweepFolder, engine: Engine, progress: Progress
 ) -> tuple[list[Candidate], dict[str, str]]:
-    """Search the settings of every candidate.
+    """Search the settings of every candidate, for a training split of so many rows.
 
     Returns:
         The candidates with what was found, and those for which nothing was, with the reason.
     """
     from emotune.sweep.schedule import run_jobs
     from emotune.sweep.search import FAILED, Search, SearchJob, chosen
+    from emotune.training.options import usual_epochs
 
     searches = [Search(candidate, folder, plan.seeds[0]) for candidate in candidates]
     jobs = [
-        SearchJob(found, number, found.candidate.config.training.epochs)
+        SearchJob(found, number, found.candidate.config.training.epochs or usual_epochs(rows))
         for found in searches
         for number in range(plan.searched)
         if number not in found.records

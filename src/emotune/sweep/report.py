@@ -176,13 +176,15 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
     """How the figures were made, a sentence each."""
     from emotune.machine import processor
     from emotune.sweep.leaderboard import model_name
+    from emotune.training.options import usual_epochs
 
     rows = ", ".join(f"{count:,} {name}" for name, count in setting.rows.items())
     training = plan.base.training
+    epochs = training.epochs or usual_epochs(setting.rows["train"])
     models = ", ".join(map(model_name, plan.models))
     several = len(plan.seeds) > 1
     lines = [
-        f"Data: {setting.data} ({rows} rows). Base model: {models}. At most {quantity(training.epochs, 'epoch')}, learning rates "
+        f"Data: {setting.data} ({rows} rows). Base model: {models}. At most {quantity(epochs, 'epoch')}, learning rates "
         + ("the methods' own" if training.learning_rate is None else f"{training.learning_rate:g}")
         + " where a configuration does not say otherwise.",
         f"Every configuration was trained with {quantity(len(plan.seeds), 'seed')} ({', '.join(map(str, plan.seeds))}), on the same rows"

@@ -11,6 +11,7 @@ import copy
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from emotune.methods.refusals import check_refusal
 from emotune.models.classifier import Classifier
 from emotune.models.quantization import element_count
 from emotune.progress import SILENT, Progress
-from emotune.training.options import TrainingOptions
+from emotune.training.options import TrainingOptions, usual_epochs
 from emotune.training.processes import process, processes
 
 if TYPE_CHECKING:
@@ -163,6 +164,10 @@ def _train(
         if reason is None
         else f"plain path, padded batches and PEFT's own layers: the fast one does not cover this model, since {reason}"
     )
+    if options.epochs is None:
+        epochs = usual_epochs(len(data.train))
+        progress.say(f"at most {epochs} epochs, as {len(data.train):,} training rows usually need (training.epochs)")
+        options = replace(options, epochs=epochs)
     keep_freed_memory()
     trainer = _make_trainer(
         base, data, method, model, options, device, precision, checkpoints, reason is None, pools, callbacks, progress
@@ -336,6 +341,7 @@ def _epochs(history: list[dict[str, Any]]) -> tuple[Epoch, ...]:
             validation_accuracy=entry["eval_accuracy"],
             validation_macro_f1=entry["eval_macro_f1"],
             seconds=entry["train_seconds"],
+            clipped_steps=entry.get("clipped_steps", 0.0),
         )
         for entry in history
         if "eval_scaled_loss" in entry
@@ -362,7 +368,7 @@ def _record(
     return TrainingRecord(
         epochs=epochs,
         best_epoch=best.number,
-        stopped_early=len(epochs) < options.epochs,
+        stopped_early=len(epochs) < (options.epochs or 0),
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         # PEFT keeps the untrained head beside the trained one.
         total_parameters=sum(

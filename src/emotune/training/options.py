@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 from emotune.errors import ConfigError
 
+# Epochs of a training on ENOUGH_ROWS rows or more, and the most that fewer rows get where nobody says how many.
+LEAST_EPOCHS, MOST_EPOCHS = 4, 10
+ENOUGH_ROWS = 8_000
+MAX_GRAD_NORM = 10.0
 CLASS_WEIGHTS = ("none", "balanced", "sqrt")
 SAMPLING = ("plain", "balanced")
 
@@ -20,7 +24,7 @@ class TrainingOptions:
     is taken: together they would correct the same twice.
 
     Attributes:
-        epochs: Passes over the training split, at most.
+        epochs: Passes over the training split, at most; None stands for `usual_epochs` of its number of rows.
         learning_rate: Peak rate of AdamW; None stands for the method's own.
         warmup: Share of all steps over which the rate rises; it then falls linearly to zero.
         weight_decay: AdamW's decoupled weight decay.
@@ -35,13 +39,14 @@ class TrainingOptions:
             easy rows drown a few hard ones.
         sampling: "plain", every row once an epoch; or "balanced", as many rows, every class equally often. Aims at the same as
             weights; helps where classes are so rare that most batches lack them, and weighted steps would jump.
-        max_grad_norm: Gradients are scaled down to this norm.
+        max_grad_norm: Longer gradients are scaled down to this norm. It is meant for outliers: where it cuts most steps, rows of
+            short texts, whose batches hold more of them, weigh less than those of long ones. A training record says how many it cut.
         patience: Epochs without a lower loss on validation, scaled by its best temperature, before training stops.
         precision: "auto", "bf16" or "fp32".
         device: "auto", "cpu", "cuda" or "mps".
     """
 
-    epochs: int = 4
+    epochs: int | None = None
     learning_rate: float | None = None
     warmup: float = 0.06
     weight_decay: float = 0.0
@@ -51,8 +56,8 @@ class TrainingOptions:
     logit_adjustment: float = 0.0
     focal_gamma: float = 0.0
     sampling: str = "plain"
-    max_grad_norm: float = 1.0
-    patience: int = 2
+    max_grad_norm: float = MAX_GRAD_NORM
+    patience: int = 4
     precision: str = "auto"
     device: str = "auto"
 
@@ -73,6 +78,18 @@ class TrainingOptions:
             mistakes.append(conflict)
         if mistakes:
             raise ConfigError(f"The training options do not hold: {'; '.join(mistakes)}.")
+
+
+def usual_epochs(rows: int) -> int:
+    """Return how many epochs to train where nobody says: 4 from 8,000 rows on, and more for fewer rows, up to 10.
+
+    Fewer rows make fewer steps per epoch, and too few steps leave the adapters half trained. The number grows with the
+    square root of how many times fewer the rows are, so the number of steps still falls with the number of rows.
+
+    Args:
+        rows: Training rows.
+    """
+    return min(MOST_EPOCHS, max(LEAST_EPOCHS, round(LEAST_EPOCHS * math.sqrt(ENOUGH_ROWS / rows))))
 
 
 def correct_twice(class_weights: str, logit_adjustment: float, sampling: str) -> str | None:

@@ -19,6 +19,7 @@ class Epoch:
         validation_accuracy: Accuracy on validation.
         validation_macro_f1: Macro-F1 on validation.
         seconds: Wall time of the epoch's training, validation not counted.
+        clipped_steps: Share of the epoch's steps whose gradient was longer than `max_grad_norm` and was clipped.
     """
 
     number: int
@@ -28,6 +29,7 @@ class Epoch:
     validation_accuracy: float
     validation_macro_f1: float
     seconds: float
+    clipped_steps: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,11 @@ class TrainingRecord:
     precision_reason: str
     seed: int
     warnings: tuple[str, ...] = ()
+
+    @property
+    def clipped_steps(self) -> float:
+        """Share of all steps that were clipped; in them, rows of long texts weigh more than those of short ones."""
+        return sum(epoch.clipped_steps for epoch in self.epochs) / len(self.epochs)
 
     @property
     def best(self) -> Epoch:

@@ -132,6 +132,7 @@ class AdapterTrainer(Trainer):
         )
         self.focal_gamma = focal_gamma
         self.warnings: list[str] = []
+        self.clipped_steps = torch.zeros((), dtype=torch.int64, device=args.device)
         self.parts = 1
         self._parts_of_batch = 1
         self.clock = clock
@@ -198,9 +199,10 @@ class AdapterTrainer(Trainer):
     ) -> Any:
         """The loss of `losses.summed_loss`, plain cross-entropy by default, divided by the mean number of rows a batch.
 
-        Batches hold unlike numbers of rows; dividing by their mean number instead of each batch's own gives every row the same
-        weight in the gradient, or the weight of its class. The mean over an epoch's batches is what is logged: the mean over its rows of
-        what is minimized, class weights, offsets, label smoothing and focal factor included.
+        Batches hold unlike numbers of rows. Dividing by their mean number, and not by each batch's own, gives every row the same
+        weight in the gradient, or the weight of its class, in every step that is not clipped. A clipped step weighs its rows less,
+        those of large batches most; `clipped_steps` counts such steps. The mean over an epoch's batches is what is logged: the mean
+        over its rows of what is minimized, class weights, offsets, label smoothing and focal factor included.
         """
         labels = inputs["labels"]
         outputs = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
@@ -267,6 +269,12 @@ class AdapterTrainer(Trainer):
             )
             self.clock.progress.say(self.warnings[-1])
 
+    def _clip_grad_norm(self, model: torch.nn.Module) -> torch.Tensor:
+        """Clip as Trainer does, and count the steps whose gradient was too long; the count stays on the device."""
+        norm: torch.Tensor = super()._clip_grad_norm(model)
+        self.clipped_steps += (norm > self.args.max_grad_norm).to(self.clipped_steps)
+        return norm
+
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """Save what is trained alone: Trainer's own way asks the Hub about the base's embeddings at every checkpoint."""
         self.method.save_checkpoint(self.model, Path(output_dir or self.args.output_dir))
@@ -284,7 +292,9 @@ class AdapterTrainer(Trainer):
             f"{metric_key_prefix}_macro_f1": metrics.macro_f1,
             f"{metric_key_prefix}_one_class": float(one_class),
             "train_seconds": self.clock.epoch_seconds[-1],
+            "clipped_steps": float(self.clipped_steps) / len(self.batches),
         }
+        self.clipped_steps.zero_()
         self.log(dict(result))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, result)
         return result
