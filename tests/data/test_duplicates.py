@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+import string
 import time
+from collections.abc import Callable
 from itertools import combinations
 
+import numpy as np
 import pytest
 
-from emotune.data.duplicates import LEAST_WORDS, find_duplicates, words
+from emotune.data.duplicates import LEAST_WORDS, _within, find_duplicates, words
+from emotune.data.load import load_data
 
 LONG = "i could not believe how kind the nurse was to my old mother today"
 
@@ -49,6 +53,109 @@ def test_one_word_makes_a_short_text_another() -> None:
     short = " ".join(f"w{i}" for i in range(LEAST_WORDS))
     assert same([short, short.replace("w3", "x")], "near")
     assert not same([short.rsplit(" ", 1)[0], short.rsplit(" ", 1)[0].replace("w3", "x")], "near")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "near"),
+    [
+        ("RT @user: " + LONG, LONG, True),
+        ("RT @user: yes of course", "yes of course", True),  # a marker of copies counts at any length
+        ('"rt @one : RT @two ' + LONG, LONG, True),
+        ("@user_1 @you " + LONG, LONG, True),
+        (LONG + " https://t.co/aB3xY www.example.org", LONG, True),
+        (LONG + " http", LONG + " HTTPURL", True),
+        ("@user yes of course", "@other yes of course", False),
+        ("mail me@example.org for it", "mail me for it", False),
+        ("RT this if you like it", "this if you like it", False),
+        ("RT @user:", "RT @other:", False),
+        ("@a", "@b", False),
+        ("RT @user: " + LONG.replace("kind", "knid").replace("mother", "mothr"), LONG, True),
+        (LONG.replace("could not", "coudl nto"), LONG, True),
+        (LONG.replace("could not", "couldnot").replace("mother", "mothers"), LONG, True),
+        (LONG.replace("kind", "knd").replace("mother", "mothr").replace("nurse", "nurs"), LONG, False),
+        ("i feel hapy tody yes", "i feel happy today yes", False),
+        ("i feel hapy for you tody", "i feel happy for you today", False),
+        ("i feel hapy for you both tody", "i feel happy for you both today", True),
+        ("i like my job and i love my life", "i hate my job and i fear my life", False),
+        ("we are not happy with the food and not with the room", "we are happy with the food and with the room", False),
+    ],
+)
+def test_marks_of_tweets_and_typing_errors(one: str, other: str, near: bool) -> None:
+    assert same([one, other], "near") is near
+    assert not same([one, other], "trivial")
+
+
+def distance(one: str, other: str) -> int:
+    """The restricted Damerau-Levenshtein distance by its table."""
+    table = np.zeros((len(one) + 1, len(other) + 1), dtype=int)
+    table[:, 0], table[0] = np.arange(len(one) + 1), np.arange(len(other) + 1)
+    for i in range(1, len(one) + 1):
+        for j in range(1, len(other) + 1):
+            change = table[i - 1, j - 1] + (one[i - 1] != other[j - 1])
+            table[i, j] = min(table[i - 1, j] + 1, table[i, j - 1] + 1, change)
+            if i > 1 and j > 1 and one[i - 2 : i] == other[j - 1] + other[j - 2]:
+                table[i, j] = min(table[i, j], table[i - 2, j - 2] + 1)
+    return int(table[-1, -1])
+
+
+def test_typing_errors_are_counted_as_the_table_counts_them() -> None:
+    generator = random.Random(0)
+    seen = set()
+    for _ in range(3000):
+        one = "".join(generator.choices("ab ", k=generator.randint(0, 7)))
+        other = "".join(generator.choices("ab ", k=generator.randint(0, 7)))
+        most = generator.randint(0, 3)
+        seen.add(_within(one, other, most))
+        assert _within(one, other, most) == (distance(one, other) <= most), (one, other, most)
+    assert seen == {True, False}
+
+
+def typing_error(generator: random.Random, text: str) -> str:
+    """A letter changed, left out, added, or swapped with the next."""
+    while True:
+        place = generator.randrange(len(text))
+        here, rest = text[place], text[place + 1 :]
+        if not here.isalpha():
+            continue
+        letter = generator.choice(string.ascii_lowercase)
+        swapped = rest[:1] + here + rest[1:] if rest[:1].isalpha() else letter + rest
+        changed = text[:place] + generator.choice([letter + rest, rest, letter + here + rest, swapped])
+        if words(changed) != words(text):
+            return changed
+
+
+def word_changed(generator: random.Random, text: str) -> str:
+    parts = text.split()
+    parts[generator.randrange(len(parts))] = f"zz{generator.randrange(1000)}"
+    return " ".join(parts)
+
+
+PLANTED: dict[str, tuple[Callable[[random.Random, str], str], float]] = {
+    "one typing error": (typing_error, 0.98),
+    "two typing errors": (lambda rng, text: typing_error(rng, typing_error(rng, text)), 0.9),
+    "a retweet marker": (lambda _, text: "RT @some_user: " + text, 1.0),
+    "a retweet marker and two typing errors": (
+        lambda rng, text: "RT @some_user: " + typing_error(rng, typing_error(rng, text)),
+        0.9,
+    ),
+    "two users named": (lambda _, text: "@someone @another " + text, 1.0),
+    "an address": (lambda _, text: text + " https://t.co/aB3xY", 1.0),
+    "one word": (word_changed, 0.98),
+}
+
+
+@pytest.mark.parametrize("least", [LEAST_WORDS, 2 * LEAST_WORDS])
+@pytest.mark.parametrize("kind", PLANTED)
+def test_finds_planted_near_repeats_of_the_sample_and_nothing_else(kind: str, least: int) -> None:
+    generator = random.Random(0)
+    texts = list(load_data("bundled:sample").train.texts)
+    able = [row for row, text in enumerate(texts) if least <= len(words(text)) < 2 * least]
+    chosen = generator.sample(able, min(150, len(able)))
+    change, recall = PLANTED[kind]
+    near = find_duplicates([*texts, *(change(generator, texts[row]) for row in chosen)]).near
+    found = sum(near[len(texts) + number] == row for number, row in enumerate(chosen))
+    assert found >= recall * len(chosen)
+    assert np.array_equal(near[: len(texts)], np.arange(len(texts)))
 
 
 def test_longer_texts_may_differ_in_more_words() -> None:

@@ -4,12 +4,22 @@ Three kinds, from strict to loose:
 
 - exact: the same characters;
 - trivial: the same words, once case, punctuation and spaces are left out;
-- near: one word changed, added or left out; or, in longer texts, mostly the same pairs of words; or a chain of such steps.
+- near: the same once retweet markers at the beginning, names of users (@name) and web addresses are left out;
+  or one word changed, added or left out; or at most two typing errors (a character changed, added, left out, or
+  swapped with the next); or, in longer texts, mostly the same pairs of words; or a chain of such steps.
 
-One changed word is found without comparing pairs: a text of n words has n versions with one word left out, and two texts that
-differ in one word share such a version. The versions' hashes come from the text's own by arithmetic on prefixes (R. Karp,
-M. Rabin, IBM Journal 31, 1987), so all of them cost as much as reading the text. More than one changed word is found by MinHash of word
-pairs (A. Broder, SEQUENCES 1997) in bands, and then checked.
+In texts of fewer than seven words only the retweet marker counts, since there another word makes another text.
+Texts that are one word apart are near also where that word decides the label ("happy", "sad"): near repeats are
+for people to judge, and to keep together when splits are cut, since a model that knows one of them is helped with
+the other. Two other words in a text of fewer than fourteen, or the words in another order, make another text.
+
+One changed word is found without comparing pairs: a text of n words has n versions with one word left out, and two
+texts that differ in one word share such a version. The versions' hashes come from the text's own by arithmetic on
+prefixes (R. Karp, M. Rabin, IBM Journal 31, 1987), so all of them cost as much as reading the text. More than one
+changed word is found by MinHash of word pairs (A. Broder, SEQUENCES 1997) in bands, and then checked. Typing errors
+leave most first letters alone: texts whose words begin with the same letters, one of them left out, are candidates,
+and then their characters are compared (restricted Damerau-Levenshtein distance). Of two errors in first letters, or
+of candidates that very many texts share, some are missed.
 """
 
 from __future__ import annotations
@@ -31,6 +41,16 @@ LEAST_OVERLAP = 0.7
 _BASE = np.uint64(0x9E3779B97F4A7C15 | 1)  # odd, so that it can be divided by modulo 2**64
 _INVERSE = np.uint64(pow(int(_BASE), -1, 2**64))
 _BANDS, _ROWS_A_BAND = 16, 4
+# Most typing errors that leave two texts near.
+MOST_TYPOS = 2
+# With how many of its neighbours in a list of candidates each text is compared.
+_WINDOW = 6
+_BINS = 32
+
+# What stands before a tweet that is passed on; several, where it was passed on again.
+_RETWEET = re.compile(r"[\s\"'\u201c]*(?:RT\b[\s:]*@\w+[\s:]*)+", re.IGNORECASE)
+# Users and addresses, and what data sets put in their place.
+_MENTION = re.compile(r"(?<![\w@.])@\w+|\bhttps?://\S+|\bwww\.\S+|\bhttp\b|\bHTTPURL\b")
 
 
 # Letters, digits and the marks on them make words; symbols (emoji, and signs such as + or =) stand as words of their own, since
@@ -126,14 +146,37 @@ def find_duplicates(texts: Sequence[str]) -> Groups:
     # What has no words at all stands for itself.
     trivial = _first_of_each([" ".join(found) or text for found, text in zip(split, texts, strict=True)])
     representatives = np.unique(trivial)
-    table = _WordTable.of([split[row] for row in representatives])
-    union = _Union(len(representatives))
+    compared = [_compared(texts[row], split[row]) for row in representatives]
+    keys = [" ".join(found) or texts[row] for found, row in zip(compared, representatives, strict=True)]
+    same = _first_of_each(keys)
+    chosen = np.unique(same)
+    table = _WordTable.of([compared[place] for place in chosen])
+    union = _Union(len(chosen))
     union.join(*_sharing_a_version(table))
     union.join(*_sharing_word_pairs(table, union.roots()))
+    union.join(*_sharing_first_letters(table, [keys[place] for place in chosen], union.roots()))
     near = np.arange(len(texts))
-    near[representatives] = representatives[union.roots()]
+    near[representatives] = representatives[chosen[union.roots()][np.searchsorted(chosen, same)]]
     counts = np.fromiter((len(found) for found in split), np.int64, len(split))
     return Groups(exact, trivial, near[trivial], counts)
+
+
+def _compared(text: str, found: list[str]) -> list[str]:
+    """The words by which a text is compared for near repeats.
+
+    Args:
+        text: The text.
+        found: All its words.
+    """
+    if "@" not in text and "http" not in text and "www." not in text and "HTTPURL" not in text:
+        return found
+    marker = _RETWEET.match(text)
+    if marker:
+        text = text[marker.end() :]
+    without = [sys.intern(word) for word in words(_MENTION.sub(" ", text))]
+    if len(without) >= LEAST_WORDS:
+        return without
+    return ([sys.intern(word) for word in words(text)] if marker else found) or found
 
 
 def _first_of_each(keys: Sequence[str]) -> NDArray[np.int64]:
@@ -153,12 +196,14 @@ class _WordTable:
 
     Attributes:
         words: Shape (words,), a random 64-bit number for each distinct word.
+        letters: Shape (words,), such a number for each distinct first letter.
         text: Shape (words,), the text that each belongs to.
         starts: Shape (texts,), where each text begins.
         lengths: Shape (texts,), words a text.
     """
 
     words: NDArray[np.uint64]
+    letters: NDArray[np.uint64]
     text: NDArray[np.int64]
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]
@@ -170,13 +215,25 @@ class _WordTable:
         lengths = np.fromiter((len(text) for text in texts), np.int64, len(texts))
         codes = np.random.default_rng(0).integers(1, 2**64, size=len(numbers), dtype=np.uint64)
         starts = np.cumsum(lengths) - lengths
-        return cls(codes[flat], np.repeat(np.arange(len(texts)), lengths), starts, lengths)
+        first = np.fromiter((ord(word[0]) for word in numbers), np.int64, len(numbers))
+        letters = np.random.default_rng(2).integers(1, 2**64, size=int(first.max(initial=0)) + 1, dtype=np.uint64)
+        return cls(codes[flat], letters[first][flat], np.repeat(np.arange(len(texts)), lengths), starts, lengths)
 
 
 def _sharing_a_version(table: _WordTable) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs of texts that are the same once one word is left out of one of them, or of both."""
-    place = np.arange(len(table.words)) - table.starts[table.text]
-    terms = table.words * _powers(int(table.lengths.max(initial=0)))[place]
+    return _neighbours(*_versions(table, table.words))
+
+
+def _versions(table: _WordTable, codes: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """A key for each text, and for each of its versions with one word left out; and the text that each belongs to.
+
+    Args:
+        table: The words.
+        codes: Shape (words,), what stands for each of them.
+    """
+    place = np.arange(len(codes)) - table.starts[table.text]
+    terms = codes * _powers(int(table.lengths.max(initial=0)))[place]
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms, dtype=np.uint64)])
     before = sums[:-1] - sums[table.starts][table.text]  # the words before this one
     ends = table.starts + table.lengths
@@ -191,7 +248,75 @@ def _sharing_a_version(table: _WordTable) -> tuple[NDArray[np.int64], NDArray[np
     owners = np.concatenate([np.flatnonzero(complete), table.text[shortened]])
     # Texts of unlike lengths cannot share a version by chance: the length goes into the key.
     sizes = np.concatenate([table.lengths[complete], (table.lengths - 1)[table.text[shortened]]])
-    return _neighbours(keys ^ (sizes.astype(np.uint64) * _BASE), owners)
+    return keys ^ (sizes.astype(np.uint64) * _BASE), owners
+
+
+def _sharing_first_letters(
+    table: _WordTable, texts: Sequence[str], known: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of texts that are a few typing errors apart, as far as all their words but one begin with the same letters.
+
+    Args:
+        table: The words.
+        texts: The words of each text, joined by spaces.
+        known: Shape (texts,), groups found already, which are not looked at again.
+    """
+    keys, owners = _versions(table, table.letters)
+    order = np.argsort(keys)
+    keys, owners = keys[order], owners[order]
+    alike = keys[1:] == keys[:-1]
+    held = np.flatnonzero(np.append(alike, False) | np.insert(alike, 0, False)) if len(keys) else np.empty(0, np.int64)
+    keys, owners = keys[held], owners[held]
+    lengths = np.fromiter((len(text) for text in texts), np.int64, len(texts))
+    long = table.lengths >= LEAST_WORDS
+    found = [np.empty(0, np.int64)]
+    for step in range(1, _WINDOW + 1):
+        one, other = owners[:-step], owners[step:]
+        good = (keys[:-step] == keys[step:]) & (known[one] != known[other])
+        good &= np.abs(lengths[one] - lengths[other]) <= MOST_TYPOS
+        good &= long[one] | long[other]
+        low, high = np.minimum(one[good], other[good]), np.maximum(one[good], other[good])
+        found.append(np.unique(low * len(texts) + high))
+    pairs = np.unique(np.concatenate(found))
+    one, other = pairs // max(1, len(texts)), pairs % max(1, len(texts))
+    near = _alike_in_characters(texts, one, other)
+    one, other = one[near], other[near]
+    close = [_within(texts[a], texts[b], MOST_TYPOS) for a, b in zip(one.tolist(), other.tolist(), strict=True)]
+    chosen = np.asarray(close, dtype=bool)
+    return one[chosen], other[chosen]
+
+
+def _alike_in_characters(texts: Sequence[str], one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which pairs of texts have nearly the same characters in any order: a cheap check before that of their order."""
+    concerned, places = np.unique(np.concatenate([one, other]), return_inverse=True)
+    counts = np.zeros((len(concerned), _BINS), np.int32)
+    for row, text in enumerate(concerned.tolist()):
+        letters = np.frombuffer(texts[text].encode("utf-32-le", "surrogatepass"), np.uint32) % _BINS
+        counts[row] = np.bincount(letters, minlength=_BINS)
+    apart = np.abs(counts[places[: len(one)]] - counts[places[len(one) :]]).sum(axis=1)
+    return np.asarray(apart <= 2 * MOST_TYPOS)
+
+
+def _within(one: str, other: str, most: int) -> bool:
+    """Whether so few characters changed, added, left out or swapped with the next lead from one text to the other."""
+    start, shorter = 0, min(len(one), len(other))
+    while start < shorter and one[start] == other[start]:
+        start += 1
+    end = 0
+    while end < shorter - start and one[-1 - end] == other[-1 - end]:
+        end += 1
+    one, other = one[start : len(one) - end], other[start : len(other) - end]
+    if not one or not other:
+        return len(one) + len(other) <= most
+    if most == 0 or abs(len(one) - len(other)) > most:
+        return False
+    swapped = len(one) > 1 and len(other) > 1 and one[0] == other[1] and one[1] == other[0]
+    return (
+        (swapped and _within(one[2:], other[2:], most - 1))
+        or _within(one[1:], other[1:], most - 1)
+        or _within(one[1:], other, most - 1)
+        or _within(one, other[1:], most - 1)
+    )
 
 
 def _sharing_word_pairs(table: _WordTable, known: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -230,13 +355,15 @@ def _sharing_word_pairs(table: _WordTable, known: NDArray[np.int64]) -> tuple[ND
 
 
 def _overlap(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> float:
-    shared = len(np.intersect1d(one, other))
-    return shared / (len(np.unique(one)) + len(np.unique(other)) - shared)
+    ones, others = set(one.tolist()), set(other.tolist())
+    return len(ones & others) / len(ones | others)
 
 
 def _neighbours(keys: NDArray[np.uint64], owners: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Of owners with the same key, each with the next: a chain, so that a thousand alike give a thousand pairs."""
-    order = np.lexsort((owners, keys))
+    order = np.argsort(
+        keys, kind="stable"
+    )  # so that two texts alike in many ways are next to each other in all of them
     keys, owners = keys[order], owners[order]
     same = np.flatnonzero((keys[1:] == keys[:-1]) & (owners[1:] != owners[:-1]))
     return owners[same], owners[same + 1]
