@@ -128,6 +128,7 @@ def test_a_table_that_fits_shows_no_edge(
     page.goto(path.as_uri())
     box = page.locator(".scroll").first
     assert box.evaluate("e => e.scrollWidth <= e.clientWidth")
+    box.evaluate("e => { e.firstElementChild.style.visibility = 'hidden'; }")  # its lines may reach the edge
     edge, _ = right_edge(page, box)
     assert edge == 255
     page.close()

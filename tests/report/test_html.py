@@ -112,7 +112,7 @@ def test_shows_the_verdict_first_and_every_part(page: Page, comparison: Comparis
     places = [page.texts["p"].index(sentence) for sentence in expected[1:]]
     assert places == [places[0], places[0] + 1]
     assert places[0] < page.texts["p"].index(
-        "Both models saw the same 240 rows of test. Intervals cover the choice of these rows, not that of the seed."
+        "All models saw the same 240 rows of test. Intervals cover the choice of these rows, not that of the seed."
     )
     sections = ["scores", "classes", "confusion", "training", "calibration", "mistakes", "fixes", "audit", "reproduce"]
     assert page.ids == [f"{name}-1" for name in sections]
@@ -128,7 +128,7 @@ def test_figures_are_those_of_the_comparison(page: Page, comparison: Comparison)
     statistics = comparison.against(comparison.baselines[1])
     for interval in (statistics.accuracy, statistics.macro_f1):
         assert interval is not None
-        assert f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}" in cells
+        assert f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}" in page.texts["small"]
     for counts in np.bincount(comparison.after.split.label_ids):
         assert f"{counts:,}" in cells
 

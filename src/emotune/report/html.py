@@ -201,7 +201,8 @@ def _baselines(comparison: Comparison) -> list[dict[str, str]]:
         validated, role = baseline.validation_macro_f1, roles.get(id(baseline), "")
         rows.append(
             {
-                "name": f"{baseline.name} ({role})" if role.startswith("best") else baseline.name,
+                "name": baseline.name,
+                "role": role if role.startswith("best") else "",
                 "validation": "" if validated is None else share(validated),
                 "accuracy": share(baseline.metrics.accuracy),
                 "macro_f1": share(baseline.metrics.macro_f1),
