@@ -103,3 +103,86 @@ def make_tokenizer(family: str, tokenizer: BertTokenizer) -> Any:
         vocabulary["[PAD]"], vocabulary["[UNK]"] = vocabulary["[UNK]"], vocabulary["[PAD]"]
         return BertTokenizer(vocab=vocabulary, model_max_length=64)
     return tokenizer
+
+
+# What the SentencePiece models of the tests are trained on.
+LINES = (
+    "I can't stop smiling today, and nobody knows why.",
+    "Nobody came to the party, not even my brother.",
+    "They charged me twice and then put me on hold for an hour!",
+    "We walked by the sea until the lamps were lit.",
+    "She was so angry that she forgot her keys.",
+    "What a lovely surprise to see you here again.",
+    "He is afraid of the dark and of thunder.",
+    "I miss the way you laughed at my jokes.",
+    "Le café près de l'église est fermé aujourd'hui.",
+    "Je suis très contente de te revoir, mon ami.",
+    "Il a peur du noir et des orages d'été.",
+    "Ich freue mich sehr, dich wiederzusehen.",
+)
+# The file that each family publishes its SentencePiece model in, and how the model is trained.
+SENTENCEPIECE: dict[str, tuple[str, dict[str, Any]]] = {
+    "albert": (
+        "spiece.model",
+        {
+            "pad_id": 0,
+            "unk_id": 1,
+            "bos_id": -1,
+            "eos_id": -1,
+            "control_symbols": ["[CLS]", "[SEP]", "[MASK]"],
+        },
+    ),
+    "camembert": ("sentencepiece.bpe.model", {}),
+    "deberta-v2": (
+        "spm.model",
+        {
+            "pad_id": 0,
+            "pad_piece": "[PAD]",
+            "bos_id": 1,
+            "bos_piece": "[CLS]",
+            "eos_id": 2,
+            "eos_piece": "[SEP]",
+            "unk_id": 3,
+            "unk_piece": "[UNK]",
+        },
+    ),
+    "xlm-roberta": ("sentencepiece.bpe.model", {}),
+}
+
+
+def train_sentencepiece(family: str, **changes: Any) -> bytes:
+    """A tiny SentencePiece model with the special pieces that a family's published models have."""
+    import io
+
+    import sentencepiece
+
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(LINES * 3),
+        model_writer=written,
+        vocab_size=150,
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        num_threads=1,
+        minloglevel=2,
+        **SENTENCEPIECE[family][1] | changes,
+    )
+    return written.getvalue()
+
+
+def make_sentencepiece_folder(family: str, folder: Path, **changes: Any) -> Path:
+    """Save a tiny model without a head, and its tokenizer as a SentencePiece model alone, as the families are published."""
+    import json
+
+    import torch
+    from transformers import AutoModel
+
+    special = {"bos_token_id": 0, "eos_token_id": 2} if family in PADDED_BY_1 else {}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        AutoModel.from_config(make_config(family, 160, **special)).save_pretrained(folder)
+    (folder / SENTENCEPIECE[family][0]).write_bytes(train_sentencepiece(family, **changes))
+    if family == "deberta-v2":
+        settings = {"do_lower_case": False, "vocab_type": "spm"}
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return folder

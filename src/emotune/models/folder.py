@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 from emotune.errors import ModelError
-from emotune.text import reason_of
+from emotune.output import DESCRIPTION
+from emotune.text import printable, reason_of
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 ADAPTER_CONFIG = "adapter_config.json"
+HEAD_ALONE = "head.safetensors"  # of emotune's method that trains nothing else
+
+SENTENCEPIECE_FILES = ("spiece.model", "spm.model", "sentencepiece.bpe.model")
+"""What families call their SentencePiece model: ALBERT, DeBERTa-v2 and v3, XLM-R and CamemBERT."""
 
 # A folder needs one of these; each says how text becomes tokens.
-_VOCABULARIES = (
-    "tokenizer.json",
-    "vocab.txt",
-    "vocab.json",
-    "tokenizer.model",
-    "spiece.model",
-    "spm.model",
-    "sentencepiece.bpe.model",
-)
+_VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", *SENTENCEPIECE_FILES)
 
 WEIGHT_FILES = (WEIGHTS, WEIGHTS_INDEX, "model-*-of-*.safetensors")
 """Patterns of the files that hold the weights."""
@@ -36,6 +35,34 @@ TOKENIZER_FILES = (
     "added_tokens.json",
 )
 """All that decides how text becomes tokens."""
+
+# What PEFT calls the adapters that merge_and_unload adds to the weights; IA3's it does not where a pooler was trained with them.
+_MERGED = "LORA"
+
+_CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+
+# How .bin files begin that are no pickled weights.
+_NO_WEIGHTS = ("training_args", "optimizer", "scheduler", "openvino")
+
+_ORIGINAL = f"It cannot be trained. Give the model that it was made from, with {WEIGHTS}."
+# Weights that are not read: of what, how the files are called, and what to do.
+_OTHER_WEIGHTS = (
+    ("ONNX", ("*.onnx", "*/*.onnx"), _ORIGINAL),
+    ("OpenVINO", ("openvino*.xml", "*/openvino*.xml"), _ORIGINAL),
+    ("GGUF", ("*.gguf", "*/*.gguf"), _ORIGINAL),
+    (
+        "TensorFlow",
+        ("*.h5", "*.ckpt.index", "*/saved_model.pb", "saved_model.pb"),
+        "Convert it with transformers 4, the last to read them: "
+        "AutoModel.from_pretrained('OLD', from_tf=True).save_pretrained('NEW').",
+    ),
+    (
+        "Flax",
+        ("*.msgpack",),
+        "Convert it with transformers 4, the last to read them: "
+        "AutoModel.from_pretrained('OLD', from_flax=True).save_pretrained('NEW').",
+    ),
+)
 
 FILES_TO_DOWNLOAD = (
     CONFIG,
@@ -60,13 +87,14 @@ def check_folder(folder: Path, name: str, *, weights: bool = True) -> dict[str, 
     Raises:
         ModelError: A file is missing, unreadable or damaged.
     """
-    if (folder / ADAPTER_CONFIG).is_file():
-        base = _read_object(folder / ADAPTER_CONFIG, name).get("base_model_name_or_path")
-        raise ModelError(
-            f"'{name}' is an adapter (it has {ADAPTER_CONFIG}), not a whole model. "
-            f"Name the model it was trained from{f': {base}' if base else ''}."
-        )
+    is_adapter = (folder / ADAPTER_CONFIG).is_file()
+    if (folder / DESCRIPTION).is_file() and (is_adapter or (folder / HEAD_ALONE).is_file()):
+        raise _saved_by_emotune(folder, name)
+    if is_adapter:
+        raise _adapter(folder, name)
     if not (folder / CONFIG).is_file():
+        if newest_checkpoint(folder) is not None:
+            raise _no_weights(folder, name)
         raise ModelError(
             f"'{name}' has no {CONFIG}, so it is not a transformers model.\n"
             f"Expected a folder with {CONFIG}, {WEIGHTS} and a tokenizer, as save_pretrained writes it."
@@ -81,6 +109,43 @@ def check_folder(folder: Path, name: str, *, weights: bool = True) -> dict[str, 
             "Copy the tokenizer's files from where the model came from."
         )
     return config
+
+
+def _adapter(folder: Path, name: str) -> ModelError:
+    """The error for a folder of PEFT's."""
+    stored = _read_object(folder / ADAPTER_CONFIG, name)
+    base = stored.get("base_model_name_or_path")
+    classifies = stored.get("task_type") == "SEQ_CLS"
+    merging = (
+        f':\npython -c "from peft import AutoPeftModelForSequenceClassification as M; M.from_pretrained({str(folder)!r}, '
+        "num_labels=N).merge_and_unload().save_pretrained('NEW')\""
+    )
+    return ModelError(
+        f"'{name}' is an adapter (it has {ADAPTER_CONFIG}), not a whole model. "
+        f"Name the model it was trained from{f': {base}' if base else ''}.\n"
+        "Or merge the two, and give the new folder with a copy of the tokenizer's files"
+        f"{merging if classifies else ', as merge_and_unload and save_pretrained of PEFT make it.'}"
+    )
+
+
+def _saved_by_emotune(folder: Path, name: str) -> ModelError:
+    """The error for a folder that emotune saved, and that is no whole model."""
+    described = _read_object(folder / DESCRIPTION, name)
+    base, method = (
+        entry if isinstance(entry, dict) else {} for entry in (described.get("base_model"), described.get("method"))
+    )
+    what = f"what {method.get('name', 'emotune')} trained on {base.get('name', 'its base model')}"
+    adapter = folder / ADAPTER_CONFIG
+    kind = _read_object(adapter, name).get("peft_type") if adapter.is_file() else None
+    refusal = f"'{name}' is a folder that emotune saved: it holds {what}, and not a whole model to start from."
+    if kind != _MERGED or method.get("name") == "QLoRA":
+        return ModelError(f"{refusal}\nThis cannot be merged into its base model. Start from the base model itself.")
+    given = "" if base.get("source") else ", base='ITS BASE'"
+    return ModelError(
+        f"{refusal} Start from the base model itself, or merge the two and give the new folder:\n"
+        f'python -c "import emotune; c = emotune.load({str(folder)!r}{given}); '
+        "[a.save_pretrained('NEW') for a in (c.model.merge_and_unload(), c.tokenizer)]\""
+    )
 
 
 def weight_files(folder: Path, name: str) -> list[Path]:
@@ -112,13 +177,41 @@ def weight_files(folder: Path, name: str) -> list[Path]:
 
 def _no_weights(folder: Path, name: str) -> ModelError:
     """The error for a folder without safetensors, which tells a missing file from one of the wrong kind."""
-    pickled = next((file.name for file in sorted(folder.glob("*.bin"))), None)
+    none = f"'{name}' has no {WEIGHTS}, nor {WEIGHTS_INDEX} with its shards"
+    checkpoint = newest_checkpoint(folder)
+    if checkpoint is not None:
+        return ModelError(
+            f"{none}; it is the output folder of a Trainer, whose models are in its checkpoints.\n"
+            f"Give one of them, for example the newest: {checkpoint}"
+        )
+    other = next((file.name for file in sorted(folder.glob("*.safetensors"))), None)
+    if other is not None:
+        return ModelError(
+            f"{none}; it has {other}.\nIf that holds the whole model, copy it to {WEIGHTS} beside {CONFIG}."
+        )
+    pickled = next((file.name for file in sorted(folder.glob("*.bin")) if not file.name.startswith(_NO_WEIGHTS)), None)
+    for kind, patterns, remedy in () if pickled else _OTHER_WEIGHTS:
+        found = next((file for pattern in patterns for file in sorted(folder.glob(pattern))), None)
+        if found is not None:
+            return ModelError(f"{none}; it holds {kind} weights alone ({found.relative_to(folder)}).\n{remedy}")
     return ModelError(
-        f"'{name}' has no {WEIGHTS}, nor {WEIGHTS_INDEX} with its shards{f'; it has {pickled}' if pickled else ''}.\n"
-        "emotune loads safetensors only, as a .bin file can run code. Convert one that you trust to a new folder:\n"
+        f"{none}{f'; it has {pickled}' if pickled else ''}.\n"
+        f"emotune loads safetensors only, as a .bin file can run code. {'Convert one' if pickled else 'A .bin file'} that you trust "
+        f"{'to' if pickled else 'is converted to'} a new folder{'' if pickled else ' by'}:\n"
         'python -c "from transformers import AutoModel as M, AutoTokenizer as T; '
         "[A.from_pretrained('OLD').save_pretrained('NEW') for A in (M, T)]\""
     )
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint of a Trainer in a folder, by its step; None where there is none with a model or an adapter in it."""
+    found = {
+        int(match[1]): path
+        for path in folder.glob("checkpoint-*")
+        if (match := _CHECKPOINT.fullmatch(path.name))
+        and any((path / file).is_file() for file in (CONFIG, ADAPTER_CONFIG))
+    }
+    return found[max(found)] if found else None
 
 
 def _check_weights(file: Path, name: str) -> None:
@@ -135,6 +228,36 @@ def _check_weights(file: Path, name: str) -> None:
         ) from error
     if empty:
         raise ModelError(f"'{name}': {file.name} holds no weights. Download or copy the model again.")
+
+
+def what_it_is(folder: Path) -> str:
+    """What a folder holds that emotune did not save, and what can be done with it: two lines after a line end; "" where it is not known."""
+    saved = sorted(path.parent.name for path in folder.glob(f"*/{DESCRIPTION}"))
+    if saved:
+        return f"\nIt holds folders that emotune saved: {', '.join(saved[:3])}{', ...' if len(saved) > 3 else ''}. Give one of them."
+    checkpoint = (
+        None if (folder / CONFIG).is_file() or (folder / ADAPTER_CONFIG).is_file() else newest_checkpoint(folder)
+    )
+    place, where = (
+        (folder, "It is") if checkpoint is None else (checkpoint, f"Its newest checkpoint, {checkpoint.name}, is")
+    )
+    try:
+        if (place / ADAPTER_CONFIG).is_file():
+            base = _read_object(place / ADAPTER_CONFIG, str(place)).get("base_model_name_or_path") or "its base model"
+            return (
+                f"\n{where} a plain PEFT adapter for {printable(str(base))}. Load it with PEFT; or merge it into that model, and give the "
+                "new folder to emotune run --model, which scores its head as 'before' where it has the data's labels."
+            )
+        if not (place / CONFIG).is_file():
+            return ""
+        classes = _read_object(place / CONFIG, str(place)).get("architectures")
+    except ModelError:
+        return ""
+    kind = printable(str(classes[0])) if isinstance(classes, list) and classes else "model"
+    return (
+        f"\n{where} a plain transformers {kind}. To score or train it: emotune run --model {shlex.quote(str(place))}; its head is kept, "
+        f"and scored as 'before', where it has the data's labels.\nIn Python: emotune.load_base({str(place)!r}, labels=data.labels)"
+    )
 
 
 def _read_object(file: Path, name: str) -> dict[str, Any]:

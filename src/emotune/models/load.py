@@ -185,15 +185,10 @@ def _load_config(base: FoundModel, stored: dict[str, Any], labels: Sequence[str]
 
 def _load_tokenizer(base: FoundModel) -> PreTrainedTokenizerBase:
     """Load the tokenizer from the model's folder."""
-    from transformers import AutoTokenizer
+    from emotune.models.tokenizer import read_tokenizer
 
-    try:
-        with _quiet():
-            return AutoTokenizer.from_pretrained(base.folder, trust_remote_code=False)
-    except Exception as error:
-        raise ModelError(
-            f"'{base.source}': its tokenizer cannot be loaded: {reason_of(error)}.\nDownload or copy the model again."
-        ) from error
+    with _quiet():
+        return read_tokenizer(base.folder, base.source)
 
 
 def _without_weights(base: FoundModel, config: PreTrainedConfig) -> PreTrainedModel:

@@ -1,0 +1,123 @@
+"""Load a base model's tokenizer, and see to it that its tokens are those that the model was trained on."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotune.errors import ModelError
+from emotune.models.folder import SENTENCEPIECE_FILES
+from emotune.text import reason_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_WHOLE = "tokenizer.json"
+_SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+
+def read_tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
+    """Load the tokenizer in a folder.
+
+    Args:
+        folder: The folder, which holds a tokenizer's files.
+        source: What messages call the model.
+
+    Raises:
+        ModelError: Its files are damaged, a package to read them is missing, or transformers would make other tokens of texts than
+            those that the model was trained on.
+    """
+    from transformers import AutoTokenizer
+
+    pieces = _sentencepiece_model(folder, source)
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:
+        if pieces is not None:
+            _refuse_bpe(pieces, source)
+        raise ModelError(
+            f"'{source}': its tokenizer cannot be loaded: {reason_of(error)}.\nDownload or copy the model again."
+        ) from error
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if pieces is not None and type(getattr(backend, "model", None)).__name__ == "Unigram":
+        _refuse_bpe(pieces, source)
+    return _with_published_normalizer(tokenizer, folder, pieces)
+
+
+def _sentencepiece_model(folder: Path, source: str) -> Any:
+    """The SentencePiece model that a tokenizer is to be made from; None where there is a whole one, or none of this kind."""
+    file = next((folder / name for name in SENTENCEPIECE_FILES if (folder / name).is_file()), None)
+    if file is None or (folder / _WHOLE).is_file():
+        return None
+    missing = [
+        package for package, module in (("sentencepiece",) * 2, ("protobuf", "google.protobuf")) if not _has(module)
+    ]
+    if missing:
+        raise ModelError(
+            f"'{source}' has its tokenizer in {file.name} alone, and to read it takes {' and '.join(missing)}, which "
+            f"{'is' if len(missing) == 1 else 'are'} not installed.\npip install {' '.join(missing)}"
+        )
+    from sentencepiece import sentencepiece_model_pb2
+
+    formats: Any = sentencepiece_model_pb2  # whose classes are made when it is imported
+    try:
+        found = formats.ModelProto.FromString(file.read_bytes())
+    except Exception as error:  # of protobuf, which has one class for each of its implementations
+        raise ModelError(
+            f"'{source}': {file.name} is damaged, or is no SentencePiece model: {reason_of(error)}.\nDownload or copy the model again."
+        ) from error
+    if not len(found.pieces):
+        raise ModelError(f"'{source}': {file.name} holds no pieces of words. Download or copy the model again.")
+    return found
+
+
+def _has(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package that it would be in
+        return False
+
+
+def _refuse_bpe(pieces: Any, source: str) -> None:
+    """Refuse a SentencePiece model of merges, which transformers would read as one of scored pieces."""
+    if pieces.trainer_spec.model_type == pieces.trainer_spec.BPE:
+        raise ModelError(
+            f"'{source}': its SentencePiece model is of the kind BPE, which transformers takes for the kind unigram in this family: "
+            f"texts would become other tokens than those it was trained on.\nUse a copy of the model that has {_WHOLE}."
+        )
+
+
+def _with_published_normalizer(
+    tokenizer: PreTrainedTokenizerBase, folder: Path, pieces: Any
+) -> PreTrainedTokenizerBase:
+    """Give DeBERTa-v2's tokenizer, v3's too, the table of characters it was published with.
+
+    transformers 5 builds the tokenizers of some families anew from their pieces. For this one it leaves the table out that
+    makes "..." of an ellipsis and "fi" of a ligature, so that such characters become unknown tokens.
+    """
+    if type(tokenizer).__name__ != "DebertaV2Tokenizer":
+        return tokenizer
+    from tokenizers import Regex, Tokenizer, normalizers
+    from transformers import PreTrainedTokenizerFast
+
+    backend = tokenizer.backend_tokenizer
+    if pieces is None:
+        stored = Tokenizer.from_file(str(folder / _WHOLE)).normalizer if (folder / _WHOLE).is_file() else None
+        if stored is None or '"Precompiled"' not in json.dumps(json.loads(stored.__getstate__())):
+            return tokenizer
+        backend.normalizer = stored
+    else:
+        table = pieces.normalizer_spec.precompiled_charsmap
+        if not table:
+            return tokenizer
+        lower = [normalizers.Lowercase()] if getattr(tokenizer, "do_lower_case", False) else []
+        steps = [normalizers.Strip(), normalizers.Precompiled(table), normalizers.Replace(Regex(" {2,}"), " ")]
+        backend.normalizer = normalizers.Sequence([*lower, *steps])
+    # Of the general class, which is saved and loaded as it is; the family's own would be built anew each time.
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_max_length=tokenizer.model_max_length,
+        **{name: getattr(tokenizer, name) for name in _SPECIAL if getattr(tokenizer, name) is not None},
+    )
