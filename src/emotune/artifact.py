@@ -182,12 +182,17 @@ def read_description(folder: str | Path) -> dict[str, Any]:
         ArtifactError: The folder or the file is missing, damaged, or of a newer format.
     """
     folder = Path(folder)
+    if folder.is_file():
+        raise ArtifactError(f"'{folder}' is a file. Give the folder that emotune run saved.")
     if not folder.is_dir():
         raise ArtifactError(f"There is no folder '{folder}'. Give the folder that emotune run saved.")
     path = folder / DESCRIPTION
     if not path.is_file():
+        from emotune.models.folder import what_it_is
+
         raise ArtifactError(
             f"'{folder}' has no {DESCRIPTION}, so it is not a folder that emotune saved, or it is incomplete."
+            f"{what_it_is(folder)}"
         )
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
@@ -229,6 +234,7 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> Classifier:
                 max_length=saved.max_length,
                 seed=saved.seed,
                 revision=saved.base_revision,
+                fresh_head=True,  # the saved one takes its place
             ).model
         )
     )
