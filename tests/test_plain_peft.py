@@ -110,6 +110,29 @@ def test_gives_the_saved_labels(tiny_run: Run, tiny_bert: Path, tmp_path: Path, 
     assert found["emotune"] is False
 
 
+@pytest.mark.parametrize("method", ["lora", "head"])
+def test_a_base_with_a_head_for_another_number_of_labels(
+    method: str, tiny_run: Run, tiny_bert: Path, tmp_path: Path
+) -> None:
+    """Plain transformers would stumble over that head, unless it is told not to."""
+    from transformers import BertForSequenceClassification
+
+    base = Path(shutil.copytree(tiny_bert, tmp_path / "tiny-bert"))
+    BertForSequenceClassification.from_pretrained(base, num_labels=3).save_pretrained(base)
+    (base / "config.json").write_text(
+        json.dumps(json.loads((base / "config.json").read_text()) | {"_name_or_path": "owner/tiny-bert"})
+    )
+    folder = tmp_path / "tuned"
+    settings = {"model.name": str(base), "method.name": method, "training.epochs": 1, "output.folder": str(folder)}
+    run(RunConfig.load(overrides=tiny_run.settings | settings))
+    code = code_of_the_card(folder)
+    assert "ignore_mismatched_sizes=True" in code
+    with serve_hub(models={"owner/tiny-bert": base}) as hub:
+        found = load_elsewhere(folder, code, tmp_path, hub.environment(tmp_path / "cache"))
+    assert found["labels"] == found["saved"]
+    assert float(str(found["difference"])) < 1e-5
+
+
 def test_a_head_alone_is_loaded_by_the_card_s_code(tiny_run: Run, tiny_bert: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tuned"
     run(RunConfig.load(overrides=tiny_run.settings | {"method.name": "head", "output.folder": str(folder)}))

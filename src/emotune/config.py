@@ -110,6 +110,10 @@ class ModelConfig(Section):
         ge=8,
         description="Tokens a text, special tokens counted; longer texts are cut, and the output says so.",
     )
+    fresh_head: bool = Field(
+        default=False,
+        description="Start with a new head even where the model's own has the data's labels and would be kept.",
+    )
 
 
 class MethodConfig(Section):

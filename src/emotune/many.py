@@ -60,7 +60,8 @@ def load_many(
         key = (str(saved.base), saved.base_revision)
         if key not in bases:
             bases[key] = OpenBase(saved.base, saved.base_revision)
-        return bases[key].classifier(saved.labels, max_length=saved.max_length, seed=saved.seed).model
+        # The saved head takes the place of any.
+        return bases[key].classifier(saved.labels, max_length=saved.max_length, seed=saved.seed, fresh_head=True).model
 
     found = {}
     for folder, saved in wanted.items():

@@ -138,6 +138,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
             max_length=config.model.max_length,
             seed=config.training.seed,
             revision=config.model.revision,
+            fresh_head=config.model.fresh_head,
         )
         base.model.to(device)
         tokens = count_tokens(
@@ -249,7 +250,12 @@ def train_seeds(
         start = base
         if seed != base.seed:
             start = load_base(
-                base.source, labels=base.labels, max_length=base.max_length, seed=seed, revision=base.revision
+                base.source,
+                labels=base.labels,
+                max_length=base.max_length,
+                seed=seed,
+                revision=base.revision,
+                fresh_head=config.model.fresh_head,
             )
             start.model.to(base.model.device)
         if several:
@@ -322,12 +328,14 @@ def _on_validation(tuned: Classifier) -> float:
 
 
 def say_base(base: Classifier, tokens: TokenCounts, progress: Progress) -> None:
-    """Say what was loaded, what had to be guessed, and how many texts its limit cuts."""
+    """Say what was loaded, what became of its own head, what had to be guessed, and how many texts its limit cuts."""
     from emotune.models.check import check_base
     from emotune.report.audit_tables import tokens_line
 
     parameters = sum(parameter.numel() for parameter in base.model.parameters())
     progress.say(f"{base.name}: {type(base.model).__name__}, {parameters:,} parameters")
+    if base.checkpoint_head is not None:
+        progress.say(str(base.checkpoint_head))
     for note in check_base(base):
         progress.say(note)
     progress.say(tokens_line(tokens))

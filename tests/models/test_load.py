@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +16,22 @@ import numpy as np
 import pytest
 
 from emotune.errors import ModelError
+from emotune.inference.predict import predict
+from emotune.methods.head import HeadOnly
+from emotune.methods.ia3 import IA3
+from emotune.methods.lora import LoRA
 from emotune.models.bundled import HUB_ID
 from emotune.models.load import load_base, load_tokenizer
+from emotune.training.finetune import finetune
+from emotune.training.options import TrainingOptions
 
 if TYPE_CHECKING:
     import torch
     from transformers import BertConfig
+
+    from emotune.data.dataset import TextDataset
+    from emotune.methods.base import Method
+    from emotune.models.classifier import Classifier
 
 LABELS = ("sadness", "joy", "love", "anger", "fear", "surprise")
 TEXTS = ["defo pave difu bofa", "luvu"]
@@ -368,3 +381,128 @@ class TestTokenizerAlone:
     def test_revision_of_a_folder_is_refused_rather_than_ignored(self, tiny_bert: Path) -> None:
         with pytest.raises(ModelError, match="no revisions"):
             load_tokenizer(tiny_bert, revision="main")
+
+
+def hold_only(*names: str) -> Callable[[Path], None]:
+    """Replace the weights by files of other kinds."""
+
+    def damage(folder: Path) -> None:
+        (folder / "model.safetensors").unlink()
+        for name in names:
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(b"weights")
+
+    return damage
+
+
+class TestWeightsOfAnotherKind:
+    @pytest.mark.parametrize(
+        ("files", "said"),
+        [
+            (
+                ("model.onnx",),
+                r"holds ONNX weights alone \(model\.onnx\)\.\nIt cannot be trained\. Give the model that it was",
+            ),
+            (
+                ("onnx/model_quantized.onnx", "training_args.bin"),
+                r"holds ONNX weights alone \(onnx/model_quantized\.onnx\)",
+            ),
+            (("openvino_model.xml", "openvino_model.bin"), r"holds OpenVINO weights alone \(openvino_model\.xml\)"),
+            (("model-q4.gguf",), r"holds GGUF weights alone \(model-q4\.gguf\)"),
+            (
+                ("tf_model.h5",),
+                r"holds TensorFlow weights alone \(tf_model\.h5\)\.\nConvert it with transformers 4.*from_tf=True",
+            ),
+            (("flax_model.msgpack",), r"holds Flax weights alone \(flax_model\.msgpack\)\.\n.*from_flax=True"),
+            (
+                ("model.fp16.safetensors",),
+                r"it has model\.fp16\.safetensors\.\nIf that holds the whole model, copy it to",
+            ),
+        ],
+    )
+    def test_is_named_and_no_file_that_is_not_there(self, files: tuple[str, ...], said: str, folder: Path) -> None:
+        hold_only(*files)(folder)
+        with pytest.raises(ModelError, match=said) as raised:
+            load_base(folder, labels=LABELS, max_length=32)
+        assert ".bin" not in str(raised.value)
+
+    def test_is_not_named_where_pickled_weights_can_be_converted(self, folder: Path) -> None:
+        hold_only("model.onnx", "tf_model.h5", "pytorch_model.bin")(folder)
+        with pytest.raises(ModelError, match=r"it has pytorch_model\.bin\.\n.*Convert one"):
+            load_base(folder, labels=LABELS, max_length=32)
+
+
+class TestOutputOfATrainer:
+    @pytest.fixture
+    def output(self, tiny_bert: Path, tmp_path: Path) -> Path:
+        for step in (5, 10, 100):
+            shutil.copytree(tiny_bert, tmp_path / "out" / f"checkpoint-{step}")
+        (tmp_path / "out" / "checkpoint-1000").mkdir()  # was interrupted while it was written
+        (tmp_path / "out" / "checkpoint-last").mkdir()
+        return tmp_path / "out"
+
+    @pytest.mark.parametrize("has_config", [False, True])
+    def test_names_its_newest_checkpoint(self, has_config: bool, output: Path, tiny_bert: Path) -> None:
+        if has_config:
+            shutil.copy(tiny_bert / "config.json", output)
+        with pytest.raises(ModelError, match=r"output folder of a Trainer.*\n.*the newest: .*/out/checkpoint-100$"):
+            load_base(output, labels=LABELS, max_length=32)
+
+    def test_a_checkpoint_is_a_model(self, output: Path) -> None:
+        assert load_base(output / "checkpoint-100", labels=LABELS, max_length=32).name == "checkpoint-100"
+
+
+class TestAdapterAsBase:
+    def test_of_peft_says_how_it_becomes_a_model(self, tiny_bert: Path, tmp_path: Path) -> None:
+        from peft import LoraConfig, get_peft_model
+        from transformers import AutoModelForSequenceClassification
+
+        plain = AutoModelForSequenceClassification.from_pretrained(tiny_bert, num_labels=3)
+        config = LoraConfig(task_type="SEQ_CLS", target_modules=["query"], modules_to_save=["classifier"])
+        get_peft_model(plain, config).save_pretrained(tmp_path / "adapter")
+        with pytest.raises(
+            ModelError, match=rf"is an adapter.*trained from: {tiny_bert}\.\nOr merge the two"
+        ) as raised:
+            load_base(tmp_path / "adapter", labels=LABELS, max_length=32)
+        run_remedy(raised.value, tmp_path, N="3")
+        for file in tiny_bert.glob("tokenizer*"):
+            shutil.copy(file, tmp_path / "NEW")
+        assert load_base(tmp_path / "NEW", labels=LABELS, max_length=32).name == "NEW"
+
+    def test_of_emotune_says_how_it_becomes_a_model(
+        self, tiny_base: Classifier, tiny_data: TextDataset, tiny_bert: Path, tmp_path: Path
+    ) -> None:
+        options = TrainingOptions(epochs=1, precision="fp32", device="cpu")
+        tuned = finetune(tiny_base, tiny_data, LoRA(r=2), options)
+        folder = tuned.save(tmp_path / "tuned")
+        said = r"is a folder that emotune saved: it holds what LoRA trained on tiny-bert, and not a whole model"
+        with pytest.raises(ModelError, match=said) as raised:
+            load_base(folder, labels=tiny_data.labels, max_length=32)
+        assert len(str(raised.value).splitlines()) <= 3
+        run_remedy(raised.value, tmp_path, **{"ITS BASE": str(tiny_bert)})
+        second = load_base(tmp_path / "NEW", labels=tiny_data.labels, max_length=32)
+        assert second.checkpoint_head is not None
+        assert second.checkpoint_head.kept
+        expected = predict(tuned, list(tiny_data.test.texts), precision="fp32").probabilities
+        found = predict(second, list(tiny_data.test.texts), precision="fp32").probabilities
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+    @pytest.mark.parametrize("method", [HeadOnly(), IA3()], ids=["head", "IA3"])
+    def test_of_emotune_that_cannot_be_merged(
+        self, method: Method, tiny_base: Classifier, tiny_data: TextDataset, tmp_path: Path
+    ) -> None:
+        options = TrainingOptions(epochs=1, precision="fp32", device="cpu")
+        folder = finetune(tiny_base, tiny_data, method, options).save(tmp_path / "tuned")
+        with pytest.raises(ModelError, match=r"folder that emotune saved.*\nThis cannot be merged into its base model"):
+            load_base(folder, labels=tiny_data.labels, max_length=32)
+
+
+def run_remedy(error: Exception, folder: Path, **given: str) -> None:
+    """Run the command of a message's last line in a folder, with what it leaves open filled in."""
+    command = str(error).splitlines()[-1]
+    assert command.startswith('python -c "')
+    code = command.removeprefix('python -c "').removesuffix('"')
+    for name, value in given.items():
+        code = re.sub(rf"\b{name}\b", value, code)
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]

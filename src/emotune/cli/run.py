@@ -21,6 +21,7 @@ FLAGS = {
     "max_characters": Flag("data.max_characters", "N"),
     "model": Flag("model.name", "MODEL"),
     "max_length": Flag("model.max_length", "N"),
+    "fresh_head": Flag("model.fresh_head"),
     "method": Flag("method.name", "NAME"),
     "rank": Flag("method.r", "N"),
     "alpha": Flag("method.alpha", "X"),

@@ -18,6 +18,10 @@ UNTRAINED_HEAD = (
     "The head of this model is random numbers, so this measures chance, not what the base model knows: "
     "logistic regression on its frozen features does."
 )
+KEPT_HEAD = (
+    "The head is the checkpoint's own. What it was trained on is not known here, and these rows may be among it; "
+    "then this score is too good, and so is that of a model tuned from it."
+)
 
 
 def evaluate(
@@ -28,7 +32,8 @@ def evaluate(
     Args:
         classifier: The model, base or tuned.
         split: The rows; its labels must be the classifier's, in the same order.
-        name: What to call the model in tables; "tuned" or "base (untrained head)" by default.
+        name: What to call the model in tables; by default "tuned", "base" where its checkpoint's head was kept, or
+            "base (untrained head)".
         progress: Shows a bar.
 
     Raises:
@@ -51,15 +56,21 @@ def evaluate(
     probabilities = softmax(logits)
     predictions = logits.argmax(axis=1)
     return Evaluation(
-        name=name or ("tuned" if classifier.is_tuned else "base (untrained head)"),
+        name=name or _name(classifier),
         split=split,
         probabilities=probabilities,
         logits=logits,
         predictions=predictions,
         metrics=score(split, predictions, probabilities),
         seconds=seconds,
-        note="" if classifier.is_tuned else UNTRAINED_HEAD,
+        note="" if classifier.is_tuned else UNTRAINED_HEAD if classifier.has_new_head else KEPT_HEAD,
         parameters=sum(map(element_count, classifier.model.parameters())),
-        is_chance=not classifier.is_tuned,
+        is_chance=classifier.has_new_head,
         has_seed=classifier.is_tuned,
     )
+
+
+def _name(classifier: Classifier) -> str:
+    if classifier.is_tuned:
+        return "tuned"
+    return "base (untrained head)" if classifier.has_new_head else "base"

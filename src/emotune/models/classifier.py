@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from emotune.methods.base import Method
+    from emotune.models.heads import CheckpointHead
     from emotune.training.record import TrainingRecord
 
 
@@ -26,10 +27,12 @@ class Classifier:
         labels: Label names; logit i belongs to `labels[i]`.
         max_length: Tokens a text, special tokens counted; longer texts are cut.
         seed: The seed that was set before the head was created.
-        method: The fine-tuning method, or None for a base model, whose head is random numbers.
+        method: The fine-tuning method, or None for a base model.
         training: How the tuned model was trained, or None.
         temperature: What logits are divided by for calibrated probabilities, fitted on validation; None where nobody fitted one, or
             validation could choose none.
+        checkpoint_head: The head that the base's checkpoint holds, and whether it was kept; None where it holds none, and for a model that
+            was loaded from a saved folder.
     """
 
     name: str
@@ -43,11 +46,17 @@ class Classifier:
     method: Method | None = None
     training: TrainingRecord | None = None
     temperature: float | None = None
+    checkpoint_head: CheckpointHead | None = None
 
     @property
     def is_tuned(self) -> bool:
-        """Whether the head was trained; scores of a model with an untrained head measure chance."""
+        """Whether emotune fine-tuned it."""
         return self.method is not None
+
+    @property
+    def has_new_head(self) -> bool:
+        """Whether its head is random numbers that nobody has trained; its scores then measure chance."""
+        return not self.is_tuned and not (self.checkpoint_head is not None and self.checkpoint_head.kept)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Save the tuned adapter, head, tokenizer and labels as a folder that plain PEFT and transformers load.

@@ -1,10 +1,11 @@
-"""Load a base model: check its folder, and put a new head on its encoder.
+"""Load a base model: check its folder, and give its encoder a head for the labels: the checkpoint's own or a new one.
 
 Weights are read from safetensors only, and code that comes with a model is never run.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+    from emotune.models.heads import CheckpointHead
+
 MAX_LENGTH = 128
 
 
@@ -31,18 +34,21 @@ def load_base(
     max_length: int = MAX_LENGTH,
     seed: int = 0,
     revision: str | None = None,
+    fresh_head: bool = False,
 ) -> Classifier:
-    """Load a pre-trained encoder and its tokenizer, with a new classification head of random numbers.
+    """Load a pre-trained encoder and its tokenizer, with a classification head for the labels.
 
-    The head is always new, also where the checkpoint has one: its classes need not be these labels. The global random
-    generators of Python, NumPy and PyTorch are set to `seed` right before the head is made.
+    Where the checkpoint holds the weights of a head for the same labels, in any order, that head is kept. Otherwise the head is
+    new: random numbers, for which the global random generators of Python, NumPy and PyTorch are set to `seed` right before.
+    `checkpoint_head` of the result says what was found in the checkpoint and what became of it.
 
     Args:
         name: A local folder; else "bundled:minilm", which needs no network; else the id of a model on the Hub.
         labels: Label names; logit i belongs to `labels[i]`.
         max_length: Tokens a text, special tokens counted; longer texts are cut.
-        seed: Makes the same head each time.
+        seed: Makes the same new head each time.
         revision: A branch, tag or commit of the Hub's repository; its default branch where it is not given.
+        fresh_head: Make a new head even where the checkpoint's could be kept.
 
     Returns:
         The classifier in float32 and evaluation mode.
@@ -53,7 +59,7 @@ def load_base(
         HubError: The Hub could not be reached, or refused the model.
     """
     _check_labels(labels)
-    return OpenBase(name, revision).classifier(labels, max_length=max_length, seed=seed)
+    return OpenBase(name, revision).classifier(labels, max_length=max_length, seed=seed, fresh_head=fresh_head)
 
 
 class OpenBase:
@@ -77,7 +83,7 @@ class OpenBase:
         self._stored = check_folder(self._base.folder, self._base.source)
         self._weights: dict[str, Tensor] = {}
 
-    def classifier(self, labels: Sequence[str], *, max_length: int, seed: int) -> Classifier:
+    def classifier(self, labels: Sequence[str], *, max_length: int, seed: int, fresh_head: bool = False) -> Classifier:
         """A classifier with a head, a pooler where the files have none, and a tokenizer of its own.
 
         Arguments, result and errors are those of `load_base`.
@@ -86,8 +92,9 @@ class OpenBase:
         base = self._base
         config = _load_config(base, self._stored, labels)
         tokenizer = _load_tokenizer(base)
-        model = _load_model(base, config, seed, self._weights)
+        model, head = self._load_model(config, labels, seed, fresh_head)
         _fit_tokenizer(base, model, tokenizer, max_length)
+        model.config.architectures = [type(model).__name__]  # not what the checkpoint was, such as a language model
         # The folder is this machine's affair: whatever is saved later must carry the name instead.
         model.name_or_path = model.config.name_or_path = tokenizer.name_or_path = base.name
         return Classifier(
@@ -99,7 +106,64 @@ class OpenBase:
             labels=tuple(labels),
             max_length=max_length,
             seed=seed,
+            checkpoint_head=head,
         )
+
+    def _load_model(
+        self, config: PreTrainedConfig, labels: Sequence[str], seed: int, fresh_head: bool
+    ) -> tuple[PreTrainedModel, CheckpointHead | None]:
+        """Put the encoder on the stored weights and make the head, and refuse an encoder that would be random numbers in any part."""
+        import torch
+
+        from emotune.models.families import head_modules
+        from emotune.models.heads import read_head
+
+        base = self._base
+        shell = _without_weights(base, config)
+        head = head_modules(shell)
+
+        def wider() -> PreTrainedModel:
+            changed = copy.deepcopy(config)
+            changed.num_labels = len(labels) + 1
+            return _without_weights(base, changed)
+
+        try:
+            self._read_weights()
+            found, kept = read_head(shell, wider, self._weights, self._stored, labels, fresh=fresh_head)
+            with _quiet():
+                # Read here rather than by transformers, which would take over any head that has the right size.
+                weights = {
+                    key: tensor
+                    for key, tensor in self._weights.items()
+                    if not key.startswith(tuple(f"{module}." for module in head))
+                }
+                _set_seed(seed)
+                model, report = type(shell).from_pretrained(
+                    None,
+                    config=config,
+                    state_dict=weights | kept,
+                    dtype=torch.float32,
+                    ignore_mismatched_sizes=True,  # reported below, with the sizes
+                    output_loading_info=True,
+                )
+        except Exception as error:
+            raise ModelError(f"'{base.source}': its weights cannot be loaded: {reason_of(error)}.") from error
+        _check_encoder(base, model, report, head)
+        model.eval()
+        return model, found
+
+    def _read_weights(self) -> None:
+        """Read the files' tensors, once. Models take them as they are, without a copy."""
+        from safetensors.torch import load_file
+
+        if self._weights:
+            return
+        # In float32 already here, since a cast makes a copy, and models would no longer share.
+        self._weights = {
+            key: tensor.float() if tensor.is_floating_point() else tensor
+            for file in weight_files(self._base.folder, self._base.source)
+            for key, tensor in load_file(file).items()
+        }
 
 
 def _check_labels(labels: Sequence[str]) -> None:
@@ -201,55 +265,6 @@ def _without_weights(base: FoundModel, config: PreTrainedConfig) -> PreTrainedMo
             return AutoModelForSequenceClassification.from_config(config)
     except Exception as error:
         raise ModelError(f"'{base.source}': no model can be built from its {CONFIG}: {reason_of(error)}") from error
-
-
-def _load_model(base: FoundModel, config: PreTrainedConfig, seed: int, stored: dict[str, Tensor]) -> PreTrainedModel:
-    """Put the encoder on the stored weights and make the head, and refuse an encoder that would be random numbers in any part.
-
-    Args:
-        base: Where the files are.
-        config: The configuration, with the labels.
-        seed: Makes the head.
-        stored: The files' tensors in float32; read where it is empty. Models take them as they are, without a copy.
-    """
-    import torch
-    from safetensors.torch import load_file
-
-    from emotune.models.families import head_modules
-
-    files = [] if stored else weight_files(base.folder, base.source)
-    shell = _without_weights(base, config)
-    head = head_modules(shell)
-    try:
-        # In float32 already here, since a cast makes a copy, and models would no longer share.
-        stored.update(
-            {
-                key: tensor.float() if tensor.is_floating_point() else tensor
-                for file in files
-                for key, tensor in load_file(file).items()
-            }
-        )
-        with _quiet():
-            # Read here rather than by transformers, which would take over a head that has the right size.
-            weights = {
-                key: tensor
-                for key, tensor in stored.items()
-                if not key.startswith(tuple(f"{module}." for module in head))
-            }
-            _set_seed(seed)
-            model, report = type(shell).from_pretrained(
-                None,
-                config=config,
-                state_dict=weights,
-                dtype=torch.float32,
-                ignore_mismatched_sizes=True,  # reported below, with the sizes
-                output_loading_info=True,
-            )
-    except Exception as error:
-        raise ModelError(f"'{base.source}': its weights cannot be loaded: {reason_of(error)}.") from error
-    _check_encoder(base, model, report, head)
-    model.eval()
-    return model
 
 
 def _set_seed(seed: int) -> None:

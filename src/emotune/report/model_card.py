@@ -73,6 +73,7 @@ def model_card(
             f"There is no model card to write: '{printable(classifier.name)}' was not fine-tuned. Fine-tune it first."
         )
     evaluations = (comparison.before, comparison.after, *comparison.baselines)
+    head = classifier.checkpoint_head
     return (
         _environment()
         .from_string(_TEMPLATE.read_text(encoding="utf-8"))
@@ -85,6 +86,7 @@ def model_card(
             options=_options(method),
             peft=isinstance(method, PeftMethod),
             quantized=_quantized(classifier, method),
+            other_head=_Markdown("" if head is None or head.fits else ", ignore_mismatched_sizes=True"),
             tuner=_Markdown(method.tuner) if isinstance(method, PeftMethod) and method.tuner else None,
             record=record,
             dataset_name=dataset_name,

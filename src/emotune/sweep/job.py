@@ -114,9 +114,12 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
                 max_length=model.max_length,
                 seed=plan.seeds[0],
                 revision=model.revision,
+                fresh_head=model.fresh_head,
             )
             parameters = sum(parameter.numel() for parameter in base.model.parameters())
             progress.say(f"{model_name(model.name)}: {type(base.model).__name__}, {parameters:,} parameters")
+            if base.checkpoint_head is not None:
+                progress.say(str(base.checkpoint_head))
             refused |= refusals([found for found in plan.candidates if found.config.model == model], base, progress)
             del base
         if len(refused) == len(plan.candidates):

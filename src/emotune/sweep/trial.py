@@ -91,6 +91,7 @@ def run_trial(
         max_length=config.model.max_length,
         seed=config.training.seed,
         revision=config.model.revision,
+        fresh_head=config.model.fresh_head,
     )
     base.model.to(choose_device(options.device))
     notes = Notes()

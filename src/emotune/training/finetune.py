@@ -192,6 +192,7 @@ def _train(
         seed=base.seed,
         method=method,
         training=record,
+        checkpoint_head=base.checkpoint_head,
     )
 
 

@@ -1,0 +1,142 @@
+"""The classification head that a checkpoint brings along: found by its weights, kept where its labels are those that are wanted."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from emotune.data.wording import counted, listed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+# What transformers calls labels that nobody has named.
+_NAMELESS = re.compile(r"label[ _-]?\d+", re.IGNORECASE)
+# Classes whose heads have the names of a text classifier's and another task. Only these, since a configuration may still name the
+# class of the language model that a classifier was made from.
+_OTHER_TASKS = ("ForTokenClassification", "ForMultipleChoice", "ForQuestionAnswering", "ForNextSentencePrediction")
+
+
+@dataclass(frozen=True)
+class CheckpointHead:
+    """A head that was found in a checkpoint's weights.
+
+    Attributes:
+        labels: Its labels' names in the order of its logits; empty where the configuration does not name as many as there are logits.
+        kept: Whether the classifier begins with it, its logits in the order of the labels that were asked for.
+        reason: Why it was kept, or why it was left out and a new one made.
+        fits: Whether it has as many logits as labels were asked for, so that plain transformers loads it for them without an error.
+    """
+
+    labels: tuple[str, ...]
+    kept: bool
+    reason: str
+    fits: bool
+
+    def __str__(self) -> str:
+        whose = f" for the labels {listed(self.labels)}" if self.labels else ""
+        return (
+            f"the checkpoint's head{whose} is {'kept' if self.kept else 'left out and a new one made'}: {self.reason}"
+        )
+
+
+def read_head(
+    model: PreTrainedModel,
+    wider: Callable[[], PreTrainedModel],
+    stored: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    labels: Sequence[str],
+    *,
+    fresh: bool,
+) -> tuple[CheckpointHead | None, dict[str, Tensor]]:
+    """Find the head among a checkpoint's weights, and decide whether to begin with it.
+
+    Args:
+        model: The classifier to fill, with a head for `labels`; its numbers are not looked at.
+        wider: Gives the same with one label more, from which it shows which tensors have a row per label.
+        stored: The checkpoint's tensors by name.
+        config: The checkpoint's config.json.
+        labels: The labels that are wanted.
+        fresh: Whether a new head is wanted even where this one could be kept.
+
+    Returns:
+        The head, or None where the checkpoint has none; and the tensors to begin with, rows in the order of `labels`, which are
+        none where the head is not kept.
+    """
+    from emotune.models.families import head_modules, pooler_modules
+
+    prefixes = tuple(f"{module}." for module in head_modules(model))
+    own = {name: tuple(found.shape) for name, found in model.named_parameters() if name.startswith(prefixes)}
+    if not any(name.startswith(prefixes) for name in stored):
+        return None, {}
+    more = {name: tuple(found.shape) for name, found in wider().named_parameters() if name in own}
+    with_rows = [name for name, shape in own.items() if shape != more[name]]  # one row per label
+    kind = str(next(iter(config.get("architectures") or ()), ""))
+    alike = all(
+        name in stored and tuple(stored[name].shape)[name in with_rows :] == shape[name in with_rows :]
+        for name, shape in own.items()
+    )
+    rows = {stored[name].shape[0] for name in with_rows} if alike else set()
+    if len(rows) != 1 or kind.endswith(_OTHER_TASKS):
+        of_kind = f"it is that of {kind}, and not" if kind.endswith(_OTHER_TASKS) else "it is not"
+        fits = all(name not in stored or tuple(stored[name].shape) == shape for name, shape in own.items())
+        return CheckpointHead((), False, f"{of_kind} one that {type(model).__name__} has", fits), {}
+    poolers = tuple(f"{module}." for module in pooler_modules(model))
+    names = _names(config, rows.pop())
+    fits = len(labels) == stored[with_rows[0]].shape[0]
+    order = label_order(names, labels)
+    if order is None:
+        return CheckpointHead(names, False, _why_not(names, stored[with_rows[0]].shape[0], labels), fits), {}
+    if any(name.startswith(poolers) and name not in stored for name, _ in model.named_parameters()):
+        return CheckpointHead(names, False, "the checkpoint lacks the pooler that it was trained on", fits), {}
+    if config.get("problem_type") == "regression":
+        return CheckpointHead(names, False, "it was trained for regression, not for classes", fits), {}
+    if fresh:
+        return CheckpointHead(names, False, "a new one was asked for", fits), {}
+    reason = "its labels are those of the data"
+    if config.get("problem_type") == "multi_label_classification":
+        reason += "; it was trained for several labels per text, and of them the likeliest is taken"
+    weights = {name: stored[name][order] if name in with_rows else stored[name].clone() for name in own}
+    return CheckpointHead(names, True, reason, fits), weights
+
+
+def label_order(names: Sequence[str], wanted: Sequence[str]) -> list[int] | None:
+    """Where each wanted label stands among a head's labels; None where they are not the same labels.
+
+    Case, Unicode's compatible forms, and spaces, hyphens and underscores between words make no difference, unless two labels
+    then have the same name. Names that transformers makes up, such as LABEL_0, match nothing.
+    """
+    if all(_NAMELESS.fullmatch(name) for name in names):
+        return None
+    for form in (str, _plain):
+        places = {form(name): place for place, name in enumerate(names)}
+        asked = [form(label) for label in wanted]
+        if len(places) == len(names) == len(wanted) == len(set(asked)) and places.keys() == set(asked):
+            return [places[label] for label in asked]
+    return None
+
+
+def _plain(name: str) -> str:
+    return " ".join(re.split(r"[\s_-]+", unicodedata.normalize("NFKC", name).casefold())).strip()
+
+
+def _names(config: Mapping[str, Any], rows: int) -> tuple[str, ...]:
+    """The names in a configuration in the order of the logits; none where it does not name each of them."""
+    named = config.get("id2label")
+    if not isinstance(named, Mapping) or {str(key) for key in named} != {str(number) for number in range(rows)}:
+        return ()
+    by_number = {str(key): str(name) for key, name in named.items()}
+    return tuple(by_number[str(number)] for number in range(rows))
+
+
+def _why_not(names: Sequence[str], rows: int, labels: Sequence[str]) -> str:
+    if all(_NAMELESS.fullmatch(name) for name in names):
+        return (
+            f"the configuration names none of its {counted(rows, 'label')}, so they cannot be matched with the data's. "
+            "To keep it, name them in id2label of a copy's config.json"
+        )
+    return f"the labels of the data are {listed(labels)}"
