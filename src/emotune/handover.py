@@ -122,6 +122,7 @@ def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> dict[str, A
             "rows": {split.name: len(split) for split in data.splits},
             "counts": {split.name: split.counts for split in data.splits},
             "notes": list(data.notes),
+            "columns": {split: asdict(columns) for split, columns in data.columns.items()},
         },
         "metrics": {
             "before": asdict(comparison.before.metrics),

@@ -259,7 +259,7 @@ def test_a_model_or_length_that_cannot_be_is_refused_before_the_data_is_read(
 
 
 def test_many_reasons_are_cut_short(invoke: Invoke, tmp_path: Path) -> None:
-    rows = "".join(json.dumps({"text": number, "label": "a"}) + "\n" for number in range(50))
+    rows = "".join(json.dumps({"text": "a", "label": number + 0.5}) + "\n" for number in range(50))
     path = tmp_path / "d.jsonl"
     path.write_text(rows, encoding="utf-8")
     result = invoke("audit", path)

@@ -65,6 +65,15 @@ def test_a_class_without_rows_is_named(invoke: Invoke, tmp_path: Path) -> None:
     assert json.loads(invoke("evaluate", "tuned", "--data", data, "--json").stdout)["note"].startswith(expected)
 
 
+def test_columns_left_out_are_named_beside_the_figures(invoke: Invoke, tmp_path: Path) -> None:
+    data = tmp_path / "rows.csv"
+    data.write_text("question,sentence,label\nwhy?,sunny,joy\nhow?,alone,sadness\n", encoding="utf-8")
+    result = invoke("evaluate", "tuned", "--data", data, "--json")
+    expected = "Texts from column 'sentence', labels from column 'label'; not used: 'question'.\n"
+    assert result.stderr.startswith(expected)
+    assert json.loads(result.stdout)["rows"] == 2
+
+
 def test_data_is_required(invoke: Invoke) -> None:
     result = invoke("evaluate", "tuned")
     assert result.exit_code == 2

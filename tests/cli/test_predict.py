@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.cli.predict import _lines_of
+from emotune.cli.predict import BlankLines, _lines_of
 from emotune.errors import DataError
 from emotune.inference.predict import predict_stream
 from emotune.models.classifier import Classifier
@@ -150,7 +150,8 @@ class TestRefusals:
             (["--file", "missing.csv"], None, "missing.csv"),
             ([], b"", "Standard input is empty"),
             ([], b"fine\n\xe9t\xe9\n", "Line 2 of standard input is not UTF-8"),
-            ([], b"fine\n \n", "Line 2 of standard input is blank"),
+            ([], b"\n \n", "Standard input has nothing but blank lines"),
+            (["--file", "-"], None, "Leave --file out"),
             (["fine", "\udce9t\udce9"], None, "Text 2 of the command line is not UTF-8"),
         ],
     )
@@ -174,6 +175,79 @@ class TestRefusals:
         assert done.stderr.startswith("There is no text to label.")
 
 
+class TestBlankLines:
+    def test_of_standard_input_are_skipped_and_counted(self, invoke: Invoke) -> None:
+        result = invoke("predict", "tuned", stdin="a happy day\n\nrain\n \n")
+        assert result.exit_code == 0, result.stderr
+        assert result.stdout == "joy\t0.7500\ta happy day\nsadness\t0.7500\train\n"
+        assert result.stderr == "Skipped: 2 blank lines (lines 2, 4).\n"
+
+    def test_of_a_file_are_skipped_and_counted_once(self, invoke: Invoke, tmp_path: Path) -> None:
+        (tmp_path / "d.txt").write_text("\na happy day\n" + "\n" * 20, encoding="utf-8")
+        result = invoke("predict", "tuned", "--file", tmp_path / "d.txt")
+        assert result.stdout == "joy\t0.7500\ta happy day\n"
+        assert result.stderr == "Skipped: 21 blank lines (lines 1, 3, 4, 5, 6, 7, 8, 9 and 13 more).\n"
+
+    def test_rows_of_json_have_the_numbers_of_their_lines(self, invoke: Invoke, tmp_path: Path) -> None:
+        result = invoke("predict", "tuned", "--json", stdin="\na happy day\n\nrain\n")
+        assert [json.loads(line)["line"] for line in result.stdout.splitlines()] == [2, 4]
+        (tmp_path / "d.csv").write_text('text\n"two\nlines"\nrain\n', encoding="utf-8")
+        result = invoke("predict", "tuned", "--json", "--file", tmp_path / "d.csv")
+        assert [json.loads(line)["line"] for line in result.stdout.splitlines()] == [2, 4]
+
+    def test_a_blank_cell_beside_others_is_a_mistake(self, invoke: Invoke, tmp_path: Path) -> None:
+        (tmp_path / "d.csv").write_text("id,text\n1,a\n2,\n", encoding="utf-8")
+        result = invoke("predict", "tuned", "--file", tmp_path / "d.csv")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "blank in 1 row: line 3" in result.stderr
+
+
+class TestNamesOfFiles:
+    @pytest.mark.parametrize("name", ["messages.csv", "notes", "Data.TXT"])
+    def test_a_file_is_no_text(
+        self, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / name).write_text("text\na happy day\n", encoding="utf-8")
+        result = invoke("predict", "tuned", "fine", name)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert f"'{name}' is a file. To label the texts in a file, use --file {name}" in result.stderr
+
+    def test_nor_is_what_can_only_be_one(self, invoke: Invoke) -> None:
+        result = invoke("predict", "tuned", "some/where/messages.parquet")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "looks like the name of a file, and there is none" in result.stderr
+
+    @pytest.mark.parametrize("text", ["see messages.csv", "ok.", "tests", "x" * 5000, "so.txt happy"])
+    def test_texts_are_texts(self, invoke: Invoke, text: str) -> None:
+        assert invoke("predict", "tuned", text).exit_code == 0
+
+
+@pytest.mark.parametrize("text", ["-1 stars, would not buy again", "--help me, I am so sad", "-", "--json is happy"])
+def test_a_text_that_begins_with_a_hyphen(invoke: Invoke, text: str) -> None:
+    result = invoke("predict", "tuned", text)
+    if text != "-":
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert (
+            f"A text that begins with - goes after --, which ends the options:\n  emotune predict DIR -- '{text}'"
+            in result.stderr
+        )
+    assert invoke("predict", "tuned", "--", text).exit_code == 0
+
+
+def test_a_misspelt_option_is_still_one(invoke: Invoke) -> None:
+    assert invoke("predict", "tuned", "fine", "--jsn").stderr.startswith(
+        "No such option: --jsn (Possible options: --json"
+    )
+
+
+def test_how_quotes_are_read_is_said(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "d.tsv").write_text('text\tn\n"so ""happy"""\t1\n', encoding="utf-8")
+    result = invoke("predict", "tuned", "--file", tmp_path / "d.tsv")
+    assert result.stdout == 'joy\t0.7500\tso "happy"\n'
+    assert result.stderr.startswith("d.tsv: quotes are read as quoting")
+
+
 def test_blank_text_is_refused(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emotune.inference.predict.predict_stream", predict_stream)  # refuses before it needs a model
     result = invoke("predict", "tuned", "fine", "  ")
@@ -183,8 +257,8 @@ def test_blank_text_is_refused(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) 
 
 def test_standard_input_is_read_as_it_is_needed(saved: Classifier) -> None:
     """A mistake far down comes up when reading gets there."""
-    lines = _lines_of(BytesIO(b"fine\n" * 2000 + b"\xe9"))
-    assert list(islice(lines, 2000)) == ["fine"] * 2000
+    lines = _lines_of(BytesIO(b"fine\n" * 2000 + b"\xe9"), BlankLines())
+    assert list(islice(lines, 2000)) == [(number, "fine") for number in range(1, 2001)]
     with pytest.raises(DataError, match="Line 2,001 of standard input is not UTF-8"):
         next(lines)
 

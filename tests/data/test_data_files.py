@@ -79,7 +79,7 @@ def test_wrong_encoding(tmp_path: Path, suffix: str) -> None:
     )
     if suffix in (".txt", ".csv"):  # the others meet another mistake first
         assert message.startswith(", line 5002: byte 0xe9 at offset 45,014 is not UTF-8")
-        assert "iconv -f WINDOWS-1252 -t UTF-8 d" in message
+        assert f"iconv -f WINDOWS-1252 -t UTF-8 {tmp_path / 'd'}{suffix} > {tmp_path / 'd-utf8'}{suffix} " in message
 
 
 def test_utf16(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("row", "fields"), [("so good, so nice,joy", "3 fields"), ("nothing", "1 field"), (",,,", "4 fields")]
+    ("row", "fields"), [("so good, so nice,joy", "3 fields"), ("nothing", "1 field"), (",,,x", "4 fields")]
 )
 def test_ragged_row(tmp_path: Path, row: str, fields: str) -> None:
     message = refusal(tmp_path / "d.csv", f"text,label\n{GOOD}\n{row}\n{GOOD}")
@@ -231,12 +231,17 @@ def test_the_reason_of_a_damaged_parquet_is_given_whole_and_on_one_line(tmp_path
 def test_no_header(tmp_path: Path, suffix: str, semicolon: str) -> None:
     content = f"i feel fine{semicolon}joy\ni do not{semicolon}anger\n"
     message = refusal(tmp_path / f"d{suffix}", content)
-    assert message.startswith(" has no header: its first line is 'i feel fine")
+    assert message.startswith(": its first line, 'i feel fine")
+    assert "has no column name that emotune knows" in message
     assert "--text-column NAME and --label-column NAME" in message
+    shown = {"\t": "\\t"}.get(semicolon, semicolon)
+    assert message.endswith(f"put a line with the column names above it: 'text{shown}label'.")
 
 
 def test_no_header_and_no_semicolon(tmp_path: Path) -> None:
-    assert " has no header: its first line is 'just text'" in refusal(tmp_path / "d.txt", "just text\nmore text\n")
+    assert ": its first line, 'just text', has no column name that emotune knows" in refusal(
+        tmp_path / "d.txt", "just text\nmore text\n"
+    )
 
 
 def test_unknown_column(tmp_path: Path) -> None:
@@ -278,7 +283,7 @@ def test_column_names_are_shortened_and_escaped(tmp_path: Path) -> None:
 
 
 def test_texts_of_a_plain_file(tmp_path: Path) -> None:
-    (tmp_path / "d.txt").write_text("first; with a semicolon\r\nsecond\n", encoding="utf-8-sig", newline="")
+    (tmp_path / "d.txt").write_text("first; with a semicolon\r\n\r\nsecond\n\n", encoding="utf-8-sig", newline="")
     assert list(load_texts(tmp_path / "d.txt")) == ["first; with a semicolon", "second"]
 
 
@@ -316,10 +321,9 @@ def test_texts_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("d.txt", "a\n\nb\n", "blank in 1 row: line 2"),
         ("d.csv", 'text\na\n" "\n', "blank in 1 row: line 3"),
         ("d.csv", "text\n", "a header and no rows"),
-        ("d.csv", "i feel fine\nso do i\n", "has no header"),
+        ("d.csv", "i feel fine\nso do i\n", "has no column name that emotune knows"),
         ("d.txt", "a\n" + "x" * 50, "line 2: a text of 50 characters; at most 40"),
         ("d.txt", "", "is empty"),
         ("d.txt", "\n\n", "nothing but blank lines"),

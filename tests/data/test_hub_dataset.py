@@ -99,7 +99,9 @@ def test_progress_bars_are_off_during_the_call_only(hub: dict[str, Any]) -> None
 
 def test_withheld_labels(hub: dict[str, Any]) -> None:
     hub["answer"] = {"train": hub_rows(60), "test": hub_rows(6, lambda _: -1)}
-    with pytest.raises(DataError, match=r"owner/name \(test\), row 1: the label id is -1, .* withheld"):
+    with pytest.raises(
+        DataError, match=r"owner/name \(test\), row 1: the test split has no labels.*the label id is -1, .* withheld"
+    ):
         load_data("owner/name")
 
 

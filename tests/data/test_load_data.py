@@ -87,7 +87,7 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, name: str) -> None:
         assert split.texts == tuple(text for text, _ in rows)
         assert [split.labels[i] for i in split.label_ids] == [label for _, label in rows]
         assert split.label_ids.dtype == np.int64
-    assert data.notes == ()
+    assert [note for note in data.notes if "quotes are read as quoting" not in note] == []
 
 
 def test_label_stands_after_the_last_semicolon(tmp_path: Path) -> None:
@@ -462,7 +462,7 @@ def test_labels_that_are_no_classes(tmp_path: Path, label: object, said: str) ->
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (5, "the text is '5', of type int"),
+        (5, "the text is of type int"),
         (["a"], "of type list"),
         (True, "of type bool"),
         ("cut \ud83d", "half a character"),
@@ -484,7 +484,7 @@ def test_numbers_are_no_texts_in_parquet_either(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     pq.write_table(pa.table({"text": [1, 2], "label": ["a", "b"]}), tmp_path / "d.parquet")
-    assert "row 1: the text is '1', of type int" in refusal(tmp_path / "d.parquet")
+    assert "row 1: the text is of type int" in refusal(tmp_path / "d.parquet")
 
 
 @pytest.mark.parametrize("name", WRITERS)

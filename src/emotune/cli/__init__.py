@@ -17,7 +17,7 @@ from emotune.cli.audit import audit
 from emotune.cli.compare import compare
 from emotune.cli.console import print_error, quiet_libraries, reader_has_left
 from emotune.cli.evaluate import evaluate
-from emotune.cli.predict import predict
+from emotune.cli.predict import PredictCommand, predict
 from emotune.cli.presets import presets
 from emotune.cli.reproduce import reproduce
 from emotune.cli.run import FLAGS as RUN_FLAGS
@@ -61,7 +61,7 @@ app.command(cls=settings_command(SWEEP_FLAGS))(sweep)
 app.command()(audit)
 app.command()(compare)
 app.command()(evaluate)
-app.command()(predict)
+app.command(cls=PredictCommand)(predict)
 app.command()(verify)
 app.command()(reproduce)
 app.command()(presets)

@@ -36,7 +36,7 @@ def evaluate(
     $ emotune evaluate fine_tuned_lora_model --data messages.csv --text-column message
     """
     from emotune.artifact import load, read_description
-    from emotune.cli.console import ConsoleProgress, make_console
+    from emotune.cli.console import ConsoleProgress, make_console, print_notice
     from emotune.data.load import MAX_CHARACTERS, load_split
     from emotune.evaluation.evaluate import evaluate as score_split
     from emotune.report.tables import evaluation_table
@@ -50,6 +50,8 @@ def evaluate(
         label_column=label_column,
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
     )
+    for note in rows.notes:
+        print_notice(note)
     classifier = load(folder, base=base)
     scored = score_split(classifier, rows, progress=ConsoleProgress(1, make_console(stderr=True)))
     if as_json:

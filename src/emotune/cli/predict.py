@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
+from typer.core import TyperCommand
 
 from emotune.cli.arguments import Base, Folder, MaxCharacters, TextColumn
-from emotune.data.wording import quoted
+from emotune.data.wording import numbered, quoted, shown
 from emotune.errors import ConfigError, DataError
 from emotune.output import open_output
 from emotune.text import is_blank
@@ -22,6 +26,29 @@ if TYPE_CHECKING:
     from emotune.inference.predict import Predictions
 
 _LINES_LOOKED_AT = 1000
+_BLANK_LINES_NAMED = 8
+
+
+class PredictCommand(TyperCommand):
+    """The command, whose texts may begin with a hyphen as options do."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line, and say of an option that does not exist how to give it as a text."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            # Typer keeps the class in a place of its own, which moves from version to version.
+            if type(error).__name__ != "NoSuchOption":
+                raise
+            option = str(getattr(error, "option_name", ""))
+            text = next((word for word in given if word.startswith(option)), option)
+            words = error.format_message() if hasattr(error, "format_message") else str(error)
+            message = str(words).removesuffix(".")
+            raise ConfigError(
+                f"{message}. A text that begins with - goes after --, which ends the options:\n"
+                f"  emotune predict DIR -- {shown(shlex.quote(text))}"
+            ) from None
 
 
 def _probability(value: str | float) -> float:
@@ -83,10 +110,13 @@ def predict(
     """Label texts: one line a text, with label, probability and text separated by tabs.
 
     With --least-probability the label of an unsure text is empty, and null in JSON.
+    Blank lines of standard input and of .txt files are skipped and counted; with --json
+    each object then has the number of its line, or of its row. A text that begins with - goes after --.
 
     Examples:
     $ emotune predict fine_tuned_lora_model "I did not expect this at all"
     $ emotune predict fine_tuned_lora_model --file messages.csv --text-column message --output labelled.tsv
+    $ emotune predict fine_tuned_lora_model -- "-1 stars, would not buy again"
     $ echo "what a lovely day" | emotune predict fine_tuned_lora_model --json
     """
     for option, value in (("--text-column", text_column), ("--max-characters", max_characters)):
@@ -102,7 +132,10 @@ def predict(
     # when reading gets there, since nobody can read it twice.
     read_description(folder)
     with open_output(output, overwrite) as target:
-        messages = _open_texts(texts or [], file, text_column, max_characters)
+        blank = BlankLines()
+        opened = _open_texts(texts or [], file, text_column, max_characters, blank)
+        numbers: deque[int] = deque()
+        messages = _noting_numbers(opened, numbers)
         from emotune.cli.console import ConsoleProgress, make_console, print_notice
         from emotune.inference.predict import predict_stream
         from emotune.precision import choose_device
@@ -116,12 +149,15 @@ def predict(
         total = cut = unsure = 0
         chunks = predict_stream(classifier, messages, precision=precision, calibrated=calibrated, progress=progress)
         for predictions in chunks:
-            for line in _lines(predictions, least_probability, as_json=as_json):
+            of_chunk = [numbers.popleft() for _ in predictions.texts]
+            for line in _lines(predictions, least_probability, of_chunk, opened.unit, as_json=as_json):
                 target.write(line + "\n")
             target.flush()
             total += len(predictions.texts)
             cut += predictions.truncated
             unsure += int((predictions.probabilities.max(axis=1) < least_probability).sum())
+    if blank.count:
+        print_notice(f"Skipped: {quantity(blank.count, 'blank line')} ({numbered('line', blank.first, blank.count)}).")
     if cut:
         print_notice(f"Cut to the model's {classifier.max_length} tokens: {quantity(cut, 'text')} of {total:,}.")
     if unsure:
@@ -130,40 +166,103 @@ def predict(
         )
 
 
+@dataclass
+class BlankLines:
+    """The blank lines that were skipped.
+
+    Attributes:
+        count: How many there are.
+        first: The numbers of the first ones.
+    """
+
+    count: int = 0
+    first: list[int] = field(default_factory=list)
+
+    def add(self, number: int) -> None:
+        """Note a line."""
+        self.count += 1
+        if len(self.first) < _BLANK_LINES_NAMED:
+            self.first.append(number)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """Texts with their numbers, and what the numbers count: "line" or "row" of a file, or nothing that need be said."""
+
+    rows: Iterable[tuple[int, str]]
+    unit: str = ""
+
+
 def _open_texts(
-    arguments: list[str], file: Path | None, text_column: str | None, max_characters: int | None
-) -> Iterable[str]:
+    arguments: list[str], file: Path | None, text_column: str | None, max_characters: int | None, blank: BlankLines
+) -> _Opened:
     """The texts to label, from the one place that the user chose; a file is read once to be checked, and again to be labelled."""
     if arguments and file is not None:
         raise ConfigError("Texts were given both as arguments and with --file. Give one of the two.")
     if file is not None:
-        from emotune.data.load import MAX_CHARACTERS, load_texts
+        if str(file) in ("-", "/dev/stdin"):
+            raise ConfigError(
+                f"--file is {str(file)!r}; standard input is read where there is neither --file nor a text. Leave --file out."
+            )
+        from emotune.cli.console import print_notice
+        from emotune.data.load import MAX_CHARACTERS, open_texts
 
         limit = MAX_CHARACTERS if max_characters is None else max_characters
-        for _ in load_texts(file, text_column=text_column, max_characters=limit):
+        found = open_texts(file, text_column=text_column, max_characters=limit)
+        for note in found.notes:
+            print_notice(note)
+        for _ in found.rows:
             pass
-        return load_texts(file, text_column=text_column, max_characters=limit)
+        found = open_texts(file, text_column=text_column, max_characters=limit, on_blank=blank.add)
+        return _Opened(found.rows, found.unit)
     if arguments:
         for number, text in enumerate(arguments, start=1):
             # The shell's bytes that are not UTF-8 arrive as lone surrogates.
             if any("\ud800" <= character <= "\udfff" for character in text):
                 raise DataError(f"Text {number} of the command line is not UTF-8. Convert it, for example with iconv.")
-        return arguments
+            _refuse_file_name(text)
+        return _Opened(list(enumerate(arguments, start=1)))
     if sys.stdin.isatty():
         raise ConfigError(
             "There is no text to label. Give it as an argument, with --file, or on standard input:\n"
             '  emotune predict DIR "I did not expect this at all"'
         )
-    lines = _lines_of(sys.stdin.buffer)
+    lines = _lines_of(sys.stdin.buffer, blank)
     # The first lines are looked at before the model is loaded: a short input is then checked whole.
     first = list(islice(lines, _LINES_LOOKED_AT))
     if not first:
-        raise DataError("Standard input is empty. Expected one text a line.")
-    return chain(first, lines)
+        what = "has nothing but blank lines" if blank.count else "is empty"
+        raise DataError(f"Standard input {what}. Expected one text a line.")
+    return _Opened(chain(first, lines), "line")
 
 
-def _lines_of(stream: BinaryIO) -> Iterator[str]:
-    """One text a line of standard input."""
+def _refuse_file_name(text: str) -> None:
+    """Refuse a text that is a file's name: its label would say nothing of the texts in it."""
+    from emotune.data.files import KNOWN_SUFFIXES
+
+    path = Path(text)
+    try:
+        is_file = path.is_file()
+    except (OSError, ValueError):  # a text too long to be a name, or with a NUL character
+        return
+    looks_like_one = path.suffix.lower() in KNOWN_SUFFIXES and not any(character.isspace() for character in text)
+    if is_file or looks_like_one:
+        seen = "is a file" if is_file else "looks like the name of a file, and there is none"
+        raise ConfigError(
+            f"{quoted(text)} {seen}. To label the texts in a file, use --file {shown(shlex.quote(text))}. "
+            "To label the name itself, give it on standard input."
+        )
+
+
+def _noting_numbers(opened: _Opened, numbers: deque[int]) -> Iterator[str]:
+    """The texts; their numbers are put aside until their labels come."""
+    for number, text in opened.rows:
+        numbers.append(number)
+        yield text
+
+
+def _lines_of(stream: BinaryIO, blank: BlankLines) -> Iterator[tuple[int, str]]:
+    """One text a line of standard input, with the line's number; blank lines are skipped and counted."""
     for number, line in enumerate(stream, start=1):
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -172,19 +271,23 @@ def _lines_of(stream: BinaryIO) -> Iterator[str]:
                 f"Line {number:,} of standard input is not UTF-8. Convert it, for example with iconv."
             ) from None
         if is_blank(text):
-            raise DataError(f"Line {number:,} of standard input is blank. Fill it in, or drop it.")
-        yield text.removesuffix("\n").removesuffix("\r")
+            blank.add(number)
+            continue
+        yield number, text.removesuffix("\n").removesuffix("\r")
 
 
-def _lines(predictions: Predictions, least_probability: float, *, as_json: bool) -> Iterator[str]:
+def _lines(
+    predictions: Predictions, least_probability: float, numbers: Sequence[int], unit: str, *, as_json: bool
+) -> Iterator[str]:
     from emotune.text import printable
 
-    rows = zip(predictions.texts, predictions.labels, predictions.probabilities.tolist(), strict=True)
-    for text, label, row in rows:
+    rows = zip(numbers, predictions.texts, predictions.labels, predictions.probabilities.tolist(), strict=True)
+    for number, text, label, row in rows:
         probabilities = dict(zip(predictions.label_names, row, strict=True))
         sure = probabilities[label] >= least_probability
         if as_json:
-            found = {"text": text, "label": label if sure else None, "probabilities": probabilities}
+            place = {unit: number} if unit else {}
+            found = {**place, "text": text, "label": label if sure else None, "probabilities": probabilities}
             yield json.dumps(found, ensure_ascii=False)
         else:
             yield f"{printable(label) if sure else ''}\t{probabilities[label]:.4f}\t{printable(text)}"

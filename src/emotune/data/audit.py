@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ import numpy as np
 from emotune.data.dataset import SPLIT_NAMES, TextDataset
 from emotune.data.duplicates import Groups, find_duplicates
 from emotune.data.lengths import Lengths
-from emotune.data.load import LabelledSource, open_splits
+from emotune.data.load import LabelledSource, advising_on_unlabelled, open_splits, reading_notes
 from emotune.data.rows import UnusableRow, none_usable, read_all
 from emotune.data.wording import listed, quoted
 from emotune.errors import DataError
@@ -107,7 +107,7 @@ class Audit:
         contradictions: Training texts under different labels.
         label_errors: Training rows whose label is probably wrong, most suspicious first; None where they were not looked for.
         shortcuts: Words that give a class away.
-        notes: What could not be looked for, and why.
+        notes: How the data was read, where that had to be chosen; and what could not be looked for, and why.
         tokens: How long the texts are in a model's tokens; None where no model was named. `emotune.data.tokens` counts them.
     """
 
@@ -179,23 +179,27 @@ def audit_source(source: str | Path | LabelledSource, *, label_errors: bool = Tr
         )
     rows: list[Row] = []
     unusable = {}
+    columns = {}
     for split in SPLIT_NAMES:
         if split not in tables:
             continue
-        read = read_all(
-            tables[split],
-            text_column=asked.text_column,
-            label_column=asked.label_column,
-            max_characters=asked.max_characters,
-        )
-        if not read.texts:
-            raise none_usable(tables[split], split, read.unusable)
+        with advising_on_unlabelled(asked, tables, split):
+            read = read_all(
+                tables[split],
+                text_column=asked.text_column,
+                label_column=asked.label_column,
+                max_characters=asked.max_characters,
+            )
+            if not read.texts:
+                raise none_usable(tables[split], split, read.unusable)
         unusable[split] = read.unusable
+        columns[split] = read.columns
         rows += [
             Row(Place(split, number), text, label)
             for number, text, label in zip(read.numbers, read.texts, read.names, strict=True)
         ]
-    return _audit(found.name, rows, unusable, label_errors)
+    audit = _audit(found.name, rows, unusable, label_errors)
+    return replace(audit, notes=(*found.notes, *reading_notes(tables, columns), *audit.notes))
 
 
 def _audit(

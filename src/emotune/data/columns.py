@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
+from emotune.data.quoting import TAB
 from emotune.data.table import Table
-from emotune.data.wording import listed, quoted
+from emotune.data.wording import listed, quoted, shown
 from emotune.errors import DataError
 
 Role = Literal["text", "label"]
+
+# What programs call the column that numbers the rows.
+_INDEX = re.compile(r"|id|idx|index|unnamed: [0-9.]+|__index_level_[0-9]+__")
+
+# Columns of data sets whose rows are pairs of texts.
+_PAIRS = (
+    ("premise", "hypothesis"),
+    ("sentence1", "sentence2"),
+    ("question1", "question2"),
+    ("text1", "text2"),
+    ("text_a", "text_b"),
+)
+_ONE_HOT = {"0": "0", "0.0": "0", "false": "0", "1": "1", "1.0": "1", "true": "1"}
+_ROWS_LOOKED_AT = 1000
 
 KNOWN_NAMES: dict[Role, tuple[str, ...]] = {
     "text": ("text", "sentence", "message", "tweet", "content", "review", "document", "comment", "utterance"),
@@ -16,7 +36,37 @@ KNOWN_NAMES: dict[Role, tuple[str, ...]] = {
 }
 
 
-def text_and_label_columns(table: Table, text_column: str | None, label_column: str | None) -> tuple[str, str]:
+class UnlabelledError(DataError):
+    """A table without labels.
+
+    Args:
+        where: The table, and the row if one was looked at.
+        reason: What was seen, as a clause.
+        rest: The message from there on; None where the reason is all of it.
+    """
+
+    def __init__(self, where: str, reason: str, rest: str | None = None) -> None:
+        super().__init__(f"{where}: {reason}." if rest is None else f"{where}: {rest}")
+        self.seen = where
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a table are read.
+
+    Attributes:
+        text: The column of texts.
+        label: The column of labels.
+        unused: All others.
+    """
+
+    text: str
+    label: str
+    unused: tuple[str, ...] = ()
+
+
+def text_and_label_columns(table: Table, text_column: str | None, label_column: str | None) -> Columns:
     """The columns of texts and of labels.
 
     Args:
@@ -34,7 +84,26 @@ def text_and_label_columns(table: Table, text_column: str | None, label_column: 
     text, label = _column(table, "text", text_column), _column(table, "label", label_column)
     if text == label:
         raise DataError(f"{table.source}: the column {quoted(text)} cannot hold both the texts and the labels.")
-    return text, label
+    return Columns(text, label, tuple(column for column in table.columns if column not in (text, label)))
+
+
+def column_notes(columns: Mapping[str, Columns]) -> Iterator[str]:
+    """Say which columns are used and which are not, where some are not that could be meant: a number or an index says nothing.
+
+    Args:
+        columns: By split. Where splits have different ones, each sentence begins with the splits it is about.
+    """
+    splits: dict[Columns, list[str]] = {}
+    for split, found in columns.items():
+        splits.setdefault(found, []).append(split)
+    for found, named in splits.items():
+        if not all(_INDEX.fullmatch(column.strip().lower()) for column in found.unused):
+            where = f"{', '.join(named)}: texts" if len(splits) > 1 else "Texts"
+            unused = [column or "(no name)" for column in found.unused]
+            yield (
+                f"{where} from column {quoted(found.text)}, labels from column {quoted(found.label)}; "
+                f"not used: {listed(unused)}."
+            )
 
 
 def text_only_column(table: Table, text_column: str | None) -> str:
@@ -63,12 +132,47 @@ def _refuse_missing_header(table: Table, roles: tuple[Role, ...]) -> None:
     """A first line without any known name is probably a row; taken for column names, it would be lost in silence."""
     if table.header is None or any(known_columns(table, role) for role in roles):
         return
-    example = ";".join(roles) if table.source.lower().endswith(".txt") else ",".join(roles)
+    hint = _separator_hint(table)
+    if hint:
+        raise DataError(f"{table.source}: {hint}")
+    example = "text" if roles == ("text",) else f"'text{shown(table.delimiter or ',')}label'"
     options = " and ".join(f"--{role}-column NAME" for role in roles)
     raise DataError(
-        f"{table.source} has no header: its first line is {quoted(table.header)}.\n"
-        f"Expected column names first, for example {quoted(example)}. If that line is the header, "
-        f"say which column is which with {options}."
+        f"{table.source}: its first line, {quoted(table.header)}, has no column name that emotune knows "
+        f"({'; '.join(', '.join(KNOWN_NAMES[role]) for role in roles)}).\n"
+        f"If that line is the header, say which column is which with {options}. "
+        f"If it is a row, put a line with the column names above it: {example}."
+    )
+
+
+def _separator_hint(table: Table) -> str:
+    """What the first line says of the file's separator, where that is not what the suffix promises; else ""."""
+    header, suffix = table.header, table.source.lower()[-4:]
+    if header is None:
+        return ""
+    if header.lower().startswith("sep="):
+        return (
+            f"its first line, {quoted(header)}, is a note for Excel and no header. "
+            "Remove that line, so that the column names come first."
+        )
+    if suffix == ".txt" and ";" not in header:
+        if TAB in header:
+            return _wrong_suffix(header, "semicolon", ".txt", "tabs", ".tsv")
+        if any(name.strip().lower() in KNOWN_NAMES["text"] for name in header.split(",")) and "," in header:
+            return _wrong_suffix(header, "semicolon", ".txt", "commas", ".csv")
+    if suffix == ".tsv" and TAB not in header and ("," in header or ";" in header):
+        return _wrong_suffix(header, "tab", ".tsv", "commas" if "," in header else "semicolons", ".csv")
+    if suffix == ".txt" and header.rstrip().endswith(";"):
+        return (
+            f"its first line, {quoted(header)}, ends with a semicolon. Remove the semicolon at the end of every line."
+        )
+    return ""
+
+
+def _wrong_suffix(header: str, missing: str, suffix: str, separators: str, better: str) -> str:
+    return (
+        f"no {missing} in its first line, {quoted(header)}. In a {suffix} file {missing}s separate the columns; "
+        f"if {separators} do so here, name the file {better}."
     )
 
 
@@ -77,7 +181,11 @@ def _column(table: Table, role: Role, chosen: str | None) -> str:
     if chosen is not None:
         if chosen in table.columns:
             return chosen
-        raise DataError(f"{table.source} has no column {quoted(chosen)}. {columns}")
+        hint = _separator_hint(table) or table.hint or _nested_hint(table, chosen)
+        raise DataError(
+            f"{table.source} has no column {quoted(chosen)}. {columns}"
+            + (f"\n{hint[0].upper()}{hint[1:]}" if hint else "")
+        )
     found = known_columns(table, role)
     if len(found) == 1:
         return found[0]
@@ -86,7 +194,50 @@ def _column(table: Table, role: Role, chosen: str | None) -> str:
             f"{table.source}: several columns could hold the {role}s: {listed(found)}. "
             f"Choose one with --{role}-column NAME."
         )
-    raise DataError(
-        f"{table.source}: no column is named like one of {role}s ({', '.join(KNOWN_NAMES[role])}). {columns}\n"
-        f"Name it with --{role}-column NAME."
+    hint = table.hint or (_pair_hint(table) if role == "text" else _one_hot_hint(table))
+    message = f"no column is named like one of {role}s ({', '.join(KNOWN_NAMES[role])}). {columns}\n"
+    hint = table.hint or (_pair_hint(table) if role == "text" else _one_hot_hint(table))
+    message += hint or f"Name it with --{role}-column NAME."
+    if role == "label":
+        raise UnlabelledError(table.source, columns[0].lower() + columns[1:].removesuffix("."), message)
+    raise DataError(f"{table.source}: {message}")
+
+
+def _pair_hint(table: Table) -> str:
+    """What to do where the columns are those of two texts per row; "" where they are not."""
+    lower = {column.lower(): column for column in table.columns}
+    for first, second in _PAIRS:
+        if first in lower and second in lower:
+            return (
+                f"{quoted(lower[first])} and {quoted(lower[second])} look like pairs of texts, which are not supported. "
+                "Choose one of them with --text-column NAME, or join them into one column."
+            )
+    return ""
+
+
+def _one_hot_hint(table: Table) -> str:
+    """What to do where every label has a column of zeros and ones; "" where the first rows say otherwise."""
+    others = [column for column in table.columns if column and column.lower() not in KNOWN_NAMES["text"]]
+    seen: dict[str, set[str]] = {column: set() for column in others}
+    for _, values in islice(table.read(others), _ROWS_LOOKED_AT):
+        for column, value in zip(others, values, strict=True):
+            seen[column].add(_ONE_HOT.get(str(value).strip().lower(), ""))
+    labels = [column for column, values in seen.items() if values == {"0", "1"}]
+    if len(labels) < 2:
+        return ""
+    return (
+        f"{listed(labels)} look like one column for each label. Join them into one column, for example with pandas: "
+        f"df['label'] = df[{[*labels]!r}].idxmax(axis=1). Several labels per row are not supported."
+    )
+
+
+def _nested_hint(table: Table, chosen: str) -> str:
+    """What to do where "review.text" was asked for and the column "review" holds objects."""
+    outer = chosen.partition(".")[0]
+    if outer == chosen or outer not in table.columns or not table.source.lower().endswith((".jsonl", ".json")):
+        return ""
+    path = "".join(f"[{json.dumps(key)}]" for key in chosen.split("."))
+    return (
+        f"keys inside {quoted(outer)} are not read. Bring them to the top, for example: "
+        f"jq -c '. + {{{json.dumps(chosen)}: .{path}}}' {table.source} > flat.jsonl"
     )

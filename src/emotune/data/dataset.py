@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from emotune.data.columns import Columns
 
 if TYPE_CHECKING:
     from emotune.data.duplicates import KnownGroups
@@ -26,12 +28,14 @@ class Split:
         texts: The messages, one a row.
         label_ids: Shape (rows,), int64; each an index into `labels`.
         labels: The label names, in the data set's order. The same tuple in every split of a data set.
+        notes: How rows that were loaded on their own were read, one plain sentence each; of a data set, the whole has them.
     """
 
     name: str
     texts: tuple[str, ...]
     label_ids: NDArray[np.int64]
     labels: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -79,6 +83,7 @@ class TextDataset:
         test: The rows that are scored once.
         notes: What was done to the data on the way in, one plain sentence each (for example a split cut from training).
         known_groups: Which texts repeat, where it was found out on the way in.
+        columns: Which columns of the source were read, by split; splits that were cut from training are not in it.
     """
 
     name: str
@@ -88,6 +93,7 @@ class TextDataset:
     test: Split
     notes: tuple[str, ...] = ()
     known_groups: KnownGroups | None = None
+    columns: Mapping[str, Columns] = field(default_factory=dict)
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:

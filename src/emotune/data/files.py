@@ -10,28 +10,25 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from emotune.data.foreign import how_to_convert, refuse_foreign
+from emotune.data.json_files import refuse_json_file, whole_json_hint
+from emotune.data.quoting import TAB, Quoting, decide_quoting
 from emotune.data.table import Row, Table
-from emotune.data.wording import counted, escaped, quoted
+from emotune.data.wording import counted, escaped, listed, quoted
 from emotune.errors import DataError
 from emotune.text import reason_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# How files begin that are no text, and what to call them.
-_SIGNATURES = {
-    b"\x89PNG": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"%PDF": "a PDF document",
-    b"PK\x03\x04": "a ZIP archive or an Excel workbook",
-    b"\x1f\x8b": "a gzip archive",
-    b"PAR1": "a Parquet file (name it .parquet)",
-}
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _BYTES_LOOKED_AT = 65_536
+# So many first rows alike are a way of writing, and no slip.
+_ROWS_THAT_SHOW = 3
+_OBJECTS_LOOKED_AT = 1000
 _LARGEST_C_LONG = 2**31 - 1  # on every platform
 # Longer than any text, so that one that is too long is a row of its own that can be named; and short enough that a quote which swallows
 # the rest of a large file stops at some tens of megabytes.
@@ -84,13 +81,7 @@ def _refuse_unreadable(path: Path) -> None:
     is_parquet = path.suffix.lower() == ".parquet"
     if is_parquet and start.startswith(b"PAR1"):
         return
-    if start.startswith(_UTF16_MARKS):
-        raise DataError(f"{escaped(path)} is UTF-16 text; emotune reads UTF-8.\n{_how_to_convert(path, 'UTF-16')}")
-    kind = next((kind for signature, kind in _SIGNATURES.items() if start.startswith(signature)), None)
-    if kind is None and b"\0" in start:
-        kind = f"a binary file (a NUL byte at offset {start.index(0):,})"
-    if kind is not None:
-        raise DataError(f"{escaped(path)} is {kind}; expected text in UTF-8, or Parquet in a .parquet file.")
+    refuse_foreign(path, start)
     if is_parquet:
         raise DataError(
             f"{escaped(path)} is not a Parquet file, whatever its name says: it does not begin with 'PAR1'."
@@ -124,16 +115,9 @@ def _not_utf8(path: Path) -> DataError:
         line = content.count(b"\n", 0, error.start) + 1
         return DataError(
             f"{escaped(path)}, line {line}: byte 0x{content[error.start]:02x} at offset {error.start:,} is not UTF-8, "
-            f"which emotune reads.\n{_how_to_convert(path, 'WINDOWS-1252')}"
+            f"which emotune reads.\n{how_to_convert(path, 'WINDOWS-1252')}"
         )
     return DataError(f"{escaped(path)} changed while it was read. Try again when it is complete.")
-
-
-def _how_to_convert(path: Path, encoding: str) -> str:
-    return (
-        f"Save it as UTF-8, for example: iconv -f {encoding} -t UTF-8 {escaped(path.name)} "
-        f"> {escaped(path.stem)}-utf8{path.suffix} (if {encoding} is what it is in)."
-    )
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -158,18 +142,27 @@ def _open_semicolon_lines(path: Path, max_characters: int) -> Table:
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:
         picks = [0 if column == columns[0] else 2 for column in wanted]
+        rows = closed = 0
         for number, line in _lines(path):
             if number <= header_number or not line.strip():
                 continue
             parts = line.rpartition(";")
             if not parts[1]:
+                tabs = "\nIf tabs separate the columns here, put one into the first line too, and name the file .tsv."
                 raise DataError(
                     f"{escaped(path)}, line {number}: no semicolon in {quoted(line)}. "
-                    "In a .txt file every line is text;label, the label after the last semicolon."
+                    f"In a .txt file every line is text;label, the label after the last semicolon.{tabs if TAB in line else ''}"
+                )
+            rows += 1
+            closed += not parts[2].strip() and ";" in parts[0]
+            if rows == closed == _ROWS_THAT_SHOW:
+                raise DataError(
+                    f"{escaped(path)}, line {number}: this line and those before it end with a semicolon, and the label is what stands "
+                    "after the last one. Remove the semicolon at the end of every line."
                 )
             yield number, [parts[pick] for pick in picks]
 
-    return Table(escaped(path), columns, read, unit="line", header=header)
+    return Table(escaped(path), columns, read, unit="line", header=header, delimiter=";")
 
 
 # --- CSV and TSV ------------------------------------------------------------------------------------------------------
@@ -193,40 +186,53 @@ def _open_delimited(path: Path, max_characters: int, delimiters: str) -> Table:
     # full of commas and semicolons.
     headers = {delimiter: _csv_header(path, delimiter) for delimiter in delimiters}
     delimiter = max(delimiters, key=lambda delimiter: len(headers[delimiter]))
-    columns = headers[delimiter]
+    quotes = decide_quoting(lambda: _opened(path, newline="")) if delimiter == TAB else Quoting(is_quoting=True)
+    columns = headers[delimiter] if quotes.is_quoting else _csv_header(path, delimiter, quotes=False)
     if not columns:
         # No delimiter gives a header: reading on says what is wrong, or that there is nothing.
-        next(_csv_records(path, delimiters[0]), None)
+        next(_csv_records(path, delimiters[0], quotes=quotes.is_quoting), None)
         raise _only_blank(path)
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:
         picks = [columns.index(column) for column in wanted]
-        records = _csv_records(path, delimiter)
+        records = _csv_records(path, delimiter, quotes=quotes.is_quoting)
         next(records)
         for number, fields in records:
             if len(fields) != len(columns):
                 if len(fields) == 1 and not fields[0].strip():
                     continue  # a line of spaces: as blank as an empty one
-                raise _ragged(path, number, fields, columns, delimiter)
+                raise _ragged(path, number, fields, columns, delimiter, quotes.obstacle)
             yield number, [fields[pick] for pick in picks]
 
-    return Table(escaped(path), columns, read, unit="line", header=delimiter.join(columns))
+    return Table(
+        escaped(path),
+        columns,
+        read,
+        unit="line",
+        header=delimiter.join(columns),
+        delimiter=delimiter,
+        notes=(f"{escaped(path.name)}: quotes are read as quoting, {quotes.reason}.",) if quotes.reason else (),
+    )
 
 
-def _csv_header(path: Path, delimiter: str) -> tuple[str, ...]:
+def _csv_reader(stream: TextIO, delimiter: str, *, quotes: bool) -> Any:
+    return csv.reader(stream, delimiter=delimiter, strict=True, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE)
+
+
+def _csv_header(path: Path, delimiter: str, *, quotes: bool = True) -> tuple[str, ...]:
     """The column names that the first record has under this delimiter; none where it cannot be read so."""
     with _opened(path, newline="") as stream:
         try:
-            record = next((fields for fields in csv.reader(stream, delimiter=delimiter, strict=True) if fields), [])
+            record = next((fields for fields in _csv_reader(stream, delimiter, quotes=quotes) if fields), [])
         except csv.Error:
             return ()
     return tuple(name.strip() for name in record)
 
 
-def _csv_records(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Every record with the line on which it starts; it may span several."""
+def _csv_records(path: Path, delimiter: str, *, quotes: bool) -> Iterator[tuple[int, list[str]]]:
+    """Every record with the line on which it starts; it may span several where quotes are quoting."""
     with _opened(path, newline="") as stream:
-        reader = csv.reader(stream, delimiter=delimiter, strict=True)
+        reader = _csv_reader(stream, delimiter, quotes=quotes)
         start = 1
         try:
             for fields in reader:
@@ -256,12 +262,28 @@ def _csv_mistake(path: Path, start: int, end: int, reason: str) -> DataError:
     )
 
 
-def _ragged(path: Path, number: int, fields: list[str], columns: tuple[str, ...], delimiter: str) -> DataError:
-    name = {",": "comma", ";": "semicolon", "\t": "tab"}[delimiter]
+def _ragged(
+    path: Path, number: int, fields: list[str], columns: tuple[str, ...], delimiter: str, obstacle: str
+) -> DataError:
+    """A row with more or fewer fields than the header; `obstacle` says why quotes are not quoting in this file, if that was tried."""
+    name = {",": "comma", ";": "semicolon", TAB: "tab"}[delimiter]
+    extra = len(fields) - len(columns)
+    advice = f'A text with a {name} in it must stand in double quotes ("…").'
+    if extra > 0 and not any(field.strip() for field in fields[len(columns) :]):
+        advice = (
+            f"The row ends with {counted(extra, name)} too many: what follows the last column is empty. "
+            f"Remove them from the rows, or add as many to the header."
+        )
+    elif obstacle:
+        advice = f"Quotes are read as text in this file, since {obstacle}. Mend that, or this row."
+    elif delimiter == TAB:
+        advice = (
+            "A text with a tab in it must stand in double quotes, and then every text with a quote in it must, the quote doubled. "
+            "Or replace the tab by a space."
+        )
     return DataError(
         f"{escaped(path)}, line {number}: {counted(len(fields), 'field')}, but the header has {len(columns)}. "
-        f"The row begins {quoted(delimiter.join(fields))}.\n"
-        f'A text with a {name} in it must stand in double quotes ("…").'
+        f"The row begins {quoted(delimiter.join(fields))}.\n{advice}"
     )
 
 
@@ -269,9 +291,14 @@ def _ragged(path: Path, number: int, fields: list[str], columns: tuple[str, ...]
 
 
 def _open_json_lines(path: Path, max_characters: int) -> Table:
-    first = next(_json_objects(path), None)
-    if first is None:
+    first = list(islice(_json_objects(path), _OBJECTS_LOOKED_AT))
+    if not first:
         raise _only_blank(path)
+    hint = whole_json_hint(path, first[0][1]) if len(first) == 1 else ""
+    columns = tuple(first[0][1])
+    for _, row in first:
+        if len(row) > len(columns) and set(columns) <= row.keys():  # the first object may lack a key
+            columns = tuple(row)
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:
         for number, row in _json_objects(path):
@@ -279,10 +306,11 @@ def _open_json_lines(path: Path, max_characters: int) -> Table:
                 yield number, [row[column] for column in wanted]
             except KeyError as error:
                 raise DataError(
-                    f"{escaped(path)}, line {number}: no key {quoted(error.args[0])} in this object."
+                    f"{escaped(path)}, line {number}: no key {quoted(error.args[0])} in this object, which has {listed(row)}. "
+                    "Add it, or remove the line."
                 ) from None
 
-    return Table(escaped(path), tuple(first[1]), read, unit="line")
+    return Table(escaped(path), columns, read, unit="line", hint=hint)
 
 
 def _json_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -315,15 +343,12 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _not_json_lines(path: Path, number: int, line: str, error: Exception | None) -> DataError:
-    if number == 1 and line.lstrip().startswith("["):
-        return DataError(
-            f"{escaped(path)} is one JSON array; emotune reads JSON Lines, one object a line. "
-            f"Convert it, for example: jq -c '.[]' {escaped(path.name)} > {escaped(path.stem)}-lines.jsonl"
-        )
+    if number == 1 or line.strip() in ("[", "{"):
+        refuse_json_file(path)
     reason = error.msg if isinstance(error, json.JSONDecodeError) else "it is not an object"
     return DataError(
         f"{escaped(path)}, line {number}: not a JSON object ({reason}): {quoted(line)}. "
-        'Expected one object a line, such as {"text": "…", "label": "…"}.'
+        'Expected one object per line, such as {"text": "…", "label": "…"}.'
     )
 
 

@@ -19,6 +19,10 @@ class LabelError(ValueError):
     """A cell that holds something which is no label; the message is the reason, without the place."""
 
 
+class WithheldError(LabelError):
+    """A label id that says that the label is withheld, as in the test splits of benchmarks."""
+
+
 def label_name(cell: object, class_names: Sequence[str] | None = None) -> str | None:
     """The label's name, or None where the cell holds none.
 
@@ -51,8 +55,13 @@ def label_name(cell: object, class_names: Sequence[str] | None = None) -> str | 
         if not cell.is_integer():
             raise LabelError(_not_whole(cell))
         return str(int(cell)) if class_names is None else _named(int(cell), class_names)
+    elif isinstance(cell, (list, tuple, set, dict)):
+        raise LabelError(
+            f"the label is of type {type(cell).__name__}; expected one text or whole number per row, since several labels per row "
+            "(multi-label) are not supported"
+        )
     else:
-        raise LabelError(f"the label is of type {type(cell).__name__}; expected one text or whole number a row")
+        raise LabelError(f"the label is of type {type(cell).__name__}; expected one text or whole number per row")
     if class_names is not None and name not in class_names:
         raise LabelError(f"the label {quoted(name)} is none of the data set's class names ({listed(class_names)})")
     return name
@@ -105,9 +114,14 @@ def _checked_request(found: set[str], requested: tuple[str, ...]) -> tuple[str, 
 def _named(label_id: int, class_names: Sequence[str]) -> str:
     if 0 <= label_id < len(class_names):
         return class_names[label_id]
-    hidden = ", which means that the label is withheld" if label_id == -1 else ""
-    raise LabelError(f"the label id is {label_id}{hidden}; expected 0 to {len(class_names) - 1}")
+    expected = f"expected 0 to {len(class_names) - 1}"
+    if label_id == -1:
+        raise WithheldError(f"the label id is -1, which means that the label is withheld; {expected}")
+    raise LabelError(f"the label id is {label_id}; {expected}")
 
 
 def _not_whole(value: object) -> str:
-    return f"the label is {quoted(value)}, a number that is not whole; expected a class (text or a whole number)"
+    return (
+        f"the label is {quoted(value)}, a number that is not whole; expected a class (text or a whole number), "
+        "since predicting numbers (regression) is not supported"
+    )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from emotune.data.columns import known_columns, text_only_column
+from emotune.data.columns import Columns, UnlabelledError, column_notes, known_columns, text_only_column
 from emotune.data.dataset import SPLIT_NAMES, Split, TextDataset
 from emotune.data.duplicates import KnownGroups, find_duplicates
 from emotune.data.files import open_lines, open_table
@@ -17,11 +18,14 @@ from emotune.data.labels import ordered_labels
 from emotune.data.rows import LabelledRows, read_labelled, stream_texts
 from emotune.data.sources import Source, find_source, local_path, split_name
 from emotune.data.splitting import cut_splits
-from emotune.data.table import Table
+from emotune.data.table import Row, Table
 from emotune.data.wording import counted, escaped, listed, quoted, shown
 from emotune.errors import ConfigError, DataError
+from emotune.text import is_blank
 
 MAX_CHARACTERS = 20_000
+# How many times the rows of the smallest class the largest one has, where the output points to what helps.
+_UNBALANCED = 20
 
 
 @dataclass(frozen=True)
@@ -99,14 +103,15 @@ def load_data(
     )
     found, tables = open_splits(asked)
     if "train" not in tables:
-        raise DataError(f"{quoted(source)} has no train split. What it has: {listed(tables)}.")
-    rows = {
-        split: read_labelled(
-            tables[split], text_column=text_column, label_column=label_column, max_characters=max_characters
-        )
-        for split in SPLIT_NAMES
-        if split in tables
-    }
+        notes_on_it = "".join(f"\n{note}" for note in found.notes)
+        raise DataError(f"{quoted(found.name)} has no train split. What it has: {listed(tables)}.{notes_on_it}")
+    rows = {}
+    for split in SPLIT_NAMES:
+        if split in tables:
+            with advising_on_unlabelled(asked, tables, split):
+                rows[split] = read_labelled(
+                    tables[split], text_column=text_column, label_column=label_column, max_characters=max_characters
+                )
 
     train = rows["train"]
     _refuse_untrainable(train)
@@ -117,8 +122,10 @@ def load_data(
 
     sizes = {"test": test_size, "validation": validation_size}
     missing = {split: size for split, size in sizes.items() if split not in splits}
-    notes = [*found.notes, *_notes_on_left_out(tables, train, order)]
     known = None
+    columns = {split: split_rows.columns for split, split_rows in rows.items()}
+    notes = [*found.notes, *reading_notes(tables, columns), *_notes_on_left_out(tables, train, order)]
+    notes += _notes_on_balance(splits["train"])
     if missing:
         if not 0 <= seed < 2**32:
             raise ConfigError(f"The seed is {seed}; expected 0 to {2**32 - 1}.")
@@ -137,7 +144,50 @@ def load_data(
         test=splits["test"],
         notes=tuple(notes),
         known_groups=known,
+        columns=columns,
     )
+
+
+@contextmanager
+def advising_on_unlabelled(asked: LabelledSource, tables: Mapping[str, Table], split: str) -> Iterator[None]:
+    """Say of a validation or test split without labels how to do without it; of training rows nothing can be said but the error itself.
+
+    Args:
+        asked: Where the rows come from.
+        tables: By split.
+        split: The one that is read.
+
+    Raises:
+        DataError: The split has no labels.
+    """
+    try:
+        yield
+    except UnlabelledError as error:
+        if split == "train" or "train" not in tables:
+            raise
+        given = asked.validation if split == "validation" else asked.test
+        if given is not None:
+            without = f"Leave --{split}-data out"
+        elif isinstance(asked.source, (str, Path)) and Path(asked.source).expanduser().exists():
+            without = f"Give {tables['train'].source} alone"
+        else:
+            without = "Give the training rows alone, as a file"
+        raise DataError(
+            f"{error.seen}: the {split} split has no labels, and scores need them ({error.reason}).\n"
+            f"{without}, and rows are set aside for {split} from training. "
+            "For texts without labels there is emotune predict with --file."
+        ) from None
+
+
+def reading_notes(tables: Mapping[str, Table], columns: Mapping[str, Columns]) -> Iterator[str]:
+    """What the reader must know about how rows were read: of each table, and which columns.
+
+    Args:
+        tables: By split.
+        columns: Those that were read, by split; tables without are not looked at.
+    """
+    yield from dict.fromkeys(note for split in columns for note in tables[split].notes)
+    yield from column_notes(columns)
 
 
 def open_splits(asked: LabelledSource) -> tuple[Source, dict[str, Table]]:
@@ -198,6 +248,7 @@ def load_split(
         ((own_name, table),) = found.tables.items()
     else:
         own_name = split_name(split or "test")
+        own_name = own_name if own_name in found.tables else found.also.get(own_name.lower(), own_name)
         if own_name not in found.tables:
             raise DataError(
                 f"{quoted(source)} has no {shown(own_name)} split. What it has: {listed(found.tables)}. "
@@ -206,24 +257,49 @@ def load_split(
         table = found.tables[own_name]
     rows = read_labelled(table, text_column=text_column, label_column=label_column, max_characters=max_characters)
     _refuse_labels_outside(labels, rows, "the model does not have")
-    return _split(name or own_name, rows, labels)
+    notes = (*found.notes, *reading_notes({own_name: table}, {own_name: rows.columns}))
+    return replace(_split(name or own_name, rows, labels), notes=notes)
 
 
 def load_texts(
     path: str | Path, *, text_column: str | None = None, max_characters: int = MAX_CHARACTERS
 ) -> Iterator[str]:
+    """Open a file of texts without regard to labels, and read it as the texts are asked for; as `open_texts`, without the numbers."""
+    return (text for _, text in open_texts(path, text_column=text_column, max_characters=max_characters).rows)
+
+
+@dataclass(frozen=True)
+class NumberedTexts:
+    """The texts of a file.
+
+    Attributes:
+        rows: Line or row numbers, counted from 1, with the texts, in the file's order; read as they are asked for.
+        unit: What the numbers count: "line" or "row".
+        notes: What the reader must know about how they are read.
+    """
+
+    rows: Iterator[tuple[int, str]]
+    unit: str
+    notes: tuple[str, ...] = ()
+
+
+def open_texts(
+    path: str | Path,
+    *,
+    text_column: str | None = None,
+    max_characters: int = MAX_CHARACTERS,
+    on_blank: Callable[[int], None] | None = None,
+) -> NumberedTexts:
     """Open a file of texts without regard to labels, and read it as the texts are asked for.
 
-    A `.txt` file has one text a line; if its first line is a header of labelled data, such as `text;label`, only the
-    texts are taken from the lines. Of any other format the text column is read.
+    A `.txt` file has one text per line, and its blank lines are skipped, as in data files; if its first line is a header of labelled
+    data, such as `text;label`, only the texts are taken from the lines. Of any other format the text column is read.
 
     Args:
         path: The file.
         text_column: The column of texts; None finds it by name.
         max_characters: The longest text allowed.
-
-    Returns:
-        The texts, in the file's order.
+        on_blank: Is told the number of each blank line of a `.txt` file.
 
     Raises:
         DataError: The file cannot be opened (at once), or a row has no proper text (when reading gets there).
@@ -234,10 +310,19 @@ def load_texts(
     table = open_table(file, max_characters=max_characters)
     is_labelled = bool(known_columns(table, "text") and known_columns(table, "label"))
     if file.suffix.lower() == ".txt" and text_column is None and not is_labelled:
-        lines = ((number, (line,)) for number, line in open_lines(file))
-        return stream_texts(Table(table.source, ("text",), table.read, unit="line"), lines, max_characters)
+        lines = _not_blank(open_lines(file), on_blank)
+        table = Table(table.source, ("text",), table.read, unit="line")
+        return NumberedTexts(stream_texts(table, lines, max_characters), table.unit)
     column = text_only_column(table, text_column)
-    return stream_texts(table, table.read((column,)), max_characters)
+    return NumberedTexts(stream_texts(table, table.read((column,)), max_characters), table.unit, table.notes)
+
+
+def _not_blank(lines: Iterator[tuple[int, str]], on_blank: Callable[[int], None] | None) -> Iterator[Row]:
+    for number, line in lines:
+        if not is_blank(line):
+            yield number, (line,)
+        elif on_blank is not None:
+            on_blank(number)
 
 
 def _check_limit(max_characters: int) -> None:
@@ -293,3 +378,13 @@ def _notes_on_left_out(tables: Mapping[str, Table], train: LabelledRows, labels:
     classes = [name for name in train.class_names or () if name not in labels]
     if classes:
         yield f"Classes left out, as no training row has them: {listed(classes)}."
+
+
+def _notes_on_balance(train: Split) -> Iterator[str]:
+    """Point to the how-to where some class has far fewer rows than another."""
+    most, least = max(train.counts, key=train.counts.__getitem__), min(train.counts, key=train.counts.__getitem__)
+    if train.counts[most] >= _UNBALANCED * train.counts[least]:
+        yield (
+            f"The classes are unbalanced: {counted(train.counts[most], 'training row')} of {quoted(most)}, "
+            f"{train.counts[least]:,} of {quoted(least)}. What helps: docs/how-to.md, 'When classes are unbalanced'."
+        )

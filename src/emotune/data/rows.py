@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
-from emotune.data.columns import text_and_label_columns
-from emotune.data.labels import LabelError, label_name
+from emotune.data.columns import Columns, UnlabelledError, text_and_label_columns
+from emotune.data.labels import LabelError, WithheldError, label_name
 from emotune.data.table import Row, Table
 from emotune.data.wording import counted, numbered, quoted
 from emotune.errors import DataError
@@ -15,6 +15,9 @@ from emotune.text import is_blank, is_unicode
 
 # How many reasons a message names, where no row can be used.
 MOST_REASONS = 3
+NO_LABEL = "the label is missing"
+_OTHERS = "choose other columns with --text-column NAME and --label-column NAME."
+_CLEANED = "; emotune audit DATA --write-clean DIR writes a copy without them."
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,14 @@ class LabelledRows:
         texts: The texts as they stand in the data.
         names: The label name of each row.
         class_names: All label names in order, where the data brings them.
+        columns: Which columns were read.
     """
 
     source: str
     texts: tuple[str, ...]
     names: tuple[str, ...]
     class_names: tuple[str, ...] | None
+    columns: Columns
 
 
 def read_labelled(
@@ -49,17 +54,20 @@ def read_labelled(
         DataError: A column is not found; there are no rows; texts or labels are missing or not what they should be.
     """
     columns = text_and_label_columns(table, text_column, label_column)
-    class_names = table.class_names.get(columns[1])
+    class_names = table.class_names.get(columns.label)
+    of_lines: list[tuple[int, str]] = []
     texts: list[str] = []
     names: list[str] = []
     blank: list[int] = []
     unlabelled: list[int] = []
-    for number, (text_cell, label_cell) in table.read(columns):
+    for number, (text_cell, label_cell) in table.read((columns.text, columns.label)):
         text = _checked_text(table, number, text_cell, max_characters)
         if is_blank(text):
             blank.append(number)
         try:
             name = label_name(label_cell, class_names)
+        except WithheldError as error:
+            raise UnlabelledError(table.at(number), str(error)) from None
         except LabelError as error:
             raise DataError(f"{table.at(number)}: {error}.") from None
         if name is None:
@@ -67,18 +75,25 @@ def read_labelled(
             continue
         if not is_unicode(name):
             raise _half_a_character(table, number, "label")
+        if "\n" in text or "\r" in text:
+            of_lines.append((number, text))
         texts.append(text)
         names.append(name)
     if blank:
         raise _blank(table, blank)
     if unlabelled:
-        raise DataError(
-            f"{table.source}: the label is missing (empty, null or NaN) in {counted(len(unlabelled), 'row')}: "
-            f"{numbered(table.unit, unlabelled)}. Label or remove them."
-        )
+        seen = f"the label is missing (empty, null or NaN) in {counted(len(unlabelled), 'row')}"
+        message = f"{seen}: {numbered(table.unit, unlabelled)}. Label or remove them{_CLEANED}"
+        if not texts:
+            raise UnlabelledError(table.source, seen, message)
+        raise DataError(f"{table.source}: {message}")
     if not texts:
         raise _no_rows(table)
-    return LabelledRows(table.source, tuple(texts), tuple(names), class_names)
+    for number, text in of_lines:
+        reason = _holds_rows(table, text, columns.label, set(names))
+        if reason:
+            raise DataError(f"{table.at(number)}: {reason}")
+    return LabelledRows(table.source, tuple(texts), tuple(names), class_names, columns)
 
 
 @dataclass(frozen=True)
@@ -103,12 +118,14 @@ class AllRows:
         texts: The texts.
         names: The label names.
         unusable: The other rows.
+        columns: Which columns were read.
     """
 
     numbers: tuple[int, ...]
     texts: tuple[str, ...]
     names: tuple[str, ...]
     unusable: tuple[UnusableRow, ...]
+    columns: Columns
 
 
 def read_all(table: Table, *, text_column: str | None, label_column: str | None, max_characters: int) -> AllRows:
@@ -118,10 +135,10 @@ def read_all(table: Table, *, text_column: str | None, label_column: str | None,
         DataError: A column is not found, or the table itself cannot be read.
     """
     columns = text_and_label_columns(table, text_column, label_column)
-    class_names = table.class_names.get(columns[1])
+    class_names = table.class_names.get(columns.label)
     usable: list[tuple[int, str, str]] = []
     unusable: list[UnusableRow] = []
-    for number, (text_cell, label_cell) in table.read(columns):
+    for number, (text_cell, label_cell) in table.read((columns.text, columns.label)):
         try:
             text = _checked_text(table, number, text_cell, max_characters)
             name = label_name(label_cell, class_names)
@@ -131,13 +148,20 @@ def read_all(table: Table, *, text_column: str | None, label_column: str | None,
         if is_blank(text):
             unusable.append(UnusableRow(number, "the text is empty or blank"))
         elif name is None:
-            unusable.append(UnusableRow(number, "the label is missing"))
+            unusable.append(UnusableRow(number, NO_LABEL))
         elif not is_unicode(name):
             unusable.append(UnusableRow(number, "the label is not valid Unicode"))
         else:
             usable.append((number, text, name))
+    labels = {name for _, _, name in usable}
+    holding = {number: _holds_rows(table, text, columns.label, labels) for number, text, _ in usable}
+    swallowing = {number: reason for number, reason in holding.items() if reason}
+    if swallowing:
+        usable = [row for row in usable if row[0] not in swallowing]
+        unusable += [UnusableRow(number, reason.split(". ")[0]) for number, reason in swallowing.items()]
+        unusable.sort(key=lambda row: row.number)
     numbers, texts, names = zip(*usable, strict=True) if usable else ((), (), ())
-    return AllRows(numbers, texts, names, tuple(unusable))
+    return AllRows(numbers, texts, names, tuple(unusable), columns)
 
 
 def none_usable(table: Table, split: str, unusable: Sequence[UnusableRow]) -> DataError:
@@ -148,9 +172,13 @@ def none_usable(table: Table, split: str, unusable: Sequence[UnusableRow]) -> Da
         split: The split that it is.
         unusable: All its rows.
     """
+    reasons = Counter(row.reason for row in unusable).most_common()
+    if len(reasons) == 1 and (reasons[0][0] == NO_LABEL or "withheld" in reasons[0][0]):
+        seen = f"{reasons[0][0]} in {counted(len(unusable), 'row')}"
+        message = f"no row of the {split} split can be used: {seen}.\nLabel the rows, or {_OTHERS}"
+        return UnlabelledError(table.source, seen, message)
     if not unusable:
         return DataError(f"{str(_no_rows(table)).removesuffix('.')}, so nothing of the {split} split can be used.")
-    reasons = Counter(row.reason for row in unusable).most_common()
     parts = [f"{reason.removesuffix('.')} ({count:,})" for reason, count in reasons[:MOST_REASONS]]
     rest = sum(count for _, count in reasons[MOST_REASONS:])
     if rest:
@@ -158,12 +186,12 @@ def none_usable(table: Table, split: str, unusable: Sequence[UnusableRow]) -> Da
     seen = f"{counted(len(unusable), 'row')} {'was' if len(unusable) == 1 else 'were'} seen"
     return DataError(
         f"{table.source}: no row of the {split} split can be used; {seen}: {', '.join(parts)}.\n"
-        "Mend the rows, or choose other columns with --text-column NAME and --label-column NAME."
+        f"Mend the rows, or {_OTHERS}"
     )
 
 
-def stream_texts(table: Table, rows: Iterator[Row], max_characters: int) -> Iterator[str]:
-    """Check and give texts one by one, for data too large to hold.
+def stream_texts(table: Table, rows: Iterator[Row], max_characters: int) -> Iterator[tuple[int, str]]:
+    """Check and give texts one by one, each with its number, for data too large to hold.
 
     Args:
         table: Where the rows come from.
@@ -178,7 +206,7 @@ def stream_texts(table: Table, rows: Iterator[Row], max_characters: int) -> Iter
         text = _checked_text(table, number, cell, max_characters)
         if is_blank(text):
             raise _blank(table, [number])
-        yield text
+        yield number, text
     if number is None:
         raise _no_rows(table)
 
@@ -192,9 +220,10 @@ def _checked_text(table: Table, number: int, cell: object, max_characters: int) 
     if cell is None:
         return ""
     if not isinstance(cell, str):
+        words = "; join the words of a list into one text" if isinstance(cell, list) else ""
         raise DataError(
-            f"{table.at(number)}: the text is {quoted(cell)}, of type {type(cell).__name__}. "
-            "Expected text; if this is the wrong column, choose another with --text-column NAME."
+            f"{table.at(number)}: the text is of type {type(cell).__name__}{words}.\n"
+            f"It is {quoted(cell)}. If this is the wrong column, choose another with --text-column NAME."
         )
     if len(cell) > max_characters:
         raise DataError(
@@ -208,6 +237,24 @@ def _checked_text(table: Table, number: int, cell: object, max_characters: int) 
     if not is_unicode(cell):
         raise _half_a_character(table, number, "text")
     return cell
+
+
+def _holds_rows(table: Table, text: str, label_column: str, labels: Set[str]) -> str:
+    """Why a text of several lines seems to hold rows of its own file: half of its lines end in labels of the data; "" where it does not."""
+    if table.delimiter is None or not ("\n" in text or "\r" in text):
+        return ""
+    at = table.columns.index(label_column)
+    lines = text.splitlines()
+    whole = 0
+    for line in lines:
+        fields = line.split(table.delimiter)
+        whole += len(fields) == len(table.columns) and fields[at].strip() in labels
+    if not whole or 2 * whole < len(lines):
+        return ""
+    return (
+        f"the text holds {counted(len(lines), 'line')}, {whole:,} of which look like rows of their own. It begins {quoted(text)}.\n"
+        "Usually a quote was opened there and never closed. Close it, or double it if it belongs to the text."
+    )
 
 
 def _no_rows(table: Table) -> DataError:

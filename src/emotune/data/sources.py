@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from emotune.data.files import KNOWN_SUFFIXES, open_table
+from emotune.data.foreign import refuse_folder, refuse_place
 from emotune.data.table import Table
 from emotune.data.wording import escaped, listed, quoted
 from emotune.errors import DataError
@@ -21,6 +23,11 @@ _SPLIT_ALIASES = {
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+SPLITS = ("train", "validation", "test")
+# Usual names of a validation split, but some mean the test split: taken where nothing else is the validation split, and said.
+_WEAK_VALIDATION = ("eval", "evaluation")
+# More files than that are no splits.
+_MOST_TABLES = 8
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", re.ASCII)
 
 
@@ -33,12 +40,14 @@ class Source:
         tables: By split name. A file that claims no split stands alone, under its own name.
         is_one_file: Whether there is one table only, which claims no split.
         notes: What the reader must know about the choice, one sentence each.
+        also: Names that the source has for a split besides the one in `tables`.
     """
 
     name: str
     tables: Mapping[str, Table]
     is_one_file: bool = False
     notes: tuple[str, ...] = ()
+    also: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_source(source: str | Path, *, config: str | None, revision: str | None, max_characters: int) -> Source:
@@ -86,9 +95,10 @@ def local_path(source: str | Path) -> Path | None:
     """The path a source means, or None where it is the id of a Hub data set.
 
     Raises:
-        DataError: It is neither, or a path at which there is nothing.
+        DataError: It is neither, or a path at which there is nothing, or something that can be read only once.
     """
     try:
+        refuse_place(source)
         path = Path(source).expanduser()
         exists = str(source) != "" and path.exists()
     except (OSError, RuntimeError) as error:  # a name too long, no permission on the way, an unknown ~user
@@ -115,6 +125,7 @@ def _open_local(path: Path, max_characters: int) -> Source:
         files = sorted(file for file in path.iterdir() if _is_data(file))
     except OSError as error:
         raise DataError(f"The folder {escaped(path)} cannot be read: {error.strerror or error}.") from None
+    refuse_folder(path, files)
     if not files:
         raise DataError(
             f"The folder {escaped(path)} holds no data files. "
@@ -134,16 +145,65 @@ def _open_local(path: Path, max_characters: int) -> Source:
     if not claims and len(files) > 1:
         raise DataError(
             f"The folder {escaped(path)} holds several data files ({listed(file.name for file in files)}), "
-            "none of them named after a split. Name them train, validation and test, or give one file."
+            f"none of them named after a split. {_what_to_do(files)}"
         )
     chosen = claims or {files[0].name: files[0]}
-    unused = [file.name for file in files if file not in chosen.values()]
+    notes: list[str] = []
+    also: dict[str, str] = {}
+    weak = [file for file in files if file.stem.lower() in _WEAK_VALIDATION]
+    if "train" in chosen and "validation" not in chosen and len(weak) == 1:
+        chosen |= {"validation": weak[0]}
+        also[weak[0].stem.lower()] = "validation"
+        notes.append(f"Taken as the validation split: {quoted(weak[0].name)}.")
+    unused = [file for file in files if file not in chosen.values()]
+    if unused:
+        parts = {split: _parts(unused, split) for split in SPLITS if split not in chosen}
+        joined = [
+            f"{listed(f.name for f in found)} look like parts of the {split} split"
+            for split, found in parts.items()
+            if found
+        ]
+        advice = f" {'; '.join(joined)}: join them into one file of that name." if joined else ""
+        notes.append(f"Not used, as no split has such a name: {listed(file.name for file in unused)}.{advice}")
     return Source(
         name=_base_name(path),
         tables={split: open_table(file, max_characters=max_characters) for split, file in chosen.items()},
         is_one_file=not claims,
-        notes=(f"Not used, as no split has such a name: {listed(unused)}.",) if unused else (),
+        notes=tuple(notes),
+        also=also,
     )
+
+
+def _parts(files: Sequence[Path], split: str) -> list[Path]:
+    """The files whose names hold a name of the split as a word: "train-0.csv", "emotion_val.csv", "train-00000-of-00001.parquet"."""
+    return [
+        file
+        for file in files
+        if {_SPLIT_ALIASES.get(word) for word in re.split(r"[^a-z]+", file.stem.lower())} - {None} == {split}
+    ]
+
+
+def _what_to_do(files: Sequence[Path]) -> str:
+    """The advice for a folder of files whose names are no split's."""
+    parts = {split: _parts(files, split) for split in SPLITS}
+    if any(len(found) > 1 for found in parts.values()):
+        split, found = next((split, found) for split, found in parts.items() if len(found) > 1)
+        return f"{listed(f.name for f in found)} look like parts of one split: join them into one file, {split}{found[0].suffix}."
+    if parts["train"]:
+        options = {"validation": "--validation-data", "test": "--test-data"}
+        given = [f"{option} {_word(parts[split][0])}" for split, option in options.items() if parts[split]]
+        others = f" with {' '.join(given)}" if given else ""
+        return f"Name them train, validation and test; or give {_word(parts['train'][0])}{others}."
+    if len(files) > _MOST_TABLES and all(file.suffix.lower() == ".txt" for file in files):
+        return (
+            "One file per text is not read. Put the texts into one table for each split, such as train.csv "
+            "with the columns text and label."
+        )
+    return "Name them train, validation and test, or give one file."
+
+
+def _word(path: Path) -> str:
+    return escaped(shlex.quote(str(path)))
 
 
 def _is_data(file: Path) -> bool:
@@ -153,6 +213,13 @@ def _is_data(file: Path) -> bool:
 def _from_hub(name: str, tables: Mapping[str, Table]) -> Source:
     """Put the splits of a Hub data set under the names emotune uses."""
     renamed: dict[str, Table] = {}
+    notes: tuple[str, ...] = ()
+    also: dict[str, str] = {}
+    weak = [split for split in tables if split.lower() in _WEAK_VALIDATION]
+    if len(weak) == 1 and {"train", "validation"} & set(map(split_name, tables)) == {"train"}:
+        also[weak[0].lower()] = "validation"
+        notes = (f"Taken as the validation split: {quoted(weak[0])}.",)
+        tables = {"validation" if split == weak[0] else split: table for split, table in tables.items()}
     for split, table in tables.items():
         if split_name(split) in renamed:
             raise DataError(
@@ -160,4 +227,4 @@ def _from_hub(name: str, tables: Mapping[str, Table]) -> Source:
                 "Give the splits as files."
             )
         renamed[split_name(split)] = table
-    return Source(name, renamed)
+    return Source(name, renamed, notes=notes, also=also)

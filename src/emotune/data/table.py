@@ -23,6 +23,9 @@ class Table:
         header: The first line, where the column names were taken from it; None where a format carries names of its own.
         class_names: For columns of label ids whose names are known (a Hub data set's ClassLabel): name i belongs
             to id i.
+        delimiter: What separates the fields of a line, in a file that has lines of fields.
+        notes: What the reader must know about how the rows are read, one sentence each.
+        hint: What to do where the columns wanted are not among these: what the source seems to be instead.
     """
 
     source: str
@@ -31,6 +34,9 @@ class Table:
     unit: Literal["line", "row"] = "row"
     header: str | None = None
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    delimiter: str | None = None
+    notes: tuple[str, ...] = ()
+    hint: str = ""
 
     def at(self, number: int) -> str:
         """The place of a row, for the start of a message: "reviews.csv, line 7"."""

@@ -36,11 +36,19 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
-def numbered(unit: str, numbers: Sequence[int]) -> str:
-    """Where in a file: "line 7", "lines 7, 9"; at most eight numbers, and how many more there are."""
-    return f"{unit if len(numbers) == 1 else unit + 's'} {_enumerated([str(number) for number in numbers])}"
+def numbered(unit: str, numbers: Sequence[int], total: int | None = None) -> str:
+    """Where in a file: "line 7", "lines 7, 9"; at most eight numbers, and how many more there are.
+
+    Args:
+        unit: What the numbers count.
+        numbers: The numbers, or the first eight of them.
+        total: How many there are, where these are not all.
+    """
+    total = len(numbers) if total is None else total
+    return f"{unit if total == 1 else unit + 's'} {_enumerated([str(number) for number in numbers], total)}"
 
 
-def _enumerated(items: Sequence[str]) -> str:
+def _enumerated(items: Sequence[str], total: int | None = None) -> str:
     head = ", ".join(items[:_MOST_ITEMS])
-    return head if len(items) <= _MOST_ITEMS else f"{head} and {len(items) - _MOST_ITEMS:,} more"
+    rest = (len(items) if total is None else total) - _MOST_ITEMS
+    return head if rest <= 0 else f"{head} and {rest:,} more"

@@ -1,0 +1,198 @@
+"""Files and folders that emotune does not read: what they are, and the one thing to do about each."""
+
+from __future__ import annotations
+
+import shlex
+import stat
+import zipfile
+from pathlib import Path
+
+from emotune.data.wording import counted, escaped, listed, quoted
+from emotune.errors import DataError
+from emotune.text import printable
+
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0")
+_COMPRESSED = {
+    b"\x1f\x8b": ("gzip", "gzip -dc"),
+    b"BZh": ("bzip2", "bzip2 -dc"),
+    b"\xfd7zXZ\0": ("xz", "xz -dc"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "zstd -dc"),
+}
+_PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
+# How files begin that are no text, and what to call them.
+_SIGNATURES = {
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"%PDF": "a PDF document",
+    b"PAR1": "a Parquet file (name it .parquet)",
+}
+_EXPECTED = "expected text in UTF-8, or Parquet in a .parquet file"
+
+
+def refuse_foreign(path: Path, start: bytes) -> None:
+    """Refuse a file whose first bytes say that it holds no text.
+
+    Args:
+        path: The file.
+        start: Its first bytes.
+
+    Raises:
+        DataError: It is compressed, of another program, in UTF-16, or otherwise binary; the message says what to do.
+    """
+    shown = escaped(path)
+    if start.startswith(UTF16_MARKS):
+        raise DataError(f"{shown} is UTF-16 text; emotune reads UTF-8.\n{how_to_convert(path, 'UTF-16')}")
+    for signature, (name, command) in _COMPRESSED.items():
+        if start.startswith(signature):
+            packed = path.suffix.lower() in _PACKED_SUFFIXES
+            target = path.with_name(path.stem if packed else f"{path.stem}-unpacked{path.suffix}")
+            raise DataError(
+                f"{shown} is compressed with {name}, which emotune does not read.\n"
+                f"Unpack it: {command} {_word(path)} > {_word(target)}"
+            )
+    if start.startswith(b"PK\x03\x04"):
+        raise DataError(f"{shown} is {_zip_kind(path)}")
+    if start.startswith(b"SQLite format 3\0"):
+        raise DataError(
+            f"{shown} is an SQLite database, which emotune does not read. Write the table that holds the rows as CSV:\n"
+            f"sqlite3 -header -csv {_word(path)} 'SELECT * FROM NAME' > {_word(path.with_suffix('.csv'))}"
+        )
+    if start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05" and len(start) > 1:
+        raise DataError(
+            f"{shown} is a Python pickle, which emotune never loads, since loading one can run code. "
+            "Write the rows as CSV, JSON Lines or Parquet with the program that made it."
+        )
+    if start.startswith(b"ARROW1") or path.suffix.lower() in (".arrow", ".feather"):
+        raise DataError(
+            f"{shown} is an Arrow file, which emotune does not read. Write it as Parquet, for example in Python:\n"
+            f"datasets.Dataset.from_file({str(path)!r}).to_parquet({str(path.with_suffix('.parquet'))!r})"
+        )
+    kind = next((kind for signature, kind in _SIGNATURES.items() if start.startswith(signature)), None)
+    if kind is None and b"\0" in start:
+        kind = f"a binary file (a NUL byte at offset {start.index(0):,})"
+    if kind is not None:
+        raise DataError(f"{shown} is {kind}; {_EXPECTED}.")
+
+
+def refuse_place(source: str | Path) -> None:
+    """Refuse what is no file of this machine: a URL, standard input, a pattern, a pipe.
+
+    Raises:
+        DataError: It is one of these; the message says what to give instead.
+    """
+    name = str(source)
+    scheme, separator, rest = name.partition("://")
+    if separator and scheme.isalnum():
+        raise DataError(_instead_of_url(name, rest))
+    if name in _STANDARD_INPUT:
+        raise DataError(
+            f"{quoted(name)} is standard input, from which rows are not read: they are needed more than once. "
+            "Write them to a file first, and give that."
+        )
+    path = Path(source).expanduser()
+    if path.exists():
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise DataError(
+                f"{escaped(path)} is a pipe or a device, which can be read only once, and rows are needed more than once. "
+                "Write them to a file first, and give that."
+            )
+    elif any(character in name for character in "*?["):
+        found = sorted(path.parent.glob(path.name)) if path.parent.is_dir() else []
+        matching = f" It would match {listed(file.name for file in found)}." if found else ""
+        raise DataError(
+            f"{quoted(name)} is a pattern, and patterns are not expanded.{matching} "
+            "Give one file, or a folder with one file for each split (train, validation, test)."
+        )
+
+
+def refuse_folder(path: Path, data_files: list[Path]) -> None:
+    """Refuse a folder whose layout is another program's, or that holds no data files itself.
+
+    Args:
+        path: The folder.
+        data_files: The files in it that look like data.
+
+    Raises:
+        DataError: It is such a folder.
+    """
+    shown = escaped(path)
+    names = {file.name for file in data_files}
+    if "dataset_dict.json" in names or {"state.json", "dataset_info.json"} <= names:
+        loaded, target = f"datasets.load_from_disk({str(path)!r})", f"{path.resolve().name}_parquet"
+        if "dataset_dict.json" in names:
+            write = f"for name, rows in {loaded}.items(): rows.to_parquet(f'{target}/{{name}}.parquet')"
+        else:
+            write = f"{loaded}.to_parquet({target + '/train.parquet'!r})"
+        raise DataError(
+            f"{shown} was written by save_to_disk of the datasets library, which emotune does not read. "
+            f"Write it as Parquet, in Python, and give the folder {target!r}:\n"
+            f"import datasets, pathlib; pathlib.Path({target!r}).mkdir()\n{write}"
+        )
+    if data_files:
+        return
+    folders = sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    holding = [folder for folder in folders if any(_is_table(file) for file in folder.iterdir())]
+    if holding:
+        raise DataError(
+            f"The folder {shown} holds no data files itself, but {'a folder' if len(holding) == 1 else 'folders'} with some: "
+            f"{listed(holding)}. Give one of these."
+        )
+    texts = next((file for folder in folders for file in sorted(folder.rglob("*.txt"))[:1]), None)
+    if texts is not None:
+        raise DataError(
+            f"The folder {shown} holds no data files, but folders with .txt files, such as {quoted(texts.relative_to(path))}. "
+            "One file per text, in a folder for each class, is not read. Put the texts into one table for each split, "
+            "such as train.csv with the columns text and label."
+        )
+
+
+def _is_table(file: Path) -> bool:
+    return file.suffix.lower() in (".csv", ".tsv", ".jsonl", ".json", ".parquet") and not file.name.startswith(".")
+
+
+def how_to_convert(path: Path, encoding: str) -> str:
+    """The command that makes a UTF-8 copy of a text file."""
+    target = path.with_name(f"{path.stem}-utf8{path.suffix}")
+    return (
+        f"Save it as UTF-8, for example: iconv -f {encoding} -t UTF-8 {_word(path)} > {_word(target)} "
+        f"(if {encoding} is what it is in)."
+    )
+
+
+def _word(path: Path) -> str:
+    """A path as a word of a command line."""
+    return printable(shlex.quote(str(path)))
+
+
+def _instead_of_url(url: str, rest: str) -> str:
+    parts = rest.partition("?")[0].split("/")
+    if parts[0] in ("huggingface.co", "www.huggingface.co"):
+        parts = parts[1:]
+    if parts[:1] == ["datasets"] and len(parts) >= 3 and ("huggingface.co" in url or url.startswith("hf:")):
+        return (
+            f"{quoted(url)} is a URL, and URLs are not read. For a data set of the Hugging Face Hub give its id: "
+            f"{'/'.join(parts[1:3])}"
+        )
+    return (
+        f"{quoted(url)} is a URL, and URLs are not read. Download the file and give its path, for example: "
+        f"curl -LO {printable(shlex.quote(url))}\nFor a data set of the Hugging Face Hub give its id, owner/name."
+    )
+
+
+def _zip_kind(path: Path) -> str:
+    """What a ZIP archive is, and what to do with it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return f"a ZIP archive, or an Excel workbook, or the beginning of one; {_EXPECTED}."
+    if "xl/workbook.xml" in names:
+        return "an Excel workbook, which emotune does not read. Save the sheet as CSV in UTF-8, and give that."
+    if "mimetype" in names or "[Content_Types].xml" in names:
+        return "an office document, which emotune does not read. Save the table as CSV in UTF-8, and give that."
+    return (
+        f"a ZIP archive with {counted(len(names), 'file')} ({listed(names)}), which emotune does not read.\n"
+        f"Unpack it, and give what is in it: unzip {_word(path)}"
+    )

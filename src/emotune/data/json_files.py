@@ -1,0 +1,103 @@
+"""JSON files that are not JSON Lines: how their rows are nested, and the command that gives one object per line."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from emotune.data.wording import escaped, quoted
+from emotune.errors import DataError
+from emotune.text import printable
+
+# A file that is no JSON Lines is read whole only to say what it is.
+_LARGEST_READ = 200_000_000
+
+
+def refuse_json_file(path: Path) -> None:
+    """Refuse a file that is one JSON value over several lines; return where it is not.
+
+    Raises:
+        DataError: It is an array, or an object that holds rows; the message says how to convert it.
+    """
+    try:
+        if path.stat().st_size > _LARGEST_READ:
+            return
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        _refuse_beginning_of_array(path)
+        return
+    if isinstance(value, list):
+        raise _convert(path, "one JSON array", ".[]", value)
+    if isinstance(value, dict):
+        hint = whole_json_hint(path, value)
+        raise (
+            DataError(f"{escaped(path)}: {hint}")
+            if hint
+            else _convert(path, "one JSON object over several lines", ".", [value])
+        )
+
+
+def whole_json_hint(path: Path, value: Mapping[str, object]) -> str:
+    """What to do with a file whose only object holds the rows under a key; "" where it does not.
+
+    Args:
+        path: The file.
+        value: Its only object.
+
+    Raises:
+        DataError: It holds the rows column by column.
+    """
+    columns = [held for held in value.values() if isinstance(held, (dict, list)) and len(held) > 1]
+    if columns and len(columns) == len(value) and len({len(held) for held in columns}) == 1:
+        python = (
+            "import json, sys; d = json.load(open(sys.argv[1])); "
+            "c = [list(v.values()) if isinstance(v, dict) else v for v in d.values()]; "
+            "[print(json.dumps(dict(zip(d, row)))) for row in zip(*c)]"
+        )
+        raise DataError(
+            f"{escaped(path)} is one JSON object of columns, as to_json() of pandas writes it; emotune reads JSON Lines, one object per "
+            "line. Write it with to_json(PATH, orient='records', lines=True), or convert it:\n"
+            f"python3 -c {shlex.quote(python)} {_word(path)} > {_lines_of(path)}"
+        )
+
+    lists = {key: held for key, held in value.items() if isinstance(held, list) and _are_rows(held)}
+    if not lists:
+        return ""
+    key, held = max(lists.items(), key=lambda item: len(item[1]))
+    return _how_to_convert(
+        path, f"this is one JSON object with its rows under {quoted(key)}", f".[{json.dumps(key)}][]", held
+    )
+
+
+def _are_rows(held: list[object]) -> bool:
+    return bool(held) and (isinstance(held[0], dict) or (isinstance(held[0], list) and len(held[0]) == 2))
+
+
+def _refuse_beginning_of_array(path: Path) -> None:
+    """An array that is damaged or too large to be read whole is an array all the same."""
+    with path.open(encoding="utf-8-sig", errors="replace") as stream:
+        if stream.read(1000).lstrip().startswith("["):
+            raise _convert(path, "one JSON array", ".[]", [])
+
+
+def _convert(path: Path, what: str, rows: str, held: list[object]) -> DataError:
+    return DataError(f"{escaped(path)} is {_how_to_convert(path, what, rows, held)}")
+
+
+def _how_to_convert(path: Path, what: str, rows: str, held: list[object]) -> str:
+    pairs = bool(held) and isinstance(held[0], list)
+    objects = f"{rows} | {{text: .[0], label: .[1]}}" if pairs else rows
+    return (
+        f"{what}; emotune reads JSON Lines, one object per line. "
+        f"Convert it, for example: jq -c {shlex.quote(objects)} {_word(path)} > {_lines_of(path)}"
+    )
+
+
+def _lines_of(path: Path) -> str:
+    return _word(path.with_name(f"{path.stem}-lines.jsonl"))
+
+
+def _word(path: Path) -> str:
+    return printable(shlex.quote(str(path)))

@@ -1,0 +1,113 @@
+"""Whether the quotes of a tab-separated file are quoting or text.
+
+Programs write such files in two ways: spreadsheets and CSV libraries put a field with a tab, a line end or a quote into double quotes, and
+double the quotes inside; others write one line per row and leave quotes as they are. Read as quoting, a text of the second kind that
+begins with a quote swallows all rows up to the next quote, and nothing fails. So a quote is text unless the whole file says otherwise.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TextIO
+
+TAB = "\t"
+QUOTE = '"'
+_AT_A_TIME = 1 << 20
+
+
+@dataclass(frozen=True)
+class Quoting:
+    """How the quotes of a file are read.
+
+    Attributes:
+        is_quoting: Whether they are quoting; otherwise every line is a row, and quotes are text.
+        reason: Why they are quoting, as the end of a sentence; "" where they are text.
+        obstacle: Where neither reading fits the whole file: what stands against quoting, as a clause; "" elsewhere.
+    """
+
+    is_quoting: bool
+    reason: str = ""
+    obstacle: str = ""
+
+
+def decide_quoting(opened: Callable[[], AbstractContextManager[TextIO]]) -> Quoting:
+    """Read a whole tab-separated file, in constant memory, and decide what its quotes are.
+
+    They are quoting in two cases. Either every line is a row of as many fields as the header has, and every field with a quote in it
+    begins and ends with one and doubles those inside, as a CSV writer does it; both readings then give the same rows. Or only with
+    quoting does every row have as many fields as the header, and no line inside a field could be a row of its own.
+
+    Args:
+        opened: Opens the file as text with its line ends as they are; it is opened up to three times.
+    """
+    with opened() as stream:
+        if not any(QUOTE in part for part in iter(lambda: stream.read(_AT_A_TIME), "")):
+            return Quoting(is_quoting=False)
+    lines_are_rows, is_regular = _as_lines(opened)
+    if lines_are_rows:
+        reason = "since every field with a quote in it is quoted as a whole"
+        return Quoting(is_regular, reason=reason if is_regular else "")
+    obstacle = _against_quoting(opened)
+    if obstacle:
+        return Quoting(is_quoting=False, obstacle=obstacle)
+    return Quoting(is_quoting=True, reason="since otherwise rows would not have as many fields as the header")
+
+
+def _as_lines(opened: Callable[[], AbstractContextManager[TextIO]]) -> tuple[bool, bool]:
+    """Whether every line has as many fields as the header; and whether every field that has a quote is quoted as a CSV writer would."""
+    width = 0
+    is_regular = True
+    with opened() as stream:
+        for line in stream:
+            row = line.rstrip("\r\n")
+            if not row.strip():
+                continue
+            width = width or row.count(TAB) + 1
+            if row.count(TAB) + 1 != width:
+                return False, False
+            if is_regular and QUOTE in row:
+                is_regular = all(_is_quoted(field) for field in row.split(TAB) if QUOTE in field)
+    return True, is_regular
+
+
+def _is_quoted(field: str) -> bool:
+    inside = field[1:-1]
+    return len(field) >= 2 and field[0] == field[-1] == QUOTE and QUOTE not in inside.replace(QUOTE * 2, "")
+
+
+def _against_quoting(opened: Callable[[], AbstractContextManager[TextIO]]) -> str:
+    """Why a file cannot be read with quoting; "" where it can."""
+    width = 0
+    read: list[str] = []
+
+    def noted(stream: TextIO) -> Iterator[str]:
+        for line in stream:
+            read.append(line)
+            yield line
+
+    with opened() as stream:
+        reader = csv.reader(noted(stream), delimiter=TAB, strict=True)
+        start = 1
+        try:
+            for fields in reader:
+                lines, read[:] = [line.rstrip("\r\n") for line in read], []
+                blank = not fields or (len(fields) == 1 and not fields[0].strip())
+                if not blank:
+                    width = width or len(fields)
+                    if len(fields) != width:
+                        return f"line {start} would have {len(fields)} fields, and the header has {width}"
+                    if _swallows_rows(lines, width):
+                        return f"one field would hold lines {start} to {reader.line_num}, which look like rows of their own"
+                start = reader.line_num + 1
+        except csv.Error:
+            return f"a quote in line {start} is not closed where the field ends"
+    return ""
+
+
+def _swallows_rows(lines: list[str], width: int) -> bool:
+    """Whether lines that quotes join into one record are rows of their own: inner ones, or the first and the last both."""
+    whole = [line.count(TAB) + 1 == width for line in lines]
+    return len(lines) > 1 and width > 1 and (any(whole[1:-1]) or (whole[0] and whole[-1]))
