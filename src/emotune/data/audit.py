@@ -17,8 +17,9 @@ from emotune.data.dataset import SPLIT_NAMES, TextDataset
 from emotune.data.duplicates import Groups, find_duplicates
 from emotune.data.lengths import Lengths
 from emotune.data.load import LabelledSource, advising_on_unlabelled, open_splits, reading_notes
+from emotune.data.memory import called
 from emotune.data.rows import UnusableRow, none_usable, read_all
-from emotune.data.wording import listed, quoted
+from emotune.data.wording import listed
 from emotune.errors import DataError
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def audit_source(source: str | Path | LabelledSource, *, label_errors: bool = Tr
     found, tables = open_splits(asked)
     if not set(SPLIT_NAMES) & set(tables):
         raise DataError(
-            f"{quoted(asked.source)} has none of the splits {', '.join(SPLIT_NAMES)}. What it has: {listed(tables)}."
+            f"{called(asked.source)} has none of the splits {', '.join(SPLIT_NAMES)}. What it has: {listed(tables)}."
         )
     rows: list[Row] = []
     unusable = {}

@@ -223,7 +223,7 @@ def _csv_header(path: Path, delimiter: str, *, quotes: bool = True) -> tuple[str
     """The column names that the first record has under this delimiter; none where it cannot be read so."""
     with _opened(path, newline="") as stream:
         try:
-            record = next((fields for fields in _csv_reader(stream, delimiter, quotes=quotes) if fields), [])
+            record: list[str] = next((fields for fields in _csv_reader(stream, delimiter, quotes=quotes) if fields), [])
         except csv.Error:
             return ()
     return tuple(name.strip() for name in record)

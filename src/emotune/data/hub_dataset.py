@@ -53,11 +53,19 @@ def open_hub_dataset(name: str, *, config: str | None, revision: str | None) -> 
                 f"{name} can be loaded only by running code from its repository, which emotune does not do. "
                 "Look for a copy in Parquet, or download its files and give their folder."
             ) from error
-    return {str(split): _table(f"{name} ({split})", rows) for split, rows in loaded.items()}
+    return {str(split): table_of(f"{name} ({split})", rows) for split, rows in loaded.items()}
 
 
-def _table(source: str, rows: Dataset) -> Table:
+def table_of(source: str, rows: Dataset) -> Table:
+    """Open a split of the `datasets` library.
+
+    Args:
+        source: What messages call it.
+        rows: The split.
+    """
     from datasets import ClassLabel
+
+    rows = rows.with_format(None)  # plain Python values, whatever it is set to give
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:
         number = 0

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from emotune.data.dataset import SPLIT_NAMES, Split, TextDataset
 from emotune.data.duplicates import KnownGroups, find_duplicates
 from emotune.data.files import open_lines, open_table
 from emotune.data.labels import ordered_labels
+from emotune.data.memory import called, kind_of, open_object
 from emotune.data.rows import LabelledRows, read_labelled, stream_texts
 from emotune.data.sources import Source, find_source, local_path, split_name
 from emotune.data.splitting import cut_splits
@@ -22,6 +24,9 @@ from emotune.data.table import Row, Table
 from emotune.data.wording import counted, escaped, listed, quoted, shown
 from emotune.errors import ConfigError, DataError
 from emotune.text import is_blank
+
+# Rows that are in memory already: what `emotune.data.memory` opens.
+InMemory = Any
 
 MAX_CHARACTERS = 20_000
 # How many times the rows of the smallest class the largest one has, where the output points to what helps.
@@ -43,9 +48,9 @@ class LabelledSource:
         max_characters: The longest text that can be used.
     """
 
-    source: str | Path
-    validation: str | Path | None = None
-    test: str | Path | None = None
+    source: str | Path | InMemory
+    validation: str | Path | InMemory | None = None
+    test: str | Path | InMemory | None = None
     config: str | None = None
     revision: str | None = None
     text_column: str | None = None
@@ -54,10 +59,10 @@ class LabelledSource:
 
 
 def load_data(
-    source: str | Path = "dair-ai/emotion",
+    source: str | Path | InMemory = "dair-ai/emotion",
     *,
-    validation: str | Path | None = None,
-    test: str | Path | None = None,
+    validation: str | Path | InMemory | None = None,
+    test: str | Path | InMemory | None = None,
     config: str | None = None,
     revision: str | None = None,
     text_column: str | None = None,
@@ -80,9 +85,10 @@ def load_data(
     Args:
         source: "bundled:sample"; a file (.txt with `text;label` lines, .csv, .tsv, .jsonl, .parquet); a folder of such
             files named train, validation and test; or the id of a Hugging Face Hub data set. What exists on this
-            machine is never looked for on the Hub.
-        validation: A file with the validation rows, where the source has none.
-        test: A file with the test rows, where the source has none.
+            machine is never looked for on the Hub. Or rows in memory: a pandas DataFrame; a Dataset or DatasetDict of the
+            datasets library; a list of (text, label) pairs, or of dicts; or a dict of such tables by split.
+        validation: A file with the validation rows, or such a table, where the source has none.
+        test: A file with the test rows, or such a table, where the source has none.
         config: The configuration of a Hub data set.
         revision: The branch, tag or commit of a Hub data set.
         text_column: The column of texts; None finds it by name ("text", "sentence", ...).
@@ -98,13 +104,14 @@ def load_data(
         ConfigError: A size, the seed or `max_characters` is out of range.
         HubError: The Hub cannot be reached, or does not have the data set.
     """
+    refuse_one_string(labels, "labels")
     asked = LabelledSource(
         source, validation, test, config, revision, text_column, label_column, max_characters=max_characters
     )
     found, tables = open_splits(asked)
     if "train" not in tables:
         notes_on_it = "".join(f"\n{note}" for note in found.notes)
-        raise DataError(f"{quoted(found.name)} has no train split. What it has: {listed(tables)}.{notes_on_it}")
+        raise DataError(f"{called(source)} has no train split. What it has: {listed(tables)}.{notes_on_it}")
     rows = {}
     for split in SPLIT_NAMES:
         if split in tables:
@@ -201,15 +208,18 @@ def open_splits(asked: LabelledSource) -> tuple[Source, dict[str, Table]]:
             continue
         if split in tables:
             raise DataError(
-                f"{quoted(asked.source)} has a {split} split of its own; {quoted(file)} cannot be one as well. "
+                f"{called(asked.source)} has a {split} split of its own; {called(file)} cannot be one as well. "
                 "Leave one of them out."
             )
-        tables[split] = open_table(_file(file), max_characters=asked.max_characters)
+        if isinstance(file, (str, Path)):
+            tables[split] = open_table(_file(file), max_characters=asked.max_characters)
+        else:
+            tables[split] = open_object(file, f"{kind_of(file)} ({split})")
     return found, tables
 
 
 def load_split(
-    source: str | Path,
+    source: str | Path | InMemory,
     *,
     labels: tuple[str, ...],
     name: str | None = None,
@@ -239,11 +249,12 @@ def load_split(
         HubError: The Hub cannot be reached, or does not have the data set.
     """
     _check_limit(max_characters)
+    refuse_one_string(labels, "labels")
     found = find_source(source, config=config, revision=revision, max_characters=max_characters)
     if found.is_one_file:
         if split is not None:
             raise DataError(
-                f"{quoted(source)} is one file, of which all rows are taken; it has no split {quoted(split)}."
+                f"{called(source)} is one table, of which all rows are taken; it has no split {quoted(split)}."
             )
         ((own_name, table),) = found.tables.items()
     else:
@@ -251,7 +262,7 @@ def load_split(
         own_name = own_name if own_name in found.tables else found.also.get(own_name.lower(), own_name)
         if own_name not in found.tables:
             raise DataError(
-                f"{quoted(source)} has no {shown(own_name)} split. What it has: {listed(found.tables)}. "
+                f"{called(source)} has no {shown(own_name)} split. What it has: {listed(found.tables)}. "
                 "Choose one with --split NAME."
             )
         table = found.tables[own_name]
@@ -323,6 +334,18 @@ def _not_blank(lines: Iterator[tuple[int, str]], on_blank: Callable[[int], None]
             yield number, (line,)
         elif on_blank is not None:
             on_blank(number)
+
+
+def refuse_one_string(names: object, argument: str) -> None:
+    """Refuse one string where several names are expected: taken apart, it would be a list of its letters.
+
+    Raises:
+        ConfigError: It is one string.
+    """
+    if isinstance(names, str):
+        raise ConfigError(
+            f"{argument} is the string {quoted(names)}; expected a list of names, such as [{names!r}, …]."
+        )
 
 
 def _check_limit(max_characters: int) -> None:

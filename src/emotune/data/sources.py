@@ -7,9 +7,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from emotune.data.files import KNOWN_SUFFIXES, open_table
 from emotune.data.foreign import refuse_folder, refuse_place
+from emotune.data.memory import called, kind_of, open_tables
 from emotune.data.table import Table
 from emotune.data.wording import escaped, listed, quoted
 from emotune.errors import DataError
@@ -50,13 +52,13 @@ class Source:
     also: Mapping[str, str] = field(default_factory=dict)
 
 
-def find_source(source: str | Path, *, config: str | None, revision: str | None, max_characters: int) -> Source:
+def find_source(source: Any, *, config: str | None, revision: str | None, max_characters: int) -> Source:
     """Find out what a source is and open it.
 
     What exists on this machine wins over a Hub data set of the same name.
 
     Args:
-        source: "bundled:sample", a path, or the id of a Hub data set.
+        source: "bundled:sample", a path, the id of a Hub data set, or rows in memory (`emotune.data.memory`).
         config: The configuration of a Hub data set; nothing else has one.
         revision: The revision of a Hub data set; nothing else has one.
         max_characters: The longest text the caller takes.
@@ -65,7 +67,9 @@ def find_source(source: str | Path, *, config: str | None, revision: str | None,
         DataError: There is no such file, no data in the folder, or the files are not what they should be.
         HubError: The Hub cannot be reached, or does not have the data set.
     """
-    if isinstance(source, str) and source.startswith("bundled:"):
+    if not isinstance(source, (str, Path)):
+        found = _in_memory(source)
+    elif isinstance(source, str) and source.startswith("bundled:"):
         if source != SAMPLE:
             raise DataError(f"There is no bundled data {quoted(source)}. What is bundled is '{SAMPLE}'.")
         found = _open_local(SAMPLE_FOLDER, max_characters)
@@ -75,15 +79,23 @@ def find_source(source: str | Path, *, config: str | None, revision: str | None,
         if path is None:
             from emotune.data.hub_dataset import open_hub_dataset
 
-            return _from_hub(str(source), open_hub_dataset(str(source), config=config, revision=revision))
+            return _under_our_names(str(source), open_hub_dataset(str(source), config=config, revision=revision))
         found = _open_local(path, max_characters)
     for setting, value in (("config", config), ("revision", revision)):
         if value is not None:
             raise DataError(
-                f"{quoted(source)} is not on the Hugging Face Hub, so it has no {setting} "
+                f"{called(source)} is not on the Hugging Face Hub, so it has no {setting} "
                 f"({quoted(value)} was given). Leave it out."
             )
     return found
+
+
+def _in_memory(source: object) -> Source:
+    tables = open_tables(source)
+    name = kind_of(source)
+    if isinstance(tables, Table):
+        return Source(name, {name: tables}, is_one_file=True)
+    return _under_our_names(name, tables)
 
 
 def split_name(name: str) -> str:
@@ -210,8 +222,8 @@ def _is_data(file: Path) -> bool:
     return file.suffix.lower() in KNOWN_SUFFIXES and not file.name.startswith(".") and file.is_file()
 
 
-def _from_hub(name: str, tables: Mapping[str, Table]) -> Source:
-    """Put the splits of a Hub data set under the names emotune uses."""
+def _under_our_names(name: str, tables: Mapping[str, Table]) -> Source:
+    """Put the splits of a Hub data set, or of one in memory, under the names emotune uses."""
     renamed: dict[str, Table] = {}
     notes: tuple[str, ...] = ()
     also: dict[str, str] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from emotune.data.dataset import Split
+from emotune.data.dataset import Split, TextDataset
 from emotune.errors import DataError
 from emotune.evaluation.scores import Evaluation, score, softmax
 from emotune.models.quantization import element_count
@@ -37,11 +37,19 @@ def evaluate(
         progress: Shows a bar.
 
     Raises:
-        DataError: The split is empty, or its labels are not the classifier's.
+        DataError: It is no split, the split is empty, or its labels are not the classifier's.
     """
     from emotune.inference.batching import encode_split
     from emotune.inference.forward import compute_logits
 
+    if not isinstance(split, Split):
+        if isinstance(split, TextDataset):
+            raise DataError(
+                "evaluate scores one split, and was given the whole data set. Give data.test, or data.validation to choose by."
+            )
+        raise DataError(
+            f"evaluate scores a split, such as data.test; it was given {type(split).__name__}. Load the rows with load_data."
+        )
     if split.labels != classifier.labels:
         raise DataError(
             f"The classifier's labels are {', '.join(classifier.labels)}; those of '{split.name}' are "

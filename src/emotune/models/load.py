@@ -167,6 +167,8 @@ class OpenBase:
 
 
 def _check_labels(labels: Sequence[str]) -> None:
+    if isinstance(labels, str):
+        raise ModelError(f"labels is the string {labels!r}; expected a list of names, such as data.labels.")
     if len(labels) < 2 or len(set(labels)) < len(labels):
         raise ModelError(f"A classifier needs at least two labels, all different; got {', '.join(labels) or 'none'}.")
 

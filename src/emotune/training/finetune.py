@@ -85,6 +85,11 @@ def finetune(
         raise TrainingError(
             f"'{base.name}' is fine-tuned already. Load the base model afresh with load_base, and fine-tune that."
         )
+    if not isinstance(data, TextDataset):
+        raise DataError(
+            f"finetune takes a whole data set, of which validation chooses the epoch; it was given {type(data).__name__}. "
+            "Give what load_data returned, not data.train."
+        )
     if data.labels != base.labels:
         raise DataError(
             f"The base model was loaded for the labels {', '.join(base.labels)}; the data has {', '.join(data.labels)}. "

@@ -1,0 +1,135 @@
+"""Rows that are in memory already: data frames, `datasets` objects, and lists of pairs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emotune.data.dataset import Split, TextDataset
+from emotune.data.table import Row, Table
+from emotune.data.wording import quoted
+from emotune.errors import DataError
+
+IN_MEMORY = "in memory"
+_ACCEPTED = (
+    "Expected a path, a Hub data set id, a pandas DataFrame, a Dataset or DatasetDict of the datasets library, "
+    "a list of (text, label) pairs, or a dict of such tables by split"
+)
+
+
+def called(source: object) -> str:
+    """What messages call a source: its path or id between quotes, or the kind of object that it is."""
+    return quoted(source) if isinstance(source, (str, Path)) else kind_of(source)
+
+
+def kind_of(source: object) -> str:
+    """What results call rows in memory: "DataFrame", "Dataset", "DatasetDict" or "in memory"."""
+    known = ("pandas", "DataFrame"), ("datasets", "DatasetDict"), ("datasets", "Dataset")
+    return next((name for module, name in known if _is(source, module, name)), IN_MEMORY)
+
+
+def open_tables(source: object) -> dict[str, Table] | Table:
+    """Open rows that are in memory.
+
+    Args:
+        source: One table, or a mapping of tables by split. A list of pairs has the columns "text" and "label", a list of dicts those that
+            are its keys.
+
+    Returns:
+        A table, or tables under the names of the mapping.
+
+    Raises:
+        DataError: It is nothing of the kind.
+    """
+    if isinstance(source, Mapping):
+        name = kind_of(source)
+        if not source:
+            raise DataError(
+                "The dict of splits is empty. Expected tables by split: train, and validation and test if there are any."
+            )
+        return {str(split): open_object(rows, f"{name} ({split})") for split, rows in source.items()}
+    return open_object(source, kind_of(source))
+
+
+def open_object(rows: object, source: str) -> Table:
+    """Open one table.
+
+    Args:
+        rows: A data frame, a `datasets.Dataset`, or a list of pairs or dicts.
+        source: What messages call it.
+
+    Raises:
+        DataError: It is nothing of the kind.
+    """
+    if _is(rows, "pandas", "DataFrame"):
+        return _of_frame(rows, source)
+    if _is(rows, "datasets", "Dataset"):
+        from emotune.data.hub_dataset import table_of
+
+        return table_of(source, rows)
+    if isinstance(rows, (list, tuple)):
+        return _of_list(rows, source)
+    if isinstance(rows, (TextDataset, Split)):
+        raise DataError(f"{source}: this is a {type(rows).__name__} already; load_data makes one. Use it as it is.")
+    remedy = ""
+    if _is(rows, "datasets", "IterableDataset") or _is(rows, "datasets", "IterableDatasetDict"):
+        remedy = " Load it without streaming."
+    elif hasattr(rows, "to_pandas"):
+        remedy = " Convert it with to_pandas()."
+    raise DataError(f"{source}: cannot read rows from an object of type {type(rows).__name__}. {_ACCEPTED}.{remedy}")
+
+
+def _is(value: object, module: str, name: str) -> bool:
+    """Whether a value is of a library's class, without importing the library: who has such a value has imported it."""
+    found = getattr(sys.modules.get(module), name, None)
+    return found is not None and isinstance(value, found)
+
+
+def _of_frame(frame: Any, source: str) -> Table:
+    columns = tuple(str(column) for column in frame.columns)
+
+    def read(wanted: Sequence[str]) -> Iterator[Row]:
+        cells = (_cells(frame.iloc[:, columns.index(column)]) for column in wanted)
+        yield from enumerate(zip(*cells, strict=True), start=1)
+
+    return Table(source, columns, read)
+
+
+def _cells(column: Any) -> list[object]:
+    """The values of a column as Python's own; missing ones, of every kind that pandas has, become None."""
+    values, missing = column.astype(object).tolist(), column.isna().tolist()
+    return [None if lacks else _plain(value) for value, lacks in zip(values, missing, strict=True)]
+
+
+def _plain(value: object) -> object:
+    """A scalar of numpy as Python's own; anything else as it is."""
+    return value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
+
+
+def _of_list(rows: Sequence[object], source: str) -> Table:
+    columns: tuple[str, ...] = ("text", "label")
+    if rows and isinstance(rows[0], Mapping):
+        columns = tuple(map(str, rows[0]))
+    for number, row in enumerate(rows, start=1):
+        if isinstance(row, Mapping):
+            fits = set(columns) <= set(row)
+        else:
+            fits = isinstance(row, (list, tuple)) and len(row) == 2 and columns == ("text", "label")
+        if not fits:
+            raise DataError(
+                f"{source}, row {number}: {quoted(row)} is not a pair of a text and a label, nor a dict with the keys of the first row. "
+                f"{_ACCEPTED}."
+            )
+
+    def read(wanted: Sequence[str]) -> Iterator[Row]:
+        picks = [columns.index(column) for column in wanted]
+        for number, row in enumerate(rows, start=1):
+            values: Any = row
+            if isinstance(row, Mapping):
+                yield number, [_plain(row[column]) for column in wanted]
+            else:
+                yield number, [_plain(values[pick]) for pick in picks]
+
+    return Table(source, columns, read)
