@@ -6,11 +6,14 @@ import errno
 import logging
 import os
 import select
+import shlex
+import shutil
 import sys
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -53,6 +56,19 @@ def print_error(message: str) -> None:
 def print_notice(message: str) -> None:
     """Print a message on standard error, beside results that go to standard output."""
     make_console(stderr=True).print(_safe(message), soft_wrap=True)
+
+
+def command_name() -> str:
+    """What runs this command again from the current folder: as it was called, where it is not on the path."""
+    program = Path(sys.argv[0]) if sys.argv else Path()
+    if program.parts[-2:] == ("emotune", "__main__.py"):
+        return f"{shlex.quote(sys.executable)} -m emotune"
+    if program.stem != "emotune" or program.parent == Path():  # a test or another program; or named without a folder
+        return "emotune"
+    found = shutil.which("emotune")
+    if found is not None and Path(found).absolute() == program.absolute():
+        return "emotune"
+    return shlex.quote(sys.argv[0])
 
 
 def reader_has_left() -> bool:

@@ -75,7 +75,7 @@ def run(
 
     from emotune import pipeline
     from emotune.checkpoints import Checkpoints
-    from emotune.cli.console import ConsoleProgress
+    from emotune.cli.console import ConsoleProgress, command_name
     from emotune.report.formats import duration
     from emotune.text import printable
 
@@ -92,4 +92,4 @@ def run(
         f"\n{result.verdict}\n\nDone in {duration(result.seconds)}. The report is {printable(str(result.report))}"
     )
     typer.echo(f"The tuned model is in {folder}; try it:")
-    typer.echo(f'  emotune predict {folder}{base} "I did not expect this at all"')
+    typer.echo(f'  {printable(command_name())} predict {folder}{base} "I did not expect this at all"')

@@ -123,7 +123,7 @@ def sweep(
         _list(plan)
         return
 
-    from emotune.cli.console import ConsoleProgress
+    from emotune.cli.console import ConsoleProgress, command_name
     from emotune.report.formats import duration
     from emotune.sweep import job
     from emotune.text import printable
@@ -150,7 +150,7 @@ def sweep(
     best = printable(shlex.quote(str(result.folder / "best")))
     base = f" --base {printable(shlex.quote(result.local_base))}" if result.local_base else ""
     typer.echo(f"The best model is in {best}; try it:")
-    typer.echo(f'  emotune predict {best}{base} "I did not expect this at all"')
+    typer.echo(f'  {printable(command_name())} predict {best}{base} "I did not expect this at all"')
     if result.leaderboard.failures:
         from emotune.cli.console import print_error
         from emotune.report.formats import quantity

@@ -42,11 +42,11 @@ def evaluate(
     from emotune.inference.batching import encode_split
     from emotune.inference.forward import compute_logits
 
+    if isinstance(split, TextDataset):
+        raise DataError(
+            "evaluate scores one split, and was given the whole data set. Give data.test, or data.validation to choose by."
+        )
     if not isinstance(split, Split):
-        if isinstance(split, TextDataset):
-            raise DataError(
-                "evaluate scores one split, and was given the whole data set. Give data.test, or data.validation to choose by."
-            )
         raise DataError(
             f"evaluate scores a split, such as data.test; it was given {type(split).__name__}. Load the rows with load_data."
         )
