@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from emotune.config import DataConfig
-from emotune.data.audit import LabelledSource, audit_source
+from emotune.data.audit import audit_source
 from emotune.data.columns import Columns
 from emotune.data.dataset import TextDataset
-from emotune.data.load import load_data, load_split
+from emotune.data.load import LabelledSource, load_data, load_split
 from emotune.errors import ConfigError, DataError, ModelError
 from emotune.evaluation.evaluate import evaluate
 from emotune.models.classifier import Classifier
