@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeGuard
 
 from emotune.data.wording import escaped, quoted
 from emotune.errors import DataError
@@ -49,7 +50,7 @@ def whole_json_hint(path: Path, value: Mapping[str, object]) -> str:
     Raises:
         DataError: It holds the rows column by column.
     """
-    columns = [held for held in value.values() if isinstance(held, (dict, list)) and len(held) > 1]
+    columns = [held for held in value.values() if _is_column(held)]
     if columns and len(columns) == len(value) and len({len(held) for held in columns}) == 1:
         python = (
             "import json, sys; d = json.load(open(sys.argv[1])); "
@@ -69,6 +70,12 @@ def whole_json_hint(path: Path, value: Mapping[str, object]) -> str:
     return _how_to_convert(
         path, f"this is one JSON object with its rows under {quoted(key)}", f".[{json.dumps(key)}][]", held
     )
+
+
+def _is_column(held: object) -> TypeGuard[dict[str, object] | list[object]]:
+    """Whether a value holds several cells, by row number or in a list."""
+    cells = list(held.values()) if isinstance(held, dict) else held
+    return isinstance(cells, list) and len(cells) > 1 and not any(isinstance(cell, (dict, list)) for cell in cells)
 
 
 def _are_rows(held: list[object]) -> bool:

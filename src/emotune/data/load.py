@@ -253,8 +253,9 @@ def load_split(
     found = find_source(source, config=config, revision=revision, max_characters=max_characters)
     if found.is_one_file:
         if split is not None:
+            kind = "file" if isinstance(source, (str, Path)) else "table"
             raise DataError(
-                f"{called(source)} is one table, of which all rows are taken; it has no split {quoted(split)}."
+                f"{called(source)} is one {kind}, of which all rows are taken; it has no split {quoted(split)}."
             )
         ((own_name, table),) = found.tables.items()
     else:
