@@ -29,6 +29,7 @@ import pytest
 from typer.testing import CliRunner
 
 from emotune.cli import app
+from emotune.data.load import load_data
 from emotune.errors import EmotuneError
 
 Files = Callable[[Path], None]
@@ -1042,3 +1043,12 @@ def test_every_folder_is_walked() -> None:
             pytest.fail("EMOTUNE_REQUIRE_CASES is set, and EMOTUNE_CASES names no folder")
         pytest.skip("EMOTUNE_CASES is not set: it names the folder of the cases")
     assert {path.name for path in FOLDER.iterdir() if path.is_dir()} == {case.name for case in CASES}
+
+
+def test_a_class_of_three_rows_is_in_every_split() -> None:
+    """b24b: with three rows it passed, and none of them stood in validation or test."""
+    rows = [
+        (f"{STARTS[i % 6]} {ENDS[i % 5]} for {i} weeks of {i * i}", "anger" if i < 3 else "joy") for i in range(300)
+    ]
+    data = load_data(rows)
+    assert [split.counts["anger"] for split in data.splits] == [1, 1, 1]
