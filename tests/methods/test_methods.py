@@ -208,6 +208,7 @@ class TestAdaLoRA:
     ) -> None:
         tuned = finetune(tiny_base, tiny_data, AdaLoRA(r=2, initial_r=4), tiny_options)
         assert tuned.training is not None
+        assert tiny_options.epochs is not None
         singular = [p for name, p in tuned.model.named_parameters() if ".lora_E." in name]
         left = sum(int((values != 0).sum()) for values in singular)
         if tuned.training.best_epoch > 0.7 * tiny_options.epochs:  # after the last pruning

@@ -19,6 +19,7 @@ from emotune.sweep.engines import Files, OnEpoch, TrialFailed, TrialStopped
 from emotune.sweep.plan import Plan, Trial
 from emotune.sweep.settings import load_plan
 from emotune.sweep.trial import RESULT
+from emotune.training.options import usual_epochs
 
 if TYPE_CHECKING:
     from emotune.data.dataset import Split, TextDataset
@@ -131,8 +132,9 @@ class FakeEngine:
         if trial.label in self.fail:
             raise TrialFailed(self.fail[trial.label])
         quality = self.quality(trial)
-        for epoch in range(1, trial.config.training.epochs + 1):
-            if not on_epoch(epoch, quality * epoch / trial.config.training.epochs):
+        epochs = trial.config.training.epochs or usual_epochs(len(self.data.train))
+        for epoch in range(1, epochs + 1):
+            if not on_epoch(epoch, quality * epoch / epochs):
                 raise TrialStopped
         return made_up(trial, self.data, quality, self.folder)
 

@@ -83,6 +83,7 @@ class TestLearning:
         self, tiny_tuned: Classifier, tiny_data: TextDataset, tiny_options: TrainingOptions
     ) -> None:
         record = record_of(tiny_tuned)
+        assert tiny_options.epochs is not None
         assert [epoch.number for epoch in record.epochs] == list(range(1, tiny_options.epochs + 1))
         assert not record.stopped_early
         assert record.examples == len(tiny_data.train)
@@ -291,6 +292,7 @@ class TestBestEpoch:
     def test_training_stops_when_validation_gets_no_better(
         self, tiny_base: Classifier, contrary: TextDataset, tiny_options: TrainingOptions, patience: int
     ) -> None:
+        assert tiny_options.epochs is not None
         options = dataclasses.replace(tiny_options, patience=patience)
         record = record_of(finetune(tiny_base, contrary, options=options))
         assert record.stopped_early
@@ -505,7 +507,7 @@ class TestResume:
         options = dataclasses.replace(tiny_options, epochs=8, patience=2)
         whole = record_of(finetune(tiny_base, contrary, options=options))
         assert whole.stopped_early
-        steps_an_epoch = _count_steps(tiny_base, contrary, options) // options.epochs
+        steps_an_epoch = _count_steps(tiny_base, contrary, options) // 8
         before_the_last = (len(whole.epochs) - 1) * steps_an_epoch + 1
         with pytest.raises(Interrupted):
             finetune(tiny_base, contrary, options=options, checkpoints=tmp_path, progress=StopAfter(before_the_last))
