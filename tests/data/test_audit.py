@@ -15,7 +15,6 @@ from emotune.data.clean import DROPPED, write_clean
 from emotune.data.dataset import TextDataset
 from emotune.data.label_errors import find_label_errors
 from emotune.data.load import load_data
-from emotune.data.shortcuts import find_shortcuts
 from emotune.errors import DataError, OutputError
 from emotune.report.audit_tables import audit_lines, finding_counts
 
@@ -233,25 +232,6 @@ def rows_of(pairs: list[tuple[str, str]]) -> list[Row]:
     from emotune.data.audit import Place
 
     return [Row(Place("train", number), text, label) for number, (text, label) in enumerate(pairs, start=1)]
-
-
-class TestShortcuts:
-    def test_a_word_that_gives_a_class_away(self) -> None:
-        rng = random.Random(0)
-        pairs = [
-            (f"{rng.choice('abcdefgh')}x {rng.choice('abcdefgh')}y", rng.choice(["good", "bad"])) for _ in range(400)
-        ]
-        pairs = [
-            (text + " zzz", label) if label == "bad" and i % 3 else (text, label)
-            for i, (text, label) in enumerate(pairs)
-        ]
-        (found,) = find_shortcuts(rows_of(pairs))
-        assert (found.word, found.label, found.share) == ("zzz", "bad", 1.0)
-        assert found.rows == sum("zzz" in text for text, _ in pairs)
-
-    def test_a_rare_word_is_none(self) -> None:
-        pairs = [("common text", "good"), ("common text", "bad")] * 100 + [("rareword here", "bad")] * 5
-        assert find_shortcuts(rows_of(pairs)) == ()
 
 
 class TestLabelErrors:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 KINDS = ("exact", "trivial", "near")
 NO_TRAINING = (
     "There is no train split, so these were not looked for: leaks into training, training texts under different labels, "
-    "labels that are probably wrong, and words that give a class away."
+    "labels that are probably wrong, and features that give a class away."
 )
 
 
@@ -107,7 +107,7 @@ class Audit:
         validation_leaks: Test rows whose text stands in validation, where settings are chosen; it may stand in training as well.
         contradictions: Training texts under different labels.
         label_errors: Training rows whose label is probably wrong, most suspicious first; None where they were not looked for.
-        shortcuts: Words that give a class away.
+        shortcuts: Features of training texts that give a class away.
         notes: How the data was read, where that had to be chosen; and what could not be looked for, and why.
         tokens: How long the texts are in a model's tokens; None where no model was named. `emotune.data.tokens` counts them.
     """
@@ -237,7 +237,7 @@ def _audit(
         validation_leaks=tuple(_leaks(rows, groups, "validation", ("test",))),
         contradictions=tuple(_contradictions(rows, groups)),
         label_errors=errors,
-        shortcuts=find_shortcuts(train),
+        shortcuts=find_shortcuts(train, groups.trivial[in_split["train"]]) if train else (),
         notes=tuple(notes),
     )
 

@@ -1,65 +1,330 @@
-"""Words that give a class away: a model may learn them instead of what the labels mean, and fail where they are missing."""
+"""Features of a text that give its class away: a model may learn them instead of what the labels mean, and fail where they are missing.
+
+A feature is a word, two neighbouring words, the first or the last word, or an outward trait such as capitals, length, the last
+character, numbers, links or emoji. It is a shortcut where nearly all texts that have it have one label, that label is much commoner
+among them than in all texts, and chance does not explain it: the upper tail of the hypergeometric distribution, corrected for the number of
+features looked at (Y. Benjamini, Y. Hochberg, JRSS B 57, 1995).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
+from unicodedata import category
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from emotune.data.audit import Row
 
-# A word counts from this many rows on, and where at least this share of its rows has one label, sampling error allowed for.
+# A feature counts from this many texts on, and where at least this share of them has one label.
 LEAST_ROWS = 20
 LEAST_SHARE = 0.9
+# How many times its share of all texts the label's share of these must be.
+LEAST_LIFT = 1.25
+# The share of wrong ones that is accepted among the features listed.
+FALSE_DISCOVERIES = 0.05
+# A feature is left out where a listed one of the same label covers this share of its texts, and it is purer by less than that.
+_COVERED, _PURER = 0.9, 0.05
+# Lengths to cut at, as shares of the texts from the shortest and from the longest on.
+_LENGTHS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25)
+_LONGEST_NUMBER = 7
+_FOLDED_AT_A_TIME = 500
+
+# Words keep their apostrophes; ASCII punctuation counts in runs, other symbols one by one. Joiners and variation selectors of emoji do
+# not count.
+_TOKEN = re.compile(r"\w+(?:['\u2019]\w+)*|[!-/:-@\[-^`{-~]+|[^\w\s\u200d\ufe0e\ufe0f]")
+_LINK = re.compile(r"https?://|\bwww\.", re.IGNORECASE)
+_ADDRESS = re.compile(r"\w@\w[\w-]*\.\w")
+_MENTION = re.compile(r"(?<!\w)@\w")
+_HASHTAG = re.compile(r"(?<!\w)#\w")
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
+_LAST = {
+    ".": "a full stop",
+    "!": "an exclamation mark",
+    "?": "a question mark",
+    ",": "a comma",
+    ":": "a colon",
+    ";": "a semicolon",
+    "\u2026": "an ellipsis",
+}
 
 
 @dataclass(frozen=True)
 class Shortcut:
-    """A word nearly all of whose rows have one label.
+    """A feature of a text nearly all of whose texts have one label.
 
     Attributes:
-        word: The word.
+        kind: "trait" (capitals, length, the last character, numbers, links and their kin), "place" (the first or the last word),
+            "word" or "phrase".
+        sign: The feature in words that go on after "the text": "contains 'free'", "is all in capitals".
         label: The label.
-        rows: Rows that hold the word.
+        rows: Training texts that have the feature; a text that repeats counts once.
         share: The share of them that has the label.
+        usual: The share of all training texts that has it.
     """
 
-    word: str
+    kind: str
+    sign: str
     label: str
     rows: int
     share: float
+    usual: float
 
 
-def find_shortcuts(rows: Sequence[Row]) -> tuple[Shortcut, ...]:
-    """Words whose rows nearly all have one label, the commonest first.
+def find_shortcuts(rows: Sequence[Row], groups: NDArray[np.int64] | None = None) -> tuple[Shortcut, ...]:
+    """Features whose texts nearly all have one label: traits and places first, then words, the commonest first.
 
-    The share counts by the lower end of its 95 % interval (Wilson), so that rare words do not qualify by chance.
+    Words may well be what a label means; traits hardly ever are. Of features that stand in the same texts, such as a word and a
+    phrase with it, one is listed.
 
     Args:
         rows: Training rows.
+        groups: Shape (rows,), texts that repeat each other have the same number; under one label they count once. None where no
+            text repeats.
     """
-    from scipy.sparse import csr_array
-    from sklearn.feature_extraction.text import CountVectorizer
-
     names = sorted({row.label for row in rows})
     if len(names) < 2:
         return ()
-    vectorizer = CountVectorizer(binary=True, token_pattern=r"(?u)\w+|[^\w\s]+")
-    held = vectorizer.fit_transform([row.text for row in rows])
     numbers = {name: number for number, name in enumerate(names)}
     labels = np.fromiter((numbers[row.label] for row in rows), np.int64, len(rows))
-    is_label = csr_array((np.ones(len(rows), np.int64), (np.arange(len(rows)), labels)), shape=(len(rows), len(names)))
-    by_label = (held.T @ is_label).toarray()  # (words, labels)
+    if groups is None:
+        texts = [row.text for row in rows]
+    else:
+        _, first = np.unique(groups * len(names) + labels, return_index=True)
+        texts, labels = [rows[i].text for i in first.tolist()], labels[first]
+
+    blocks = [block for block in _features(texts) if block.signs]
+    if not blocks:
+        return ()
+    signs = [sign for block in blocks for sign in block.signs]
+    kinds = [block.kind for block in blocks for _ in block.signs]
+    ends = np.cumsum([len(block.signs) for block in blocks])
+    feature = np.concatenate([block.feature + end - len(block.signs) for block, end in zip(blocks, ends, strict=True)])
+    row = np.concatenate([block.row for block in blocks])
+
+    by_label = np.bincount(feature * len(names) + labels[row], minlength=len(signs) * len(names))
+    by_label = by_label.reshape(len(signs), len(names))
+    chosen, best = _significant(by_label, np.bincount(labels, minlength=len(names)))
     total = by_label.sum(axis=1)
-    best = by_label.argmax(axis=1)
-    share = by_label.max(axis=1) / total
-    z2 = 1.959964**2
-    reach = np.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
-    low = (share + z2 / (2 * total) - np.sqrt(z2) * reach) / (1 + z2 / total)
-    words = vectorizer.get_feature_names_out()
-    chosen = np.flatnonzero((total >= LEAST_ROWS) & (low >= LEAST_SHARE))
     chosen = chosen[np.argsort(-total[chosen], kind="stable")]
-    return tuple(Shortcut(str(words[i]), names[best[i]], int(total[i]), float(share[i])) for i in chosen)
+    chosen = chosen[_not_covered(chosen, feature, row, best, by_label)]
+    usual = np.bincount(labels, minlength=len(names)) / len(labels)
+    return tuple(
+        Shortcut(
+            kind=kinds[i],
+            sign=signs[i],
+            label=names[best[i]],
+            rows=int(total[i]),
+            share=float(by_label[i, best[i]] / total[i]),
+            usual=float(usual[best[i]]),
+        )
+        for i in sorted(chosen.tolist(), key=lambda i: kinds[i] in ("word", "phrase"))
+    )
+
+
+def _significant(by_label: NDArray[np.int64], prior: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which features are shortcuts.
+
+    Args:
+        by_label: Shape (features, labels), texts with the feature and the label.
+        prior: Shape (labels,), texts with the label.
+
+    Returns:
+        The numbers of the shortcuts; and for every feature its commonest label, measured by the label's own share.
+    """
+    from scipy.stats import hypergeom
+
+    total = by_label.sum(axis=1)
+    lift = by_label / total[:, None] * (prior.sum() / prior)
+    enough = by_label >= LEAST_SHARE * total[:, None]
+    best = np.where(enough.any(axis=1), enough.argmax(axis=1), lift.argmax(axis=1))
+    each = np.arange(len(best))
+    likely = np.flatnonzero(enough[each, best] & (lift[each, best] >= LEAST_LIFT))
+    if not len(likely):
+        return likely, best
+    of_best = prior[best[likely]]
+    chance = hypergeom.sf(by_label[likely, best[likely]] - 1, prior.sum(), of_best, total[likely])
+    # Every feature might have been listed for any label, those too that are not likely: they count as tests that failed.
+    tests = by_label.size
+    order = np.argsort(chance, kind="stable")
+    passes = chance[order] <= FALSE_DISCOVERIES * np.arange(1, len(order) + 1) / tests
+    last = np.flatnonzero(passes)[-1] + 1 if passes.any() else 0
+    return np.sort(likely[order[:last]]), best
+
+
+def _not_covered(
+    chosen: NDArray[np.int64],
+    feature: NDArray[np.int64],
+    row: NDArray[np.int64],
+    best: NDArray[np.int64],
+    by_label: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Shape (chosen,), whether no feature before it, of the same label and hardly less pure, stands in nearly all its texts."""
+    from scipy.sparse import csr_array
+
+    kept = np.ones(len(chosen), dtype=bool)
+    place = np.full(len(best), -1)
+    place[chosen] = np.arange(len(chosen))
+    ours = place[feature] >= 0
+    held = csr_array(
+        (np.ones(int(ours.sum()), np.int32), (place[feature[ours]], row[ours])),
+        shape=(len(chosen), int(row.max(initial=0)) + 1),
+    )
+    total = by_label.sum(axis=1)[chosen]
+    label = best[chosen]
+    share = by_label[chosen, label] / total
+    for start in range(0, len(chosen), _FOLDED_AT_A_TIME):
+        common = (held[start : start + _FOLDED_AT_A_TIME] @ held.T).toarray()
+        for i, shared in enumerate(common, start):
+            if kept[i]:
+                covered = (shared >= _COVERED * total) & (label == label[i]) & (share < share[i] + _PURER)
+                kept[i + 1 :] &= ~covered[i + 1 :]
+    return kept
+
+
+# --- What texts are looked at for ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Features of one kind, those with enough texts.
+
+    Attributes:
+        kind: As in `Shortcut`.
+        signs: Each feature in words.
+        feature: With `row`: one entry for each feature of each text that has it, none twice; an index into `signs`.
+        row: The text.
+    """
+
+    kind: str
+    signs: list[str]
+    feature: NDArray[np.int64]
+    row: NDArray[np.int64]
+
+
+def _features(texts: Sequence[str]) -> Iterator[_Block]:
+    """All features, plainest first: of two that stand in the same texts the first is listed."""
+    vocabulary: defaultdict[str, int] = defaultdict(count().__next__)
+    ids: list[int] = []
+    lengths: list[int] = []
+    for text in texts:
+        found = _TOKEN.findall(text.casefold())
+        ids += [vocabulary[token] for token in found]
+        lengths.append(len(found))
+    tokens = list(vocabulary)
+    token = np.array(ids, dtype=np.int64)
+    row = np.repeat(np.arange(len(texts)), lengths)
+    is_word = np.array([_is_word(text) for text in tokens], dtype=bool)
+
+    yield _block("word", token, row, lambda key: f"contains '{tokens[key]}'")
+    yield from _traits(texts, tokens, token, row, is_word)
+    yield _phrases(tokens, token, row, is_word)
+    words = np.flatnonzero(is_word[token])
+    starts = (
+        np.diff(row[words], prepend=-1) > 0
+    )  # the row changes: a text's first word; and what stands before it is the last one of another
+    for place, verb in ((words[starts], "begins"), (words[np.append(starts[1:], True)[: len(words)]], "ends")):
+        yield _block("place", token[place], row[place], lambda key, verb=verb: f"{verb} with '{tokens[key]}'")
+
+
+def _is_word(token: str) -> bool:
+    return token[0].isalnum() or token[0] == "_"
+
+
+def _block(kind: str, key: NDArray[np.int64], row: NDArray[np.int64], say: Callable[[int], str]) -> _Block:
+    """The features of a kind that have enough texts.
+
+    Args:
+        kind: The kind.
+        key: What a text has, one entry for each occurrence.
+        row: The text.
+        say: Puts a key into words.
+    """
+    found, feature, occurrences = np.unique(key, return_inverse=True, return_counts=True)
+    often = occurrences[feature] >= LEAST_ROWS
+    texts = int(row.max(initial=0)) + 1
+    pairs = np.sort(feature[often] * texts + row[often])
+    feature, row = np.divmod(pairs[np.diff(pairs, prepend=-1) > 0], texts)
+    enough = np.bincount(feature, minlength=len(found)) >= LEAST_ROWS
+    kept = enough[feature]
+    return _Block(kind, [say(int(key)) for key in found[enough]], (np.cumsum(enough) - 1)[feature[kept]], row[kept])
+
+
+def _phrases(
+    tokens: Sequence[str], token: NDArray[np.int64], row: NDArray[np.int64], is_word: NDArray[np.bool_]
+) -> _Block:
+    """Two neighbouring words; punctuation between them parts them."""
+    often = np.bincount(token, minlength=len(tokens)) >= LEAST_ROWS
+    fit = (is_word & often)[token]
+    at = np.flatnonzero(fit[:-1] & fit[1:] & (row[:-1] == row[1:]))
+    return _block(
+        "phrase",
+        token[at] * len(tokens) + token[at + 1],
+        row[at],
+        lambda key: f"contains '{tokens[key // len(tokens)]} {tokens[key % len(tokens)]}'",
+    )
+
+
+def _traits(
+    texts: Sequence[str],
+    tokens: Sequence[str],
+    token: NDArray[np.int64],
+    row: NDArray[np.int64],
+    is_word: NDArray[np.bool_],
+) -> Iterator[_Block]:
+    """What can be seen without reading: capitals, the end, numbers, links and their kin, length."""
+
+    def trait(sign: str, has: Sequence[bool] | NDArray[np.bool_]) -> _Block:
+        rows = np.flatnonzero(np.asarray(has, dtype=bool))
+        return _block("trait", np.zeros(len(rows), np.int64), rows, lambda _: sign)
+
+    stripped = [text.strip() for text in texts]
+    yield trait("is all in capitals", [len(text) > 2 and text.isupper() for text in stripped])
+    yield trait("has no capital letter", [text.islower() for text in stripped])
+    yield trait("begins with a capital letter", [text[:1].isupper() for text in stripped])
+    yield trait("begins with a small letter", [text[:1].islower() for text in stripped])
+
+    last = np.array([ord(text[-1]) if text and not text[-1].isalnum() else 0 for text in stripped], dtype=np.int64)
+    yield _block(
+        "trait",
+        last,
+        np.arange(len(texts)),
+        lambda key: f"ends with {_LAST.get(chr(key), repr(chr(key)))}" if key else "ends without punctuation",
+    )
+
+    digits = np.array([min(len(text), _LONGEST_NUMBER) if text.isdigit() else 0 for text in tokens], dtype=np.int64)
+    numbers = np.flatnonzero(digits[token])
+    yield _block("trait", np.zeros(len(numbers), np.int64), row[numbers], lambda _: "contains a number")
+    yield _block(
+        "trait",
+        digits[token[numbers]],
+        row[numbers],
+        lambda key: f"contains a number of {key}{' or more' * (key == _LONGEST_NUMBER)} digit{'s' * (key > 1)}",
+    )
+
+    pictures = np.array([len(text) == 1 and category(text) == "So" for text in tokens], dtype=bool)
+    at = np.flatnonzero(pictures[token])
+    yield _block("trait", np.zeros(len(at), np.int64), row[at], lambda _: "contains an emoji or another picture sign")
+    yield trait("contains a link", [_LINK.search(text) is not None for text in texts])
+    yield trait("contains an e-mail address", ["@" in text and _ADDRESS.search(text) is not None for text in texts])
+    yield trait("mentions someone (@name)", ["@" in text and _MENTION.search(text) is not None for text in texts])
+    yield trait("contains a hashtag", ["#" in text and _HASHTAG.search(text) is not None for text in texts])
+    yield trait("contains markup such as <br>", ["<" in text and _TAG.search(text) is not None for text in texts])
+    yield trait("contains a line break", ["\n" in text for text in stripped])
+    yield trait("begins with a quotation mark", [text[:1] in tuple("\"'\u201c\u2018\u00ab\u201e") for text in stripped])
+
+    lengths = np.bincount(row[is_word[token]], minlength=len(texts))
+    for cut in np.unique(np.quantile(lengths, _LENGTHS, method="lower")).tolist():
+        yield trait(f"has at most {_words(cut)}", lengths <= cut)
+    for cut in np.unique(np.quantile(lengths, [1 - share for share in _LENGTHS], method="higher")).tolist():
+        yield trait(f"has at least {_words(cut)}", lengths >= cut)
+
+
+def _words(number: int) -> str:
+    return "1 word" if number == 1 else f"{number:,} words"

@@ -16,9 +16,12 @@ from emotune.text import printable
 
 if TYPE_CHECKING:
     from emotune.data.audit import Audit, Repeat, Row
+    from emotune.data.shortcuts import Shortcut
     from emotune.data.tokens import TokenCounts
 
 EXAMPLES = 5
+# Lines of a run on features that give a class away.
+MOST_SHORTCUTS = 3
 OPTIMISTIC = "scores on validation are too high by that, and so is the trust in what is chosen there (epoch, settings, temperature)"
 _LONGEST_TEXT = 70
 
@@ -58,6 +61,9 @@ def audit_lines(audit: Audit) -> Iterator[str]:
         yield f"{quantity(len(repeats), 'training row')} {'repeats' if len(repeats) == 1 else 'repeat'} another's text"
     if audit.contradictions:
         yield f"{quantity(len(audit.contradictions), 'training text')} {_stand(audit.contradictions)} under different labels"
+    # Words may be what a label means; capitals, length and their kin hardly ever are.
+    traits = [shortcut for shortcut in audit.shortcuts if shortcut.kind in ("trait", "place")]
+    yield from map(_shortcut_line, traits[:MOST_SHORTCUTS])
     if audit.tokens is not None and any(audit.tokens.cut.values()):
         yield tokens_line(audit.tokens)
 
@@ -134,7 +140,7 @@ def finding_counts(audit: Audit) -> Iterator[tuple[str, dict[str, int]]]:
         yield "texts under different labels", {"train": len(audit.contradictions)}
         if audit.label_errors is not None:
             yield "labels that are probably wrong", {"train": len(audit.label_errors)}
-        yield "words that give a class away", {"train": len(audit.shortcuts)}
+        yield "features that give a class away", {"train": len(audit.shortcuts)}
 
 
 def _findings_table(audit: Audit) -> RenderableType:
@@ -189,16 +195,24 @@ def _label_errors(audit: Audit, examples: int) -> RenderableType | None:
 
 
 def _shortcuts(audit: Audit, examples: int) -> RenderableType:
-    title = _title("Words that give a class away, commonest first", len(audit.shortcuts), examples)
-    table = new_table(["word", "rows", "of them", "label"], title=title)
+    title = _title("Features that give a class away, traits before words", len(audit.shortcuts), examples)
+    table = new_table(["the text", "texts", "of them", "have the label", "of all"], title=title)
     for found in audit.shortcuts[:examples]:
         table.add_row(
-            Text(printable(found.word, 24)),
+            Text(printable(found.sign, _LONGEST_TEXT)),
             f"{found.rows:,}",
-            percent(found.rows * found.share, found.rows),
+            percent(found.share, 1),
             Text(printable(found.label, 24)),
+            percent(found.usual, 1),
         )
     return table
+
+
+def _shortcut_line(found: Shortcut) -> str:
+    return (
+        f"a training text that {printable(found.sign, _LONGEST_TEXT)} has the label '{printable(found.label, 24)}' in "
+        f"{percent(found.share, 1)} of {found.rows:,} cases, all texts in {percent(found.usual, 1)}: a model may learn that alone"
+    )
 
 
 def _title(what: str, number: int, examples: int) -> str:
