@@ -328,9 +328,9 @@ def _on_validation(tuned: Classifier) -> float:
 
 
 def say_base(base: Classifier, tokens: TokenCounts, progress: Progress) -> None:
-    """Say what was loaded, what became of its own head, what had to be guessed, and how many texts its limit cuts."""
+    """Say what was loaded, what became of its own head, what had to be guessed, how many texts are cut, and whether they can be read."""
     from emotune.models.check import check_base
-    from emotune.report.audit_tables import tokens_line
+    from emotune.report.audit_tables import tokens_line, unknown_lines
 
     parameters = sum(parameter.numel() for parameter in base.model.parameters())
     progress.say(f"{base.name}: {type(base.model).__name__}, {parameters:,} parameters")
@@ -338,7 +338,8 @@ def say_base(base: Classifier, tokens: TokenCounts, progress: Progress) -> None:
         progress.say(str(base.checkpoint_head))
     for note in check_base(base):
         progress.say(note)
-    progress.say(tokens_line(tokens))
+    for line in (tokens_line(tokens), *unknown_lines(tokens)):
+        progress.say(line)
 
 
 class Stopwatch:

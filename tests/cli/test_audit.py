@@ -225,12 +225,28 @@ def test_with_a_model_it_says_what_would_be_cut(invoke: Invoke, tiny_files: Path
         "mean": 8.0,
         "lengths": {"train": same, "validation": same, "test": same},
         "cut": {"train": 120, "validation": 36, "test": 36},
+        "rows": {"train": 120, "validation": 36, "test": 36},
+        "unknown": {"train": 0.0, "validation": 0.0, "test": 0.0},
+        "unread": {"train": 0, "validation": 0, "test": 0},
     }
     shown = invoke("audit", tiny_files, "--model", tiny_bert, "--max-length", "8", "--no-label-errors")
     assert shown.exit_code == 0, shown.output
     assert shown.stderr == ""
     assert "With tiny-bert: 8.0 tokens a text; 0 of 192 texts are longer than 8 and are cut." in shown.stdout
     assert re.search(r"longer than 8 tokens +0 +0 +0", shown.stdout)
+
+
+def test_texts_that_the_tokenizer_cannot_read_are_said(invoke: Invoke, tmp_path: Path, tiny_bert: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text("text,label\n😭,sad\n😀,joy\nbadi 😀,joy\n", encoding="utf-8")
+    options = ("--model", tiny_bert, "--max-length", "8", "--no-label-errors")
+    shown = " ".join(invoke("audit", path, *options).stdout.split())
+    assert (
+        "tiny-bert cannot read these texts: 75.00 % of the tokens of train are unknown to it, and 2 of 3 texts have no"
+        in shown
+    )
+    assert "unknown tokens 75.00 %" in shown
+    assert "without a known token 2" in shown
 
 
 def test_without_a_model_it_counts_words_alone(invoke: Invoke, data: Path) -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from emotune.config import RunConfig
-from emotune.data.tokens import TokenCounts, count_tokens
+from emotune.data.tokens import TokenCounts, are_unreadable, count_tokens, is_unreadable
 from emotune.inference.batching import encode
 from emotune.models.load import MAX_LENGTH
-from emotune.report.audit_tables import tokens_line
+from emotune.report.audit_tables import tokens_line, unknown_lines
 
 if TYPE_CHECKING:
-    from transformers import BertTokenizer
+    from transformers import BertTokenizer, PreTrainedTokenizerBase
 
     from emotune.data.dataset import TextDataset
 
@@ -67,3 +67,55 @@ def test_the_line_names_the_splits_that_are_cut(tiny_tokenizer: BertTokenizer, w
 
 def test_the_limit_is_that_of_a_run_by_itself() -> None:
     assert RunConfig().model.max_length == MAX_LENGTH
+
+
+@pytest.fixture(scope="module")
+def bytes_tokenizer() -> PreTrainedTokenizerBase:
+    """A tokenizer of bytes such as GPT-2's, whose unknown token is its end of text."""
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import GPT2Tokenizer
+
+    pieces = ["<|endoftext|>", *sorted(ByteLevel.alphabet())]
+    return GPT2Tokenizer(vocab={piece: i for i, piece in enumerate(pieces)}, merges=[])
+
+
+class TestUnknownTokens:
+    def test_are_counted_among_those_that_are_not_special(self, tiny_tokenizer: BertTokenizer, word: str) -> None:
+        found = count(tiny_tokenizer, 8, train=[f"{word} 😀", "😀 😭 😀", f"{word} {word}"], test=[word])
+        assert found.unknown == {"train": 4 / 7, "test": 0.0}
+        assert found.unread == {"train": 1, "test": 0}
+        assert found.rows == {"train": 3, "test": 1}
+
+    def test_a_text_of_which_nothing_is_left_has_no_known_token(self, tiny_tokenizer: BertTokenizer, word: str) -> None:
+        """BERT drops control characters before it looks words up."""
+        found = count(tiny_tokenizer, 8, train=["\u200b", word])
+        assert tiny_tokenizer("\u200b", add_special_tokens=False)["input_ids"] == []
+        assert (found.unknown, found.unread) == ({"train": 0.0}, {"train": 1})
+
+    def test_a_tokenizer_of_bytes_has_none(self, bytes_tokenizer: PreTrainedTokenizerBase) -> None:
+        found = count_tokens(bytes_tokenizer, {"train": ["😀😭", "fine"]}, model="bytes", max_length=64)
+        assert (found.unknown, found.unread) == ({"train": 0.0}, {"train": 0})
+        assert not is_unreadable(found)
+
+    @pytest.mark.parametrize(
+        ("known", "emoji", "whole", "unreadable"),
+        [(100, 10, 0, False), (100, 12, 0, True), (97, 0, 3, False), (94, 0, 6, True)],
+    )
+    def test_are_too_many_from_one_token_in_ten_or_one_text_in_twenty_on(
+        self, tiny_tokenizer: BertTokenizer, word: str, known: int, emoji: int, whole: int, unreadable: bool
+    ) -> None:
+        texts = [f"{word} 😀"] * emoji + [word] * (known - emoji) + ["😀"] * whole
+        found = count(tiny_tokenizer, 8, train=texts)
+        assert is_unreadable(found) == unreadable
+        ids = encode(tiny_tokenizer, texts, 8).ids
+        assert are_unreadable(tiny_tokenizer, ids) == unreadable
+        assert bool(list(unknown_lines(found))) == unreadable
+
+    def test_the_line_says_how_many_and_advises_another_model(self, tiny_tokenizer: BertTokenizer, word: str) -> None:
+        (line,) = unknown_lines(count(tiny_tokenizer, 8, train=["😀", word], test=["😀 😭"]))
+        assert line == (
+            "tiny cannot read these texts: 50.00 % of the tokens of train are unknown to it, and 1 of 2 texts have no known token; "
+            "100.00 % of the tokens of test are unknown to it, and 1 of 1 texts have no known token. To the model such texts are alike, "
+            "and training cannot mend that: choose a model whose vocabulary has these characters, such as one made for the language of the "
+            "texts, or one that reads bytes (RoBERTa, GPT-2)"
+        )

@@ -265,6 +265,23 @@ class TestOneClass:
         assert last.startswith("the kept epoch gives every validation text the same label")
         assert "emotune audit" in last
 
+    def test_of_texts_that_the_tokenizer_cannot_read_the_advice_is_another_model(
+        self, base: Classifier, tiny_data: TextDataset
+    ) -> None:
+        data = dataclasses.replace(
+            tiny_data,
+            **{
+                split.name: dataclasses.replace(split, texts=tuple("😭😀"[label % 2] for label in split.label_ids))
+                for split in tiny_data.splits
+            },
+        )
+        progress = Recording()
+        finetune(base, data, LoRA(r=2), dataclasses.replace(OPTIONS, batch_tokens=32), progress=progress)
+        last = progress.lines[-1]
+        assert last.startswith("the kept epoch gives every validation text the same label: nothing useful was learned")
+        assert f"the tokenizer of {base.name} leaves too much of the texts unread: choose a model" in last
+        assert "epochs" not in last
+
     def test_is_not_said_of_validation_rows_that_have_no_other(self, base: Classifier, tiny_data: TextDataset) -> None:
         validation = tiny_data.validation.take(range(0, 36, 6))
         assert set(np.asarray(validation.label_ids)) == {0}

@@ -1,9 +1,9 @@
-"""How many tokens of a model texts have, and how many texts are longer than its limit and would be cut."""
+"""How many tokens of a model texts have, how many texts would be cut at its limit, and what its tokenizer cannot read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 # Texts tokenized at a time: uncut, long ones need memory.
 _TEXTS_AT_A_TIME = 500
+# From which share of unknown tokens, and of texts that are nothing else, a tokenizer does not fit the texts. A vocabulary of the texts'
+# own language leaves a few tokens in a thousand unknown, mostly emoji; where it is one in ten, words are missing. A text without one known
+# token is lost altogether, whatever the others hold, so fewer of them are too many.
+MOST_UNKNOWN, MOST_UNREAD = 0.1, 0.05
+ANOTHER_MODEL = (
+    "choose a model whose vocabulary has these characters, such as one made for the language of the texts, "
+    "or one that reads bytes (RoBERTa, GPT-2)"
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,10 @@ class TokenCounts:
         mean: Tokens a text, over all splits.
         lengths: Tokens a text, by split.
         cut: How many texts are longer than the limit, by split.
+        rows: How many texts there are, by split.
+        unknown: The share of tokens, special ones left out, that are the tokenizer's unknown token, by split. 0 for a tokenizer that has
+            none, since it reads bytes.
+        unread: How many texts have no known token, by split.
     """
 
     model: str
@@ -37,6 +49,9 @@ class TokenCounts:
     mean: float
     lengths: Mapping[str, Lengths]
     cut: Mapping[str, int]
+    rows: Mapping[str, int] = field(default_factory=dict)
+    unknown: Mapping[str, float] = field(default_factory=dict)
+    unread: Mapping[str, int] = field(default_factory=dict)
 
 
 def count_tokens(
@@ -50,7 +65,8 @@ def count_tokens(
         model: What results call the model.
         max_length: The limit, in tokens.
     """
-    counts = {split: _tokens(tokenizer, found) for split, found in texts.items()}
+    counted = {split: _tokens(tokenizer, found) for split, found in texts.items()}
+    counts = {split: found[0] for split, found in counted.items()}
     every = np.concatenate(list(counts.values()))
     return TokenCounts(
         model=model,
@@ -59,12 +75,48 @@ def count_tokens(
         mean=float(every.mean()),
         lengths={split: Lengths.of(found) for split, found in counts.items()},
         cut={split: int((found > max_length).sum()) for split, found in counts.items()},
+        rows={split: len(found) for split, found in counts.items()},
+        unknown={split: float(unknown.sum() / max(1, plain.sum())) for split, (_, plain, unknown) in counted.items()},
+        unread={split: int((unknown == plain).sum()) for split, (_, plain, unknown) in counted.items()},
     )
 
 
-def _tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> NDArray[np.int64]:
-    """Shape (texts,), tokens a text."""
+def is_unreadable(tokens: TokenCounts) -> bool:
+    """Whether the tokenizer leaves so much of a split unread that the model does not suit the texts."""
+    return any(
+        tokens.unknown[split] >= MOST_UNKNOWN or tokens.unread[split] >= MOST_UNREAD * rows
+        for split, rows in tokens.rows.items()
+    )
+
+
+def are_unreadable(tokenizer: PreTrainedTokenizerBase, ids: Sequence[NDArray[np.int32]]) -> bool:
+    """The same for token ids that are there already, special tokens included.
+
+    Args:
+        tokenizer: The tokenizer that made them.
+        ids: One array a text.
+    """
+    unknown_id = _unknown_id(tokenizer)
+    unknown = np.array([0 if unknown_id is None else (row == unknown_id).sum() for row in ids], dtype=np.int64)
+    plain = np.array([len(row) for row in ids], dtype=np.int64) - tokenizer.num_special_tokens_to_add()
+    return bool(unknown.sum() >= MOST_UNKNOWN * max(1, plain.sum()) or (unknown == plain).mean() >= MOST_UNREAD)
+
+
+def _unknown_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The id that stands for what the tokenizer cannot read; None where it has none of its own, as with tokenizers of bytes."""
+    unknown = tokenizer.unk_token_id
+    # GPT-2 names its end of text so, since it has to name something.
+    others = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id)
+    return None if unknown in others else unknown
+
+
+def _tokens(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Three of shape (texts,): tokens a text, those of them that are not special, and those of these that are unknown."""
+    unknown_id = _unknown_id(tokenizer)
     counts: list[int] = []
+    unknown: list[int] = []
     for start in range(0, len(texts), _TEXTS_AT_A_TIME):
         # Without verbose=False, transformers warns of every text that is longer than the model takes: that is what is counted.
         found = tokenizer(
@@ -75,4 +127,6 @@ def _tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> NDArray
             verbose=False,
         )
         counts += [len(ids) for ids in found["input_ids"]]
-    return np.array(counts, dtype=np.int64)
+        unknown += [0 if unknown_id is None else ids.count(unknown_id) for ids in found["input_ids"]]
+    every = np.array(counts, dtype=np.int64)
+    return every, every - tokenizer.num_special_tokens_to_add(), np.array(unknown, dtype=np.int64)

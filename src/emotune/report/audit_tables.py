@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from emotune.data.tokens import ANOTHER_MODEL, is_unreadable
 from emotune.report.formats import percent, quantity
 from emotune.report.leaks import kinds_in_words
 from emotune.report.tables import new_table, stacked
@@ -37,6 +38,7 @@ def audit_page(audit: Audit, examples: int = EXAMPLES) -> Group:
     parts += [Text(note) for note in audit.notes]
     if audit.tokens is not None:
         parts.append(Text(f"With {printable(audit.tokens.model)}: {tokens_line(audit.tokens)}."))
+        parts += [Text(f"{line}.") for line in unknown_lines(audit.tokens)]
     if examples == 0:
         return stacked(parts)
     parts += [part for part in (_unusable(audit, examples), _repeats(audit, examples)) if part is not None]
@@ -66,6 +68,8 @@ def audit_lines(audit: Audit) -> Iterator[str]:
     yield from map(_shortcut_line, traits[:MOST_SHORTCUTS])
     if audit.tokens is not None and any(audit.tokens.cut.values()):
         yield tokens_line(audit.tokens)
+    if audit.tokens is not None:
+        yield from unknown_lines(audit.tokens)
 
 
 def _kinds(leaks: Sequence[Repeat]) -> str:
@@ -107,6 +111,9 @@ def length_rows(audit: Audit) -> Iterator[tuple[str, list[str]]]:
     if audit.tokens is not None:
         cut = audit.tokens.cut
         yield f"longer than {audit.tokens.max_length:,} tokens", [f"{cut[split]:,}" for split in audit.counts]
+        if any(audit.tokens.unknown.values()) or any(audit.tokens.unread.values()):
+            yield "unknown tokens", [percent(audit.tokens.unknown[split], 1) for split in audit.counts]
+            yield "without a known token", [f"{audit.tokens.unread[split]:,}" for split in audit.counts]
 
 
 def tokens_line(tokens: TokenCounts) -> str:
@@ -117,6 +124,20 @@ def tokens_line(tokens: TokenCounts) -> str:
         f"{tokens.mean:.1f} tokens a text; {cut:,} of {tokens.texts:,} texts are longer than {tokens.max_length} and are cut"
         + (f": {where}" if where else "")
     )
+
+
+def unknown_lines(tokens: TokenCounts) -> Iterator[str]:
+    """What to say where a tokenizer leaves too much unread; nothing where it reads the texts."""
+    if is_unreadable(tokens):
+        parts = (
+            f"{percent(tokens.unknown[split], 1)} of the tokens of {split} are unknown to it, and {tokens.unread[split]:,} of {rows:,} "
+            "texts have no known token"
+            for split, rows in tokens.rows.items()
+        )
+        yield (
+            f"{printable(tokens.model)} cannot read these texts: {'; '.join(parts)}. To the model such texts are alike, and "
+            f"training cannot mend that: {ANOTHER_MODEL}"
+        )
 
 
 def finding_counts(audit: Audit) -> Iterator[tuple[str, dict[str, int]]]:

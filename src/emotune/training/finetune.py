@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotune.data.dataset import TextDataset
+from emotune.data.tokens import ANOTHER_MODEL, are_unreadable
 from emotune.errors import DataError, MethodError, OutputError, TrainingError
 from emotune.methods.base import Method
 from emotune.methods.lora import LoRA
@@ -178,7 +179,7 @@ def _train(
         base, data, method, model, options, device, precision, checkpoints, reason is None, pools, callbacks, progress
     )
     _run(trainer, checkpoint, options.patience, progress)
-    for warning in _one_class(trainer):
+    for warning in _one_class(trainer, base):
         progress.say(warning)
         trainer.warnings.append(warning)
     warnings += trainer.warnings
@@ -321,16 +322,16 @@ def _run(trainer: AdapterTrainer, checkpoint: str | None, patience: int, progres
         trainer.train(resume_from_checkpoint=checkpoint)
 
 
-def _one_class(trainer: AdapterTrainer) -> list[str]:
+def _one_class(trainer: AdapterTrainer, base: Classifier) -> list[str]:
     """A warning where the kept epoch gives every validation text the same label: its scores are those of no training at all."""
     epochs = [entry for entry in trainer.state.log_history if "eval_scaled_loss" in entry]
     kept = min(epochs, key=lambda entry: entry["eval_scaled_loss"])
     if not kept.get("eval_one_class"):
         return []
-    return [
-        "the kept epoch gives every validation text the same label: nothing useful was learned. Train more epochs, try another "
-        "training.learning_rate, or look at the labels with emotune audit"
-    ]
+    found = "the kept epoch gives every validation text the same label: nothing useful was learned"
+    if are_unreadable(base.tokenizer, trainer.encoded_validation.ids):
+        return [f"{found}, since the tokenizer of {base.name} leaves too much of the texts unread: {ANOTHER_MODEL}"]
+    return [f"{found}. Train more epochs, try another training.learning_rate, or look at the labels with emotune audit"]
 
 
 def _epochs(history: list[dict[str, Any]]) -> tuple[Epoch, ...]:
