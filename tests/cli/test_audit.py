@@ -236,6 +236,22 @@ def test_with_a_model_it_says_what_would_be_cut(invoke: Invoke, tiny_files: Path
     assert re.search(r"longer than 8 tokens +0 +0 +0", shown.stdout)
 
 
+def test_with_a_model_labels_are_judged_by_it_too(invoke: Invoke, tiny_files: Path, tiny_bert: Path) -> None:
+    """The made-up words tell the labels, so words alone judge well; with features the note names one or the other."""
+    shown = " ".join(invoke("audit", tiny_files, "--model", tiny_bert, "--max-length", "8").stdout.split())
+    assert " of each class right on average where it has not seen the text" in shown
+    assert "With --model MODEL" not in shown
+
+
+def test_weights_are_not_read_where_labels_are_not_judged(
+    invoke: Invoke, data: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_bert, tmp_path / "bare")
+    (tmp_path / "bare" / "model.safetensors").unlink()
+    options = ("--model", tmp_path / "bare", "--max-length", "8")
+    assert invoke("audit", data, *options, "--no-label-errors").exit_code == 0
+
+
 def test_texts_that_the_tokenizer_cannot_read_are_said(invoke: Invoke, tmp_path: Path, tiny_bert: Path) -> None:
     path = tmp_path / "d.csv"
     path.write_text("text,label\n😭,sad\n😀,joy\nbadi 😀,joy\n", encoding="utf-8")

@@ -7,13 +7,11 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
-from emotune.data.audit import Audit, Row, audit_data, audit_source
+from emotune.data.audit import Audit, audit_data, audit_source
 from emotune.data.clean import DROPPED, write_clean
 from emotune.data.dataset import TextDataset
-from emotune.data.label_errors import find_label_errors
 from emotune.data.load import load_data
 from emotune.errors import DataError, OutputError
 from emotune.report.audit_tables import audit_lines, finding_counts
@@ -228,81 +226,6 @@ class TestValidationAndTest:
         assert line.endswith("(epoch, settings, temperature)")
 
 
-def rows_of(pairs: list[tuple[str, str]]) -> list[Row]:
-    from emotune.data.audit import Place
-
-    return [Row(Place("train", number), text, label) for number, (text, label) in enumerate(pairs, start=1)]
-
-
-class TestLabelErrors:
-    def test_are_not_looked_for_in_too_few_rows(self) -> None:
-        found, notes = find_label_errors(rows_of([("a b", "x"), ("c d", "y"), ("e f", "y")]), np.arange(3))
-        assert found is None
-        assert "only one row of 'x'" in notes[0]
-        assert find_label_errors(rows_of([("a b", "x")]), np.arange(1))[0] is None
-        assert "fewer than two labels" in find_label_errors([], np.arange(0))[1][0]
-
-    def test_need_different_texts(self) -> None:
-        rows = rows_of([("same text", "a")] * 20 + [("same text", "b")] * 20)
-        found, notes = find_label_errors(rows, np.zeros(40, dtype=np.int64))
-        assert found is None
-        assert "fewer than two different texts" in notes[0]
-
-    def test_planted_ones_are_found_first(self) -> None:
-        rng = random.Random(0)
-        words = {"good": ["fine", "great", "lovely", "sweet"], "bad": ["awful", "nasty", "poor", "grim"]}
-        pairs = []
-        for i in range(300):
-            label = rng.choice(["good", "bad"])
-            text = " ".join([*rng.sample(words[label], 2), *rng.choices("abcdefghij", k=3), str(i)])
-            pairs.append((text, label))
-        wrong = [(text, "bad" if label == "good" else "good") for text, label in pairs[:15]]
-        found, _ = find_label_errors(rows_of(wrong + pairs[15:]), np.arange(300))
-        assert found is not None
-        assert {error.row.place.number for error in found[:15]} == set(range(1, 16))
-        assert all(error.suggestion != error.row.label for error in found)
-
-    def test_a_weak_classifier_accuses_nobody_and_it_says_so(self) -> None:
-        rng = random.Random(0)
-        pairs = [(" ".join(rng.choices("abcdefghij", k=5)) + f" {i}", rng.choice(["good", "bad"])) for i in range(200)]
-        found, (note,) = find_label_errors(rows_of(pairs), np.arange(200))
-        assert found is None
-        assert "75 % are needed with 2 labels" in note
-
-    def test_the_bundled_data_has_few_or_says_why_not(self) -> None:
-        audit = audit_source("bundled:sample")
-        if audit.label_errors is None:
-            assert "needed with 6 labels" in audit.notes[0]
-        else:
-            assert len(audit.label_errors) < 0.03 * sum(audit.counts["train"].values())
-
-    def test_rows_are_named_only_where_another_label_is_four_times_as_likely(self) -> None:
-        rng = random.Random(0)
-        words = {"a": "fine", "b": "awful", "c": "odd"}
-        pairs = []
-        for i in range(300):
-            label = rng.choice("abc")
-            text = [words[label], *rng.choices("defghij", k=3), str(i)]
-            if i % 4 == 0:
-                text[0] = rng.choice(list(words.values())) + " " + rng.choice(list(words.values()))
-            pairs.append((" ".join(text), label))
-        found, (note,) = find_label_errors(rows_of(pairs), np.arange(300))
-        assert found
-        assert all(error.confidence >= 4 * error.given for error in found)
-        assert "at least 4 times as likely" in note
-
-
-def flip(data: TextDataset, share: float) -> tuple[TextDataset, set[int]]:
-    """Training labels, some of them flipped to another at random."""
-    from dataclasses import replace
-
-    rng = np.random.default_rng(0)
-    ids = data.train.label_ids.copy()
-    flipped = rng.choice(len(ids), size=int(share * len(ids)), replace=False)
-    ids[flipped] = (ids[flipped] + rng.integers(1, len(data.labels), size=len(flipped))) % len(data.labels)
-    return replace(data, train=replace(data.train, label_ids=ids)), set(flipped.tolist())
-
-
 @pytest.mark.real
 def test_finds_what_is_known_of_the_real_data(real_data: str) -> None:
     data = load_data(real_data)
@@ -312,18 +235,6 @@ def test_finds_what_is_known_of_the_real_data(real_data: str) -> None:
     assert len(found.leaked("test", ("exact",))) == 11
     held = set(data.validation.texts)
     assert sum(leak.kind == "exact" for leak in found.validation_leaks) == sum(text in held for text in data.test.texts)
-
-
-@pytest.mark.real
-def test_finds_flipped_labels_in_the_real_data(real_data: str) -> None:
-    """Of 5 % flipped labels at least 70 % are found where half of what is named is flipped."""
-    data, flipped = flip(load_data(real_data), 0.05)
-    found = audit_data(data, label_errors=True).label_errors
-    assert found is not None
-    hits = np.array([error.row.place.number - 1 in flipped for error in found])
-    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
-    recall = np.cumsum(hits) / len(flipped)
-    assert recall[precision >= 0.5].max() >= 0.7
 
 
 def test_a_text_of_characters_without_width_cannot_be_used(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from transformers import BertTokenizer, PreTrainedModel
 
-    from emotune.data.dataset import TextDataset
+    from emotune.data.dataset import Split, TextDataset
     from emotune.models.classifier import Classifier
 
 OPTIONS = TrainingOptions(epochs=1, batch_tokens=10_000, precision="fp32", device="cpu")
@@ -268,12 +268,11 @@ class TestOneClass:
     def test_of_texts_that_the_tokenizer_cannot_read_the_advice_is_another_model(
         self, base: Classifier, tiny_data: TextDataset
     ) -> None:
+        def emoji(split: Split) -> Split:
+            return dataclasses.replace(split, texts=tuple("😭😀"[label % 2] for label in split.label_ids))
+
         data = dataclasses.replace(
-            tiny_data,
-            **{
-                split.name: dataclasses.replace(split, texts=tuple("😭😀"[label % 2] for label in split.label_ids))
-                for split in tiny_data.splits
-            },
+            tiny_data, train=emoji(tiny_data.train), validation=emoji(tiny_data.validation), test=emoji(tiny_data.test)
         )
         progress = Recording()
         finetune(base, data, LoRA(r=2), dataclasses.replace(OPTIONS, batch_tokens=32), progress=progress)

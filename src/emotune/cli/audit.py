@@ -33,7 +33,7 @@ def audit(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Count the texts' tokens too, with the tokenizer of this model: a Hub id, a local folder, or bundled:minilm.",
+            help="Count the texts' tokens too, and judge labels with this model: a Hub id, a local folder, or bundled:minilm.",
         ),
     ] = None,
     max_length: Annotated[
@@ -74,6 +74,7 @@ def audit(
     from emotune.data.load import MAX_CHARACTERS, LabelledSource
     from emotune.data.tokens import count_tokens
     from emotune.errors import ConfigError
+    from emotune.inference.judging import features_of
     from emotune.models.load import MAX_LENGTH, load_tokenizer
     from emotune.output import check_output
     from emotune.report.audit_tables import audit_page
@@ -96,7 +97,8 @@ def audit(
     limit = MAX_LENGTH if max_length is None else max_length
     # First, since it fails where the model's name is wrong, and an audit can take minutes.
     tokenizer = None if model is None else load_tokenizer(model, max_length=limit)
-    found = audit_source(source, label_errors=label_errors)
+    features = None if model is None else features_of(model, max_length=limit)
+    found = audit_source(source, label_errors=label_errors, features=features)
     if tokenizer is not None:
         tokens = count_tokens(tokenizer, found.texts(), model=tokenizer.name_or_path, max_length=limit)
         found = replace(found, tokens=tokens)

@@ -6,7 +6,7 @@ An audit changes nothing; `emotune.data.clean` writes a cleaned copy from it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from emotune.data.wording import listed
 from emotune.errors import DataError
 
 if TYPE_CHECKING:
+    from emotune.data.judges import Features
     from emotune.data.label_errors import LabelError
     from emotune.data.shortcuts import Shortcut
     from emotune.data.tokens import TokenCounts
@@ -149,7 +150,7 @@ def audit_data(data: TextDataset, *, label_errors: bool = False) -> Audit:
 
     Args:
         data: The data.
-        label_errors: Whether to look for likely label errors, which trains five small classifiers.
+        label_errors: Whether to look for likely label errors, which trains some small classifiers.
     """
     rows = [
         Row(Place(split.name, number), text, split.labels[label])
@@ -160,12 +161,18 @@ def audit_data(data: TextDataset, *, label_errors: bool = False) -> Audit:
     return _audit(data.name, rows, {}, label_errors, known)
 
 
-def audit_source(source: str | Path | LabelledSource, *, label_errors: bool = True) -> Audit:
+def audit_source(
+    source: str | Path | LabelledSource,
+    *,
+    label_errors: bool = True,
+    features: Callable[[Sequence[str]], Features] | None = None,
+) -> Audit:
     """Audit a source as it stands, rows included that cannot be used; nothing is cut from training.
 
     Args:
         source: As for `load_data`; a `LabelledSource` says more than where it is.
         label_errors: Whether to look for likely label errors.
+        features: Gives what a model makes of texts, for a better judge of labels than words alone.
 
     Raises:
         DataError: The data cannot be read at all, or no row of a split can be used.
@@ -199,7 +206,7 @@ def audit_source(source: str | Path | LabelledSource, *, label_errors: bool = Tr
             Row(Place(split, number), text, label)
             for number, text, label in zip(read.numbers, read.texts, read.names, strict=True)
         ]
-    audit = _audit(found.name, rows, unusable, label_errors)
+    audit = _audit(found.name, rows, unusable, label_errors, features=features)
     return replace(audit, notes=(*found.notes, *reading_notes(tables, columns), *audit.notes))
 
 
@@ -209,6 +216,7 @@ def _audit(
     unusable: Mapping[str, tuple[UnusableRow, ...]],
     label_errors: bool,
     groups: Groups | None = None,
+    features: Callable[[Sequence[str]], Features] | None = None,
 ) -> Audit:
     from emotune.data.label_errors import find_label_errors
     from emotune.data.shortcuts import find_shortcuts
@@ -224,7 +232,7 @@ def _audit(
     if not train:
         notes = [NO_TRAINING]
     elif label_errors:
-        errors, notes = find_label_errors(train, groups.trivial[in_split["train"]])
+        errors, notes = find_label_errors(train, groups.trivial[in_split["train"]], features)
     return Audit(
         name=name,
         rows=tuple(rows),

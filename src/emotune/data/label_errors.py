@@ -1,14 +1,15 @@
-"""Labels that are probably wrong: a classifier that never saw a text disagrees with its label, and is usually right when so sure.
+"""Labels that are probably wrong: a classifier that never saw a text disagrees with its label, and the label is the likelier mistake.
 
-The method is confident learning (C. Northcutt, L. Jiang, I. Chuang, JAIR 70, 2021) by the cleanlab library, on out-of-fold probabilities of
-logistic regression over words and pairs of words. Repeats of a text share a fold. The classifier is judged first: one that is not
-good at the labels as a whole names no row, and a row is named only where it finds another label several times as likely as the row's own.
+The classifier is the best at hand, on words or on what a model makes of the texts, by out-of-fold scores; repeats of a text share a
+fold. `emotune.data.label_noise` estimates from its scores how many labels are wrong and how good the classifier is by the true ones.
+One that is weak names no row, however many of its mistakes the labels might explain; and a row is named only where its label
+is more likely wrong than right.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,16 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from emotune.data.audit import Row
+    from emotune.data.judges import Features
 
 FOLDS = 5
-# How far the classifier's mean recall must lie between chance (0) and no mistake (1) before it may say that a label is wrong.
-LEAST_SKILL = 0.5
-# How many times as likely as the row's own label another one must be to it.
-LEAST_RATIO = 4
+# How far the classifier's mean recall by the true labels must lie between chance (0) and no mistake (1), at the least noise that the
+# labels allow, before it may say that a label is wrong.
+LEAST_SKILL = 0.4
+# What the probability of a label to be wrong must exceed.
+LEAST_WRONG = 0.5
+# Of more rows than this a model's features take too much time and memory.
+MOST_WITH_MODEL = 50_000
 
 
 @dataclass(frozen=True)
@@ -31,9 +36,9 @@ class LabelError:
 
     Attributes:
         row: The row.
-        suggestion: The label that the classifier gives it.
-        confidence: Its probability for that label.
-        given: Its probability for the label that the row has.
+        suggestion: The likeliest other label.
+        confidence: The probability that this one is right.
+        given: The probability that the row's own label is right.
     """
 
     row: Row
@@ -43,13 +48,14 @@ class LabelError:
 
 
 def find_label_errors(
-    rows: Sequence[Row], groups: NDArray[np.int64]
+    rows: Sequence[Row], groups: NDArray[np.int64], features: Callable[[Sequence[str]], Features] | None = None
 ) -> tuple[tuple[LabelError, ...] | None, list[str]]:
     """Rows whose label is probably wrong, most suspicious first.
 
     Args:
         rows: Training rows.
         groups: Shape (rows,), texts that repeat each other have the same number.
+        features: Gives what a model makes of texts, for a better judge than words alone.
 
     Returns:
         The rows, or None where they could not be looked for or the classifier is too weak to name any; and why not, or how good
@@ -72,49 +78,54 @@ def find_label_errors(
             "Likely label errors were not looked for: a label of training has fewer than two different texts."
         ]
 
-    from cleanlab.filter import find_label_issues
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import recall_score
-    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    from emotune.data.judges import best_judge
+    from emotune.data.label_noise import estimate_noise
 
     names = sorted(counts)
     numbers = {name: number for number, name in enumerate(names)}
     labels = np.fromiter((numbers[row.label] for row in rows), np.int64, len(rows))
-    vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\w+|[^\w\s]+", dtype=np.float32
-    )
-    features = vectorizer.fit_transform([row.text for row in rows])
-    probabilities = cross_val_predict(
-        LogisticRegression(C=10.0, max_iter=200, tol=1e-3, class_weight="balanced"),
-        features,
-        labels,
-        groups=groups,
-        cv=StratifiedGroupKFold(folds, shuffle=True, random_state=0),
-        method="predict_proba",
-    )
-    best = probabilities.argmax(axis=1)
-    recall = float(recall_score(labels, best, average="macro"))
+    texts = [row.text for row in rows]
+    parts = list(StratifiedGroupKFold(folds, shuffle=True, random_state=0).split(texts, labels, groups))
+    if any(len(set(labels[learn].tolist())) < len(names) for learn, _ in parts):
+        return None, ["Likely label errors were not looked for: the texts of a label repeat each other too much."]
+    notes = []
+    if features is not None and len(texts) > MOST_WITH_MODEL:
+        notes = [f"Labels are judged by words alone, since there are more than {MOST_WITH_MODEL:,} training rows."]
+    with_model = features is not None and not notes
+    judge = best_judge(texts, labels, parts, features(texts) if features is not None and with_model else None)
+    noise = estimate_noise(judge.scores, labels)
+
     needed = (1 + LEAST_SKILL * (len(names) - 1)) / len(names)
-    if recall < needed:
+    skill = (
+        f"{judge.name}, which gets {_percent(judge.recall)} of each class right on average where it has not seen the text; allowing for "
+        f"wrong labels, an estimated {_percent(noise.recall)}"
+    )
+    if noise.least_recall < needed:
         return None, [
-            "Likely label errors are not named: the classifier that would find them, on words and pairs of words, gets "
-            f"{100 * recall:.0f} % of each class right on average where it has not seen the text, and {100 * needed:.0f} % are "
-            f"needed with {len(names)} labels. What it disagrees with would mostly be its own mistakes."
+            *notes,
+            f"Likely label errors are not named. The best judge at hand is {skill}, and at least {_percent(noise.least_recall)}; "
+            f"{_percent(needed)} are needed with {len(names)} labels. What it disagrees with would mostly be its own mistakes."
+            + ("" if features is not None else " With --model MODEL it can use what a model makes of the texts."),
         ]
-    found = find_label_issues(labels, probabilities, return_indices_ranked_by="normalized_margin", n_jobs=1)
+    if noise.least_rate == 0:
+        return (), [*notes, f"No label is probably wrong as far as the judge can tell. It is {skill}."]
+    own = noise.true[np.arange(len(rows)), labels]
+    others = noise.true.copy()
+    others[np.arange(len(rows)), labels] = -1
+    best = others.argmax(axis=1)
+    found = np.flatnonzero(1 - own > LEAST_WRONG)
     errors = tuple(
-        LabelError(
-            row=rows[number],
-            suggestion=names[best[number]],
-            confidence=float(probabilities[number, best[number]]),
-            given=float(probabilities[number, labels[number]]),
-        )
-        for number in found.tolist()
-        if probabilities[number, best[number]] >= LEAST_RATIO * probabilities[number, labels[number]]
+        LabelError(rows[i], names[best[i]], float(others[i, best[i]]), float(own[i]))
+        for i in found[np.argsort(own[found], kind="stable")].tolist()
     )
     return errors, [
-        "Labels that are probably wrong are named by a classifier on words and pairs of words that gets "
-        f"{100 * recall:.0f} % of each class right on average where it has not seen the text; only rows to which another label is at "
-        f"least {LEAST_RATIO} times as likely as their own."
+        *notes,
+        f"Labels that are probably wrong are named by {skill}. An estimated {100 * noise.rate:.1f} % of the labels are wrong; named are "
+        "those that are more likely wrong than right.",
     ]
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.0f} %"

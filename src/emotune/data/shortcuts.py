@@ -229,8 +229,9 @@ def _features(texts: Sequence[str]) -> Iterator[_Block]:
     starts = (
         np.diff(row[words], prepend=-1) > 0
     )  # the row changes: a text's first word; and what stands before it is the last one of another
-    for place, verb in ((words[starts], "begins"), (words[np.append(starts[1:], True)[: len(words)]], "ends")):
-        yield _block("place", token[place], row[place], lambda key, verb=verb: f"{verb} with '{tokens[key]}'")
+    lasts = words[np.append(starts[1:], True)[: len(words)]]
+    yield _block("place", token[words[starts]], row[words[starts]], lambda key: f"begins with '{tokens[key]}'")
+    yield _block("place", token[lasts], row[lasts], lambda key: f"ends with '{tokens[key]}'")
 
 
 def _is_word(token: str) -> bool:

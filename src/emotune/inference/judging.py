@@ -1,0 +1,50 @@
+"""What a base model makes of texts, for an audit that judges labels with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emotune.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from emotune.data.judges import Features
+
+# Layers are chosen, evenly spread and the last among them, so that a text has no more numbers than this: the time of a linear model on
+# them grows with their square.
+MOST_FEATURES = 3072
+
+
+def features_of(
+    model: str | Path, *, max_length: int, progress: Progress = SILENT
+) -> Callable[[Sequence[str]], Features]:
+    """A function that gives what a model makes of texts; the model is loaded when it is called.
+
+    Args:
+        model: As for `load_base`.
+        max_length: Tokens a text; longer texts are cut.
+        progress: Shows a bar.
+    """
+
+    def features(texts: Sequence[str]) -> Features:
+        from emotune.data.judges import Features
+        from emotune.errors import EmotuneError
+        from emotune.inference.features import layer_features, side_by_side
+        from emotune.models.load import load_base
+
+        try:
+            base = load_base(model, labels=("0", "1"), max_length=max_length)
+        except EmotuneError as error:
+            raise type(error)(
+                f"{error}\nTo count tokens alone, which takes no weights, add --no-label-errors."
+            ) from None
+        states, _, width = layer_features(base, texts[:1]).shape
+        few = max(1, min(states, MOST_FEATURES // width))
+        layers = np.unique(np.linspace(states - 1, 0, few).round().astype(int)).tolist()
+        found = layer_features(base, texts, layers=layers, progress=progress, description="features of training texts")
+        return Features(base.name, side_by_side(found))
+
+    return features
