@@ -4,9 +4,9 @@ All figures come from paired predictions: row by row, the two models saw the sam
 
 - McNemar's test: Q. McNemar, Psychometrika 12 (1947); the mid-p variant: M. W. Fagerland, S. Lydersen, P. Laake,
   BMC Medical Research Methodology 13:91 (2013), who find it close to its level where the exact test is too cautious.
-- Bootstrap: B. Efron, Annals of Statistics 7 (1979); the BCa interval: B. Efron, JASA 82 (1987).
+- The interval of the difference in accuracy: T. Tango, Statistics in Medicine 17 (1998).
+- The difference in macro-F1: `emotune.evaluation.macro_f1`.
 - Correction for many comparisons: S. Holm, Scandinavian Journal of Statistics 6 (1979).
-- Power of McNemar's test: R. J. Connor, Biometrics 43 (1987).
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from emotune.data.wording import counted, quoted
+from emotune.evaluation.macro_f1 import macro_f1_difference
+from emotune.evaluation.power import detectable_difference
+
 LEVEL = 0.95
-POWER = 0.8
-RESAMPLES = 10_000
-# Where fewer rows than this changed sides, or fewer did not, resampling says little: accuracy has the score interval, macro-F1 none.
+# Where fewer rows than this changed sides, or fewer did not, the spread of macro-F1 is not known well enough for an interval.
 FEW_CHANGES = 10
-_ENTRIES_AT_A_TIME = 2_000_000
+# Likewise where a class has fewer rows than this: in simulation the interval then covers as little as 0.83 of the time.
+FEW_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,9 @@ class PairedStatistics:
         p_value: McNemar's mid-p, two-sided: how likely so uneven a split of the changed rows is if the models were equally accurate.
         exact_p: The exact McNemar p, more cautious.
         accuracy: Accuracy of the second less that of the first.
-        macro_f1: Likewise macro-F1; None where too few rows changed sides to say.
+        macro_f1: Likewise macro-F1; None where an interval could not be trusted.
+        macro_f1_p: Two-sided p of no difference in macro-F1, below 0.05 if and only if the interval leaves out 0; None where that is None.
+        macro_f1_withheld: Why there is no interval of macro-F1: "class 'surprise' has 5 rows, fewer than 10"; "" where there is one.
         per_class: By label.
         detectable: The smallest difference in accuracy that this many rows would show four times out of five; None where the rows are so
             few that no difference can be significant.
@@ -91,6 +96,8 @@ class PairedStatistics:
     exact_p: float
     accuracy: Interval
     macro_f1: Interval | None
+    macro_f1_p: float | None
+    macro_f1_withheld: str
     per_class: dict[str, ClassChange]
     detectable: float | None
 
@@ -106,7 +113,7 @@ def paired_statistics(
     second: NDArray[np.int64],
     labels: tuple[str, ...],
     *,
-    resamples: int = RESAMPLES,
+    permutations: int | None = None,
     seed: int = 0,
 ) -> PairedStatistics:
     """Compare two models' predictions on the same rows.
@@ -116,17 +123,11 @@ def paired_statistics(
         first: Shape (rows,), predicted label ids of the first model.
         second: Shape (rows,), those of the second.
         labels: Label names, in the order of the ids.
-        resamples: Bootstrap resamples.
-        seed: Seed of the resampling; the same data and seed give the same interval.
+        permutations: Permutations for macro-F1; as many as `macro_f1_difference` takes by itself if not given.
+        seed: Seed of the permutations; the same data and seed give the same interval.
     """
     was_right, is_right = first == truth, second == truth
     fixed, broken = int((~was_right & is_right).sum()), int((was_right & ~is_right).sum())
-    table = JointCounts.of(truth, first, second, len(labels))
-    few = min(fixed + broken, len(truth) - fixed - broken) < FEW_CHANGES
-    if few:
-        accuracy, macro_f1 = score_interval(fixed, broken, len(truth)), None
-    else:
-        accuracy, macro_f1 = table.intervals(resamples, seed)
     by_class = []
     for label in range(len(labels)):
         rows = truth == label
@@ -136,17 +137,45 @@ def paired_statistics(
     p_values = [mcnemar(class_fixed, class_broken)[1] for _, class_fixed, class_broken in by_class]
     adjusted = holm(p_values)
     exact_p, mid_p = mcnemar(fixed, broken)
+    withheld = why_withheld(fixed + broken, {label: by_class[i][0] for i, label in enumerate(labels)})
+    macro_f1 = macro_f1_p = None
+    if not withheld:
+        found = macro_f1_difference(
+            truth, first, second, len(labels), level=LEVEL, permutations=permutations, seed=seed
+        )
+        ends = max(-1.0, found.estimate - found.reach), min(1.0, found.estimate + found.reach)
+        macro_f1, macro_f1_p = Interval(found.estimate, *ends), found.p_value
     return PairedStatistics(
         rows=len(truth),
         fixed=fixed,
         broken=broken,
         p_value=mid_p,
         exact_p=exact_p,
-        accuracy=accuracy,
+        accuracy=score_interval(fixed, broken, len(truth)),
         macro_f1=macro_f1,
+        macro_f1_p=macro_f1_p,
+        macro_f1_withheld=withheld,
         per_class={label: ClassChange(*by_class[i], p_values[i], adjusted[i]) for i, label in enumerate(labels)},
-        detectable=detectable_difference(len(truth), (fixed + broken) / len(truth)),
+        detectable=detectable_difference(len(truth), (fixed + broken) / len(truth), level=LEVEL),
     )
+
+
+def why_withheld(changed: int, supports: dict[str, int]) -> str:
+    """Why the rows do not allow an interval of macro-F1; "" where they do.
+
+    Args:
+        changed: Rows right in one model and wrong in the other.
+        supports: Rows by label.
+    """
+    label, rarest = min(supports.items(), key=lambda item: item[1])
+    kept = sum(supports.values()) - changed
+    if changed < FEW_CHANGES:
+        return f"{counted(changed, 'row')} changed between right and wrong, fewer than {FEW_CHANGES}"
+    if kept < FEW_CHANGES:
+        return f"{counted(kept, 'row')} did not change between right and wrong, fewer than {FEW_CHANGES}"
+    if rarest < FEW_ROWS:
+        return f"class {quoted(label)} has {counted(rarest, 'row')}, fewer than {FEW_ROWS}"
+    return ""
 
 
 def mcnemar(fixed: int, broken: int) -> tuple[float, float]:
@@ -176,137 +205,47 @@ def holm(p_values: list[float]) -> list[float]:
     return adjusted
 
 
-def score_interval(fixed: int, broken: int, rows: int) -> Interval:
-    """The score interval of a difference of paired proportions (T. Tango, Statistics in Medicine 17, 1998).
+def score_statistic(fixed: float, broken: float, rows: int, difference: float) -> float:
+    """How many standard errors the observed difference in accuracy lies above a supposed one (T. Tango, Statistics in Medicine 17, 1998).
+
+    The standard error is that of the likeliest table whose difference is the supposed one, so it is not 0 where no row changed sides.
+
+    Args:
+        fixed: Rows wrong in the first model and right in the second.
+        broken: Rows right in the first model and wrong in the second.
+        rows: All rows.
+        difference: The supposed difference, as a share of 1.
+    """
+    # The likeliest share of broken rows, given the difference.
+    a = 2 * rows
+    b = -fixed - broken + (2 * rows - fixed + broken) * difference
+    c = -broken * difference * (1 - difference)
+    share = (math.sqrt(max(0.0, b * b - 4 * a * c)) - b) / (2 * a)
+    variance = rows * (2 * share + difference * (1 - difference))
+    surplus = fixed - broken - rows * difference
+    return surplus / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, surplus) if surplus else 0.0
+
+
+def score_interval(fixed: int, broken: int, rows: int, level: float = LEVEL) -> Interval:
+    """The differences in accuracy that the score statistic does not reject.
 
     Unlike the bootstrap it stays honest where few rows changed sides, or none.
+
+    Args:
+        fixed: Rows wrong in the first model and right in the second.
+        broken: Rows right in the first model and wrong in the second.
+        rows: All rows.
+        level: How often the interval is to cover.
     """
     from scipy.optimize import brentq
 
-    z = float(stats.norm.ppf((1 + LEVEL) / 2))
+    z = float(stats.norm.ppf((1 + level) / 2))
     estimate = (fixed - broken) / rows
 
     def statistic(difference: float) -> float:
-        # The likeliest share of broken rows, given the difference.
-        a = 2 * rows
-        b = -fixed - broken + (2 * rows - fixed + broken) * difference
-        c = -broken * difference * (1 - difference)
-        share = (math.sqrt(max(0.0, b * b - 4 * a * c)) - b) / (2 * a)
-        variance = rows * (2 * share + difference * (1 - difference))
-        return (fixed - broken - rows * difference) / math.sqrt(variance) if variance > 0 else math.inf
+        return score_statistic(fixed, broken, rows, difference)
 
     edge = 1 - 1e-12
     low = -1.0 if statistic(-edge) < z else float(brentq(lambda d: statistic(d) - z, -edge, estimate - 1e-12))
     high = 1.0 if statistic(edge) > -z else float(brentq(lambda d: statistic(d) + z, estimate + 1e-12, edge))
-    return Interval(estimate, low, high)
-
-
-def detectable_difference(rows: int, changed: float) -> float:
-    """The smallest difference in accuracy that McNemar's test on this many rows finds four times out of five.
-
-    Args:
-        rows: Rows compared.
-        changed: Share of rows that change sides; it is at least the difference itself.
-    """
-    from scipy.optimize import brentq
-
-    z_level, z_power = float(stats.norm.ppf((1 + LEVEL) / 2)), float(stats.norm.ppf(POWER))
-
-    def surplus(difference: float) -> float:
-        share = max(changed, difference)
-        needed = (z_level * math.sqrt(share) + z_power * math.sqrt(share - difference**2)) ** 2 / difference**2
-        return rows - needed
-
-    if surplus(1.0) < 0:
-        return 1.0
-    return float(brentq(surplus, 1e-9, 1.0))
-
-
-@dataclass(frozen=True, eq=False)
-class JointCounts:
-    """How many rows have each combination of truth, first and second prediction: all that the figures depend on.
-
-    To draw rows with replacement is to draw these counts from a multinomial distribution, which is exact and fast.
-
-    Attributes:
-        cells: Shape (cells, 3), the combinations that occur.
-        counts: Shape (cells,).
-        classes: Number of labels.
-    """
-
-    cells: NDArray[np.int64]
-    counts: NDArray[np.int64]
-    classes: int
-
-    @classmethod
-    def of(
-        cls, truth: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64], classes: int
-    ) -> JointCounts:
-        """Count the rows."""
-        cells, counts = np.unique(np.column_stack([truth, first, second]), axis=0, return_counts=True)
-        return cls(cells, counts, classes)
-
-    def differences(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Differences of accuracy and of macro-F1 for resampled counts.
-
-        Args:
-            counts: Shape (resamples, cells).
-
-        Returns:
-            Shape (resamples, 2).
-        """
-        accuracy, macro_f1 = zip(*(self._scores(counts, model) for model in (1, 2)), strict=True)
-        return np.column_stack([accuracy[1] - accuracy[0], macro_f1[1] - macro_f1[0]])
-
-    def _scores(self, counts: NDArray[np.int64], model: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        eye = np.eye(self.classes)
-        truth, predicted = eye[self.cells[:, 0]], eye[self.cells[:, model]]
-        hits = counts @ (truth * predicted)  # (resamples, classes)
-        sizes = counts @ truth + counts @ predicted
-        f1 = np.divide(2 * hits, sizes, out=np.zeros_like(hits), where=sizes > 0)
-        return hits.sum(1) / counts.sum(1), f1.mean(1)
-
-    def intervals(self, resamples: int, seed: int) -> tuple[Interval, Interval]:
-        """BCa intervals of the differences of accuracy and of macro-F1."""
-        rows = int(self.counts.sum())
-        rng = np.random.default_rng(seed)
-        estimates = self.differences(self.counts[None])[0]
-        # In chunks, since there may be as many cells as rows.
-        at_once = max(1, _ENTRIES_AT_A_TIME // len(self.counts))
-        resampled = np.concatenate(
-            [
-                self.differences(rng.multinomial(rows, self.counts / rows, size=min(at_once, resamples - start)))
-                for start in range(0, resamples, at_once)
-            ]
-        )
-        # The jackknife leaves out one row of each cell; all rows of a cell are alike.
-        numbers = np.arange(len(self.counts))
-        without = np.concatenate(
-            [
-                self.differences(self.counts[None] - (numbers[start : start + at_once, None] == numbers))
-                for start in range(0, len(numbers), at_once)
-            ]
-        )
-        return tuple(bca_interval(float(estimates[i]), resampled[:, i], without[:, i], self.counts) for i in range(2))  # type: ignore[return-value]
-
-
-def bca_interval(
-    estimate: float, resampled: NDArray[np.float64], without: NDArray[np.float64], weights: NDArray[np.int64]
-) -> Interval:
-    """The bias-corrected and accelerated bootstrap interval.
-
-    Args:
-        estimate: The value on the data.
-        resampled: Shape (resamples,), the value on each resample.
-        without: Shape (groups,), the value with one row of a group left out.
-        weights: Shape (groups,), rows in each group.
-    """
-    below = float(np.mean(resampled < estimate) + np.mean(resampled == estimate) / 2)
-    bias = stats.norm.ppf(np.clip(below, 1 / (2 * len(resampled)), 1 - 1 / (2 * len(resampled))))
-    influence = np.average(without, weights=weights) - without
-    spread = float((weights * influence**2).sum())
-    acceleration = float((weights * influence**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
-    z = stats.norm.ppf([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    shares = stats.norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
-    low, high = np.quantile(resampled, shares)
-    return Interval(estimate, float(low), float(high))
+    return Interval(estimate, low, high, level)

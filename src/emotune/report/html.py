@@ -171,7 +171,7 @@ def _scores(comparison: Comparison) -> list[dict[str, str]]:
             "after": share(new[name]),
             "difference": points(old[name], new[name]).removesuffix(" points"),
             "direction": _direction(new[name] - old[name]),
-            "interval": _interval(intervals[name]) if name in intervals else "",
+            "interval": _interval(intervals[name], found.macro_f1_withheld) if name in intervals else "",
         }
         for name in old
     ]
@@ -189,8 +189,8 @@ def _scores(comparison: Comparison) -> list[dict[str, str]]:
     return rows
 
 
-def _interval(interval: Interval | None) -> str:
-    return "too few rows" if interval is None else interval_in_points(interval).partition("interval ")[2]
+def _interval(interval: Interval | None, withheld: str = "") -> str:
+    return f"none: {withheld}" if interval is None else interval_in_points(interval).partition("interval ")[2]
 
 
 def _baselines(comparison: Comparison) -> list[dict[str, str]]:
