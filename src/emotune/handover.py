@@ -196,4 +196,4 @@ def _figures(calibration: Calibration | None) -> dict[str, float] | None:
     """The figures of a calibration, without its bins."""
     if calibration is None:
         return None
-    return {"loss": calibration.loss, "brier": calibration.brier, "ece": calibration.ece}
+    return {name: value for name, value in asdict(calibration).items() if name != "bins"}

@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
+from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, log_loss
 
-from emotune.evaluation.calibration import assess, calibration, fit_temperature, risk_coverage, scale, scaled_loss
+from emotune.evaluation.calibration import (
+    assess,
+    calibration,
+    confidence_gap,
+    fit_temperature,
+    risk_coverage,
+    scale,
+    scaled_loss,
+)
 
 
 def known(rows: int, temperature: float, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -46,6 +55,68 @@ def test_a_calibrated_model_has_nearly_no_error_and_an_overconfident_one_has() -
     truth, logits = known(20_000, 1.0)
     assert calibration(truth, softmax(logits, axis=1)).ece < 0.015
     assert calibration(truth, softmax(3 * logits, axis=1)).ece > 0.1
+
+
+@pytest.mark.parametrize("rows", [60, 2_000])
+def test_expected_ece_is_that_of_labels_drawn_from_the_probabilities(rows: int) -> None:
+    """Labels are drawn from the whole distribution, row by row, and scored by the definition."""
+    truth, logits = known(rows, 1.5)
+    probabilities = softmax(logits, axis=1)
+    found = calibration(truth, probabilities)
+    rng = np.random.default_rng(1)
+    confidence, predicted = probabilities.max(1), probabilities.argmax(1)
+    place = np.ceil(15 * confidence)
+    expected = []
+    for _ in range(400):
+        right = (probabilities.cumsum(1) > rng.random((rows, 1))).argmax(1) == predicted
+        gaps = [abs((confidence - right)[place == number].sum()) for number in range(1, 16)]
+        expected.append(sum(gaps) / rows)
+    assert found.expected_ece == pytest.approx(np.mean(expected), rel=0.06)
+    np.testing.assert_allclose(found.expected_ece_range, np.quantile(expected, [0.025, 0.975]), rtol=0.15)
+
+
+def test_a_calibrated_model_shows_the_expected_ece_and_an_overconfident_one_more() -> None:
+    """On 225 rows the calibration error of a perfect model is about seven points."""
+    calibrated = [
+        calibration(truth, softmax(logits, axis=1)) for truth, logits in (known(225, 1.0, seed) for seed in range(40))
+    ]
+    assert sum(found.is_as_expected for found in calibrated) >= 36
+    assert all(0.03 < found.expected_ece < 0.1 for found in calibrated)
+    truth, logits = known(225, 4.0)
+    assert not calibration(truth, softmax(logits, axis=1)).is_as_expected
+
+
+class TestConfidenceGap:
+    def test_is_signed(self) -> None:
+        too_sure = confidence_gap(np.full(100, 0.9), np.arange(100) < 60)
+        assert too_sure.estimate == pytest.approx(0.3)
+        assert 0 < too_sure.low < 0.3 < too_sure.high
+        assert confidence_gap(np.full(100, 0.6), np.arange(100) < 90).estimate == pytest.approx(-0.3)
+
+    def test_of_equal_confidences_is_wilsons_interval_shifted(self) -> None:
+        found = confidence_gap(np.full(2000, 0.8), np.arange(2000) < 1500)
+        reference = binomtest(1500, 2000).proportion_ci(0.95, method="wilson")
+        assert found.low == pytest.approx(0.8 - reference.high, abs=1e-4)
+        assert found.high == pytest.approx(0.8 - reference.low, abs=1e-4)
+
+    def test_has_a_width_where_every_row_is_right(self) -> None:
+        found = confidence_gap(np.full(50, 0.97), np.ones(50, dtype=bool))
+        assert found.low == pytest.approx(-0.03, abs=0.001)
+        assert found.high > 0.03
+
+    @pytest.mark.parametrize(("rows", "spread", "temperature"), [(60, 3.0, 1.0), (225, 3.0, 2.0), (225, 8.0, 1.0)])
+    def test_holds_the_truth_95_times_out_of_100(self, rows: int, spread: float, temperature: float) -> None:
+        rng = np.random.default_rng(0)
+        logits = rng.normal(scale=spread, size=(200_000, 4))
+        labels = (softmax(logits, axis=1).cumsum(1) > rng.random((200_000, 1))).argmax(1)
+        confidence, right = softmax(logits * temperature, axis=1).max(1), labels == logits.argmax(1)
+        expected = confidence.mean() - right.mean()
+        covered = 0
+        for _ in range(600):
+            drawn = rng.integers(0, 200_000, rows)
+            found = confidence_gap(confidence[drawn], right[drawn])
+            covered += found.low <= expected <= found.high
+        assert 0.93 < covered / 600 < 0.98
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])

@@ -290,7 +290,10 @@ def test_scaling_is_called_what_it_is_on_these_rows(comparison: Comparison) -> N
     probabilities[np.arange(len(right)), right] = 0.9
     trust = assess(after.split.label_ids, probabilities, 0.2)
     text = Page(render_report(Report(title="a", subtitle="", comparison=comparison, trust=trust))).text
-    assert "that distance from 0.0 to 10.0 (worse)" in text
+    assert "the ECE from 0.0 to 10.0 (worse)" in text
+    assert "the difference from +0.0 (95 % interval -" in text
+    assert "to +10.0 (95 % interval +" in text
+    assert "which is no evidence of a difference" in text
     assert "not sure enough of itself, and dividing its logits by 0.20 fitted best there" in text
     assert trust.scaled is not None
     assert f"the loss from {trust.plain.loss:.3f} to {trust.scaled.loss:.3f} (worse)" in text

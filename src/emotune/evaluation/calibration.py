@@ -1,7 +1,8 @@
 """Whether a model's probabilities mean what they say, and what to do where they don't.
 
 Sources: expected calibration error and temperature scaling: C. Guo, G. Pleiss, Y. Sun, K. Weinberger, ICML 2017; the Brier score:
-G. Brier, Monthly Weather Review 78 (1950), summed over classes; risk and coverage: R. El-Yaniv, Y. Wiener, JMLR 11 (2010).
+G. Brier, Monthly Weather Review 78 (1950), summed over classes; risk and coverage: R. El-Yaniv, Y. Wiener, JMLR 11 (2010). What a
+calibrated model would show: the consistency resampling of J. Broecker, L. A. Smith, Weather and Forecasting 22 (2007).
 """
 
 from __future__ import annotations
@@ -11,7 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.evaluation.paired import LEVEL, Interval
+
 BINS = 15
+DRAWS = 1000
+# In a bin with more rows than this, rows of nearly the same confidence are drawn together, for time.
+_MOST_GROUPS = 200
 # Temperatures that are looked at. A loss that still falls at either end says that the rows cannot decide, as where none is wrong.
 COOLEST, HOTTEST = 0.05, 20.0
 
@@ -42,14 +48,26 @@ class Calibration:
     Attributes:
         loss: Mean negative log-likelihood, in nats.
         brier: Brier score, summed over classes: 0 is best, 2 is worst.
-        ece: Expected calibration error: the mean distance of confidence from accuracy, over 15 bins of equal width.
+        ece: Expected calibration error: the mean distance of confidence from accuracy, over 15 bins of equal width. It is never negative,
+            so chance raises it: on few rows it is well above 0 however good the probabilities are.
+        expected_ece: What it would be on average on so many rows if these very probabilities were right.
+        expected_ece_range: From where to where it would then be in 95 of 100 cases.
+        gap: Mean confidence less accuracy, positive for a model that is too sure of itself, with a 95 % interval for rows like these.
         bins: The bins that hold rows, from low confidence to high.
     """
 
     loss: float
     brier: float
     ece: float
+    expected_ece: float
+    expected_ece_range: tuple[float, float]
+    gap: Interval
     bins: tuple[ReliabilityBin, ...]
+
+    @property
+    def is_as_expected(self) -> bool:
+        """Whether the calibration error is one that a perfectly calibrated model might show on so many rows."""
+        return self.ece <= self.expected_ece_range[1]
 
 
 def calibration(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Calibration:
@@ -80,7 +98,74 @@ def calibration(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) ->
         )
     ece = sum(part.rows * abs(part.confidence - part.accuracy) for part in bins) / len(truth)
     loss = float(-np.log(np.clip(of_truth, np.finfo(np.float64).tiny, None)).mean())
-    return Calibration(loss, brier, float(ece), tuple(bins))
+    drawn = _ece_if_calibrated(confidence, place)
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Calibration(
+        loss=loss,
+        brier=brier,
+        ece=float(ece),
+        expected_ece=float(drawn.mean()),
+        expected_ece_range=(float(low), float(high)),
+        gap=confidence_gap(confidence, right),
+        bins=tuple(bins),
+    )
+
+
+def _ece_if_calibrated(
+    confidence: NDArray[np.float64], place: NDArray[np.int64], draws: int = DRAWS, seed: int = 0
+) -> NDArray[np.float64]:
+    """Calibration errors on these rows if each were right with a chance of its confidence.
+
+    To draw labels from the probabilities comes to the same, since only whether the likeliest label is drawn counts.
+
+    Args:
+        confidence: Shape (rows,).
+        place: Shape (rows,), the number of each row's bin.
+        draws: How often to draw.
+        seed: Seed of the draws; the same rows give the same errors.
+
+    Returns:
+        Shape (draws,).
+    """
+    rng = np.random.default_rng(seed)
+    distance = np.zeros(draws)
+    for number in np.unique(place):
+        inside = np.sort(confidence[place == number])
+        groups = np.array_split(inside, min(len(inside), _MOST_GROUPS))
+        sizes, chances = np.array([len(group) for group in groups]), np.array([group.mean() for group in groups])
+        chances = np.clip(chances, 0.0, 1.0)
+        if len(inside) <= _MOST_GROUPS:
+            right = (rng.random((draws, len(inside))) < chances).sum(axis=1)
+        else:
+            right = rng.binomial(sizes, chances, size=(draws, len(sizes))).sum(axis=1)
+        distance += np.abs(right - (sizes * chances).sum())
+    return distance / len(confidence)
+
+
+def confidence_gap(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Interval:
+    """Mean confidence less accuracy, with an interval for rows like these.
+
+    The interval is Wilson's (JASA 22, 1927) for the accuracy, of a number of rows that counts how much confidence says of which rows are
+    right (as E. L. Korn, B. I. Graubard, Survey Methodology 24, 1998, count the rows of a survey). So it has a width where every row is
+    right, too.
+
+    Args:
+        confidence: Shape (rows,).
+        right: Shape (rows,).
+    """
+    from scipy import stats
+
+    rows, accuracy = len(right), float(right.mean())
+    spread = float(np.var(confidence - right))
+    # The variance of right and wrong over that of what confidence leaves open; equal where one of them is unknown.
+    worth = accuracy * (1 - accuracy) / spread if 0 < accuracy < 1 and spread > 0 else 1.0
+    effective = rows * worth
+    # The quantile is Student's, since the spread is an estimate.
+    z = float(stats.t.ppf((1 + LEVEL) / 2, max(rows - 1, 1)))
+    centre = (accuracy + z**2 / (2 * effective)) / (1 + z**2 / effective)
+    reach = z * np.sqrt(accuracy * (1 - accuracy) / effective + z**2 / (4 * effective**2)) / (1 + z**2 / effective)
+    mean = float(confidence.mean())
+    return Interval(mean - accuracy, float(mean - min(1.0, centre + reach)), float(mean - max(0.0, centre - reach)))
 
 
 def fit_temperature(truth: NDArray[np.int64], logits: NDArray[np.floating]) -> float | None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from emotune.report import charts
 from emotune.report.formats import duration, nats, share
-from emotune.report.probabilities import probabilities_sentence
+from emotune.report.probabilities import gap, probabilities_sentence
 from emotune.report.tables import costs
 
 if TYPE_CHECKING:
@@ -147,7 +147,14 @@ def calibration_part(found: Trust) -> dict[str, Any]:
             },
         ],
         "rows": [
-            {"name": name, "loss": nats(part.loss), "brier": f"{part.brier:.4f}", "ece": f"{part.ece:.4f}"}
+            {
+                "name": name,
+                "loss": nats(part.loss),
+                "brier": f"{part.brier:.4f}",
+                "ece": f"{part.ece:.4f}",
+                "chance": f"{part.expected_ece:.4f} ({part.expected_ece_range[0]:.4f} to {part.expected_ece_range[1]:.4f})",
+                "gap": gap(part).replace("95 % interval ", ""),
+            }
             for name, part in rows
         ],
         "abstain": list(abstain.values()),

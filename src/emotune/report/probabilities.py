@@ -1,13 +1,13 @@
-"""What is said of a model's probabilities: how far off they are, and whether the temperature of validation helps on the scored rows."""
+"""What is said of a model's probabilities: whether it is too sure, what chance alone would show, and whether the temperature helps."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emotune.report.formats import nats
+from emotune.report.formats import bound, nats, quantity
 
 if TYPE_CHECKING:
-    from emotune.evaluation.calibration import Trust
+    from emotune.evaluation.calibration import Calibration, Trust
 
 NO_TEMPERATURE = (
     "No temperature was fitted: the surer, or the less sure, the probabilities are made, the better they fit validation, without end, "
@@ -16,20 +16,49 @@ NO_TEMPERATURE = (
 
 
 def probabilities_sentence(found: Trust) -> str:
-    """How far the confidence is from the share that is right, and what scaling does to that, to the loss and to the Brier score."""
+    """How far the confidence is from the accuracy, what of it chance alone would show, and what scaling changes."""
     plain, scaled = found.plain, found.scaled
-    sentence = f"On average the confidence is {_points(plain.ece)} points from the share that is right."
+    sentence = f"{_gap_sentence(plain)} {_error_sentence(plain)}"
     if scaled is None or found.temperature is None:
         return f"{sentence} {NO_TEMPERATURE}"
     kind = "too sure" if found.temperature > 1 else "not sure enough"
+    error = _change(_points(plain.ece), _points(scaled.ece))
+    if plain.is_as_expected and scaled.is_as_expected:  # then "better" and "worse" would be chance
+        error = f"from {_points(plain.ece)} to {_points(scaled.ece)} (both are what chance alone shows)"
     figures = (
-        f"that distance {_change(_points(plain.ece), _points(scaled.ece))}",
+        f"the difference from {gap(plain)} to {gap(scaled)}",
+        f"the ECE {error}",
         f"the loss {_change(nats(plain.loss), nats(scaled.loss))}",
         f"the Brier score {_change(f'{plain.brier:.4f}', f'{scaled.brier:.4f}')}",
     )
     return (
         f"{sentence} On validation the model was {kind} of itself, and dividing its logits by {found.temperature:.2f} fitted best there. "
-        f"On these rows it changes {figures[0]}, {figures[1]}, and {figures[2]}. No label changes."
+        f"On these rows it changes {', '.join(figures[:-1])}, and {figures[-1]}. No label changes."
+    )
+
+
+def gap(found: Calibration) -> str:
+    """Mean confidence less accuracy, in points, with its interval: "+3.3 (95 % interval +1.6 to +5.1)"."""
+    interval = found.gap
+    return f"{100 * interval.estimate:+z.1f} (95 % interval {bound(interval.low)} to {bound(interval.high)})"
+
+
+def _gap_sentence(found: Calibration) -> str:
+    interval = found.gap
+    ends = f"(95 % interval {bound(interval.low)} to {bound(interval.high)} points)"
+    if interval.low <= 0 <= interval.high:
+        shown = f"{100 * interval.estimate:+z.1f}"
+        return f"The mean confidence differs from the accuracy by {shown} points {ends}, which is no evidence of a difference."
+    side, kind = ("above", "too sure") if interval.estimate > 0 else ("below", "not sure enough")
+    return f"The mean confidence is {_points(abs(interval.estimate))} points {side} the accuracy {ends}: the model is {kind}."
+
+
+def _error_sentence(found: Calibration) -> str:
+    low, high = found.expected_ece_range
+    rows = sum(part.rows for part in found.bins)
+    return (
+        f"The expected calibration error (ECE) is {_points(found.ece)} points; a perfectly calibrated model with these probabilities "
+        f"would show {_points(found.expected_ece)} on {quantity(rows, 'row')} ({_points(low)} to {_points(high)} in 95 % of cases)."
     )
 
 
