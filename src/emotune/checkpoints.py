@@ -35,6 +35,7 @@ class Checkpoints:
         # What may differ between a run and its continuation without changing the result.
         self._wanted["output"] = None
         self._wanted["training"].pop("resume")
+        self._wanted["baselines"].pop("margin")
 
     @property
     def unfinished(self) -> bool:

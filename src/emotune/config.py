@@ -302,6 +302,13 @@ class BaselinesConfig(Section):
     full: bool = Field(
         default=False, description="Also train every weight, as a yardstick; this takes about as long as LoRA does."
     )
+    margin: float | None = Field(
+        default=None,
+        gt=0,
+        lt=100,
+        description="Points of accuracy: also test whether the model is not worse than each baseline by more than this, and equivalent "
+        "to it within this.",
+    )
 
 
 class OutputConfig(Section):

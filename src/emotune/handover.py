@@ -137,6 +137,12 @@ def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> dict[str, A
             evaluation.name: asdict(comparison.against(evaluation))
             for evaluation in (comparison.before, *comparison.baselines)
         },
+        "margin": None
+        if comparison.margin is None
+        else {
+            "points": comparison.margin,
+            "tests": {evaluation.name: asdict(test) for evaluation, test in comparison.margin_tests},
+        },
         "seeds": {name: asdict(summary) for name, summary in found.seeds.items()},
         "calibration": {"as_they_come": _figures(trust.plain), "scaled": _figures(trust.scaled)},
         "peak_memory_bytes": peak_memory_bytes(),
@@ -192,7 +198,7 @@ def write_predictions(evaluation: Evaluation, path: Path) -> None:
     pq.write_table(pa.table(columns), path)
 
 
-def _figures(calibration: Calibration | None) -> dict[str, float] | None:
+def _figures(calibration: Calibration | None) -> dict[str, Any] | None:
     """The figures of a calibration, without its bins."""
     if calibration is None:
         return None

@@ -52,10 +52,11 @@ class RunResult:
 
     @property
     def verdict(self) -> str:
-        """What the comparison comes to, in words, and what is left of it without the test rows that training had seen."""
+        """What the comparison comes to, in words, also without the test rows that training had seen; the margin's sentences follow."""
+        from emotune.report.margin import margin_lines
         from emotune.report.verdict import verdict
 
-        return verdict(self.comparison, leaks=self.leaks)
+        return "\n".join([verdict(self.comparison, leaks=self.leaks), *margin_lines(self.comparison)])
 
     @property
     def report(self) -> Path:
@@ -196,7 +197,8 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         )
 
     with watch.step("Compare"):
-        comparison = replace(compare(before, after, *baselines), seeds=(after, *others) if others else ())
+        comparison = compare(before, after, *baselines, margin=config.baselines.margin)
+        comparison = replace(comparison, seeds=(after, *others) if others else ())
         leaks = find_leaks(comparison, audit)
         progress.show(tables.comparison_table(comparison, leaks=leaks))
         progress.show(tables.cost_table(training))

@@ -57,11 +57,32 @@ def test_two_end_with_a_verdict_an_interval_and_a_report(invoke: Invoke, folders
     assert result.exit_code == 0, result.output
     lines = result.stdout.strip().splitlines()
     (verdict,) = (line for line in lines if line.startswith("'good' "))
-    assert verdict.startswith("'good' is better than 'bad': accuracy +")
+    assert verdict.startswith("'good' is more accurate than 'bad': accuracy +")
+    assert "Macro-F1 is not compared: the rarest class, 'sadness', has 6 test rows." in verdict
     assert "(one seed each, 95 % interval" in verdict
     report = tmp_path / "emotune_comparison.html"
     assert lines[-1] == f"The report is {report}"
     assert "good against bad" in report.read_text(encoding="utf-8")
+
+
+def test_a_margin_is_tested_against_the_first(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
+    result = invoke("compare", "good", "bad", "same", "--margin", "99")
+    assert result.exit_code == 0, result.output
+    shown = " ".join(result.stdout.split())
+    assert "'same' is not worse than 'good' by more than 99 points" in shown
+    page = unescape((tmp_path / "emotune_comparison.html").read_text(encoding="utf-8"))
+    assert page.count("by more than 99 points") == 2
+    again = invoke("compare", "good", "same", "--margin", "99", "--overwrite")
+    assert "'same' is not worse than 'good' by more than 99 points" in " ".join(again.stdout.split())
+
+
+@pytest.mark.parametrize("margin", ["0", "-1", "100", "nan"])
+def test_a_margin_that_is_none_is_refused(invoke: Invoke, folders: list[Path], margin: str) -> None:
+    result = invoke("compare", "good", "bad", f"--margin={margin}")
+    assert result.exit_code == 2
+    assert "expected a number above 0 and below 100: points of accuracy, such as 1 or 0.5." in " ".join(
+        result.output.split()
+    )
 
 
 def test_two_show_the_changes_of_each_class(invoke: Invoke, folders: list[Path], tiny_run: Run) -> None:

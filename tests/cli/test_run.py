@@ -57,7 +57,15 @@ def test_each_option_sets_its_setting(invoke: Invoke, runs: list[RunConfig], nam
     elif isinstance(default, int | float):
         value = default / 2 if isinstance(default, float) else default + 1
     else:
-        own = {"epochs": 3, "alpha": 8.0, "learning_rate": 0.5, "method": "full", "precision": "fp32", "device": "cpu"}
+        own = {
+            "epochs": 3,
+            "alpha": 8.0,
+            "learning_rate": 0.5,
+            "method": "full",
+            "precision": "fp32",
+            "device": "cpu",
+            "margin": 1.5,
+        }
         value = own.get(name, "xyz*")
     option = f"--{name.replace('_', '-')}"
     result = invoke("run", option, *([str(value)] if flag.metavar else []))

@@ -135,8 +135,8 @@ class TestMacroF1:
         truth, before, after = np.moveaxis(many, 1, 0).reshape(3, -1)
         expected = f1_score(truth, after, average="macro") - f1_score(truth, before, average="macro")
         found = [
-            macro_f1_difference(*data, 3, level=0.95, permutations=199, seed=trial)
-            for trial, data in enumerate(many[:trials])
+            macro_f1_difference(truth, before, after, 3, level=0.95, permutations=199, seed=trial)
+            for trial, (truth, before, after) in enumerate(many[:trials])
         ]
         covered = np.mean([abs(one.estimate - expected) <= one.reach for one in found])
         assert 0.93 < covered < 0.97

@@ -24,6 +24,14 @@ def compare(
     output: Annotated[
         Path, typer.Option(metavar="FILE", help="Where to write the report, one page that needs no network.")
     ] = Path("emotune_comparison.html"),
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            metavar="POINTS",
+            help="Also test whether each later model is not worse than the first by more than so many points of accuracy, and equivalent "
+            "to it within as many.",
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the report that stands there.")] = False,
 ) -> None:
     """Compare saved models by their predictions on the same test rows; no model is loaded.
@@ -33,16 +41,20 @@ def compare(
 
     Examples:
     $ emotune compare fine_tuned_lora_model other_model
+    $ emotune compare full_fine_tuning lora --margin 1
     $ emotune compare seed_0 seed_1 seed_2 --output seeds.html
     """
     from emotune.artifact import read_description
     from emotune.cli.console import make_console
+    from emotune.evaluation.margin import checked_margin
     from emotune.evaluation.saved import read_evaluation
     from emotune.output import open_output
     from emotune.report.html import MARK, render_report
     from emotune.report.tables import comparison_table, ranking_table
     from emotune.text import printable
 
+    if margin is not None:
+        checked_margin(margin)
     if len(folders) < 2:
         raise ConfigError(f"There is one folder to compare, {folders[0]}. Give at least two.")
     places = [folder.resolve() for folder in folders]
@@ -52,13 +64,14 @@ def compare(
     names = told_apart(places)
     with open_output(output, overwrite, mark=MARK) as target:
         evaluations = [read_evaluation(folder, name=name) for folder, name in zip(folders, names, strict=True)]
-        pages = reports(evaluations, [read_description(folder).get("temperature") for folder in folders])
+        pages = reports(evaluations, [read_description(folder).get("temperature") for folder in folders], margin)
         target.write(render_report(*pages))
     console = make_console()
     if len(pages) == 1:
         console.print(comparison_table(pages[0].comparison, changes=True))
     else:
-        console.print(ranking_table([page.comparison for page in pages], [" ".join(page.verdict) for page in pages]))
+        verdicts = [" ".join([*page.verdict, *(page.margin or ())]) for page in pages]
+        console.print(ranking_table([page.comparison for page in pages], verdicts))
     typer.echo(f"\nThe report is {printable(str(output.resolve()))}")
 
 
@@ -77,19 +90,25 @@ def told_apart(places: Sequence[Path]) -> list[str]:
     return names
 
 
-def reports(evaluations: Sequence[Evaluation], temperatures: Sequence[float | None]) -> list[Report]:
+def reports(
+    evaluations: Sequence[Evaluation], temperatures: Sequence[float | None], margin: float | None = None
+) -> list[Report]:
     """One page's content: every later model against the first, p-values corrected for their number."""
     from emotune.artifact import versions
     from emotune.evaluation.calibration import assess
     from emotune.evaluation.comparison import compare as compare_evaluations
+    from emotune.evaluation.margin import corrected, margin_test
     from emotune.portable import command
     from emotune.report.html import Report
+    from emotune.report.margin import margin_sentence
     from emotune.report.verdict import sentences
 
     first, *others = evaluations
-    comparisons = [compare_evaluations(first, other) for other in others]
+    comparisons = [compare_evaluations(first, other, margin=margin) for other in others]
     several = len(comparisons) > 1
     adjusted = _corrected([comparison.statistics for comparison in comparisons]) if several else [{}]
+    tests = [] if margin is None else corrected([margin_test(found.statistics, margin) for found in comparisons])
+    said = [margin_sentence(test, found.after, found.before) for found, test in zip(comparisons, tests, strict=False)]
     subtitle = "Saved predictions, row by row."
     if several:
         subtitle += f" The verdict's p-value is corrected for {len(comparisons)} comparisons (Holm)."
@@ -99,13 +118,14 @@ def reports(evaluations: Sequence[Evaluation], temperatures: Sequence[float | No
             subtitle=subtitle,
             comparison=comparison,
             verdict=sentences(comparison, p),
+            margin=said[place : place + 1],
             trust=None
             if comparison.after.probabilities is None
             else assess(comparison.after.split.label_ids, comparison.after.probabilities, temperature),
             commands=[command()] if command() else [],
             versions=versions(),
         )
-        for comparison, p, temperature in zip(comparisons, adjusted, temperatures[1:], strict=True)
+        for place, (comparison, p, temperature) in enumerate(zip(comparisons, adjusted, temperatures[1:], strict=True))
     ]
 
 
@@ -117,7 +137,7 @@ def _corrected(found: Sequence[PairedStatistics]) -> list[dict[str, float]]:
     corrected: list[dict[str, float]] = [{} for _ in found]
     for score, values in (
         (ACCURACY, [statistics.p_value for statistics in found]),
-        (MACRO_F1, [getattr(statistics, "macro_f1_p", None) for statistics in found]),
+        (MACRO_F1, [statistics.macro_f1_p for statistics in found]),
     ):
         tested = [number for number, value in enumerate(values) if value is not None]
         for number, value in zip(tested, holm([value for value in values if value is not None]), strict=True):

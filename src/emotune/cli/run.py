@@ -34,6 +34,7 @@ FLAGS = {
     "precision": Flag("training.precision", "NAME"),
     "device": Flag("training.device", "NAME"),
     "full_baseline": Flag("baselines.full"),
+    "margin": Flag("baselines.margin", "POINTS"),
     "resume": Flag("training.resume"),
     "output": Flag("output.folder", "DIR"),
     "overwrite": Flag("output.overwrite"),
@@ -64,6 +65,7 @@ def run(
     $ emotune run
     $ emotune run --model distilbert-base-uncased --epochs 3 --output tuned
     $ emotune run --data reviews.csv --text-column review --label-column stars
+    $ emotune run --full-baseline --margin 1
     $ emotune run --config my.toml --set training.patience=3 --show-config
     """
     from emotune.config import RunConfig

@@ -17,6 +17,7 @@ from emotune.evaluation.scores import Evaluation
 
 if TYPE_CHECKING:
     from emotune.data.dataset import Split
+    from emotune.evaluation.margin import MarginTest
     from emotune.evaluation.paired import PairedStatistics
     from emotune.evaluation.seeds import SeedDifference
 
@@ -30,12 +31,14 @@ class Comparison:
         after: Scores of the second model, usually the tuned one.
         baselines: Further models scored on the same rows, for scale.
         seeds: The second model's configuration trained with each of several seeds, on the same rows; () where there was one seed.
+        margin: Points of accuracy that the second model may be behind the others and still be called not worse; None asks no such question.
     """
 
     before: Evaluation
     after: Evaluation
     baselines: tuple[Evaluation, ...] = ()
     seeds: tuple[Evaluation, ...] = ()
+    margin: float | None = None
 
     @property
     def fixed(self) -> NDArray[np.int64]:
@@ -105,8 +108,25 @@ class Comparison:
         return []
 
     @cached_property
+    def margin_tests(self) -> tuple[tuple[Evaluation, MarginTest], ...]:
+        """The second model against the best baseline, the other baselines, and the first model where that is not chance.
+
+        The best baseline is chosen by validation, so its p-values stand by themselves; the others' are corrected for their number (Holm).
+        Nothing is tested without a margin, or where the second model is chance.
+        """
+        from emotune.evaluation.margin import corrected, margin_test
+
+        if self.margin is None or self.after.is_chance:
+            return ()
+        best = self.best_baseline
+        others = [found for found in (*self.baselines, self.before) if found is not best and not found.is_chance]
+        rest = corrected([margin_test(self.against(other), self.margin) for other in others])
+        first = [] if best is None else [(best, margin_test(self.against(best), self.margin))]
+        return (*first, *zip(others, rest, strict=True))
+
+    @cached_property
     def _found(self) -> list[tuple[Evaluation, PairedStatistics]]:
-        """What `against` has worked out already: ten thousand resamples each."""
+        """What `against` has worked out already: ten thousand permutations each."""
         return []
 
     def __str__(self) -> str:
@@ -115,14 +135,26 @@ class Comparison:
         return render(comparison_table(self))
 
 
-def compare(before: Evaluation, after: Evaluation, *baselines: Evaluation) -> Comparison:
+def compare(before: Evaluation, after: Evaluation, *baselines: Evaluation, margin: float | None = None) -> Comparison:
     """Put two evaluations side by side, and baselines with them.
 
     Models of one name get a number behind it, so that what is said of each can be told apart.
 
+    Args:
+        before: The first model.
+        after: The second.
+        baselines: Further models.
+        margin: Also test whether the second is not worse than the others by more than this many points of accuracy, and equivalent to
+            them within as many: 1 is one percentage point.
+
     Raises:
         DataError: The evaluations saw different rows, or label sets that differ.
+        ConfigError: The margin is not between 0 and 100.
     """
+    if margin is not None:
+        from emotune.evaluation.margin import checked_margin
+
+        checked_margin(margin)
     for other in (after, *baselines):
         if other.split.labels != before.split.labels:
             raise DataError(
@@ -135,7 +167,7 @@ def compare(before: Evaluation, after: Evaluation, *baselines: Evaluation) -> Co
                 f"{_how_they_differ(before.split, other.split)}"
             )
     before, after, *others = _told_apart([before, after, *baselines])
-    return Comparison(before, after, tuple(others))
+    return Comparison(before, after, tuple(others), margin=margin)
 
 
 def _told_apart(evaluations: Sequence[Evaluation]) -> list[Evaluation]:

@@ -124,5 +124,5 @@ def differences(
     accuracy = difference(ACCURACY, found.accuracy, found.p_value)
     if found.macro_f1 is None:
         return (accuracy,)
-    macro_f1 = difference(MACRO_F1, found.macro_f1, getattr(found, "macro_f1_p", None))
+    macro_f1 = difference(MACRO_F1, found.macro_f1, found.macro_f1_p)
     return (macro_f1, accuracy) if is_unbalanced(comparison.after.split) else (accuracy, macro_f1)

@@ -19,6 +19,7 @@ from emotune.evaluation.scores import absent_classes
 from emotune.report.curves import calibration_part, training_part
 from emotune.report.formats import duration, magnitude, nats, nats_difference, points, quantity, scores, share
 from emotune.report.leaks import kinds_in_words
+from emotune.report.margin import margin_lines
 from emotune.report.verdict import interval_in_points, p_value, seeds_line, sentences, signed_points
 from emotune.text import printable
 
@@ -52,6 +53,7 @@ class Report:
         subtitle: When and with what it was made.
         comparison: The two models, and baselines.
         verdict: The sentences of the verdict, where it is not the comparison's own.
+        margin: What is said of the margin, where it is not the comparison's own.
         training: How the second model was trained.
         seeds: Its scores over several seeds, by name.
         trust: How far its probabilities can be trusted.
@@ -66,6 +68,7 @@ class Report:
     subtitle: str
     comparison: Comparison
     verdict: Sequence[str] = ()
+    margin: Sequence[str] | None = None
     training: TrainingRecord | None = None
     seeds: Mapping[str, SeedSummary] = field(default_factory=dict)
     trust: Trust | None = None
@@ -118,6 +121,7 @@ def _article(report: Report) -> dict[str, Any]:
         "title": report.title,
         "subtitle": report.subtitle,
         "verdict": report.verdict or sentences(comparison, leaks=report.leaks),
+        "margin": margin_lines(comparison) if report.margin is None else list(report.margin),
         "seeds": [f"{name}: {seeds_line(summary)}" for name, summary in report.seeds.items()],
         "rows": f"{quantity(len(comparison.after.split), 'row')} of {comparison.after.split.name}",
         "before_name": comparison.before.name,
@@ -160,10 +164,13 @@ def _direction(difference: float) -> str:
 def _scores(comparison: Comparison) -> list[dict[str, str]]:
     before, after, before_is_chance = comparison.before.metrics, comparison.after.metrics, comparison.before.is_chance
     old, new = scores(before), scores(after)
-    intervals: dict[str, Interval | None] = {}
+    intervals: dict[str, str] = {}
     if not before_is_chance:  # a test against random numbers says nothing
         found = comparison.statistics
-        intervals = {"accuracy": found.accuracy, "macro-F1": found.macro_f1}
+        intervals = {
+            "accuracy": _interval(found.accuracy),
+            "macro-F1": _interval(found.macro_f1, found.macro_f1_withheld),
+        }
     rows = [
         {
             "name": name,
@@ -171,7 +178,7 @@ def _scores(comparison: Comparison) -> list[dict[str, str]]:
             "after": share(new[name]),
             "difference": points(old[name], new[name]).removesuffix(" points"),
             "direction": _direction(new[name] - old[name]),
-            "interval": _interval(intervals[name], found.macro_f1_withheld) if name in intervals else "",
+            "interval": intervals.get(name, ""),
         }
         for name in old
     ]
@@ -207,7 +214,7 @@ def _baselines(comparison: Comparison) -> list[dict[str, str]]:
                 "accuracy": share(baseline.metrics.accuracy),
                 "macro_f1": share(baseline.metrics.macro_f1),
                 **_lead("accuracy", lead.accuracy),
-                **_lead("macro_f1", lead.macro_f1),
+                **_lead("macro_f1", lead.macro_f1, lead.macro_f1_withheld),
                 "time": duration(baseline.seconds),
                 "parameters": magnitude(baseline.parameters),
             }
@@ -215,13 +222,13 @@ def _baselines(comparison: Comparison) -> list[dict[str, str]]:
     return rows
 
 
-def _lead(score: str, interval: Interval | None) -> dict[str, str]:
+def _lead(score: str, interval: Interval | None, withheld: str = "") -> dict[str, str]:
     """By how much the second model is ahead of a baseline in one score."""
     estimate = None if interval is None else interval.estimate
     return {
         f"{score}_lead": "" if estimate is None else signed_points(estimate).removesuffix(" points"),
         f"{score}_direction": _direction(estimate or 0.0),
-        f"{score}_interval": _interval(interval),
+        f"{score}_interval": _interval(interval, withheld),
     }
 
 

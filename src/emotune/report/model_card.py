@@ -18,6 +18,7 @@ from emotune.evaluation.scores import absent_classes
 from emotune.methods.base import PeftMethod, head_and_pooler
 from emotune.methods.qlora import QLoRA
 from emotune.report.formats import duration, nats, nats_difference, percent, points, quantity, scores, share
+from emotune.report.margin import margin_lines
 from emotune.report.probabilities import probabilities_sentence
 from emotune.report.verdict import sentences
 from emotune.text import printable
@@ -93,6 +94,7 @@ def model_card(
             dataset_notes=dataset_notes,
             comparison=comparison,
             verdict=sentences(comparison, leaks=leaks),
+            margin=margin_lines(comparison),
             yardstick=comparison.yardstick.name,
             probabilities=probabilities_sentence(trust),
             notes=[(evaluation.name, evaluation.note) for evaluation in evaluations if evaluation.note],

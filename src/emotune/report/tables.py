@@ -28,6 +28,7 @@ from emotune.report.formats import (
     scores,
     share,
 )
+from emotune.report.margin import margin_lines
 from emotune.report.verdict import p_value, sentences, signed_points
 from emotune.text import printable
 
@@ -133,7 +134,7 @@ def comparison_table(comparison: Comparison, *, changes: bool = False, leaks: Le
         parts.append(_changes(comparison))
     parts += [Text(changed_rows(comparison)), *_absent(comparison.after)]
     parts += notes.lines
-    parts += verdict_lines(sentences(comparison, leaks=leaks))
+    parts += verdict_lines([*sentences(comparison, leaks=leaks), *margin_lines(comparison)])
     return stacked(parts)
 
 

@@ -183,8 +183,9 @@ def _value(value: Any) -> str:
 
 
 def _deciding(config: RunConfig) -> dict[str, Any]:
-    """The settings that decide a result: where it goes and whether it is resumed do not."""
+    """The settings that decide a result: where it goes, whether it is resumed and what it is tested against do not."""
     values = config.model_dump(mode="json")
     del values["output"]
     values["training"].pop("resume")
+    values["baselines"].pop("margin")
     return values

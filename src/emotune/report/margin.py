@@ -1,0 +1,76 @@
+"""What the tests of a margin come to, in sentences: not worse, equivalent, worse, or not shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from emotune.report.formats import quantity
+from emotune.report.verdict import interval_in_points, p_value, signed_points
+from emotune.text import printable
+
+if TYPE_CHECKING:
+    from emotune.evaluation.comparison import Comparison
+    from emotune.evaluation.margin import MarginTest
+    from emotune.evaluation.scores import Evaluation
+
+_LONGEST_NAME = 60
+
+
+def margin_lines(comparison: Comparison) -> list[str]:
+    """A sentence for each model that the second is tested against with a margin, the best baseline first; none without a margin."""
+    if comparison.margin is None:
+        return []
+    tests = comparison.margin_tests
+    if not tests:
+        return [
+            f"The margin of {in_points(comparison.margin)} is not applied: one of the two models has a head of random numbers, and "
+            "there is nothing else to test against. Give two trained models, or a baseline."
+        ]
+    best = comparison.best_baseline
+    lines = [margin_sentence(test, comparison.after, other, is_best=other is best) for other, test in tests]
+    uncorrected = 1 if tests[0][0] is best else 0
+    if len(tests) - uncorrected > 1:
+        which = "The p-values but that of the best baseline are" if uncorrected else "The p-values are"
+        lines.append(f"{which} corrected for {len(tests) - uncorrected} comparisons (Holm).")
+    return lines
+
+
+def margin_sentence(test: MarginTest, model: Evaluation, against: Evaluation, *, is_best: bool = False) -> str:
+    """What one test comes to.
+
+    Args:
+        test: The test.
+        model: The model that is to be not worse.
+        against: The other one.
+        is_best: Whether the other one is the best baseline.
+    """
+    name, other = (printable(found.name, _LONGEST_NAME) for found in (model, against))
+    other = f"the best baseline, '{other}'," if is_best else f"'{other}'"
+    points = in_points(100 * test.margin)
+    evidence = (
+        f"accuracy {signed_points(test.difference.estimate)} ({interval_in_points(test.difference)}), "
+        f"{quantity(test.fixed, 'row')} fixed and {test.broken:,} broken of {test.rows:,}."
+    )
+    not_worse, equivalent = p_value(test.not_worse_p), p_value(test.equivalent_p)
+    if test.is_equivalent:
+        return (
+            f"'{name}' is not worse than {other} by more than {points} ({not_worse}), and equivalent within {points} "
+            f"({equivalent}): {evidence}"
+        )
+    if test.is_not_worse:
+        return (
+            f"'{name}' is not worse than {other} by more than {points} ({not_worse}); that they are equivalent within {points} is not "
+            f"shown ({equivalent}): {evidence}"
+        )
+    if test.is_worse:
+        return f"'{name}' is worse than {other} by more than {points} ({p_value(test.worse_p)}): {evidence}"
+    return (
+        f"Not shown: that '{name}' is not worse than {other} by more than {points} ({not_worse}), and that they are equivalent within "
+        f"{points} ({equivalent}): {evidence} With {quantity(test.fixed + test.broken, 'changed row')} of {test.rows:,}, a margin of "
+        f"{100 * test.provable:.1f} points is the smallest that would be shown four times out of five if both were equally accurate."
+    )
+
+
+def in_points(margin: float) -> str:
+    """A margin in words: "1 point", "0.5 points"."""
+    return f"{margin:g} {'point' if margin == 1 else 'points'}"
