@@ -105,7 +105,7 @@ def test_folders_of_one_name_are_told_apart_by_what_differs_above_them(
     for name, folder in (("one", folders[0]), ("two", folders[1])):
         shutil.copytree(folder, tmp_path / name / "out" / "tuned")
     shown = invoke("compare", "two/out/tuned", "one/out/tuned").stdout
-    assert "'one/out/tuned' is better than 'two/out/tuned'" in shown
+    assert "'one/out/tuned' is more accurate than 'two/out/tuned'" in shown
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_equal_models_are_called_so(invoke: Invoke, folders: list[Path], tmp_pat
 def test_three_are_ranked_and_corrected(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
     result = invoke("compare", "good", "bad", "same", "--output", "three.html")
     assert result.exit_code == 0, result.output
-    assert "'bad' is worse than 'good'" in result.stdout
+    assert "'bad' is less accurate than 'good'" in result.stdout
     assert "'good' and 'same' predict the same label on every row (36 rows)." in result.stdout
     assert "corrected for 2 comparisons (Holm)" in result.stdout
     html = (tmp_path / "three.html").read_text(encoding="utf-8")
@@ -144,7 +144,7 @@ def test_three_are_ranked_and_corrected(invoke: Invoke, folders: list[Path], tmp
     for verdict, start in zip(
         verdicts,
         (
-            "'bad' is worse than 'good'",
+            "'bad' is less accurate than 'good'",
             "'good' and 'same' predict the same label on every row (36 rows).",
         ),
         strict=True,
