@@ -117,6 +117,7 @@ class TestSteps:
         for name in ("base (untrained head)", "majority class", "TF-IDF", "frozen features"):
             assert f"{name}: " in said
         assert "kept epoch" in said
+        assert "The expected calibration error (ECE) is" in said
         assert "a fresh process gives the same labels" in said
         assert len(tiny_run.progress.shown) == 3  # rows, scores, costs
 
@@ -215,7 +216,8 @@ class TestFolder:
         assert found[-1].startswith("'base (untrained head)'")
         assert "chance" in found[-1]
         assert any("'frozen" in sentence for sentence in found)
-        assert read_description(result.folder)["verdict"] == result.verdict == " ".join(found)
+        assert result.verdict.splitlines() == found
+        assert read_description(result.folder)["verdict"] == " ".join(found)
         page = unescape(result.report.read_text(encoding="utf-8"))
         card = (result.folder / "README.md").read_text(encoding="utf-8").replace("\\", "")
         printed = " ".join(render(tiny_run.progress.shown[1], 120).split())

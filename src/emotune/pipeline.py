@@ -52,11 +52,14 @@ class RunResult:
 
     @property
     def verdict(self) -> str:
-        """What the comparison comes to, in words, also without the test rows that training had seen; the margin's sentences follow."""
-        from emotune.report.margin import margin_lines
-        from emotune.report.verdict import verdict
+        """What the comparison comes to, in words, also without the test rows that training had seen; the margin's sentences follow.
 
-        return "\n".join([verdict(self.comparison, leaks=self.leaks), *margin_lines(self.comparison)])
+        One line for each thing that is said, the most telling first.
+        """
+        from emotune.report.margin import margin_lines
+        from emotune.report.verdict import sentences
+
+        return "\n".join([*sentences(self.comparison, leaks=self.leaks), *margin_lines(self.comparison)])
 
     @property
     def report(self) -> Path:
@@ -95,14 +98,14 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.evaluation.leaks import find_leaks
     from emotune.evaluation.scores import absent_classes
     from emotune.evaluation.seeds import over_seeds
-    from emotune.handover import REPORT, Findings, write_folder
+    from emotune.handover import REPORT, Findings, trust_in, write_folder
     from emotune.methods.refusals import check_refusal
     from emotune.models.load import load_base
     from emotune.output import check_output
     from emotune.precision import choose_device, choose_precision
     from emotune.report import tables
     from emotune.report.audit_tables import audit_lines
-    from emotune.report.probabilities import NO_TEMPERATURE
+    from emotune.report.probabilities import probabilities_sentence
     from emotune.report.verdict import seeds_line
     from emotune.training.options import TrainingOptions
     from emotune.training.processes import processes
@@ -190,11 +193,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         if on_validation.logits is None:
             raise RuntimeError("evaluate gave no logits")
         tuned = replace(tuned, temperature=fit_temperature(data.validation.label_ids, on_validation.logits))
-        progress.say(
-            NO_TEMPERATURE
-            if tuned.temperature is None
-            else f"temperature {tuned.temperature:.2f} makes its probabilities fit validation best"
-        )
+        progress.say(probabilities_sentence(trust_in(after, tuned.temperature)))
 
     with watch.step("Compare"):
         comparison = compare(before, after, *baselines, margin=config.baselines.margin)

@@ -58,7 +58,7 @@ def test_two_end_with_a_verdict_an_interval_and_a_report(invoke: Invoke, folders
     lines = result.stdout.strip().splitlines()
     (verdict,) = (line for line in lines if line.startswith("'good' "))
     assert verdict.startswith("'good' is more accurate than 'bad': accuracy +")
-    assert "Macro-F1 is not compared: the rarest class, 'sadness', has 6 test rows." in verdict
+    assert "Macro-F1 is not compared: class 'sadness' has 6 rows, fewer than 10." in verdict
     assert "(one seed each, 95 % interval" in verdict
     report = tmp_path / "emotune_comparison.html"
     assert lines[-1] == f"The report is {report}"

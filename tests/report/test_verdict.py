@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from emotune.data.dataset import Split
 from emotune.evaluation.comparison import Comparison, compare
 from emotune.evaluation.leaks import Leaks
-from emotune.evaluation.paired import Interval, PairedStatistics
+from emotune.evaluation.paired import Interval
 from emotune.evaluation.rivals import Difference
 from emotune.evaluation.scores import Evaluation, restrict, score
 from emotune.report.verdict import contradiction, figures, limits, relation, sentences, verdict
@@ -201,14 +201,25 @@ class TestUnbalancedClasses:
         assert "accuracy -5.0 points" in found
 
     def test_a_score_that_cannot_be_compared_is_given_up_in_words(self) -> None:
-        found = verdict(compare(unbalanced(10, 380, "first"), unbalanced(13, 380, "second")))
-        assert found.startswith("No evidence of a difference in accuracy between 'second' and 'first'")
-        assert (
-            "Classes are unbalanced, so macro-F1 would say more, but it is not compared: 3 rows are right in one"
-            in found
+        found = compare(unbalanced(10, 380, "first"), unbalanced(13, 380, "second"))
+        assert found.statistics.macro_f1 is None
+        assert verdict(found).startswith("No evidence of a difference in accuracy between 'second' and 'first'")
+        why = found.statistics.macro_f1_withheld
+        assert "3 rows" in why
+        assert f"Classes are unbalanced, so macro-F1 would say more, but it is not compared: {why}." in verdict(found)
+        balanced = compare(evaluation(80, 100, "first"), evaluation(81, 100, "second"))
+        assert f"Macro-F1 is not compared: {balanced.statistics.macro_f1_withheld}." in verdict(balanced)
+
+    def test_a_rare_class_of_few_rows_is_named(self) -> None:
+        """Many rows changed sides, and the interval of macro-F1 would hang on five of them."""
+        split = Split("test", tuple(map(str, range(205))), np.repeat([0, 1], [200, 5]), ("common", "rare"))
+        first, second = (
+            labelled(split, np.where(np.arange(205) < right, split.label_ids, 1 - split.label_ids), str(right))
+            for right in (100, 205)
         )
-        balanced = verdict(compare(evaluation(80, 100, "first"), evaluation(81, 100, "second")))
-        assert "Macro-F1 is not compared: 1 row is right in one model and wrong in the other" in balanced
+        found = verdict(compare(first, second))
+        assert found.startswith("'205' is more accurate than '100': accuracy +")
+        assert "not compared: class 'rare' has 5 rows" in found
 
 
 def difference(score: str, low: float, high: float, p: float | None, *, corrected: bool = False) -> Difference:
@@ -270,15 +281,18 @@ def test_figures_hold_the_difference_the_seeds_the_interval_and_the_p_value() ->
     assert figures(replace(found, p_value=None)) == "accuracy +4.0 points (95 % interval +2.0 to +6.0)"
 
 
-def statistics(rows: int, detectable: float | None) -> PairedStatistics:
+@pytest.mark.parametrize(("rows", "said"), [(1, "1 test row"), (4, "4 test rows")])
+def test_few_rows_say_that_nothing_can_show(rows: int, said: str) -> None:
+    """All of up to four rows fixed and none broken have a mid-p of at least 0.0625."""
+    found = sentences(compare(evaluation(0, rows, "first"), evaluation(rows, rows, "second")))
+    assert found[0].startswith("No evidence of a difference in accuracy")
+    assert f"On {said} no difference can be significant, however large it is." in found
+
+
+def test_what_many_rows_can_show() -> None:
     found = compare(evaluation(1, 9, "first"), evaluation(3, 9, "second")).statistics
-    return replace(found, rows=rows, detectable=detectable)
-
-
-def test_few_rows_say_that_nothing_can_show() -> None:
-    assert limits(statistics(1, None)) == "On 1 test row no difference can be significant."
-    assert limits(statistics(4, None)) == "On 4 test rows no difference can be significant."
-    assert "On 1,000 test rows a true difference in accuracy of 3.1 points" in limits(statistics(1000, 0.0312))
+    found = replace(found, rows=1000, detectable=0.0312)
+    assert "On 1,000 test rows a true difference in accuracy of 3.1 points would be found" in limits(found)
 
 
 class TestOneLabelForEveryRow:

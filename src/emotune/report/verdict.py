@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotune.evaluation.paired import FEW_CHANGES
 from emotune.evaluation.rivals import Difference, Rival, differences, is_unbalanced, rivals
 from emotune.evaluation.scores import absent_classes
 from emotune.report.formats import bound, quantity, share
@@ -143,17 +142,7 @@ def seeds_behind(comparison: Comparison, other: Evaluation) -> str:
 
 def untested(comparison: Comparison, other: Evaluation) -> str:
     """Why macro-F1 is not compared."""
-    found = comparison.against(other)
-    changed = found.fixed + found.broken
-    if changed < FEW_CHANGES:
-        number = quantity(changed, "row") if changed else "no row"
-        verb = "is" if changed <= 1 else "are"
-        why = f"{number} {verb} right in one model and wrong in the other, too few to say"
-    elif found.rows - changed < FEW_CHANGES:
-        why = f"all but {quantity(found.rows - changed, 'row')} are right in one model and wrong in the other"
-    else:
-        label, rarest = min(found.per_class.items(), key=lambda item: item[1].support)
-        why = f"the rarest class, '{printable(label, _LONGEST_NAME)}', has {quantity(rarest.support, 'test row')}"
+    why = comparison.against(other).macro_f1_withheld
     if is_unbalanced(comparison.after.split):
         return f"Classes are unbalanced, so macro-F1 would say more, but it is not compared: {why}."
     return f"Macro-F1 is not compared: {why}."
@@ -227,7 +216,7 @@ def limits(statistics: PairedStatistics) -> str:
     """What this many test rows can show at all."""
     rows = quantity(statistics.rows, "test row")
     if statistics.detectable is None:
-        return f"On {rows} no difference can be significant."
+        return f"On {rows} no difference can be significant, however large it is."
     return (
         f"On {rows} a true difference in accuracy of {100 * statistics.detectable:.1f} points would be found four times out of five, "
         "a smaller one less often."
