@@ -56,7 +56,7 @@ def test_options(invoke: Invoke, sweeps: list[tuple[Plan, Any]], tmp_path: Path)
     result = invoke(
         *("sweep", "--preset", "small", "--config", file, "--methods", "lora,full", "--models", "a/b, c/d"),
         *("--grid", "training.learning_rate=1e-4,1e-3", "--grid", "training.epochs=2", "--set", "training.patience=4"),
-        *("--seeds", "3", "--output", "else where", "--workers", "2"),
+        *("--seeds", "3", "--output", "else where", "--workers", "2", "--margin", "1.5"),
     )
     assert result.exit_code == 0, result.stderr
     ((plan, engine),) = sweeps
@@ -66,6 +66,7 @@ def test_options(invoke: Invoke, sweeps: list[tuple[Plan, Any]], tmp_path: Path)
     ]
     assert len(plan.candidates) == 8
     assert plan.seeds == (5, 6, 7)
+    assert plan.margin == 1.5
     assert plan.base.training.patience == 4
     assert plan.base.data.source == "bundled:sample"
     assert engine.workers == 2
@@ -90,11 +91,13 @@ def test_help_explains_each_option_in_the_configuration_s_words(invoke: Invoke) 
     shown = " ".join(invoke("sweep", "--help").stdout.replace("│", " ").split())
     for name, flag in FLAGS.items():
         description, default = setting_help(flag.key)
+        description, default = flag.text or description, flag.default or default
         assert f"--{name.replace('_', '-')} " in shown
         assert description in shown
         if default is not None and flag.metavar:
             assert f"[default: {default}]" in shown
     assert "[default: sweep]" in shown
+    assert FLAGS["seeds"].default == f"{len(load_plan().seeds)}"
     assert "those of [sweep.search]" in shown
 
 
@@ -103,24 +106,29 @@ def test_a_dry_run_lists_the_trials(invoke: Invoke, sweeps: list[tuple[Plan, Any
     assert result.exit_code == 0
     assert sweeps == []
     assert result.stdout.splitlines() == [
-        *(f"{name}, seed {seed}" for name in ("LoRA, rank 4", "LoRA, rank 16", "full fine-tuning") for seed in (0, 1)),
-        "6 trials in all; nothing was run.",
+        *(
+            f"{name}, seed {seed}"
+            for name in ("LoRA, rank 4", "LoRA, rank 16", "full fine-tuning")
+            for seed in (0, 1, 2)
+        ),
+        "9 trials in all; nothing was run.",
     ]
 
 
 def test_all_mistakes_at_once(invoke: Invoke, sweeps: list[tuple[Plan, Any]]) -> None:
     result = invoke(
         *("sweep", "--preset", "smal", "--methods", "lorra,", "--models", ",", "--epochs", "many", "--search", "few"),
-        *("--set", "training.sed=1", "--grid", "method.r=0"),
+        *("--set", "training.sed=1", "--grid", "method.r=0", "--margin", "much"),
     )
     assert result.exit_code == 2
     assert sweeps == []
     assert result.stderr.splitlines() == [
-        "The configuration has 6 mistakes:",
+        "The configuration has 7 mistakes:",
         "  There is no preset 'smal'; did you mean small? The presets are: shoot-out, small.",
         "  --set: training.sed is not a setting; did you mean training.seed?",
         "  --epochs: training.epochs is 'many'; expected a whole number of at least 1.",
         "  --search: sweep.searched is 'few'; expected a whole number of at least 0.",
+        "  --margin: sweep.margin is 'much'; expected points of accuracy between 0 and 100, such as 1.",
         "  --methods: sweep.methods has 'lorra'; did you mean lora?",
         '  --models: sweep.models is empty; expected a list such as ["bert-base-uncased", "bundled:minilm"].',
     ]

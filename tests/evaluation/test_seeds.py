@@ -1,75 +1,33 @@
-"""Several seeds: an interval that counts seeds and rows covers the truth in simulation."""
+"""Several seeds: one configuration, two, and a whole leaderboard, against SciPy, hand-worked cases and simulation."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, cast
+import sys
+from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import stats
 
 from emotune.data.dataset import Split
 from emotune.errors import DataError
 from emotune.evaluation.scores import Evaluation
-from emotune.evaluation.seeds import _difference, compare_over_seeds, over_seeds, summarize_seeds
+from emotune.evaluation.seeds import SeedStudy, compare_over_seeds, expected_maximum, over_seeds
 
 from .conftest import MakeEvaluation, MakeSplit
 
 
-def test_without_rows_it_is_the_t_interval() -> None:
-    values = [0.91, 0.93, 0.92, 0.94, 0.90]
-    found = summarize_seeds(values, 0.0, 1000)
-    expected = stats.t.interval(0.95, 4, np.mean(values), np.std(values, ddof=1) / 5**0.5)
-    assert (found.interval.low, found.interval.high) == pytest.approx(expected)
-    assert found.mean == pytest.approx(np.mean(values))
-    assert found.standard_deviation == pytest.approx(np.std(values, ddof=1))
-
-
-@pytest.mark.parametrize("seeds", [2, 3, 5])
-@pytest.mark.parametrize("between", [0.0, 0.01, 0.03])
-def test_equal_methods_are_rarely_called_different_however_far_seeds_spread(seeds: int, between: float) -> None:
-    """2,000 rows; a t interval with Satterthwaite's degrees of freedom fails this with two and three seeds that spread by 0.03."""
-    rng = np.random.default_rng(0)
-    trials, rows_deviation, own = 2_000, 0.0056, 0.0067
-    wrong = dict.fromkeys((0.05, 0.05 / 15), 0)
-    for _ in range(trials):
-        values = rng.normal() * rows_deviation + rng.normal(size=seeds) * (between**2 + own**2) ** 0.5
-        _, p_value = _difference(values.tolist(), (rows_deviation**2 + own**2 / seeds) ** 0.5, 2_000)
-        for level in wrong:
-            wrong[level] += p_value < level
-    for level, count in wrong.items():
-        assert count / trials <= level + 3 * (level * (1 - level) / trials) ** 0.5
-
-
-def test_one_seed_has_no_interval() -> None:
-    with pytest.raises(DataError, match="at least two seeds"):
-        summarize_seeds([0.9], 0.01, 100)
-
-
-def test_equal_seeds_and_no_rows_have_no_width() -> None:
-    found = summarize_seeds([0.9, 0.9], 0.0, 100)
-    assert found.interval.low == found.interval.high == pytest.approx(0.9)
-
-
-@pytest.mark.parametrize("between", [0.02, 0.3])
-def test_covers_the_truth(between: float) -> None:
-    """Rows have difficulties, seeds have qualities; the truth is the mean over all of both."""
-    rng = np.random.default_rng(0)
-    rows, seeds = 400, 5
-    draws = stats.norm.cdf(rng.normal(1.0, (1 + between**2) ** 0.5, size=2_000_000))
-    truth = float(draws.mean())
-    covered, trials = 0, 1000
-    for _ in range(trials):
-        chance = stats.norm.cdf(1.0 + rng.normal(size=rows)[None] + between * rng.normal(size=seeds)[:, None])
-        # One draw a row shared between seeds for most of it, as mistakes of seeds go together.
-        shared = rng.random(rows)[None]
-        right = np.where(rng.random((seeds, rows)) < 0.7, shared, rng.random((seeds, rows))) < chance
-        by_row = right.mean(axis=0)
-        found = summarize_seeds(right.mean(axis=1).tolist(), float(by_row.std(ddof=1) / rows**0.5), rows)
-        covered += found.interval.low <= truth <= found.interval.high
-    assert 0.93 < covered / trials < 0.995  # too wide rather than too narrow
+def models(
+    split: Split, make_evaluation: MakeEvaluation, quality: float, seeds: int, rng: np.random.Generator
+) -> list[Evaluation]:
+    """Trainings that get about this share of rows right."""
+    return [
+        make_evaluation(split, np.where(rng.random(len(split)) < quality, split.label_ids, 0).tolist())
+        for _ in range(seeds)
+    ]
 
 
 class TestOverSeeds:
@@ -82,11 +40,21 @@ class TestOverSeeds:
         found = over_seeds(evaluations)
         assert found["accuracy"].values == tuple(e.metrics.accuracy for e in evaluations)
         assert found["macro-F1"].mean == pytest.approx(np.mean([e.metrics.macro_f1 for e in evaluations]))
-        # The rows' part of the accuracy, in closed form.
-        by_row = np.mean([e.correct for e in evaluations], axis=0)
-        closed = summarize_seeds(list(found["accuracy"].values), by_row.std() / 300**0.5, 300)
-        assert found["accuracy"].interval.low == pytest.approx(closed.interval.low, abs=0.004)
-        assert found["accuracy"].interval.high == pytest.approx(closed.interval.high, abs=0.004)
+        # By hand: seeds / S + rows / n + interaction / (S n), where the rows' share is what is left of their spread.
+        right = np.array([e.correct for e in evaluations], dtype=float)
+        between_seeds, between_rows = right.mean(axis=1).var(ddof=1) / 4, right.mean(axis=0).var(ddof=1) / 300
+        left = right - right.mean(axis=0) - right.mean(axis=1, keepdims=True) + right.mean()
+        interaction = (left**2).sum() / (3 * 299) / (4 * 300)
+        rng = np.random.default_rng(1)
+        drawn = between_seeds**0.5 * rng.standard_t(3, size=400_000)
+        drawn += (between_rows - interaction) ** 0.5 * rng.standard_t(299, size=400_000)
+        reach = np.quantile(np.abs(drawn), 0.95)
+        interval = found["accuracy"].interval
+        assert (interval.high - interval.low) / 2 == pytest.approx(reach, rel=0.02)
+
+    def test_one_seed_has_no_interval(self, make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
+        with pytest.raises(DataError, match="at least two seeds"):
+            over_seeds([make_evaluation(make_split([0, 1, 2]), [0, 1, 2])])
 
     def test_different_rows_are_refused(self, make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
         one, other = make_split([0, 1, 2]), make_split([0, 1, 1])
@@ -98,31 +66,37 @@ class TestCompareOverSeeds:
     def test_the_difference_is_that_of_the_means(self, make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
         rng = np.random.default_rng(0)
         split = make_split(rng.integers(0, 3, size=300).tolist())
-
-        def models(quality: float) -> list[Evaluation]:
-            return [
-                make_evaluation(split, np.where(rng.random(300) < quality, split.label_ids, 0).tolist())
-                for _ in range(3)
-            ]
-
-        first, second = models(0.7), models(0.8)
+        first, second = (models(split, make_evaluation, quality, 3, rng) for quality in (0.7, 0.8))
         found = compare_over_seeds(first, second)
         assert (found.seeds, found.rows) == (3, 300)
         gains = [b.metrics.accuracy - a.metrics.accuracy for a, b in zip(first, second, strict=True)]
         assert found.accuracy.estimate == pytest.approx(np.mean(gains))
-        # The rows' part in closed form: the spread between rows of the mean gain over seeds.
-        by_row = np.mean([b.correct.astype(int) - a.correct for a, b in zip(first, second, strict=True)], axis=0)
-        rows_part, seeds_part = by_row.var() / 300, np.var(gains, ddof=1) / 3
-        reach = (stats.t.ppf(0.975, 2) ** 2 * seeds_part + stats.t.ppf(0.975, 299) ** 2 * rows_part) ** 0.5
-        low, high = np.mean(gains) - reach, np.mean(gains) + reach
-        assert (found.accuracy.low, found.accuracy.high) == pytest.approx((low, high), abs=0.006)
-        # At the level that p is, the interval touches no difference.
-        touching = (
-            stats.t.isf(found.p_value / 2, 2) ** 2 * seeds_part + stats.t.isf(found.p_value / 2, 299) ** 2 * rows_part
-        )
-        assert touching**0.5 == pytest.approx(np.mean(gains), rel=0.1)
         macro = [b.metrics.macro_f1 - a.metrics.macro_f1 for a, b in zip(first, second, strict=True)]
         assert found.macro_f1.estimate == pytest.approx(np.mean(macro))
+
+    def test_without_seeds_that_differ_it_is_the_paired_t_test(
+        self, make_split: MakeSplit, make_evaluation: MakeEvaluation
+    ) -> None:
+        rng = np.random.default_rng(0)
+        split = make_split(rng.integers(0, 3, size=300).tolist())
+        first, second = (models(split, make_evaluation, quality, 1, rng) * 3 for quality in (0.7, 0.75))
+        found = compare_over_seeds(first, second)
+        expected = stats.ttest_rel(second[0].correct.astype(float), first[0].correct.astype(float))
+        assert found.p_value == pytest.approx(expected.pvalue, rel=1e-3)
+        assert (found.accuracy.low, found.accuracy.high) == pytest.approx(
+            tuple(expected.confidence_interval()), rel=1e-3
+        )
+
+    def test_flips_are_those_of_most_seeds(self, make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
+        split = make_split([0, 0, 0, 0])
+        # By row: right in 1, 2, 3 and 0 of the three seeds.
+        first = [make_evaluation(split, labels) for labels in ([0, 0, 0, 1], [1, 0, 0, 1], [1, 1, 0, 1])]
+        second = [make_evaluation(split, labels) for labels in ([0, 0, 0, 0], [0, 1, 0, 0], [1, 1, 0, 1])]
+        found = compare_over_seeds(first, second)
+        assert (found.fixed, found.broken) == (2, 1)
+        # With two seeds, one of two is not most.
+        found = compare_over_seeds(first[:2], second[:2])
+        assert (found.fixed, found.broken) == (2, 1)
 
     def test_swapping_the_sides_swaps_the_signs(self, make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
         rng = np.random.default_rng(1)
@@ -165,46 +139,127 @@ class TestCompareOverSeeds:
         with pytest.raises(DataError, match="different rows"):
             compare_over_seeds([make_evaluation(one, [0, 1, 2])] * 2, [make_evaluation(other, [0, 1, 2])] * 2)
 
-    @pytest.mark.parametrize(("seeds", "between"), [(2, 0.0), (2, 0.5), (3, 0.05), (3, 0.5), (5, 0.3)])
-    def test_holds_its_level_and_covers_the_truth(
-        self, make_split: MakeSplit, monkeypatch: pytest.MonkeyPatch, seeds: int, between: float
+
+class TestSeedStudy:
+    def test_the_spread_is_that_of_all_configurations(
+        self, make_split: MakeSplit, make_evaluation: MakeEvaluation
     ) -> None:
-        """Two methods that are alike on average over seeds and rows: one in twenty may be called different, not more.
-
-        Rows have difficulties of their own for either method, and every seed of a method has its own quality.
-        """
-        monkeypatch.setattr("emotune.evaluation.seeds.RESAMPLES", 100)  # for time
         rng = np.random.default_rng(0)
-        rows, trials = 200, 200
-        truth = rng.integers(0, 3, size=rows)
-        wrong = covered = macro_covered = 0
+        split = make_split(rng.integers(0, 3, size=200).tolist())
+        groups = [dict(enumerate(models(split, make_evaluation, 0.8, 3, rng))) for _ in range(5)]
+        study = SeedStudy.of(groups)
+        variances = [np.var([e.metrics.accuracy for e in group.values()], ddof=1) for group in groups]
+        assert study.accuracy.deviation == pytest.approx(np.mean(variances) ** 0.5)
+        assert study.accuracy.freedom == pytest.approx(10, rel=0.05)
+        both, alone = study.difference(0, 1), compare_over_seeds(list(groups[0].values()), list(groups[1].values()))
+        assert both is not None
+        assert both.accuracy.estimate == alone.accuracy.estimate
+        assert both.of_accuracy.parts[0].freedom > alone.of_accuracy.parts[0].freedom
+
+    def test_only_common_seeds_are_compared(self, make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
+        rng = np.random.default_rng(0)
+        split = make_split(rng.integers(0, 3, size=60).tolist())
+        first, second = (models(split, make_evaluation, 0.8, 3, rng) for _ in range(2))
+        study = SeedStudy.of([{0: first[0], 1: first[1]}, {1: second[1], 2: second[2]}, {5: first[2]}])
+        found = study.difference(0, 1)
+        assert found is not None
+        assert found.seeds == 1
+        assert found.accuracy.estimate == pytest.approx(second[1].metrics.accuracy - first[1].metrics.accuracy)
+        assert found.of_accuracy.parts  # one seed each, and the spread of two configurations with two
+        assert study.difference(0, 2) is None
+
+    def test_one_seed_each_knows_nothing_of_seeds(self, make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
+        rng = np.random.default_rng(0)
+        split = make_split(rng.integers(0, 3, size=60).tolist())
+        study = SeedStudy.of([{0: found} for found in models(split, make_evaluation, 0.8, 2, rng)])
+        assert not study.knows_seeds
+        found = study.difference(0, 1)
+        assert found is not None
+        assert found.of_accuracy.parts == ()
+
+
+class TestWinnersExcess:
+    @pytest.mark.parametrize(("count", "expected"), [(1, 0), (2, 0.56419), (3, 0.84628), (10, 1.53875), (16, 1.76599)])
+    def test_expected_maximum(self, count: int, expected: float) -> None:
+        """H. L. Harter, Biometrika 48 (1961), table 1."""
+        assert expected_maximum(count) == pytest.approx(expected, abs=1e-5)
+
+    def test_the_best_of_equal_ones_is_too_high_by_as_much_as_it_says(
+        self, make_split: MakeSplit, make_evaluation: MakeEvaluation
+    ) -> None:
+        rng = np.random.default_rng(0)
+        rows, seeds, count, trials = 100, 2, 5, 25
+        too_high, said = [], []
         for _ in range(trials):
-            split = make_split(truth.tolist())
-            common = rng.normal(size=rows)
-            sides = []
-            for _ in range(2):
-                ability = 1.0 + common + 0.7 * rng.normal(size=rows) + between * rng.normal(size=(seeds, 1))
-                # One draw a row shared between seeds for most of it, as mistakes of seeds go together.
-                shared = rng.random(rows)[None]
-                draws = np.where(rng.random((seeds, rows)) < 0.7, shared, rng.random((seeds, rows)))
-                right = draws < stats.norm.cdf(ability)
-                sides.append([cheap_evaluation(split, np.where(r, truth, (truth + 1) % 3)) for r in right])
-            found = compare_over_seeds(*sides)
-            wrong += found.p_value < 0.05
-            covered += found.accuracy.low <= 0 <= found.accuracy.high
-            macro_covered += found.macro_f1.low <= 0 <= found.macro_f1.high
-            assert (found.p_value < 0.05) == (not found.accuracy.low <= 0 <= found.accuracy.high)
-        # Three standard errors of a share of 0.05 in 200 trials.
-        allowed = 0.05 + 3 * (0.05 * 0.95 / trials) ** 0.5
-        assert wrong / trials <= allowed
-        assert covered / trials >= 1 - allowed
-        assert macro_covered / trials >= 1 - allowed
+            # One split for both jobs: labels are drawn anew for each.
+            split, other = (make_split(rng.integers(0, 3, size=rows).tolist()) for _ in range(2))
+            groups = [dict(enumerate(models(split, make_evaluation, 0.8, seeds, rng))) for _ in range(count)]
+            scores = sorted(
+                (
+                    float(np.mean([e.metrics.macro_f1 for e in models(other, make_evaluation, 0.8, seeds, rng)]))
+                    for _ in range(count)
+                ),
+                reverse=True,
+            )
+            found = SeedStudy.of(groups).winners_excess(scores, rows)
+            assert found.counts_seeds
+            too_high.append(scores[0] - np.mean(scores))
+            said.append(found.excess)
+        assert np.mean(said) == pytest.approx(np.mean(too_high), rel=0.3)
+
+    def test_scores_far_behind_do_not_count(self, make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
+        rng = np.random.default_rng(0)
+        split = make_split(rng.integers(0, 3, size=300).tolist())
+        study = SeedStudy.of([dict(enumerate(models(split, make_evaluation, 0.8, 2, rng))) for _ in range(3)])
+        found = study.winners_excess([0.9, 0.6, 0.5], 300)
+        assert (found.alike, found.excess) == (1, 0.0)
 
 
-def cheap_evaluation(split: Split, predictions: NDArray[np.int64]) -> Evaluation:
-    """An evaluation with the two scores that matter here, without scikit-learn's checks, of which there would be thousands."""
-    confusion = np.zeros((3, 3))
-    np.add.at(confusion, (split.label_ids, predictions), 1)
-    f1 = 2 * confusion.diagonal() / (confusion.sum(axis=0) + confusion.sum(axis=1))
-    scores = SimpleNamespace(accuracy=confusion.trace() / len(split), macro_f1=float(f1.mean()))
-    return Evaluation("model", split, None, None, predictions, cast(Any, scores), 0.0)
+class TestLevel:
+    """A fast part of benchmarks/seed_tests.py, whose figures for all settings stand in benchmarks/results/seed_tests.json."""
+
+    @pytest.mark.parametrize(
+        ("setting", "trials", "least"),
+        [
+            ({"seeds": 3, "rows": 225, "deviation": 0.5, "configurations": 4, "accuracy": 0.7}, 250, 0.025),
+            ({"seeds": 2, "rows": 500, "deviation": 0.0, "configurations": 8}, 120, 0.025),
+            ({"seeds": 3, "rows": 500, "deviation": 1.0, "configurations": 8}, 120, 0.025),
+            ({"seeds": 2, "rows": 225, "deviation": 0.5, "configurations": 2, "accuracy": 0.7}, 400, 0.0),
+            # One configuration's seeds spread ten times as far: the others are tested as before.
+            ({"seeds": 3, "rows": 500, "deviation": 0.5, "configurations": 8, "wide": 10.0}, 120, 0.025),
+        ],
+    )
+    def test_equal_configurations_are_called_different_as_often_as_the_level_says(
+        self, simulation: Any, setting: dict[str, Any], trials: int, least: float
+    ) -> None:
+        found = simulation.measure(simulation.Setting(**setting), trials, macro=False)
+        assert least <= found["accuracy called different"] <= 0.075
+        assert found.get("last called different", 0.0) <= 0.1
+        assert 0.92 <= found["accuracy covers"] <= 1
+        assert found["leaderboards with a difference from the best"] <= 0.09
+
+    def test_macro_f1_holds_too(self, simulation: Any) -> None:
+        setting = simulation.Setting(seeds=3, rows=500, deviation=0.5, configurations=4)
+        found = simulation.measure(setting, 150)
+        assert 0.02 <= found["macro-F1 called different"] <= 0.08
+        assert found["macro-F1 covers"] >= 0.9
+
+    def test_a_real_difference_is_found_as_often_as_is_said(self, simulation: Any) -> None:
+        equal = simulation.Setting(seeds=3, rows=500, deviation=0.5, configurations=8)
+        points = simulation.measure(equal, 40, macro=False)["detectable points"]
+        worse = replace(equal, worse=points)
+        found = simulation.measure(worse, 150, 1, macro=False)["last called different"]
+        assert found == pytest.approx(0.8, abs=0.1)
+
+
+@pytest.fixture(scope="module")
+def simulation() -> Any:
+    """The simulation of the benchmarks."""
+    path = Path(__file__).parents[2] / "benchmarks" / "seed_tests.py"
+    spec = spec_from_file_location("seed_tests", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules["seed_tests"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module

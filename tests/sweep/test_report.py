@@ -13,16 +13,22 @@ from typing import Any, cast
 import pytest
 
 from emotune.drafting import Override
+from emotune.evaluation.differences import Claim, Difference, Power
 from emotune.evaluation.paired import Interval
+from emotune.evaluation.seeds import WinnersExcess
 from emotune.report.tables import render
-from emotune.sweep.leaderboard import Difference, Leaderboard, Row, Spread
+from emotune.sweep.leaderboard import Leaderboard, Row, SeedNote, Spread
 from emotune.sweep.plan import Plan
 from emotune.sweep.report import (
     Setting,
     disk,
+    full_table,
     leaderboard_json,
     leaderboard_markdown,
     leaderboard_table,
+    margin_lines,
+    margin_table,
+    notes,
     protocol,
     render_leaderboard,
     verdict,
@@ -37,7 +43,9 @@ SETTING = Setting("emotion", {"train": 16000, "validation": 2000, "test": 2000},
 def row(rank: int, label: str, score: float, p: float | None = None, gain: float = -0.02, **changes: Any) -> Row:
     difference = None
     if p is not None:
-        difference = Difference(2, Interval(gain, gain - 0.01, gain + 0.01), None, p / 2, p)
+        difference = Difference(
+            2, Interval(gain, gain - 0.01, gain + 0.01), Interval(-0.01, -0.02, 0.0), p / 2, p, 0.2, 0.4, 12, 52
+        )
     made = Row(
         rank=rank,
         label=label,
@@ -70,6 +78,9 @@ def board(*rows: Row, failures: dict[str, str] | None = None, **changes: Any) ->
         test_rows=2000,
         largest_logit_difference=3e-6,
         wall_seconds=5400.0,
+        spread=SeedNote(0.0063, 30.2, ()),
+        power=Power(0.0121, 0.0162, 2),
+        excess=WinnersExcess(4, 0.0052, True),
     )
     return replace(made, **changes)
 
@@ -106,6 +117,112 @@ def test_verdict_names_what_the_test_rows_can_tell_apart() -> None:
     assert "No evidence of a difference from it, with 2 seeds and 2,000 test rows: 'full'." in found
     assert "More accurate than it on the test rows: 'odd'; validation chose" in found
     assert verdict(board(THREE[0])).endswith("macro-F1 0.8850 ± 0.0071.")
+
+
+MARGIN = (
+    row(
+        1,
+        "LoRA",
+        0.89,
+        against_full=Difference(
+            2, Interval(0.01, 0.0, 0.02), None, 0.1, 0.1, None, None, 40, 20, Claim(0.001, 0.002), Claim(0.3, 0.5)
+        ),
+    ),
+    replace(
+        row(2, "full", 0.88, 0.3),
+        against_best=Difference(
+            2, Interval(-0.01, -0.02, 0.0), None, 0.1, 0.1, None, None, 20, 40, Claim(0.2, 0.2), Claim(0.3, 0.3)
+        ),
+    ),
+    replace(
+        row(3, "DoRA", 0.87, 0.3),
+        against_best=Difference(
+            2, Interval(-0.001, -0.002, 0.0), None, 0.9, 1.0, None, None, 5, 6, Claim(0.01, 0.02), Claim(0.02, 0.04)
+        ),
+    ),
+)
+
+
+def test_margins_are_claimed_where_their_p_is_small_and_of_nothing_else() -> None:
+    claimed = board(*MARGIN, margin=1.0)
+    assert margin_lines(claimed) == [
+        "Not worse than the best by more than 1 point: 'DoRA' (p = 0.020). Of the others this cannot be said, "
+        "which does not make them worse.",
+        "Not worse than full fine-tuning by more than 1 point: 'LoRA' (p = 0.002).",
+        "As accurate as full fine-tuning, within 1 point either way: this cannot be said of any configuration "
+        "with so many seeds and test rows.",
+    ]
+    assert margin_lines(board(*MARGIN)) == []
+    assert margin_table(board(*MARGIN)).rows == ()
+    table = margin_table(claimed)
+    assert table.headings == (
+        "configuration",
+        "not worse than the best, p",
+        "not worse than full fine-tuning, p",
+        "as full fine-tuning, p",
+    )
+    assert table.rows == (("LoRA", "", "0.002", "0.500"), ("full", "0.200", "", ""), ("DoRA", "0.020", "", ""))
+    assert full_table(claimed).rows == (("LoRA", "+1.0 (+0.0 to +2.0)", "0.100", "", "", "40", "20"),)
+    lines = render(leaderboard_table(claimed)).splitlines()
+    assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize("margin", [None, 2.5])
+def test_margins_and_notes_stand_in_every_form(plan: Plan, margin: float | None) -> None:
+    claimed = board(*MARGIN, margin=margin)
+    page = Cells()
+    page.feed(render_leaderboard(plan, claimed, SETTING))
+    text = leaderboard_markdown(plan, claimed, SETTING)
+    found = json.loads(leaderboard_json(plan, claimed, SETTING))
+    for shown in (
+        " ".join(page.words),
+        text,
+        json.dumps(found),
+        re.sub(r"\s+", " ", render(leaderboard_table(claimed))),
+    ):
+        assert "four times out of five" in shown
+        assert "rather too high" in shown
+        assert ("by more than 2.5 points" in shown) == (margin is not None)
+    assert "| LoRA | +1.0 (+0.0 to +2.0) | 0.100 |  |  | 40 | 20 |" in text
+    assert ["LoRA", "+1.0 (+0.0 to +2.0)", "0.100", "", "", "40", "20"] in page.rows
+    assert found["margin"] == margin
+    assert found["rows"][0]["against_full"]["fixed"] == 40
+    assert found["seed_spread"]["deviation"] == 0.0063
+    assert found["winners_excess"] == {"alike": 4, "excess": 0.0052, "counts_seeds": True}
+
+
+def test_the_winners_score_is_said_to_be_too_high() -> None:
+    said = " ".join(notes(board(*THREE)))
+    assert (
+        "The validation score of 'LoRA' is rather too high, since it was chosen by it: by about 0.5 points of macro-F1"
+        in said
+    )
+    assert "if the 4 configurations that validation cannot tell apart are equally good" in said
+    assert "The test scores are not raised by that choice: no test row took part in it." in said
+    alone = " ".join(notes(board(*THREE, excess=WinnersExcess(1, 0.0, True))))
+    assert "but hardly, since no other comes near." in alone
+    unknown = " ".join(notes(board(*THREE, excess=None)))
+    assert "since it was chosen by it. The test scores" in unknown
+    assert notes(board(THREE[0])) == []
+
+
+def test_power_is_said() -> None:
+    said = " ".join(notes(board(*THREE)))
+    assert (
+        "With 2 seeds and 2,000 test rows a difference in accuracy of 1.2 points from the best would be found "
+        "four times out of five, and one of "
+        "1.6 points once corrected for 2 comparisons; a smaller one less often." in said
+    )
+
+
+def test_one_seed_is_warned_of_beside_the_table() -> None:
+    one = board(*THREE, spread=None, power=None, excess=WinnersExcess(4, 0.0052, False))
+    said = " ".join(notes(one))
+    assert "One seed each: another seed gives another model, and no p-value here counts that." in said
+    assert "about half of the leaderboards named at least one as worse" in said
+    assert "other seeds not counted" in said
+    assert "One seed" in render(leaderboard_table(one))
+    assert not any("One seed" in line for line in notes(board(*THREE)))
 
 
 class Cells(HTMLParser):
@@ -147,8 +264,10 @@ def test_page_has_the_figures_under_their_headings(plan: Plan) -> None:
         "test accuracy": "0.9200 ± 0.0141",
         "test macro-F1": "0.8850 ± 0.0071",
         "accuracy against the best, in points": "-2.0 (-3.0 to -1.0)",
-        "p, corrected": "0.300",
+        "p, corrected": "0.400",  # the last of two columns with this heading: that of macro-F1
+        "macro-F1 against the best, in points": "-1.0 (-2.0 to +0.0)",
     }
+    assert page.rows[2][6] == "0.300"
     costs = dict(zip(page.rows[4], page.rows[5], strict=True))
     assert costs == {
         "configuration": "1. LoRA",
@@ -217,11 +336,16 @@ def test_protocol_says_what_was_done(plan: Plan) -> None:
     assert "All trials together took 1 h 30 min." in lines
     mixed = board(*THREE, arithmetic=("bf16 on cpu", "fp32 on cuda"))
     assert "trained in bf16 on cpu or fp32 on cuda." in " ".join(protocol(plan, mixed, SETTING))
-    assert "count both other seeds and other rows" in lines
+    assert "count other seeds and other rows" in lines
+    assert "a pooled standard deviation of 0.63 points (30 degrees of freedom)." in lines
     assert "corrected for 2 comparisons" in lines
     assert "McNemar" not in lines
+    assert "Margin" not in lines
+    wider = board(*THREE, spread=SeedNote(0.0063, 30.0, ("prompt tuning",)), margin=1.0)
+    assert "Seeds of 'prompt tuning' spread wider than the others'" in " ".join(protocol(plan, wider, SETTING))
+    assert "two of them for accuracies that are alike (TOST), with the same" in " ".join(protocol(plan, wider, SETTING))
     assert "searched" not in lines
-    one = " ".join(protocol(replace(plan, seeds=(0,)), board(*THREE), SETTING))
+    one = " ".join(protocol(replace(plan, seeds=(0,)), board(*THREE, spread=None, power=None), SETTING))
     assert "McNemar's test (mid-p). With one seed, neither counts" in one
     searched = " ".join(protocol(replace(plan, searched=30), board(*THREE), SETTING))
     assert "30 proposals a configuration" in searched

@@ -32,8 +32,22 @@ class TestPlan:
         plan = load_plan()
         assert [candidate.config.method.name for candidate in plan.candidates] == list(METHODS)
         assert [candidate.label for candidate in plan.candidates] == [method.name for method in METHODS.values()]
-        assert plan.seeds == (0,)
+        assert plan.seeds == (0, 1, 2)  # one says nothing of how seeds differ
+        assert plan.margin is None
         assert plan.folder == Path("sweep")
+
+    @pytest.mark.parametrize("margin", [1, 0.5, 99.9])
+    def test_margin(self, tmp_path: Path, margin: float) -> None:
+        plan = load(tmp_path, f"[sweep]\nmethods = ['lora']\nmargin = {margin}")
+        assert plan.margin == margin
+        # It decides no trial: a sweep that was made without it can be told with it.
+        assert plan.fingerprint == load(tmp_path, "[sweep]\nmethods = ['lora']").fingerprint
+
+    @pytest.mark.parametrize("margin", ["0", "100", "-1", "nan", "inf", "true", "'1'", "[1]"])
+    def test_margin_is_points_of_accuracy(self, tmp_path: Path, margin: str) -> None:
+        (found,) = mistakes(tmp_path, f"[sweep]\nmargin = {margin}")
+        assert "FILE: sweep.margin is" in found
+        assert "expected points of accuracy between 0 and 100, such as 1." in found
 
     def test_grid_models_and_methods_are_crossed(self, tmp_path: Path) -> None:
         plan = load(
@@ -315,7 +329,7 @@ class TestMistakes:
     def test_too_many_trials(self, tmp_path: Path) -> None:
         values = ", ".join(str(number) for number in range(1, 201))
         text = f'[sweep]\nmethods = ["lora"]\n[sweep.grid]\n"training.epochs" = [{values}]\n"method.r" = [{values}]\n'
-        assert mistakes(tmp_path, text) == ["sweep: this makes 40,000 trials; at most 10,000 are possible."]
+        assert mistakes(tmp_path, text) == ["sweep: this makes 120,000 trials; at most 10,000 are possible."]
 
     def test_a_grid_that_the_trial_cannot_read_is_named_with_the_option(self) -> None:
         with pytest.raises(

@@ -22,10 +22,14 @@ class Flag:
     Attributes:
         key: The setting: "training.epochs".
         metavar: What stands for the value in the help; "" makes the option a switch.
+        text: The help where it is not the setting's own.
+        default: The default where it is not the setting's own.
     """
 
     key: str
     metavar: str = ""
+    text: str = ""
+    default: str = ""
 
 
 def settings_command(flags: Mapping[str, Flag]) -> type[TyperCommand]:
@@ -44,8 +48,10 @@ def settings_command(flags: Mapping[str, Flag]) -> type[TyperCommand]:
 
             for option in self.params:
                 if isinstance(option, TyperOption) and option.name in flags:
-                    description, default = setting_help(flags[option.name].key)
-                    option.help = escape(description)
+                    flag = flags[option.name]
+                    description, default = setting_help(flag.key)
+                    default = flag.default or default
+                    option.help = escape(flag.text or description)
                     if default is not None and not option.is_flag:
                         option.help += f" [dim]{escape(f'[default: {default}]')}[/dim]"
             super().format_help(ctx, formatter)

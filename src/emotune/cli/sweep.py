@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emotune.cli.run import FLAGS as RUN_FLAGS
-from emotune.cli.settings import overrides, with_flags
+from emotune.cli.settings import Flag, overrides, with_flags
 
 if TYPE_CHECKING:
     from emotune.drafting import Override
@@ -24,6 +24,14 @@ FLAGS = {
     if not flag.key.startswith("method.")
     and flag.key not in ("model.name", "output.folder", "output.overwrite", "training.resume")
 }
+FLAGS["seeds"] = Flag(
+    "training.seeds",
+    "N",
+    "How many seeds each configuration is trained with, from `seed` on: all are scored and compared. One hides "
+    "that another seed gives another "
+    "model.",
+    "3",
+)
 ENGINES = ("local", "ray")
 
 
@@ -55,6 +63,13 @@ def sweep(
             metavar="N",
             help="Search each configuration's settings on validation first, N trials each: those of \\[sweep.search], or the "
             "learning rate.",
+        ),
+    ] = None,
+    margin: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POINTS",
+            help="Say which configurations are not worse than the best, and than full fine-tuning, by more than so many points.",
         ),
     ] = None,
     settings: Annotated[
@@ -98,7 +113,7 @@ def sweep(
 
     Examples:
     $ emotune sweep --preset small
-    $ emotune sweep --methods lora,full --models bundled:minilm --data bundled:sample --seeds 3
+    $ emotune sweep --methods lora,full --models bundled:minilm --data bundled:sample --margin 1
     $ emotune sweep --preset shoot-out --dry-run
     $ emotune sweep --methods lora --grid method.r=4,16 --grid training.learning_rate=5e-4,1e-3
     $ emotune sweep --methods lora --search 30 --engine ray
@@ -117,7 +132,9 @@ def sweep(
     for given, key, place in ((resume, "training.resume", "--resume"), (overwrite, "output.overwrite", "--overwrite")):
         if given:
             shared.append(Override(key, True, place))
-    plan = load_plan(preset, config, [*shared, *(settings or [])], _sweep_settings(methods, models, grid, search))
+    plan = load_plan(
+        preset, config, [*shared, *(settings or [])], _sweep_settings(methods, models, grid, search, margin)
+    )
     _check_extras(engine, plan)
     if dry_run:
         _list(plan)
@@ -161,7 +178,7 @@ def sweep(
 
 
 def _sweep_settings(
-    methods: str | None, models: str | None, grid: list[str] | None, search: str | None
+    methods: str | None, models: str | None, grid: list[str] | None, search: str | None, margin: str | None
 ) -> list[Override]:
     """The settings of the [sweep] table that the options stand for."""
     from emotune.drafting import Override
@@ -174,7 +191,16 @@ def _sweep_settings(
     found += [Override("grid", item, "--grid") for item in grid or []]
     if search is not None:
         found.append(Override("searched", int(search) if search.isdecimal() else search, "--search"))
+    if margin is not None:
+        found.append(Override("margin", _number(margin), "--margin"))
     return found
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _names(text: str) -> list[str]:

@@ -1,9 +1,12 @@
-"""What several seeds say: the mean, its spread, and an interval that counts both what differs: seeds and rows."""
+"""What several seeds say: of one configuration, of two, and of a whole leaderboard, with other seeds and other rows counted.
+
+The statistics are in `crossed`, and what a row contributes to a score in `contributions`; here they meet evaluations. How often these tests
+err and what they find is measured by benchmarks/seed_tests.py.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +14,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from emotune.errors import DataError
+from emotune.evaluation.contributions import accuracy_by_row, macro_f1_by_row
+from emotune.evaluation.crossed import Estimate, Pool, SeedSpread
 from emotune.evaluation.paired import LEVEL, Interval, mcnemar
 from emotune.evaluation.scores import Evaluation
 
-RESAMPLES = 1000
-_ENTRIES_AT_A_TIME = 4_000_000
-_SMALLEST_P = -30.0  # as a power of ten
+_NONE = Estimate(0.0, (), 0.0, 1)  # no difference
 
 
 @dataclass(frozen=True)
@@ -44,85 +47,189 @@ class SeedSummary:
 
 @dataclass(frozen=True)
 class SeedDifference:
-    """Two configurations over the same seeds, on the same rows: the second less the first.
+    """Two configurations on the same seeds and the same rows: the second less the first.
 
     Attributes:
-        seeds: How many seeds.
+        seeds: How many seeds both have.
         rows: How many rows.
-        accuracy: The mean difference in accuracy, with an interval for the mean over all seeds and all rows like these.
-        macro_f1: Likewise of macro-F1.
-        p_value: Two-sided p of no difference in accuracy.
-        macro_f1_p: Likewise in macro-F1.
+        of_accuracy: The mean difference in accuracy, and how sure it is.
+        of_macro_f1: Likewise of macro-F1.
+        fixed: Rows that most seeds of the second get right, and not most of the first.
+        broken: Rows that most seeds of the first get right, and not most of the second.
     """
 
     seeds: int
     rows: int
-    accuracy: Interval
-    macro_f1: Interval
-    p_value: float
-    macro_f1_p: float
+    of_accuracy: Estimate
+    of_macro_f1: Estimate
+    fixed: int
+    broken: int
 
+    @property
+    def accuracy(self) -> Interval:
+        """The difference in accuracy, with an interval for the mean over all seeds and all rows like these."""
+        return self.of_accuracy.interval(-1.0, 1.0)
 
-def summarize_seeds(values: Sequence[float], rows_deviation: float, rows: int) -> SeedSummary:
-    """The mean over seeds, with the uncertainty of both seeds and rows.
+    @property
+    def macro_f1(self) -> Interval:
+        """Likewise in macro-F1."""
+        return self.of_macro_f1.interval(-1.0, 1.0)
 
-    Seeds and rows are crossed: every seed sees every row. The variance of the mean has two parts: that between seeds over their
-    number, and that which other rows would bring. Each reaches as far as its own t quantile, with the degrees of freedom it has, times its
-    standard error, and the root of their squares joins the two (Banerjee, Sankhya A 23, 1961): this covers at least as often as it says.
-    One t interval for the sum, with Satterthwaite's degrees of freedom, does not where few seeds spread widely. What a seed does on a row
-    of its own stands in both parts, so the interval is too wide rather than too narrow.
+    @property
+    def p_value(self) -> float:
+        """Two-sided p of no difference in accuracy."""
+        return self._p_value(self.of_accuracy)
 
-    Args:
-        values: The score of each seed.
-        rows_deviation: Standard deviation of the mean over seeds under resampling of the rows.
-        rows: How many rows.
+    @property
+    def macro_f1_p(self) -> float:
+        """Likewise in macro-F1."""
+        return self._p_value(self.of_macro_f1)
 
-    Raises:
-        DataError: Fewer than two seeds.
-    """
-    if len(values) < 2:
-        raise DataError("One seed has no spread. Run at least two seeds for an interval over seeds.")
-    spread = _Spread.of(values, rows_deviation, rows)
-    mean, reach = float(np.mean(values)), spread.reach()
-    return SeedSummary(tuple(values), Interval(mean, max(0.0, mean - reach), min(1.0, mean + reach)))
+    def _p_value(self, found: Estimate) -> float:
+        if found.variance == 0:  # every seed and every row says the same: only the number of rows speaks
+            return mcnemar(round(abs(found.value) * self.rows), 0)[1]
+        return found.p_value
 
 
 @dataclass(frozen=True)
-class _Spread:
-    """How uncertain a mean over seeds is.
+class WinnersExcess:
+    """By how much the best of several scores is too high because it was chosen by that score.
 
     Attributes:
-        parts: Standard error and degrees of freedom of what other seeds would bring, and of what other rows would.
+        alike: How many scores, the best among them, chance alone could have put in another order.
+        excess: How much too high the best is on average if these are equal in truth, which is the worst case.
+        counts_seeds: Whether the spread between seeds is known and counted.
     """
 
-    parts: tuple[tuple[float, int], tuple[float, int]]
+    alike: int
+    excess: float
+    counts_seeds: bool
+
+
+@dataclass(frozen=True, eq=False)
+class SeedStudy:
+    """Configurations, each trained with some seeds and scored on the same rows.
+
+    Attributes:
+        groups: Of each configuration, its evaluations by seed.
+        accuracy: How accuracy spreads between seeds, pooled over the configurations.
+        macro_f1: Likewise macro-F1.
+    """
+
+    groups: tuple[Mapping[int, Evaluation], ...]
+    accuracy: Pool
+    macro_f1: Pool
 
     @classmethod
-    def of(cls, values: Sequence[float], rows_deviation: float, rows: int) -> _Spread:
-        seeds = len(values)
-        return cls(((float(np.std(values, ddof=1)) / seeds**0.5, seeds - 1), (rows_deviation, max(rows - 1, 1))))
+    def of(cls, groups: Sequence[Mapping[int, Evaluation]]) -> SeedStudy:
+        """Pool what all configurations say of the spread between seeds.
 
-    def reach(self, tail: float = (1 - LEVEL) / 2) -> float:
-        """Half the width of the interval that leaves out this much at either end."""
-        return math.hypot(*(float(stats.t.isf(tail, freedom)) * error for error, freedom in self.parts))
+        Args:
+            groups: Of each configuration, its evaluations by seed, at least one.
 
-    def p_value(self, mean: float) -> float:
-        """The level of significance at which the interval around a mean just touches 0."""
-        from scipy.optimize import brentq
+        Raises:
+            DataError: The evaluations are of different rows.
+        """
+        _check_same_rows([evaluation for group in groups for evaluation in group.values()])
+        accuracy, macro_f1 = [], []
+        for group in groups:
+            found = list(group.values())
+            accuracy.append(
+                SeedSpread.of([e.metrics.accuracy for e in found], np.array([accuracy_by_row(e) for e in found]))
+            )
+            macro_f1.append(
+                SeedSpread.of([e.metrics.macro_f1 for e in found], np.array([macro_f1_by_row(e) for e in found]))
+            )
+        return cls(tuple(groups), Pool.of(accuracy), Pool.of(macro_f1))
 
-        def beyond(exponent: float) -> float:
-            return self.reach(10.0**exponent / 2) - abs(mean)
+    @property
+    def rows(self) -> int:
+        """How many rows."""
+        return len(next(iter(self.groups[0].values())).split)
 
-        if beyond(0.0) >= 0:
-            return 1.0
-        return 0.0 if beyond(_SMALLEST_P) < 0 else float(10.0 ** brentq(beyond, _SMALLEST_P, 0.0))
+    @property
+    def knows_seeds(self) -> bool:
+        """Whether any configuration has two seeds, so that something is known of their spread."""
+        return self.accuracy.freedom > 0
+
+    def difference(self, first: int, second: int) -> SeedDifference | None:
+        """One configuration less another, over the seeds that both have.
+
+        Seeds of the two are taken as independent of each other. The same seed may draw the same batches for both; where that makes their
+        scores go together, the test is on the safe side.
+
+        Args:
+            first: Position of the configuration that is taken away.
+            second: Position of the other.
+
+        Returns:
+            The difference; None where no seed is common.
+        """
+        one, other = self.groups[first], self.groups[second]
+        where = (first, second)
+        common = [seed for seed in one if seed in other]
+        if not common:
+            return None
+        pairs = [(one[seed], other[seed]) for seed in common]
+        same = all(np.array_equal(a.predictions, b.predictions) for a, b in pairs)
+        accuracy_rows = np.mean([accuracy_by_row(b) - accuracy_by_row(a) for a, b in pairs], axis=0)
+        macro_rows = np.mean([macro_f1_by_row(b) - macro_f1_by_row(a) for a, b in pairs], axis=0)
+        accuracy = float(np.mean([b.metrics.accuracy - a.metrics.accuracy for a, b in pairs]))
+        macro_f1 = float(np.mean([b.metrics.macro_f1 - a.metrics.macro_f1 for a, b in pairs]))
+        was_right, is_right = (_mostly_right([pair[side] for pair in pairs]) for side in (0, 1))
+        return SeedDifference(
+            seeds=len(common),
+            rows=self.rows,
+            # Two names of the same trainings: nothing is uncertain.
+            of_accuracy=_NONE if same else self.accuracy.estimate(accuracy, where, len(common), accuracy_rows),
+            of_macro_f1=_NONE if same else self.macro_f1.estimate(macro_f1, where, len(common), macro_rows),
+            fixed=int((is_right & ~was_right).sum()),
+            broken=int((was_right & ~is_right).sum()),
+        )
+
+    def winners_excess(self, scores: Sequence[float], rows: int) -> WinnersExcess:
+        """How much too high the first of several macro-F1 on other rows is, since it was put first by that score.
+
+        The standard errors are those of these rows, with the rows' part scaled to the number of the others.
+
+        Args:
+            scores: Mean macro-F1 of each configuration on the rows that chose, the best first.
+            rows: How many those were.
+        """
+        variances: list[float] = []
+        for position in range(1, len(scores)):
+            found = self.difference(0, position)
+            if found is not None:
+                seeds = sum(self._seed_variance(i) for i in (0, position)) / found.seeds
+                between_rows = max(0.0, found.of_macro_f1.variance - seeds) * self.rows / rows
+                variance = seeds + between_rows
+                if scores[0] - scores[position] <= float(stats.norm.ppf((1 + LEVEL) / 2)) * variance**0.5:
+                    variances.append(variance)
+        alike = 1 + len(variances)
+        # A difference has the noise of two scores.
+        deviation = float(np.mean(variances) / 2) ** 0.5 if variances else 0.0
+        return WinnersExcess(alike, expected_maximum(alike) * deviation, self.knows_seeds)
+
+    def _seed_variance(self, position: int) -> float:
+        """Variance of macro-F1 between seeds with endless rows."""
+        part, spread = self.macro_f1.of_one(position), self.macro_f1.spreads[position]
+        return 0.0 if part is None else max(0.0, part.variance - spread.interaction)
+
+
+def expected_maximum(count: int) -> float:
+    """The mean of the largest of this many standard normal numbers."""
+    from scipy.integrate import quad
+
+    if count < 2:
+        return 0.0
+    return float(quad(lambda x: x * count * stats.norm.pdf(x) * stats.norm.cdf(x) ** (count - 1), -10, 10)[0])
 
 
 def over_seeds(evaluations: Sequence[Evaluation]) -> dict[str, SeedSummary]:
-    """Accuracy and macro-F1 over several seeds.
+    """Accuracy and macro-F1 over several seeds, with what other seeds and other rows would change.
 
     Args:
-        evaluations: One a seed, all on the same rows; at least two.
+        evaluations: One per seed, all on the same rows; at least two.
 
     Returns:
         "accuracy" and "macro-F1".
@@ -130,25 +237,28 @@ def over_seeds(evaluations: Sequence[Evaluation]) -> dict[str, SeedSummary]:
     Raises:
         DataError: Fewer than two seeds, or different rows.
     """
-    first = evaluations[0].split
-    _check_same_rows(evaluations)
-    deviations = _resampled_means(evaluations).std(axis=0, ddof=1)
-    return {
-        "accuracy": summarize_seeds([e.metrics.accuracy for e in evaluations], float(deviations[0]), len(first)),
-        "macro-F1": summarize_seeds([e.metrics.macro_f1 for e in evaluations], float(deviations[1]), len(first)),
-    }
+    if len(evaluations) < 2:
+        raise DataError("One seed has no spread. Run at least two seeds for an interval over seeds.")
+    study = SeedStudy.of([dict(enumerate(evaluations))])
+    found = {}
+    for name, pool, values, by_row in (
+        ("accuracy", study.accuracy, [e.metrics.accuracy for e in evaluations], accuracy_by_row),
+        ("macro-F1", study.macro_f1, [e.metrics.macro_f1 for e in evaluations], macro_f1_by_row),
+    ):
+        rows = np.mean([by_row(e) for e in evaluations], axis=0)
+        estimate = pool.estimate(float(np.mean(values)), (0,), len(evaluations), rows)
+        found[name] = SeedSummary(tuple(values), estimate.interval(0.0, 1.0))
+    return found
 
 
 def compare_over_seeds(first: Sequence[Evaluation], second: Sequence[Evaluation]) -> SeedDifference:
-    """Compare two configurations that were trained on the same seeds and scored on the same rows.
+    """Compare two configurations by themselves: the same number of seeds each, scored on the same rows.
 
-    The difference is taken seed by seed and row by row, and has the uncertainty of both, as in `summarize_seeds`: what other
-    seeds would bring, and what other rows would bring to the mean over seeds. Few seeds have few degrees of freedom, so with
-    three of them only differences well beyond their spread are significant. Equal methods are called different at most as often as the
-    level says.
+    The spread between seeds is pooled over the two, unless one's is far larger. With two seeds each there are two degrees of freedom, and
+    only large differences are found; a leaderboard of many configurations knows more (`SeedStudy`).
 
     Args:
-        first: Evaluations of the first configuration, one a seed.
+        first: Evaluations of the first configuration, one per seed.
         second: Those of the second, the same seeds in the same order.
 
     Raises:
@@ -158,29 +268,15 @@ def compare_over_seeds(first: Sequence[Evaluation], second: Sequence[Evaluation]
         raise DataError(
             f"A comparison over seeds needs the same two or more seeds on both sides; there are {len(first)} and {len(second)}."
         )
-    _check_same_rows([*first, *second])
-    rows = len(first[0].split)
-    # Both draw the same rows, since they draw from the same seed.
-    deviations = (_resampled_means(second) - _resampled_means(first)).std(axis=0, ddof=1)
-    pairs = list(zip(first, second, strict=True))
-    scores = (
-        [b.metrics.accuracy - a.metrics.accuracy for a, b in pairs],
-        [b.metrics.macro_f1 - a.metrics.macro_f1 for a, b in pairs],
-    )
-    (accuracy, accuracy_p), (macro_f1, macro_f1_p) = (
-        _difference(values, float(deviation), rows) for values, deviation in zip(scores, deviations, strict=True)
-    )
-    return SeedDifference(len(first), rows, accuracy, macro_f1, accuracy_p, macro_f1_p)
+    found = SeedStudy.of([dict(enumerate(first)), dict(enumerate(second))]).difference(0, 1)
+    if found is None:
+        raise RuntimeError("seeds that were numbered alike have none in common")
+    return found
 
 
-def _difference(values: Sequence[float], rows_deviation: float, rows: int) -> tuple[Interval, float]:
-    """The mean difference with its interval, and the p-value of no difference."""
-    mean, spread = float(np.mean(values)), _Spread.of(values, rows_deviation, rows)
-    reach = spread.reach()
-    if reach == 0:  # every seed and every row says the same: only the number of rows speaks
-        changed = round(abs(mean) * rows)
-        return Interval(mean, mean, mean), mcnemar(changed, 0)[1]
-    return Interval(mean, max(-1.0, mean - reach), min(1.0, mean + reach)), spread.p_value(mean)
+def _mostly_right(evaluations: Sequence[Evaluation]) -> NDArray[np.bool_]:
+    """Shape (rows,): whether more than half of the seeds are right."""
+    return np.asarray(np.mean([evaluation.correct for evaluation in evaluations], axis=0) > 0.5)
 
 
 def _check_same_rows(evaluations: Sequence[Evaluation]) -> None:
@@ -188,26 +284,3 @@ def _check_same_rows(evaluations: Sequence[Evaluation]) -> None:
         raise DataError(
             "The seeds were scored on different rows, so their scores do not add up. Use one split for all."
         )
-
-
-def _resampled_means(evaluations: Sequence[Evaluation], seed: int = 0) -> NDArray[np.float64]:
-    """Means over seeds of accuracy and macro-F1 when rows are drawn anew, for all seeds alike: shape (RESAMPLES, 2)."""
-    split = evaluations[0].split
-    rows = len(split)
-    eye = np.eye(len(split.labels))
-    truth = eye[split.label_ids]
-    rng = np.random.default_rng(seed)
-    at_once = max(1, min(RESAMPLES, _ENTRIES_AT_A_TIME // rows))
-    found = []
-    for start in range(0, RESAMPLES, at_once):
-        drawn = rng.multinomial(rows, np.full(rows, 1 / rows), size=min(at_once, RESAMPLES - start)).astype(np.float64)
-        support = drawn @ truth
-        means = np.zeros((len(drawn), 2))
-        for evaluation in evaluations:
-            predicted = eye[evaluation.predictions]
-            hits = drawn @ (truth * predicted)
-            sizes = support + drawn @ predicted
-            f1 = np.divide(2 * hits, sizes, out=np.zeros_like(hits), where=sizes > 0)
-            means += np.column_stack([hits.sum(axis=1) / rows, f1.mean(axis=1)])
-        found.append(means / len(evaluations))
-    return np.concatenate(found)

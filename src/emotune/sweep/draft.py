@@ -8,8 +8,10 @@ from typing import Any, ClassVar, Self
 from emotune.config import RunConfig, setting_schemas
 from emotune.drafting import Draft, PresetOf, did_you_mean, shown_value
 
-SETTINGS = ("methods", "models", "grid", "search", "searched")
+SETTINGS = ("methods", "models", "grid", "search", "searched", "margin")
 FOLDER = "sweep"
+# Enough to know how seeds spread once it is pooled over configurations; one seed says nothing of it.
+SEEDS = 3
 # What must be the same for every trial, or has a place of its own in the [sweep] table.
 ELSEWHERE = {
     "method.name": "name methods in sweep.methods",
@@ -30,6 +32,7 @@ class SweepDraft(Draft):
         self.sweep: dict[str, Any] = {}
         self.sweep_places: dict[str, str] = {}
         super().add("default", "output.folder", FOLDER)
+        super().add("default", "training.seeds", SEEDS)
 
     def copy(self) -> Self:
         """A draft with the same settings that goes its own way."""

@@ -141,7 +141,9 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
         with progress.step("Leaderboard"):
             if not any(found for _, found in results):
                 raise SweepFailed(_nothing_finished(failures))
-            board = make_leaderboard(results, plan.seeds, failures)
+            board = make_leaderboard(
+                results, plan.seeds, failures, validation_rows=rows["validation"], margin=plan.margin
+            )
             created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
             setting = Setting(name, rows, created)
             folder.write("leaderboard.json", leaderboard_json(plan, board, setting))

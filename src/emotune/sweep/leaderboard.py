@@ -10,10 +10,8 @@ from typing import Any
 
 from emotune.config import RunConfig
 from emotune.errors import DataError
-from emotune.evaluation.comparison import compare
-from emotune.evaluation.paired import Interval, holm
-from emotune.evaluation.scores import Evaluation
-from emotune.evaluation.seeds import compare_over_seeds
+from emotune.evaluation.differences import Difference, Power, differences, power
+from emotune.evaluation.seeds import SeedStudy, WinnersExcess
 from emotune.sweep.folder import TrialResult
 from emotune.sweep.plan import Candidate
 
@@ -40,22 +38,18 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A configuration less the best one, on the same test rows and the same seeds.
+class SeedNote:
+    """How test accuracy spreads between seeds.
 
     Attributes:
-        seeds: How many seeds both have; with one, the choice of the seed is not in the intervals.
-        accuracy: The difference in accuracy.
-        macro_f1: The difference in macro-F1; None where too few rows changed sides to say.
-        p_value: Two-sided p of no difference in accuracy.
-        adjusted_p: The same, corrected for the number of comparisons (Holm).
+        deviation: Sample standard deviation, pooled over the configurations.
+        freedom: Its degrees of freedom.
+        wider: Configurations whose seeds spread wider, and which are judged by their own spread alone.
     """
 
-    seeds: int
-    accuracy: Interval
-    macro_f1: Interval | None
-    p_value: float
-    adjusted_p: float
+    deviation: float
+    freedom: float
+    wider: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -78,6 +72,8 @@ class Row:
         peak_memory: Highest resident memory of a trial's process up to the end of training, in bytes: the most over seeds.
         size: Bytes of the trained weights on disk.
         against_best: The difference from the best; None for the best itself, and where no seed is common.
+        against_full: The difference from full fine-tuning of the same base model (the best on validation of several); None for itself,
+            where there is none, and where no seed is common.
     """
 
     rank: int
@@ -95,6 +91,7 @@ class Row:
     peak_memory: int
     size: int
     against_best: Difference | None = None
+    against_full: Difference | None = None
 
     @property
     def trainable_share(self) -> float:
@@ -116,6 +113,10 @@ class Leaderboard:
         test_rows: How many test rows there are.
         largest_logit_difference: Between a trial's model and what was loaded of its saved folder, the most over all trials.
         wall_seconds: All trials together, one after another, each from the start of its process to its end.
+        margin: By how much accuracies may differ and still be called alike, in points; None where that is not asked.
+        spread: How test accuracy spreads between seeds; None where no configuration has two.
+        power: What difference from the best would be found; likewise.
+        excess: How much too high the best one's validation score is, since it was chosen by it; None where that is not known.
     """
 
     rows: tuple[Row, ...]
@@ -127,10 +128,24 @@ class Leaderboard:
     test_rows: int
     largest_logit_difference: float
     wall_seconds: float
+    margin: float | None = None
+    spread: SeedNote | None = None
+    power: Power | None = None
+    excess: WinnersExcess | None = None
+
+    @property
+    def one_seed(self) -> bool:
+        """Whether configurations were compared, and nothing is known of how their seeds spread."""
+        return len(self.rows) > 1 and self.spread is None
 
 
 def make_leaderboard(
-    results: Sequence[tuple[Candidate, Sequence[TrialResult]]], seeds: Sequence[int], failures: Mapping[str, str]
+    results: Sequence[tuple[Candidate, Sequence[TrialResult]]],
+    seeds: Sequence[int],
+    failures: Mapping[str, str],
+    *,
+    validation_rows: int | None = None,
+    margin: float | None = None,
 ) -> Leaderboard:
     """Put all results side by side.
 
@@ -141,6 +156,8 @@ def make_leaderboard(
         results: The finished trials of every candidate.
         seeds: The seeds that were planned.
         failures: Trials that came to nothing, by label, with the reason.
+        validation_rows: How many rows chose.
+        margin: By how much accuracies may differ and still be called alike, in points.
 
     Raises:
         DataError: Nothing finished, or a base model has changed between trials.
@@ -154,13 +171,20 @@ def make_leaderboard(
         key=lambda pair: (len(pair[1]) == len(seeds), fmean(trial.validation_macro_f1 for trial in pair[1])),
         reverse=True,
     )
-    predictions = [{seed_of(trial): trial.evaluation() for trial in found} for _, found in finished]
-    differences = [_difference(predictions[0], other) for other in predictions[1:]]
-    adjusted = iter(holm([found.p_value for found in differences if found is not None]))
-    against = [None, *(None if found is None else replace(found, adjusted_p=next(adjusted)) for found in differences)]
+    study = SeedStudy.of([{seed_of(trial): trial.evaluation() for trial in found} for _, found in finished])
+    pairs = [(0, other) for other in range(1, len(finished))]
+    share = None if margin is None else margin / 100
+    against_best = dict(zip(pairs, differences(study, pairs, share), strict=True))
+    full = _full_fine_tuning(finished)
+    pairs_of_full = [(full[i], i) for i in range(len(finished)) if full.get(i, i) != i]
+    against_full = dict(zip(pairs_of_full, differences(study, pairs_of_full, share), strict=True))
     rows = tuple(
-        _row(rank, candidate, found, seeds, difference)
-        for rank, ((candidate, found), difference) in enumerate(zip(finished, against, strict=True), start=1)
+        replace(
+            _row(position + 1, candidate, found, seeds),
+            against_best=against_best.get((0, position)),
+            against_full=against_full.get((full.get(position, position), position)),
+        )
+        for position, (candidate, found) in enumerate(finished)
     )
     best = max(finished[0][1], key=lambda trial: trial.validation_macro_f1)
     everything = [trial.found for _, trials in finished for trial in trials]
@@ -175,10 +199,35 @@ def make_leaderboard(
         warnings={label: found for label, found in warnings.items() if found},
         places=tuple(dict.fromkeys(found["place"] for found in everything)),
         arithmetic=tuple(dict.fromkeys(f"{found['precision']} on {found['device']}" for found in everything)),
-        test_rows=len(next(iter(predictions[0].values())).split),
+        test_rows=study.rows,
         largest_logit_difference=max(float(found["largest_logit_difference"]) for found in everything),
         wall_seconds=sum(trial.wall_seconds for _, found in finished for trial in found),
+        margin=margin,
+        spread=_seed_note(study, rows),
+        power=power(study, pairs),
+        excess=(
+            study.winners_excess([row.validation_macro_f1.mean for row in rows], validation_rows)
+            if validation_rows and len(rows) > 1
+            else None
+        ),
     )
+
+
+def _full_fine_tuning(finished: Sequence[tuple[Candidate, Sequence[TrialResult]]]) -> dict[int, int]:
+    """For every configuration's position that of full fine-tuning of its base model, the best on validation where there are several."""
+    found: dict[str, int] = {}
+    for position, (candidate, _) in enumerate(finished):
+        if candidate.config.method.name == "full":
+            found.setdefault(candidate.config.model.name, position)
+    models = [candidate.config.model.name for candidate, _ in finished]
+    return {position: found[model] for position, model in enumerate(models) if model in found}
+
+
+def _seed_note(study: SeedStudy, rows: Sequence[Row]) -> SeedNote | None:
+    if not study.knows_seeds:
+        return None
+    wider = tuple(rows[position].label for position in sorted(study.accuracy.own))
+    return SeedNote(study.accuracy.deviation, study.accuracy.freedom, wider)
 
 
 def _check_revisions(finished: Sequence[tuple[Candidate, Sequence[TrialResult]]]) -> None:
@@ -204,21 +253,7 @@ def seed_of(result: TrialResult) -> int:
     return result.trial.config.training.seed
 
 
-def _difference(best: Mapping[int, Evaluation], other: Mapping[int, Evaluation]) -> Difference | None:
-    """The other less the best, over the seeds that both have; the correction for many comparisons is still to come."""
-    common = [seed for seed in best if seed in other]
-    if not common:
-        return None
-    if len(common) == 1:
-        found = compare(best[common[0]], other[common[0]]).statistics
-        return Difference(1, found.accuracy, found.macro_f1, found.p_value, found.p_value)
-    over = compare_over_seeds([best[seed] for seed in common], [other[seed] for seed in common])
-    return Difference(over.seeds, over.accuracy, over.macro_f1, over.p_value, over.p_value)
-
-
-def _row(
-    rank: int, candidate: Candidate, found: Sequence[TrialResult], seeds: Sequence[int], difference: Difference | None
-) -> Row:
+def _row(rank: int, candidate: Candidate, found: Sequence[TrialResult], seeds: Sequence[int]) -> Row:
     done = tuple(seed_of(trial) for trial in found)
 
     def spread(*path: str) -> Spread:
@@ -246,7 +281,6 @@ def _row(
         seconds=spread("seconds"),
         peak_memory=max(int(trial.found["peak_memory_bytes"]) for trial in found),
         size=int(first["size_bytes"]),
-        against_best=difference,
     )
 
 

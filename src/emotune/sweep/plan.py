@@ -85,12 +85,14 @@ class Plan:
         seeds: The seeds that each is trained with.
         searched: How many trials a candidate's search has; 0 where nothing is searched.
         base: What all have in common: data, training, output.
+        margin: By how much accuracies may differ and still be called alike, in points; None where that is not asked. It decides no trial.
     """
 
     candidates: tuple[Candidate, ...]
     seeds: tuple[int, ...]
     searched: int
     base: RunConfig
+    margin: float | None = None
 
     @property
     def folder(self) -> Path:

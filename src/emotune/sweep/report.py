@@ -16,8 +16,9 @@ from emotune.text import printable
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
 
+    from emotune.evaluation.differences import Claim, Difference
     from emotune.evaluation.paired import Interval
-    from emotune.sweep.leaderboard import Leaderboard, Row, Spread
+    from emotune.sweep.leaderboard import Leaderboard, Row, SeedNote, Spread
     from emotune.sweep.plan import Plan
 
 _TEMPLATE = Path(__file__).with_name("leaderboard.html.jinja")
@@ -30,6 +31,17 @@ SCORES = (
     "test macro-F1",
     "accuracy against the best, in points",
     "p, corrected",
+    "macro-F1 against the best, in points",
+    "p, corrected",
+)
+FULL = (
+    "configuration",
+    "accuracy above full fine-tuning, in points",
+    "p, corrected",
+    "macro-F1 above full fine-tuning, in points",
+    "p, corrected",
+    "rows fixed",
+    "rows broken",
 )
 COSTS = ("configuration", "trained parameters", "share of all", "training time", "peak memory", "size on disk")
 
@@ -74,11 +86,191 @@ def leaderboard_table(board: Leaderboard) -> Group:
         Text(
             "Against 1: the difference in test accuracy, in points; p is corrected for the number of comparisons (Holm)."
         ),
-        costs,
+        *(Text(note) for note in notes(board)),
     ]
+    beside = margin_table(board)
+    if beside.rows:
+        claims = new_table(("configuration", *beside.headings[1:]), title=beside.title)
+        for first, *rest in beside.rows:
+            claims.add_row(Text(printable(first, _LONGEST_NAME)), *rest)
+        parts += [claims, Text(beside.note)]
+    parts.append(costs)
     parts += [Text(f"Failed: {printable(name)}: {printable(reason)}") for name, reason in board.failures.items()]
     parts += [Text(f"Warning: {printable(line)}") for line in warning_lines(board)]
-    return stacked([*parts, Text(verdict(board), style="bold")])
+    return stacked([*parts, *map(Text, margin_lines(board)), Text(verdict(board), style="bold")])
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that not every leaderboard has.
+
+    Attributes:
+        title: Its heading.
+        headings: Of its columns.
+        rows: The cells; none where there is nothing to show.
+        note: How to read it.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str
+
+
+_FLIPS = "Rows fixed: most of the configuration's seeds get them right, and not most of full fine-tuning's; broken: the other way round."
+
+
+def full_table(board: Leaderboard) -> Table:
+    """Every configuration beside full fine-tuning of its base model."""
+    found = [(row, row.against_full) for row in board.rows if row.against_full is not None]
+    rows = tuple(
+        (
+            row.label,
+            _difference(full.accuracy),
+            _bare_p(full.adjusted_p),
+            _maybe_difference(full.macro_f1),
+            _bare_p(full.macro_f1_adjusted_p),
+            f"{full.fixed:,}",
+            f"{full.broken:,}",
+        )
+        for row, full in found
+    )
+    note = f"{_FLIPS} The p-values are corrected for {quantity(len(rows), 'comparison')} (Holm), the intervals are not."
+    return Table("Beside full fine-tuning", FULL, rows, note)
+
+
+def margin_table(board: Leaderboard) -> Table:
+    """Which configurations are not worse than the best, and than full fine-tuning, by more than the margin."""
+    if board.margin is None:
+        return Table("", (), (), "")
+    points = _margin(board)
+    full = any(row.against_full is not None for row in board.rows)
+    headings = ("configuration", "not worse than the best, p", *(_FULL_CLAIMS if full else ()))
+    rows = []
+    for row in board.rows:
+        found = (row.against_best, row.against_full)
+        if found == (None, None):
+            continue
+        claims = [_claim(_not_worse(found[0]))]
+        if full:
+            claims += [_claim(_not_worse(found[1])), _claim(_alike(found[1]))]
+        rows.append((row.label, *claims))
+    note = (
+        f"A small p says that a configuration's accuracy is not {points} or more below the other's"
+        + (", or, as full fine-tuning, that the two differ by less than that either way" if full else "")
+        + "; each column is corrected for its number of claims (Holm)."
+    )
+    return Table(f"Margin: {points}", headings, tuple(rows), note)
+
+
+_FULL_CLAIMS = ("not worse than full fine-tuning, p", "as full fine-tuning, p")
+
+
+def _margin(board: Leaderboard) -> str:
+    return f"{board.margin:g} point" + ("" if board.margin == 1 else "s")
+
+
+def _not_worse(found: Difference | None) -> Claim | None:
+    return None if found is None else found.not_worse
+
+
+def _alike(found: Difference | None) -> Claim | None:
+    return None if found is None else found.alike
+
+
+def _claim(found: Claim | None) -> str:
+    return "" if found is None else _bare_p(found.adjusted_p)
+
+
+def _bare_p(value: float | None) -> str:
+    return "" if value is None else p_value(value).removeprefix("p = ").removeprefix("p ")
+
+
+def _maybe_difference(interval: Interval | None) -> str:
+    return "" if interval is None else _difference(interval)
+
+
+def margin_lines(board: Leaderboard) -> list[str]:
+    """What the margin's tests say, a sentence for each claim: "Not worse than the best by more than 1 point: 'LoRA' (p = 0.010)."."""
+    if board.margin is None:
+        return []
+    points, others = _margin(board), [row for row in board.rows if row.against_best is not None]
+    full = [row for row in board.rows if row.against_full is not None]
+    lines = []
+    if others:
+        claims = [(row, _not_worse(row.against_best)) for row in others]
+        lines.append(_claim_line(f"Not worse than the best by more than {points}", claims))
+    if full:
+        claims = [(row, _not_worse(row.against_full)) for row in full]
+        lines.append(_claim_line(f"Not worse than full fine-tuning by more than {points}", claims))
+        claims = [(row, _alike(row.against_full)) for row in full]
+        lines.append(_claim_line(f"As accurate as full fine-tuning, within {points} either way", claims))
+    return lines
+
+
+def _claim_line(what: str, claims: Sequence[tuple[Row, Claim | None]]) -> str:
+    from emotune.evaluation.paired import LEVEL
+
+    held = [
+        f"'{printable(row.label, _LONGEST_NAME)}' ({p_value(claim.adjusted_p)})"
+        for row, claim in claims
+        if claim is not None and claim.adjusted_p < 1 - LEVEL
+    ]
+    if not held:
+        return f"{what}: this cannot be said of any configuration with so many seeds and test rows."
+    rest = " Of the others this cannot be said, which does not make them worse." if len(held) < len(claims) else ""
+    return f"{what}: {', '.join(held)}.{rest}"
+
+
+def notes(board: Leaderboard) -> list[str]:
+    """What a reader of the scores must know: the winner's validation score is too high, what one seed hides, what would be found."""
+    if len(board.rows) < 2:
+        return []
+    lines = []
+    if board.one_seed:
+        lines.append(
+            f"One seed each: another seed gives another model, and no p-value here counts that. {ONE_SEED} Train "
+            "at least three seeds each, as is "
+            "the default."
+        )
+    if board.spread is not None and board.power is not None:
+        power, seeds = board.power, quantity(len(board.rows[0].seeds), "seed")
+        also = (
+            f", and one of {100 * power.corrected:.1f} points once corrected for {power.comparisons} comparisons"
+            if power.comparisons > 1
+            else ""
+        )
+        lines.append(
+            f"With {seeds} and {quantity(board.test_rows, 'test row')} a difference in accuracy of "
+            f"{100 * power.alone:.1f} points from the best "
+            f"would be found four times out of five{also}; a smaller one less often."
+        )
+    lines.append(_excess_line(board))
+    return lines
+
+
+# By benchmarks/seed_tests.py; its results are in benchmarks/results/seed_tests.json.
+ONE_SEED = (
+    "In a simulation of 16 equal configurations on 2,000 test rows, with seeds 0.5 points apart, about half of "
+    "the leaderboards named at least one "
+    "as worse."
+)
+
+
+def _excess_line(board: Leaderboard) -> str:
+    name = printable(board.rows[0].label, _LONGEST_NAME)
+    said = f"The validation score of '{name}' is rather too high, since it was chosen by it"
+    excess = board.excess
+    if excess is not None and excess.alike > 1:
+        counted = "" if excess.counts_seeds else ", other seeds not counted"
+        said += (
+            f": by about {100 * excess.excess:.1f} points of macro-F1 if the {excess.alike} configurations that "
+            "validation cannot tell apart are "
+            f"equally good, by less if they are not{counted}"
+        )
+    elif excess is not None:
+        said += ", but hardly, since no other comes near"
+    return f"{said}. The test scores are not raised by that choice: no test row took part in it."
 
 
 def warning_lines(board: Leaderboard) -> list[str]:
@@ -96,7 +288,9 @@ def score_cells(row: Row) -> tuple[str, ...]:
         spread(row.test_accuracy),
         spread(row.test_macro_f1),
         "" if found is None else _difference(found.accuracy),
-        "" if found is None else p_value(found.adjusted_p).removeprefix("p = ").removeprefix("p "),
+        "" if found is None else _bare_p(found.adjusted_p),
+        "" if found is None else _maybe_difference(found.macro_f1),
+        "" if found is None else _bare_p(found.macro_f1_adjusted_p),
     )
 
 
@@ -200,13 +394,10 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
         lines.append(
             f"Settings were searched: {plan.searched} proposals a configuration (tree-structured Parzen estimator), judged by macro-F1 on "
             "validation with the first seed, the weaker ones stopped early (asynchronous successive halving); the best was then trained "
-            "afresh with every seed. Its validation score is rather too good, since it was chosen by it; its test scores are not."
+            "afresh with every seed. Its validation score is rather too high, since it was chosen by it; its test scores are not."
         )
-    if len(board.rows) > 1 and several:
-        lines.append(
-            "Against the best: the difference in test accuracy, seed by seed and row by row, with a 95 % interval and a p-value that "
-            "count both other seeds and other rows (a t quantile for each, joined after Banerjee, 1961): too wide rather than too narrow."
-        )
+    if len(board.rows) > 1 and board.spread is not None:
+        lines += _how_seeds_are_tested(board, board.spread)
     elif len(board.rows) > 1:
         lines.append(
             "Against the best: the difference in test accuracy on the same rows with its 95 % interval, and McNemar's test (mid-p). "
@@ -214,7 +405,20 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
         )
     if len(board.rows) > 1:
         count = sum(row.against_best is not None for row in board.rows)
-        lines.append(f"The p-values are corrected for {quantity(count, 'comparison')} (Holm), the intervals are not.")
+        lines.append(
+            f"The p-values are corrected for {quantity(count, 'comparison')} (Holm), those of accuracy and of "
+            "macro-F1 apart; the intervals are not."
+        )
+    if board.margin is not None:
+        lines.append(
+            "Margin: a one-sided test of a difference in accuracy as large as the margin, and two of them for "
+            "accuracies that are alike (TOST), "
+            + (
+                "with the same standard errors."
+                if board.spread is not None
+                else "that count other rows, and no other seeds."
+            )
+        )
     incomplete = [row for row in board.rows if row.missing]
     if incomplete:
         lines.append(
@@ -232,6 +436,26 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
     return lines
 
 
+def _how_seeds_are_tested(board: Leaderboard, spread: SeedNote) -> list[str]:
+    """What the p-values over seeds are made of."""
+    wider = (
+        f" Seeds of {', '.join(repr(printable(label, _LONGEST_NAME)) for label in spread.wider)} spread wider "
+        "than the others': they are judged by "
+        "their own spread alone, so that only more seeds would make them significant."
+        if spread.wider
+        else ""
+    )
+    return [
+        "Against the best: the difference on the same test rows, with a 95 % interval and a p-value that count "
+        "other seeds and other rows. How "
+        "seeds spread is pooled over the configurations that agree in it, what rows bring is taken from the "
+        "differences row by row, and what "
+        "single seeds do on single rows is counted once (two-way analysis of variance; the two parts are joined after Behrens and Fisher).",
+        f"Between seeds, test accuracy has a pooled standard deviation of {100 * spread.deviation:.2f} points "
+        f"({spread.freedom:.0f} degrees of freedom).{wider}",
+    ]
+
+
 def render_leaderboard(plan: Plan, board: Leaderboard, setting: Setting) -> str:
     """The page `leaderboard.html`."""
     from emotune.artifact import versions
@@ -244,6 +468,9 @@ def render_leaderboard(plan: Plan, board: Leaderboard, setting: Setting) -> str:
         title=f"{quantity(len(board.rows), 'configuration')} on {setting.data}",
         subtitle=f"Made with emotune on {setting.created}.",
         verdict=verdict(board),
+        margins=margin_lines(board),
+        notes=notes(board),
+        tables=[table for table in (margin_table(board), full_table(board)) if table.rows],
         scores={
             "headings": SCORES,
             "rows": [(name, *score_cells(row)[1:]) for name, row in zip(numbered, board.rows, strict=True)],
@@ -309,11 +536,11 @@ def _chart(rows: Sequence[Row], costs: Sequence[float], what: str, unit: str, nu
 def leaderboard_markdown(plan: Plan, board: Leaderboard, setting: Setting) -> str:
     """The leaderboard as Markdown: scores, the verdict, costs, what failed, and the protocol."""
     lines = [
-        *_markdown_table(SCORES, [(f"{row.rank}", *score_cells(row)) for row in board.rows]),
+        *_markdown_table(("#", *SCORES), [(f"{row.rank}", *score_cells(row)) for row in board.rows]),
         "",
-        _markdown(verdict(board)),
-        "",
-        *_markdown_table(COSTS, [(f"{row.rank}", *cost_cells(row)) for row in board.rows]),
+        *(f"{_markdown(line)}\n" for line in (verdict(board), *margin_lines(board), *notes(board))),
+        *(line for table in (margin_table(board), full_table(board)) if table.rows for line in _markdown_part(table)),
+        *_markdown_table(("#", *COSTS), [(f"{row.rank}", *cost_cells(row)) for row in board.rows]),
         "",
         *(f"- Failed: {_markdown(name)}: {_markdown(reason)}" for name, reason in board.failures.items()),
         *(f"- Warning: {_markdown(line)}" for line in warning_lines(board)),
@@ -325,11 +552,16 @@ def leaderboard_markdown(plan: Plan, board: Leaderboard, setting: Setting) -> st
     return "\n".join(lines) + "\n"
 
 
+def _markdown_part(table: Table) -> list[str]:
+    """A table that not every leaderboard has, with its heading and note."""
+    return [f"{table.title}:", "", *_markdown_table(table.headings, table.rows), "", _markdown(table.note), ""]
+
+
 def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table whose first column is the rank."""
+    """The lines of a table."""
     return [
-        f"| # | {' | '.join(headings)} |",
-        f"|{'---|' * (1 + len(headings))}",
+        f"| {' | '.join(headings)} |",
+        f"|{'---|' * len(headings)}",
         *(f"| {' | '.join(map(_markdown, cells))} |" for cells in rows),
     ]
 
@@ -366,7 +598,13 @@ def leaderboard_json(plan: Plan, board: Leaderboard, setting: Setting) -> str:
         ],
         "failures": dict(board.failures),
         "warnings": {label: list(found) for label, found in board.warnings.items()},
+        "margin": board.margin,
+        "seed_spread": None if board.spread is None else asdict(board.spread),
+        "power": None if board.power is None else asdict(board.power),
+        "winners_excess": None if board.excess is None else asdict(board.excess),
         "verdict": verdict(board),
+        "margins": margin_lines(board),
+        "notes": notes(board),
         "protocol": protocol(plan, board, setting),
         "versions": versions(),
     }

@@ -1,9 +1,10 @@
 """Where a sweep's settings come from: a preset, a TOML file with a [sweep] table, the command line; all mistakes at once.
 
 The [sweep] table has `methods` (keys, or tables with a `name`, a `label` and options; "all" for every method), `models`, `grid`
-(lists of values by setting, every combination of which is tried), `search` (ranges of values by setting) and `searched` (how many
-trials a search has). All other sections are those of `emotune run`, and hold for every trial; `training.seeds` is how many seeds
-each configuration gets.
+(lists of values by setting, every combination of which is tried), `search` (ranges of values by setting), `searched` (how many
+trials a search has) and `margin` (by how many points of accuracy configurations may differ and still be called alike). All other
+sections are those of `emotune run`, and hold for every trial; `training.seeds` is how many seeds each configuration gets, three if
+not given.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class _Expansion:
 
     def plan(self) -> Plan:
         base = self.draft.validate()
-        searched = self._searched()
+        searched, margin = self._searched(), self._margin()
         entries, models = self._entries(), self._models()
         self._read_grid()
         self._read_ranges(searched)
@@ -117,7 +118,7 @@ class _Expansion:
             for number, found in enumerate(candidates, start=1)
         )
         first = base.training.seed
-        return Plan(numbered, tuple(range(first, first + base.training.seeds)), searched, absolute(base))
+        return Plan(numbered, tuple(range(first, first + base.training.seeds)), searched, absolute(base), margin)
 
     def _mistake(self, place: str, text: str) -> None:
         self.mistakes.append(f"{place}: {text}.")
@@ -134,6 +135,18 @@ class _Expansion:
             )
             return 0
         return value
+
+    def _margin(self) -> float | None:
+        value = self.draft.sweep.get("margin")
+        if value is None:
+            return None
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 100:
+            self._mistake(
+                self._place("margin"),
+                f"sweep.margin is {shown_value(value)}; expected points of accuracy between 0 and 100, such as 1",
+            )
+            return None
+        return float(value)
 
     def _texts(self, name: str, default: Sequence[Any], example: str) -> Sequence[Any]:
         """A list that is not empty."""

@@ -1,0 +1,258 @@
+"""How often the tests over seeds call equal configurations different, how often their intervals cover, and what they find: by simulation.
+
+    python benchmarks/seed_tests.py
+
+takes some minutes on one core and writes benchmarks/results/seed_tests.json.
+
+Protocol: every row has a difficulty of its own, for all configurations, one for each configuration, and one for each single training; every
+training has a quality that depends on its seed. A training gets a row right where these add up to more than 0. Rows, qualities and labels
+are drawn anew in every trial. All configurations are alike on average over seeds and rows, so each one that is called different is a
+mistake; for the power, one is worse by a known number of points. Labels are shared out as in the emotion data, or one class has five rows.
+A wrong prediction is a label drawn by its share; in 7 of 10 rows it is the same one for all trainings.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from emotune.evaluation.contributions import macro_f1_pseudo_values
+from emotune.evaluation.crossed import Estimate, Pool, SeedSpread
+from emotune.evaluation.paired import holm, mcnemar
+
+RESULTS = Path(__file__).parent / "results" / "seed_tests.json"
+EMOTION = (0.29, 0.35, 0.08, 0.135, 0.112, 0.033)
+# Shares of the variance of a row's difficulty: common to all, a configuration's own, a single training's own. At an accuracy of 0.92
+# two trainings of one configuration then differ on 7 % of rows, and on 2,000 rows the rows' standard error of a difference of means over
+# three seeds is 0.4 points, as in the shoot-out (0.2 to 0.5).
+COMMON, OWN, SINGLE = 0.82, 0.05, 0.13
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One cell of the simulation.
+
+    Attributes:
+        seeds: Seeds of every configuration.
+        rows: Test rows.
+        deviation: Standard deviation between seeds of the true accuracy, in points.
+        configurations: How many.
+        accuracy: Mean accuracy.
+        rare: Whether one class has five rows.
+        wide: How many times further the seeds of the last configuration spread.
+        worse: By how many points the last configuration is worse.
+    """
+
+    seeds: int
+    rows: int
+    deviation: float
+    configurations: int
+    accuracy: float = 0.92
+    rare: bool = False
+    wide: float = 1.0
+    worse: float = 0.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one leaderboard holds: `right` and `f1` have the shape (configurations, seeds, rows)."""
+
+    right: NDArray[np.float64]
+    f1: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    validation: NDArray[np.float64]
+
+
+def trials(setting: Setting, count: int, seed: int = 0, *, macro: bool = True) -> Iterator[Trial]:
+    """Draw leaderboards.
+
+    Args:
+        setting: The cell.
+        count: How many.
+        seed: Of the draws.
+        macro: Whether macro-F1 is worked out as well.
+    """
+    rng = np.random.default_rng(seed)
+    shape = (setting.configurations, setting.seeds, setting.rows)
+    threshold = stats.norm.ppf(setting.accuracy)
+    slope = 100 * stats.norm.pdf(threshold)  # points of accuracy per unit of quality
+    spread = np.full((setting.configurations, 1, 1), setting.deviation / slope)
+    spread[-1] *= setting.wide
+    shift = np.zeros((setting.configurations, 1, 1))
+    shift[-1] = setting.worse / slope
+    shares = np.array(EMOTION)
+    classes = len(shares)
+    for _ in range(count):
+        quality = threshold - shift + spread * rng.normal(size=(*shape[:2], 1))
+        right, validation = (_right(quality, shape, rng) for _ in range(2))
+        if not macro:
+            yield Trial(right.astype(float), np.empty(0), np.empty(0), validation.mean(axis=2))
+            continue
+        truth = rng.choice(classes, size=setting.rows, p=shares)
+        if setting.rare:
+            truth = rng.choice(classes - 1, size=setting.rows, p=shares[:-1] / shares[:-1].sum())
+            truth[:5] = classes - 1
+        wrong = _wrong(truth, shape, shares, rare=setting.rare, rng=rng)
+        predicted = np.where(right, truth, wrong)
+        f1 = np.array([[macro_f1_pseudo_values(truth, one, classes) for one in seeds] for seeds in predicted])
+        scores = np.array([[_macro_f1(truth, one, classes) for one in seeds] for seeds in predicted])
+        yield Trial(right.astype(float), f1, scores, validation.mean(axis=2))
+
+
+def _right(quality: NDArray[np.float64], shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.bool_]:
+    ability = quality + COMMON**0.5 * rng.standard_normal(shape[2], dtype=np.float32)
+    ability = ability + OWN**0.5 * rng.standard_normal((shape[0], 1, shape[2]), dtype=np.float32)
+    return np.asarray(ability + SINGLE**0.5 * rng.standard_normal(shape, dtype=np.float32) > 0)
+
+
+def _wrong(
+    truth: NDArray[np.int64],
+    shape: tuple[int, ...],
+    shares: NDArray[np.float64],
+    *,
+    rare: bool,
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Wrong labels, never the true one."""
+    weights = shares.copy()
+    if rare:
+        weights[-1] = 5 / shape[2]
+    weights /= weights.sum()
+    edges = weights.cumsum()
+    drawn = np.searchsorted(edges, rng.random(shape) * edges[-1])
+    common = np.searchsorted(edges, rng.random(shape[2]) * edges[-1])
+    label = np.minimum(np.where(rng.random(shape[2]) < 0.7, common, drawn), len(shares) - 1)
+    return np.where(label == truth, (truth + 1) % (len(shares) - 1), label)
+
+
+def _macro_f1(truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> float:
+    confusion = np.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes)
+    sizes = confusion.sum(axis=0) + confusion.sum(axis=1)
+    return float((2 * confusion.diagonal() / np.maximum(sizes, 1)).mean())
+
+
+def pooled(by_row: NDArray[np.float64], scores: NDArray[np.float64]) -> Pool:
+    """The spread between seeds."""
+    return Pool.of([SeedSpread.of(values, rows) for values, rows in zip(scores, by_row, strict=True)])
+
+
+def estimates(pool: Pool, by_row: NDArray[np.float64], scores: NDArray[np.float64], reference: int) -> list[Estimate]:
+    """Every configuration less one of them; where that is the configuration itself, its own mean."""
+    means, rows = scores.mean(axis=1), by_row.mean(axis=1)
+    found = []
+    for other in range(len(by_row)):
+        same = other == reference
+        positions = [other] if same else [other, reference]
+        difference = rows[other] if same else rows[other] - rows[reference]
+        value = means[other] if same else means[other] - means[reference]
+        found.append(pool.estimate(float(value), positions, scores.shape[1], difference))
+    return found
+
+
+def measure(setting: Setting, count: int, seed: int = 0, *, macro: bool = True) -> dict[str, float]:
+    """How often equal configurations are called different in one cell.
+
+    Returns:
+        Of accuracy and macro-F1: the share of comparisons with p < 0.05, and of means whose interval covers the truth. Of leaderboards: the
+        share that names any configuration as different from the first, and from the best on validation, both after Holm's correction.
+    """
+    wrong: dict[str, list[float]] = {"accuracy": [], "macro-F1": [], "last": []}
+    means: dict[str, list[Estimate]] = {"accuracy": [], "macro-F1": []}
+    named: list[bool] = []
+    named_best: list[bool] = []
+    detectable: list[float] = []
+    for trial in trials(setting, count, seed, macro=macro):
+        scores = trial.right.mean(axis=2)
+        pool = pooled(trial.right, scores)
+        found = estimates(pool, trial.right, scores, 0)
+        p_values = [one.p_value for one in found[1:]]
+        wrong["accuracy"] += [float(p < LEVEL) for p in (p_values[:-1] if setting.wide != 1 else p_values)]
+        wrong["last"].append(float(p_values[-1] < LEVEL))
+        if len(detectable) < 100:
+            detectable.append(100 * found[-1].detectable())
+        means["accuracy"].append(found[0])
+        named.append(min(holm(p_values)) < LEVEL)
+        best = int(trial.validation.mean(axis=1).argmax()) if setting.configurations > 2 else 0
+        against = estimates(pool, trial.right, scores, best) if best else found
+        named_best.append(min(holm([one.p_value for i, one in enumerate(against) if i != best])) < LEVEL)
+        if macro:
+            found = estimates(pooled(trial.f1, trial.scores), trial.f1, trial.scores, 0)
+            others = found[1:-1] if setting.wide != 1 else found[1:]
+            wrong["macro-F1"] += [float(one.p_value < LEVEL) for one in others]
+            means["macro-F1"].append(found[0])
+    result = {f"{name} called different": float(np.mean(values)) for name, values in wrong.items() if values}
+    if setting.wide == 1 and not setting.worse:
+        del result["last called different"]
+    for name, held in means.items():
+        if held:
+            truth = float(np.mean([one.value for one in held]))
+            result[f"{name} covers"] = float(np.mean([2 * one.above(abs(one.value - truth)) >= LEVEL for one in held]))
+    result["leaderboards with a difference from the first"] = float(np.mean(named))
+    result["leaderboards with a difference from the best"] = float(np.mean(named_best))
+    result["detectable points"] = float(np.median(detectable))
+    return result
+
+
+def one_seed(configurations: int, deviation: float, rows: int, count: int, seed: int = 0) -> float:
+    """How many leaderboards of equal configurations with one seed name one as worse than the best, by McNemar's test after Holm."""
+    named = []
+    for trial in trials(Setting(1, rows, deviation, configurations), count, seed, macro=False):
+        best = int(trial.validation[:, 0].argmax())
+        right = trial.right[:, 0].astype(bool)
+        p_values, worse = [], []
+        for other in range(configurations):
+            if other != best:
+                fixed, broken = int((right[other] & ~right[best]).sum()), int((~right[other] & right[best]).sum())
+                p_values.append(mcnemar(fixed, broken)[1])
+                worse.append(broken > fixed)
+        named.append(any(p < LEVEL and w for p, w in zip(holm(p_values), worse, strict=True)))
+    return float(np.mean(named))
+
+
+def main() -> None:
+    """Run all cells and write the results."""
+    level = []
+    for rows, accuracy in ((225, 0.70), (2000, 0.92)):
+        for seeds in (2, 3, 5):
+            for configurations in (2, 4, 16):
+                level += [
+                    _cell(Setting(seeds, rows, deviation, configurations, accuracy))
+                    for deviation in (0.0, 0.3, 0.5, 1.0)
+                ]
+            level.append(_cell(Setting(seeds, rows, 0.5, 4, accuracy, rare=True)))
+    wide = [_cell(Setting(seeds, 2000, 0.5, 16, wide=wide)) for seeds in (2, 3, 5) for wide in (2.0, 10.0)]
+    power = []
+    for seeds, rows, accuracy, configurations in ((3, 2000, 0.92, 16), (5, 2000, 0.92, 4), (3, 225, 0.70, 16)):
+        plain = Setting(seeds, rows, 0.5, configurations, accuracy)
+        points = measure(plain, 40, macro=False)["detectable points"]
+        setting = Setting(seeds, rows, 0.5, configurations, accuracy, worse=round(points, 2))
+        power.append({**asdict(setting), "found": measure(setting, 300, 1, macro=False)["last called different"]})
+    single = [
+        {"configurations": k, "rows": rows, "deviation": 0.5, "named": one_seed(k, 0.5, rows, 600)}
+        for rows in (225, 2000)
+        for k in (3, 8, 16)
+    ]
+    content = {"level": level, "one configuration spreads further": wide, "power": power, "one seed": single}
+    RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _cell(setting: Setting) -> dict[str, float]:
+    """One cell; fewer leaderboards where each has many comparisons."""
+    count = {2: 1000, 4: 400}.get(setting.configurations, 100)
+    macro = setting.rare or (setting.deviation == 0.5 and setting.configurations == 4)
+    found = {**asdict(setting), "trials": count, **measure(setting, count, macro=macro)}
+    sys.stdout.write(f"{json.dumps(found)}\n")
+    sys.stdout.flush()
+    return found
+
+
+if __name__ == "__main__":
+    main()
