@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from emotune.evaluation.contributions import accuracy_by_row, macro_f1_by_row, macro_f1_pseudo_values
+from emotune.evaluation.contributions import (
+    accuracy_by_row,
+    macro_f1_by_row,
+    macro_f1_pseudo_values,
+    rare_classes_variance,
+)
 
 from .conftest import MakeEvaluation, MakeSplit
 
@@ -31,6 +36,17 @@ def test_evaluations_give_the_same(make_split: MakeSplit, make_evaluation: MakeE
     assert accuracy_by_row(evaluation).tolist() == [1, 1, 0, 1]
     expected = macro_f1_pseudo_values(np.array([0, 1, 2, 2]), np.array([0, 1, 1, 2]), 3)
     assert macro_f1_by_row(evaluation).tolist() == expected.tolist()
+
+
+def test_few_rows_that_are_all_right_are_not_certain() -> None:
+    """By hand: class 1 has two rows, both right; two right and two wrong more make 4 of 6."""
+    truth = np.array([0] * 10_000 + [1, 1])
+    predicted = truth.copy()
+    # F1 of class 1 is 2 h / (2 + h) with h hits: its slope by the recall h / 2 is 8 / (2 + h)^2 = 1 / 2.
+    by_hand = (4 / 6) * (2 / 6) / 6 * 0.5**2 / 2**2
+    assert rare_classes_variance(truth, [predicted, predicted], 2) == pytest.approx(by_hand, rel=1e-3)
+    # With thousands of rows in each class there is nothing to add.
+    assert rare_classes_variance(truth[:10_000] % 2, [truth[:10_000] % 2], 2) < 1e-7
 
 
 def test_their_spread_is_that_of_the_bootstrap() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +50,33 @@ def macro_f1_pseudo_values(truth: NDArray[np.int64], predicted: NDArray[np.int64
     np.fill_diagonal(without, f1.sum() - (f1 - right))
     table = (rows * f1.sum() - (rows - 1) * without) / classes
     return np.asarray(table[truth, predicted])
+
+
+def rare_classes_variance(truth: NDArray[np.int64], predicted: Sequence[NDArray[np.int64]], classes: int) -> float:
+    """What the rows of a score do not show of the variance of macro-F1, because a class has few of them.
+
+    Five rows that are all right have no spread, as if other rows of the class could not be wrong. A. Agresti and B. A. Coull (American
+    Statistician 52, 1998) add two right and two wrong rows to a share before they take its variance. What that adds to the variance of a
+    class's recall is carried over to macro-F1; with some dozens of rows it comes to nothing.
+
+    Args:
+        truth: Shape (rows,), true label ids.
+        predicted: Label ids that each training predicted, shape (rows,) each; the score is the mean over them.
+        classes: Number of labels.
+
+    Returns:
+        The variance to add to that of the mean over trainings.
+    """
+    support = np.bincount(truth, minlength=classes).astype(np.float64)
+    hits = np.mean([np.bincount(truth[truth == one], minlength=classes) for one in predicted], axis=0)
+    called = np.mean([np.bincount(one, minlength=classes) for one in predicted], axis=0)
+    there = support > 0
+    support, hits, called = support[there], hits[there], called[there]
+    share, more = hits / support, (hits + 2) / (support + 4)
+    missing = np.maximum(0.0, more * (1 - more) / (support + 4) - share * (1 - share) / support)
+    # F1 is 2 hits / (support + called), where a hit more is also a row more that is called so.
+    slope = 2 * support * (support + called - hits) / (support + called) ** 2
+    return float((missing * slope**2).sum()) / classes**2
 
 
 def _f1(hits: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:

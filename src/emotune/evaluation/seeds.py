@@ -7,14 +7,14 @@ err and what they find is measured by benchmarks/seed_tests.py.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from emotune.errors import DataError
-from emotune.evaluation.contributions import accuracy_by_row, macro_f1_by_row
+from emotune.evaluation.contributions import accuracy_by_row, macro_f1_by_row, rare_classes_variance
 from emotune.evaluation.crossed import Estimate, Pool, SeedSpread
 from emotune.evaluation.paired import LEVEL, Interval, mcnemar
 from emotune.evaluation.scores import Evaluation
@@ -247,6 +247,10 @@ def over_seeds(evaluations: Sequence[Evaluation]) -> dict[str, SeedSummary]:
     ):
         rows = np.mean([by_row(e) for e in evaluations], axis=0)
         estimate = pool.estimate(float(np.mean(values)), (0,), len(evaluations), rows)
+        if name == "macro-F1":
+            split = evaluations[0].split
+            hidden = rare_classes_variance(split.label_ids, [e.predictions for e in evaluations], len(split.labels))
+            estimate = replace(estimate, rows=estimate.rows + hidden)
         found[name] = SeedSummary(tuple(values), estimate.interval(0.0, 1.0))
     return found
 
