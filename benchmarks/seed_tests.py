@@ -25,6 +25,7 @@ from scipy import stats
 
 from emotune.evaluation.contributions import macro_f1_pseudo_values, rare_classes_variance
 from emotune.evaluation.crossed import Estimate, Pool, SeedSpread
+from emotune.evaluation.differences import USUAL_POWER
 from emotune.evaluation.paired import holm, mcnemar
 
 RESULTS = Path(__file__).parent / "results" / "seed_tests.json"
@@ -180,7 +181,7 @@ def measure(setting: Setting, count: int, seed: int = 0, *, macro: bool = True) 
         wrong["accuracy"] += [float(p < LEVEL) for p in (p_values[:-1] if setting.wide != 1 else p_values)]
         wrong["last"].append(float(p_values[-1] < LEVEL))
         if len(detectable) < 100:
-            detectable.append(100 * found[-1].detectable())
+            detectable.append(100 * found[-1].detectable(power=USUAL_POWER))
         means["accuracy"].append(found[0])
         named.append(min(holm(p_values)) < LEVEL)
         best = int(trial.validation.mean(axis=1).argmax()) if setting.configurations > 2 else 0

@@ -48,7 +48,7 @@ harder. Both count.
 
 - **Seeds.** Three seeds say little about how far seeds spread: an interval from three alone is 2.2
   times as wide as one from many. So the spread is pooled over all configurations that agree in it.
-  A configuration whose seeds spread wider than that (Cochran's test, and an F test at 10 %) is
+  A configuration whose seeds spread wider than that (Cochran's test, and an F test at 5 %) is
   judged by its own spread alone.
 - **Rows.** Two configurations are compared row by row, so that what is hard for both does not count.
 - **Once.** What one seed does on one row is in the spread of both. The two-way analysis of variance

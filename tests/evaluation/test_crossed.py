@@ -145,7 +145,7 @@ class TestPool:
 
     def test_a_wider_one_in_the_pool_is_judged_by_its_own(self) -> None:
         others = [0.4] * 14
-        limit = stats.f.isf(0.1, 2, 28) * 0.4
+        limit = stats.f.isf(0.05, 2, 28) * 0.4
         assert Pool.of(spreads(*others, 0.99 * limit)).own == frozenset()
         pool = Pool.of(spreads(*others, 1.01 * limit))
         assert pool.own == {14}

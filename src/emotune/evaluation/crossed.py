@@ -12,7 +12,7 @@ interaction by itself, takes one of them off (H. Scheffé, The Analysis of Varia
 The rows' parts are known well, since there are many rows. Two or three seeds say little about how seeds spread, so that is pooled: one
 variance for all configurations whose spreads agree. Which do not is decided by W. G. Cochran's test of the largest variance (Annals of
 Eugenics 11, 1941), one configuration after another. Those are judged by their own spread alone. So is a configuration in the pool whose
-spread is larger than that of the others by an F test at a mild level: no mean may be judged by too small a spread.
+spread is larger than that of the others by an F test at 5 %: no mean may be judged by too small a spread.
 
 The distribution of a mean around the truth joins both parts as Behrens and Fisher do (R. A. Fisher, Annals of Eugenics 6, 1935): each
 variance has a chi-squared distribution with its degrees of freedom, and all that follows is averaged over them. With few degrees of freedom
@@ -33,8 +33,8 @@ from emotune.evaluation.paired import LEVEL, POWER, Interval
 
 # A configuration stands apart where equal spreads would show one so much larger in one of a hundred leaderboards.
 APART = 0.01
-# A configuration in the pool is judged by its own spread where equal spreads would show so large a one in one of ten.
-WIDER = 0.1
+# A configuration in the pool is judged by its own spread where equal spreads would show so large a one in one of twenty.
+WIDER = 0.05
 _MANY = 30  # degrees of freedom from which a variance is known well, and a coarser rule is exact enough
 _LEAST = 1e-150  # for a variance that must not be 0, with room for products
 
@@ -150,9 +150,9 @@ class Estimate:
         reach = self.reach()
         return Interval(self.value, max(low, self.value - reach), min(high, self.value + reach))
 
-    def detectable(self, level: float = 1 - LEVEL) -> float:
-        """The true difference that would be significant at this level four times out of five."""
-        return self.reach(level) + self.reach(2 * (1 - POWER))
+    def detectable(self, level: float = 1 - LEVEL, power: float = POWER) -> float:
+        """The true difference that would be significant at this level in this share of cases, if parts are as they are here."""
+        return self.reach(level) + self.reach(2 * (1 - power))
 
 
 @lru_cache(maxsize=256)

@@ -15,6 +15,10 @@ from emotune.evaluation.comparison import compare
 from emotune.evaluation.paired import LEVEL, Interval, holm
 from emotune.evaluation.seeds import SeedDifference, SeedStudy
 
+# One in twenty configurations is judged by its own spread by chance, and such comparisons find less. Where all others find a difference in
+# this share of cases, four out of five find it over all (benchmarks/seed_tests.py).
+USUAL_POWER = 0.85
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -174,4 +178,5 @@ def power(study: SeedStudy, pairs: Sequence[tuple[int, int]]) -> Power | None:
     # One in the middle stands for all: each takes many integrals.
     middle = median(over.of_accuracy.variance for over in typical)
     one = min(typical, key=lambda over: abs(over.of_accuracy.variance - middle)).of_accuracy
-    return Power(one.detectable(), one.detectable((1 - LEVEL) / len(found)), len(found))
+    alone, corrected = (one.detectable(level, USUAL_POWER) for level in (1 - LEVEL, (1 - LEVEL) / len(found)))
+    return Power(alone, corrected, len(found))
