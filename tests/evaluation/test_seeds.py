@@ -225,8 +225,9 @@ class TestLevel:
             ({"seeds": 2, "rows": 500, "deviation": 0.0, "configurations": 8}, 120, 0.025),
             ({"seeds": 3, "rows": 500, "deviation": 1.0, "configurations": 8}, 120, 0.025),
             ({"seeds": 2, "rows": 225, "deviation": 0.5, "configurations": 2, "accuracy": 0.7}, 400, 0.0),
-            # One configuration's seeds spread ten times as far: the others are tested as before.
-            ({"seeds": 3, "rows": 500, "deviation": 0.5, "configurations": 8, "wide": 10.0}, 120, 0.025),
+            # One configuration's seeds spread ten times as far: the others are tested as before, and it by its own spread. Three seeds
+            # cannot always show that; what it then costs stands in the log of experiments.
+            ({"seeds": 5, "rows": 500, "deviation": 0.5, "configurations": 8, "wide": 10.0}, 120, 0.025),
         ],
     )
     def test_equal_configurations_are_called_different_as_often_as_the_level_says(
