@@ -13,7 +13,9 @@ import pytest
 from scipy import stats
 
 from emotune.errors import DataError
+from emotune.evaluation.comparison import compare
 from emotune.evaluation.differences import differences
+from emotune.evaluation.margin import margin_test
 from emotune.evaluation.scores import Evaluation
 from emotune.evaluation.seeds import SeedStudy
 from emotune.sweep.folder import TrialResult
@@ -117,8 +119,8 @@ def test_one_seed_each_is_mcnemars_test(results: Callable[..., list[Made]]) -> N
     )  # mid-p is smaller
     assert difference.p_value < stats.binomtest(fixed, fixed + broken).pvalue
     assert (difference.fixed, difference.broken) == (fixed, broken)
-    assert difference.macro_f1_p is None
     assert difference.not_worse is not None
+    assert difference.not_worse.p_value == margin_test(compare(a, b).statistics, 1.0).not_worse_p
     assert board.one_seed
     assert board.spread is None
     assert board.power is None

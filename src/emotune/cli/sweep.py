@@ -22,7 +22,7 @@ FLAGS = {
     name: flag
     for name, flag in RUN_FLAGS.items()
     if not flag.key.startswith("method.")
-    and flag.key not in ("model.name", "output.folder", "output.overwrite", "training.resume")
+    and flag.key not in ("model.name", "output.folder", "output.overwrite", "training.resume", "baselines.margin")
 }
 FLAGS["seeds"] = Flag(
     "training.seeds",

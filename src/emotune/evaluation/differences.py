@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from emotune.evaluation.comparison import compare
+from emotune.evaluation.margin import margin_test
 from emotune.evaluation.paired import LEVEL, Interval, holm
 from emotune.evaluation.seeds import SeedDifference, SeedStudy
 
@@ -40,10 +41,10 @@ class Difference:
     Attributes:
         seeds: How many seeds both have; with one each, the choice of the seed is in none of the figures.
         accuracy: The difference in accuracy.
-        macro_f1: The difference in macro-F1; None where too few rows changed sides to say.
+        macro_f1: The difference in macro-F1; None where, with one seed each, it could not be trusted.
         p_value: Two-sided p of no difference in accuracy.
         adjusted_p: The same, corrected for the number of comparisons (Holm).
-        macro_f1_p: Two-sided p of no difference in macro-F1; None with one seed each.
+        macro_f1_p: Two-sided p of no difference in macro-F1; None where there is no interval of it.
         macro_f1_adjusted_p: The same, corrected likewise.
         fixed: Rows that most seeds get right, and not most of the other's.
         broken: Rows that most seeds of the other get right, and not most of these.
@@ -85,7 +86,7 @@ def differences(
     """Compare configurations, correcting for the number of comparisons.
 
     With several seeds all figures are those of the study's one model. Where no configuration has two seeds, p and intervals are those of
-    two models on the same rows, and margins count rows alone.
+    two models on the same rows (`paired`, `margin`), which count rows alone.
 
     Args:
         study: The configurations.
@@ -98,7 +99,7 @@ def differences(
     found = [_difference(study, first, second, margin) for first, second in pairs]
     known = [one for one in found if one is not None]
     adjusted = holm([one.p_value for one in known])
-    macro = holm([one.macro_f1_p if one.macro_f1_p is not None else 1.0 for one in known])
+    macro = holm([1.0 if one.macro_f1_p is None else one.macro_f1_p for one in known])
     not_worse = holm([one.not_worse.p_value if one.not_worse else 1.0 for one in known])
     alike = holm([one.alike.p_value if one.alike else 1.0 for one in known])
     corrected = iter(
@@ -119,43 +120,32 @@ def _difference(study: SeedStudy, first: int, second: int, margin: float | None)
     over = study.difference(first, second)
     if over is None:
         return None
-    not_worse, alike = (
-        (None, None)
-        if margin is None
-        else (_claim(over.of_accuracy.not_below(margin)), _claim(over.of_accuracy.within(margin)))
-    )
+    macro_f1: Interval | None
+    macro_f1_p: float | None
     if study.knows_seeds:
         accuracy, macro_f1, p_value, macro_f1_p = over.accuracy, over.macro_f1, over.p_value, over.macro_f1_p
-        return Difference(
-            over.seeds,
-            accuracy,
-            macro_f1,
-            p_value,
-            p_value,
-            macro_f1_p,
-            macro_f1_p,
-            over.fixed,
-            over.broken,
-            not_worse,
-            alike,
-        )
-    seed = next(seed for seed in study.groups[first] if seed in study.groups[second])
-    paired = compare(study.groups[first][seed], study.groups[second][seed]).statistics
+        not_worse = None if margin is None else over.of_accuracy.not_below(margin)
+        alike = None if margin is None else over.of_accuracy.within(margin)
+    else:
+        seed = next(seed for seed in study.groups[first] if seed in study.groups[second])
+        paired = compare(study.groups[first][seed], study.groups[second][seed]).statistics
+        tested = None if margin is None else margin_test(paired, 100 * margin)
+        accuracy, macro_f1, p_value, macro_f1_p = paired.accuracy, paired.macro_f1, paired.p_value, paired.macro_f1_p
+        not_worse = None if tested is None else tested.not_worse_p
+        alike = None if tested is None else tested.equivalent_p
     return Difference(
-        1,
-        paired.accuracy,
-        paired.macro_f1,
-        paired.p_value,
-        paired.p_value,
-        fixed=over.fixed,
-        broken=over.broken,
-        not_worse=not_worse,
-        alike=alike,
+        over.seeds,
+        accuracy,
+        macro_f1,
+        p_value,
+        p_value,
+        macro_f1_p,
+        macro_f1_p,
+        over.fixed,
+        over.broken,
+        None if not_worse is None else Claim(not_worse, not_worse),
+        None if alike is None else Claim(alike, alike),
     )
-
-
-def _claim(p_value: float) -> Claim:
-    return Claim(p_value, p_value)
 
 
 def power(study: SeedStudy, pairs: Sequence[tuple[int, int]]) -> Power | None:
