@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from emotune.data.foreign import how_to_convert, refuse_foreign
 from emotune.data.json_files import refuse_json_file, whole_json_hint
 from emotune.data.quoting import TAB, Quoting, decide_quoting
-from emotune.data.table import Row, Table
+from emotune.data.table import Broken, Row, Table
 from emotune.data.wording import counted, escaped, listed, quoted
 from emotune.errors import DataError
 from emotune.text import reason_of
@@ -149,10 +149,12 @@ def _open_semicolon_lines(path: Path, max_characters: int) -> Table:
             parts = line.rpartition(";")
             if not parts[1]:
                 tabs = "\nIf tabs separate the columns here, put one into the first line too, and name the file .tsv."
-                raise DataError(
+                error = DataError(
                     f"{escaped(path)}, line {number}: no semicolon in {quoted(line)}. "
                     f"In a .txt file every line is text;label, the label after the last semicolon.{tabs if TAB in line else ''}"
                 )
+                yield number, [Broken(error)] * len(wanted)
+                continue
             rows += 1
             closed += not parts[2].strip() and ";" in parts[0]
             if rows == closed == _ROWS_THAT_SHOW:
@@ -190,7 +192,9 @@ def _open_delimited(path: Path, max_characters: int, delimiters: str) -> Table:
     columns = headers[delimiter] if quotes.is_quoting else _csv_header(path, delimiter, quotes=False)
     if not columns:
         # No delimiter gives a header: reading on says what is wrong, or that there is nothing.
-        next(_csv_records(path, delimiters[0], quotes=quotes.is_quoting), None)
+        for _, record in _csv_records(path, delimiters[0], quotes=quotes.is_quoting):
+            if isinstance(record, DataError):
+                raise record
         raise _only_blank(path)
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:
@@ -198,11 +202,13 @@ def _open_delimited(path: Path, max_characters: int, delimiters: str) -> Table:
         records = _csv_records(path, delimiter, quotes=quotes.is_quoting)
         next(records)
         for number, fields in records:
-            if len(fields) != len(columns):
-                if len(fields) == 1 and not fields[0].strip():
-                    continue  # a line of spaces: as blank as an empty one
-                raise _ragged(path, number, fields, columns, delimiter, quotes.obstacle)
-            yield number, [fields[pick] for pick in picks]
+            if isinstance(fields, DataError):
+                yield number, [Broken(fields)] * len(picks)
+            elif len(fields) == len(columns):
+                yield number, [fields[pick] for pick in picks]
+            elif len(fields) > 1 or fields[0].strip():  # a line of spaces is as blank as an empty one
+                error = _ragged(path, number, fields, columns, delimiter, quotes.obstacle)
+                yield number, [Broken(error)] * len(picks)
 
     return Table(
         escaped(path),
@@ -229,18 +235,29 @@ def _csv_header(path: Path, delimiter: str, *, quotes: bool = True) -> tuple[str
     return tuple(name.strip() for name in record)
 
 
-def _csv_records(path: Path, delimiter: str, *, quotes: bool) -> Iterator[tuple[int, list[str]]]:
-    """Every record with the line on which it starts; it may span several where quotes are quoting."""
+def _csv_records(path: Path, delimiter: str, *, quotes: bool) -> Iterator[tuple[int, list[str] | DataError]]:
+    """Every record, or what is wrong with it, with the line on which it starts; it may span several where quotes are quoting.
+
+    Raises:
+        DataError: A record is wrong that spans lines or is too long: what follows it may be the inside of a text.
+    """
     with _opened(path, newline="") as stream:
         reader = _csv_reader(stream, delimiter, quotes=quotes)
         start = 1
-        try:
-            for fields in reader:
+        while True:
+            try:
+                fields = next(reader, None)
+            except csv.Error as error:
+                mistake = _csv_mistake(path, start, reader.line_num, str(error))
+                if reader.line_num > start or "field limit" in str(error) or "unexpected end" in str(error):
+                    raise mistake from None
+                yield start, mistake
+            else:
+                if fields is None:
+                    return
                 if fields:
                     yield start, fields
-                start = reader.line_num + 1
-        except csv.Error as error:
-            raise _csv_mistake(path, start, reader.line_num, str(error)) from None
+            start = reader.line_num + 1
 
 
 def _csv_mistake(path: Path, start: int, end: int, reason: str) -> DataError:
@@ -291,43 +308,57 @@ def _ragged(
 
 
 def _open_json_lines(path: Path, max_characters: int) -> Table:
-    first = list(islice(_json_objects(path), _OBJECTS_LOOKED_AT))
+    first = [row for _, row in islice(_json_objects(path), _OBJECTS_LOOKED_AT)]
+    objects = [row for row in first if not isinstance(row, DataError)]
     if not first:
         raise _only_blank(path)
-    hint = whole_json_hint(path, first[0][1]) if len(first) == 1 else ""
-    columns = tuple(first[0][1])
-    for _, row in first:
+    if not objects:
+        raise next(row for row in first if isinstance(row, DataError))
+    hint = whole_json_hint(path, objects[0]) if len(first) == 1 else ""
+    columns = tuple(objects[0])
+    for row in objects:
         if len(row) > len(columns) and set(columns) <= row.keys():  # the first object may lack a key
             columns = tuple(row)
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:
         for number, row in _json_objects(path):
-            try:
+            missing = None if isinstance(row, DataError) else next((name for name in wanted if name not in row), None)
+            if isinstance(row, DataError):
+                yield number, [Broken(row)] * len(wanted)
+            elif missing is None:
                 yield number, [row[column] for column in wanted]
-            except KeyError as error:
-                raise DataError(
-                    f"{escaped(path)}, line {number}: no key {quoted(error.args[0])} in this object, which has {listed(row)}. "
+            else:
+                error = DataError(
+                    f"{escaped(path)}, line {number}: no key {quoted(missing)} in this object, which has {listed(row)}. "
                     "Add it, or remove the line."
-                ) from None
+                )
+                yield number, [Broken(error)] * len(wanted)
 
     return Table(escaped(path), columns, read, unit="line", hint=hint)
 
 
-def _json_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_objects(path: Path) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
+    """Every object with its line, or what is wrong with the line.
+
+    Raises:
+        DataError: The whole file is no JSON Lines, but JSON of another kind.
+    """
     for number, line in _lines(path):
         if not line.strip():
             continue
         try:
             row = json.loads(line, object_pairs_hook=_unique_keys)
         except _RepeatedKeyError as error:
-            raise DataError(
-                f"{escaped(path)}, line {number}: the key {quoted(error)} stands twice in this object. Rename one."
-            ) from None
+            yield (
+                number,
+                DataError(
+                    f"{escaped(path)}, line {number}: the key {quoted(error)} stands twice in this object. Rename one."
+                ),
+            )
         except (ValueError, RecursionError) as error:
-            raise _not_json_lines(path, number, line, error) from None
-        if not isinstance(row, dict):
-            raise _not_json_lines(path, number, line, None)
-        yield number, row
+            yield number, _not_json_lines(path, number, line, error)
+        else:
+            yield number, row if isinstance(row, dict) else _not_json_lines(path, number, line, None)
 
 
 class _RepeatedKeyError(Exception):

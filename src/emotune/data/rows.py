@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from emotune.data.columns import Columns, UnlabelledError, text_and_label_columns
 from emotune.data.labels import LabelError, WithheldError, label_name
-from emotune.data.table import Row, Table
+from emotune.data.table import Broken, Row, Table
 from emotune.data.wording import counted, numbered, quoted
 from emotune.errors import DataError
 from emotune.text import is_blank, is_unicode
@@ -60,25 +60,31 @@ def read_labelled(
     names: list[str] = []
     blank: list[int] = []
     unlabelled: list[int] = []
+    faulty: list[int] = []
+    fault = None
     for number, (text_cell, label_cell) in table.read((columns.text, columns.label)):
-        text = _checked_text(table, number, text_cell, max_characters)
-        if is_blank(text):
-            blank.append(number)
         try:
+            text = _checked_text(table, number, text_cell, max_characters)
             name = label_name(label_cell, class_names)
+            if name is not None and not is_unicode(name):
+                raise _half_a_character(table, number, "label")
         except WithheldError as error:
             raise UnlabelledError(table.at(number), str(error)) from None
-        except LabelError as error:
-            raise DataError(f"{table.at(number)}: {error}.") from None
+        except (DataError, LabelError) as error:
+            faulty.append(number)
+            fault = fault or (error if isinstance(error, DataError) else DataError(f"{table.at(number)}: {error}."))
+            continue
+        if is_blank(text):
+            blank.append(number)
         if name is None:
             unlabelled.append(number)
             continue
-        if not is_unicode(name):
-            raise _half_a_character(table, number, "label")
         if "\n" in text or "\r" in text:
             of_lines.append((number, text))
         texts.append(text)
         names.append(name)
+    if fault is not None:
+        raise _with_others(table, fault, faulty)
     if blank:
         raise _blank(table, blank)
     if unlabelled:
@@ -94,6 +100,16 @@ def read_labelled(
         if reason:
             raise DataError(f"{table.at(number)}: {reason}")
     return LabelledRows(table.source, tuple(texts), tuple(names), class_names, columns)
+
+
+def _with_others(table: Table, fault: DataError, numbers: Sequence[int]) -> DataError:
+    """What is wrong with the first of some rows, and how many there are."""
+    if len(numbers) == 1:
+        return fault
+    return DataError(
+        f"{fault}\n{counted(len(numbers), 'row')} cannot be read or used: {numbered(table.unit, numbers)}. "
+        "emotune audit DATA lists each with its reason, and --write-clean DIR writes a copy without them."
+    )
 
 
 @dataclass(frozen=True)
@@ -215,8 +231,10 @@ def _checked_text(table: Table, number: int, cell: object, max_characters: int) 
     """The text of a cell; a null becomes the empty text, which the caller counts among the blank ones.
 
     Raises:
-        DataError: The cell holds no text, or one that is too long, or not Unicode, or has a NUL character in it.
+        DataError: The row cannot be read; the cell holds no text, or one that is too long, or not Unicode, or has a NUL character in it.
     """
+    if isinstance(cell, Broken):
+        raise cell.error
     if cell is None:
         return ""
     if not isinstance(cell, str):

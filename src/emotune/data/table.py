@@ -6,8 +6,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from emotune.errors import DataError
+
 Row = tuple[int, Sequence[object]]
-"""Where a row starts (its line or row number, counted from 1), and its values."""
+"""Where a row starts (its line or row number, counted from 1), and its values; `Broken` alone where the row cannot be read."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What stands in every cell of a row that cannot be read, so that the rows after it can be.
+
+    Attributes:
+        error: What is wrong with the row; its message names the place.
+    """
+
+    error: DataError
 
 
 @dataclass(frozen=True)
