@@ -122,6 +122,8 @@ def _findings(audit: Audit) -> dict[str, Any]:
         "rows": {split: dict(counts) for split, counts in audit.counts.items()},
         "words": {split: asdict(lengths) for split, lengths in audit.lengths.items()},
         "tokens": None if audit.tokens is None else asdict(audit.tokens),
+        "label_findings": list(audit.label_findings),
+        "placeholders": [asdict(row) for row in audit.placeholders],
         "unusable": {split: [asdict(row) for row in rows] for split, rows in audit.unusable.items()},
         "repeats": [asdict(repeat) for repeat in audit.repeats],
         "leaks": [asdict(leak) for leak in audit.leaks],

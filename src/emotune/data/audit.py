@@ -15,6 +15,7 @@ import numpy as np
 
 from emotune.data.dataset import SPLIT_NAMES, TextDataset
 from emotune.data.duplicates import Groups, find_duplicates
+from emotune.data.label_names import label_findings
 from emotune.data.lengths import Lengths
 from emotune.data.load import LabelledSource, advising_on_unlabelled, open_splits, reading_notes
 from emotune.data.memory import called
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from emotune.data.tokens import TokenCounts
 
 KINDS = ("exact", "trivial", "near")
+# What programs write for a missing value, in lower case.
+_PLACEHOLDERS = frozenset({"nan", "none", "null", "#n/a", "n/a", "<na>", "nat", "\\n"})
 NO_TRAINING = (
     "There is no train split, so these were not looked for: leaks into training, training texts under different labels, "
     "labels that are probably wrong, and features that give a class away."
@@ -111,6 +114,8 @@ class Audit:
         shortcuts: Features of training texts that give a class away.
         notes: How the data was read, where that had to be chosen; and what could not be looked for, and why.
         tokens: How long the texts are in a model's tokens; None where no model was named. `emotune.data.tokens` counts them.
+        label_findings: What is suspicious about the labels' names, in a sentence each.
+        placeholders: Rows whose text is a word for a missing one, such as "nan".
     """
 
     name: str
@@ -127,6 +132,8 @@ class Audit:
     shortcuts: tuple[Shortcut, ...]
     notes: tuple[str, ...]
     tokens: TokenCounts | None = None
+    label_findings: tuple[str, ...] = ()
+    placeholders: tuple[Row, ...] = ()
 
     def texts(self) -> dict[str, list[str]]:
         """The usable texts of each split."""
@@ -188,6 +195,7 @@ def audit_source(
     rows: list[Row] = []
     unusable = {}
     columns = {}
+    notes: list[str] = []
     for split in SPLIT_NAMES:
         if split not in tables:
             continue
@@ -202,12 +210,13 @@ def audit_source(
                 raise none_usable(tables[split], split, read.unusable)
         unusable[split] = read.unusable
         columns[split] = read.columns
+        notes += read.notes
         rows += [
             Row(Place(split, number), text, label)
             for number, text, label in zip(read.numbers, read.texts, read.names, strict=True)
         ]
     audit = _audit(found.name, rows, unusable, label_errors, features=features)
-    return replace(audit, notes=(*found.notes, *reading_notes(tables, columns), *audit.notes))
+    return replace(audit, notes=(*found.notes, *reading_notes(tables, columns), *notes, *audit.notes))
 
 
 def _audit(
@@ -247,6 +256,8 @@ def _audit(
         label_errors=errors,
         shortcuts=find_shortcuts(train, groups.trivial[in_split["train"]]) if train else (),
         notes=tuple(notes),
+        label_findings=tuple(label_findings(Counter(row.label for row in rows))),
+        placeholders=tuple(row for row in rows if row.text.strip().lower() in _PLACEHOLDERS),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from emotune.data.label_names import clean_name
 from emotune.data.wording import listed, quoted
 from emotune.errors import DataError
 
@@ -26,8 +27,8 @@ class WithheldError(LabelError):
 def label_name(cell: object, class_names: Sequence[str] | None = None) -> str | None:
     """The label's name, or None where the cell holds none.
 
-    Text is stripped of surrounding white space. Whole numbers, 1.0 among them, become the integer's digits; true and
-    false become "true" and "false". Missing is what is empty, blank, null, NaN or the text "nan".
+    Text is stripped of surrounding white space and of what cannot be seen (`clean_name`). Whole numbers, 1.0 among them, become
+    the integer's digits; true and false become "true" and "false". Missing is what is empty, blank, null, NaN or the text "nan".
 
     Args:
         cell: What stands in the label column.
@@ -37,7 +38,9 @@ def label_name(cell: object, class_names: Sequence[str] | None = None) -> str | 
         LabelError: The cell is a number that is not whole, an id without a name, or of another type (such as a list).
     """
     if isinstance(cell, str):
-        name = cell.strip()
+        name = clean_name(cell)
+        if class_names is not None and cell.strip() in class_names:
+            name = cell.strip()
         if not name or name.lower() == "nan":
             return None
         decimal = _DECIMAL.fullmatch(name) if name[-1] in "0123456789." else None
@@ -86,7 +89,7 @@ def ordered_labels(
     """
     names = set(found)
     if requested is not None:
-        return _checked_request(names, tuple(label.strip() for label in requested))
+        return _checked_request(names, tuple(clean_name(label) for label in requested))
     if class_names is not None:
         return tuple(name for name in class_names if name in names)
     if all(_INTEGER.fullmatch(name) for name in names):

@@ -15,6 +15,7 @@ from emotune.data.columns import Columns, UnlabelledError, column_notes, known_c
 from emotune.data.dataset import SPLIT_NAMES, Split, TextDataset
 from emotune.data.duplicates import KnownGroups, find_duplicates
 from emotune.data.files import open_lines, open_table
+from emotune.data.label_names import clean_name, refuse_lists
 from emotune.data.labels import ordered_labels
 from emotune.data.memory import called, kind_of, open_object
 from emotune.data.rows import LabelledRows, read_labelled, stream_texts
@@ -121,6 +122,7 @@ def load_data(
                 )
 
     train = rows["train"]
+    refuse_lists(Counter(train.names), train.source)
     _refuse_untrainable(train)
     order = ordered_labels(train.names, class_names=train.class_names, requested=labels)
     for split_rows in rows.values():
@@ -131,7 +133,8 @@ def load_data(
     missing = {split: size for split, size in sizes.items() if split not in splits}
     known = None
     columns = {split: split_rows.columns for split, split_rows in rows.items()}
-    notes = [*found.notes, *reading_notes(tables, columns), *_notes_on_left_out(tables, train, order)]
+    notes = [*found.notes, *reading_notes(tables, columns), *(note for read in rows.values() for note in read.notes)]
+    notes += _notes_on_left_out(tables, train, order)
     notes += _notes_on_balance(splits["train"])
     if missing:
         if not 0 <= seed < 2**32:
@@ -268,8 +271,11 @@ def load_split(
             )
         table = found.tables[own_name]
     rows = read_labelled(table, text_column=text_column, label_column=label_column, max_characters=max_characters)
+    # Models may have been trained on names that were not cleaned.
+    of_model = {clean_name(label): label for label in labels}
+    rows = replace(rows, names=tuple(name if name in labels else of_model.get(name, name) for name in rows.names))
     _refuse_labels_outside(labels, rows, "the model does not have")
-    notes = (*found.notes, *reading_notes({own_name: table}, {own_name: rows.columns}))
+    notes = (*found.notes, *reading_notes({own_name: table}, {own_name: rows.columns}), *rows.notes)
     return replace(_split(name or own_name, rows, labels), notes=notes)
 
 

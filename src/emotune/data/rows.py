@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from emotune.data.columns import Columns, UnlabelledError, text_and_label_columns
+from emotune.data.label_names import respelt_note
 from emotune.data.labels import LabelError, WithheldError, label_name
 from emotune.data.table import Broken, Row, Table
 from emotune.data.wording import counted, numbered, quoted
@@ -30,6 +31,7 @@ class LabelledRows:
         names: The label name of each row.
         class_names: All label names in order, where the data brings them.
         columns: Which columns were read.
+        notes: What the reader must know about the labels, one sentence each.
     """
 
     source: str
@@ -37,6 +39,7 @@ class LabelledRows:
     names: tuple[str, ...]
     class_names: tuple[str, ...] | None
     columns: Columns
+    notes: tuple[str, ...] = ()
 
 
 def read_labelled(
@@ -62,6 +65,7 @@ def read_labelled(
     unlabelled: list[int] = []
     faulty: list[int] = []
     fault = None
+    respelt: Counter[str] = Counter()
     for number, (text_cell, label_cell) in table.read((columns.text, columns.label)):
         try:
             text = _checked_text(table, number, text_cell, max_characters)
@@ -83,6 +87,7 @@ def read_labelled(
             of_lines.append((number, text))
         texts.append(text)
         names.append(name)
+        _count_respelt(label_cell, name, respelt)
     if fault is not None:
         raise _with_others(table, fault, faulty)
     if blank:
@@ -99,7 +104,9 @@ def read_labelled(
         reason = _holds_rows(table, text, columns.label, set(names))
         if reason:
             raise DataError(f"{table.at(number)}: {reason}")
-    return LabelledRows(table.source, tuple(texts), tuple(names), class_names, columns)
+    return LabelledRows(
+        table.source, tuple(texts), tuple(names), class_names, columns, _notes_on_labels(table, respelt)
+    )
 
 
 def _with_others(table: Table, fault: DataError, numbers: Sequence[int]) -> DataError:
@@ -135,6 +142,7 @@ class AllRows:
         names: The label names.
         unusable: The other rows.
         columns: Which columns were read.
+        notes: What the reader must know about the labels, one sentence each.
     """
 
     numbers: tuple[int, ...]
@@ -142,6 +150,7 @@ class AllRows:
     names: tuple[str, ...]
     unusable: tuple[UnusableRow, ...]
     columns: Columns
+    notes: tuple[str, ...] = ()
 
 
 def read_all(table: Table, *, text_column: str | None, label_column: str | None, max_characters: int) -> AllRows:
@@ -154,7 +163,13 @@ def read_all(table: Table, *, text_column: str | None, label_column: str | None,
     class_names = table.class_names.get(columns.label)
     usable: list[tuple[int, str, str]] = []
     unusable: list[UnusableRow] = []
+    respelt: Counter[str] = Counter()
+    broken: list[int] = []
+    fault = None
     for number, (text_cell, label_cell) in table.read((columns.text, columns.label)):
+        if isinstance(text_cell, Broken):
+            broken.append(number)
+            fault = fault or text_cell.error
         try:
             text = _checked_text(table, number, text_cell, max_characters)
             name = label_name(label_cell, class_names)
@@ -169,6 +184,9 @@ def read_all(table: Table, *, text_column: str | None, label_column: str | None,
             unusable.append(UnusableRow(number, "the label is not valid Unicode"))
         else:
             usable.append((number, text, name))
+            _count_respelt(label_cell, name, respelt)
+    if fault is not None and not usable and len(broken) == len(unusable):  # its advice is for the whole file
+        raise _with_others(table, fault, broken)
     labels = {name for _, _, name in usable}
     holding = {number: _holds_rows(table, text, columns.label, labels) for number, text, _ in usable}
     swallowing = {number: reason for number, reason in holding.items() if reason}
@@ -177,7 +195,17 @@ def read_all(table: Table, *, text_column: str | None, label_column: str | None,
         unusable += [UnusableRow(number, reason.split(". ")[0]) for number, reason in swallowing.items()]
         unusable.sort(key=lambda row: row.number)
     numbers, texts, names = zip(*usable, strict=True) if usable else ((), (), ())
-    return AllRows(numbers, texts, names, tuple(unusable), columns)
+    return AllRows(numbers, texts, names, tuple(unusable), columns, _notes_on_labels(table, respelt))
+
+
+def _count_respelt(cell: object, name: str, respelt: Counter[str]) -> None:
+    """Count a label that is read as another spelling of it."""
+    if isinstance(cell, str) and not cell.isascii() and cell.strip() != name:
+        respelt[cell.strip()] += 1
+
+
+def _notes_on_labels(table: Table, respelt: Counter[str]) -> tuple[str, ...]:
+    return (respelt_note(table.source, respelt),) if respelt else ()
 
 
 def none_usable(table: Table, split: str, unusable: Sequence[UnusableRow]) -> DataError:

@@ -35,13 +35,14 @@ def audit_page(audit: Audit, examples: int = EXAMPLES) -> Group:
         examples: At most this many of each finding; with 0 the counts stand alone.
     """
     parts: list[RenderableType] = [_rows_table(audit), _findings_table(audit)]
-    parts += [Text(note) for note in audit.notes]
+    parts += [Text(note) for note in (*audit.label_findings, *audit.notes)]
     if audit.tokens is not None:
         parts.append(Text(f"With {printable(audit.tokens.model)}: {tokens_line(audit.tokens)}."))
         parts += [Text(f"{line}.") for line in unknown_lines(audit.tokens)]
     if examples == 0:
         return stacked(parts)
-    parts += [part for part in (_unusable(audit, examples), _repeats(audit, examples)) if part is not None]
+    parts += [part for part in (_unusable(audit, examples), _missing(audit, examples)) if part is not None]
+    parts += [part for part in (_repeats(audit, examples),) if part is not None]
     parts += [part for part in (_contradictions(audit, examples), _label_errors(audit, examples)) if part is not None]
     if audit.shortcuts:
         parts.append(_shortcuts(audit, examples))
@@ -50,6 +51,18 @@ def audit_page(audit: Audit, examples: int = EXAMPLES) -> Group:
 
 def audit_lines(audit: Audit) -> Iterator[str]:
     """The findings in a sentence each, those that matter for a run; nothing where nothing was found."""
+    yield from audit.label_findings
+    for split in audit.counts:
+        missing = [row for row in audit.placeholders if row.place.split == split]
+        if missing:
+            words = list(dict.fromkeys(row.text.strip() for row in missing))
+            said = (
+                f"'{printable(words[0])}'"
+                if len(words) == 1
+                else f"'{printable(words[0])}', '{printable(words[1])}' or the like"
+            )
+            are = "is" if len(missing) == 1 else "are"
+            yield f"{quantity(len(missing), 'text')} of {split} {are} {said}, which usually {_stand(missing)} for a missing text"
     for split in audit.counts:
         leaks = [leak for leak in audit.leaks if leak.row.place.split == split]
         if leaks:
@@ -157,6 +170,9 @@ def finding_counts(audit: Audit) -> Iterator[tuple[str, dict[str, int]]]:
         for kind, words in kinds.items():
             found = sum(leak.kind == kind for leak in audit.validation_leaks)
             yield f"stands in validation too: {words}", {"test": found}
+    if audit.placeholders:
+        missing = Counter(row.place.split for row in audit.placeholders)
+        yield "texts such as 'nan' or 'None'", {split: missing[split] for split in audit.counts}
     if "train" in audit.counts:
         yield "texts under different labels", {"train": len(audit.contradictions)}
         if audit.label_errors is not None:
@@ -178,6 +194,16 @@ def _unusable(audit: Audit, examples: int) -> RenderableType | None:
     table = new_table(["where", "why"], title=_title("Rows that cannot be used", len(found), examples), numbers=False)
     for split, row in found[:examples]:
         table.add_row(f"{split} {row.number:,}", Text(printable(row.reason, 2 * _LONGEST_TEXT)))
+    return table
+
+
+def _missing(audit: Audit, examples: int) -> RenderableType | None:
+    if not audit.placeholders:
+        return None
+    title = _title("Texts that stand for a missing one", len(audit.placeholders), examples)
+    table = new_table(["where", "label", "text"], title=title, numbers=False)
+    for row in audit.placeholders[:examples]:
+        table.add_row(_place(row), Text(printable(row.label, 24)), _text(row))
     return table
 
 

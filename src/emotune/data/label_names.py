@@ -1,0 +1,137 @@
+"""Label names that look alike or hold several labels: what a person sees as one class must not be trained as two, or unseen.
+
+Invisible characters and Unicode forms of the same characters are put right as labels are read, and notes say so. Names that differ in
+case, and names that hold several labels, are left as they are and said.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from emotune.data.wording import counted, listed, quoted
+from emotune.errors import DataError
+
+# Soft hyphen, zero-width space, marks of direction, word joiner, byte order mark: nothing of a name. Joiners belong to an emoji or a
+# Persian word, and to nothing at the ends.
+_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff]")
+_JOINERS = "\u200c\u200d"
+_SPACES = re.compile(r"\s")
+# What parts words in one spelling and another: "very good", "very_good", "very-good".
+_BETWEEN_WORDS = re.compile(r"(?<=\w)[\s_-]+(?=\w)|_+")
+_ITEM = r"""(?:'[^']*'|"[^"]*"|[+-]?\d+(?:\.0*)?)"""
+_LIST = re.compile(rf"[\[({{]\s*{_ITEM}(?P<more>[\s,;]+{_ITEM})*\s*,?\s*[\])}}]")
+_QUOTED = re.compile(r"""['"]""")
+_SEPARATORS = ("|", ";", ",", "/", "+", "&")
+# How many names of a kind are shown.
+_SHOWN = 3
+MULTI_LABEL = "Several labels per row (multi-label) are not supported: give each row one label, such as the first, or leave such rows out"
+
+
+@lru_cache(maxsize=4096)
+def clean_name(name: str) -> str:
+    """A label's name without white space around it, without invisible characters, and in Unicode's composed form (NFC).
+
+    Args:
+        name: The name as it stands in the data.
+    """
+    if name.isascii():
+        return name.strip()
+    cleaned = _SPACES.sub(" ", _INVISIBLE.sub("", unicodedata.normalize("NFC", name)))
+    return cleaned.strip().strip(_JOINERS).strip()
+
+
+def respelt_note(source: str, respelt: Mapping[str, int]) -> str:
+    """The note on labels that `clean_name` changed.
+
+    Args:
+        source: What messages call the table.
+        respelt: How many rows have each such name, as it stands in the data.
+    """
+    names = sorted(respelt, key=lambda name: (-respelt[name], name))
+    shown = ", ".join(f"{name!a} as {quoted(clean_name(name))}" for name in names[:_SHOWN])
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return (
+        f"{source}: labels with invisible characters or in another Unicode form are read as what they look like, "
+        f"in {counted(sum(respelt.values()), 'row')}: {shown}{more}."
+    )
+
+
+def refuse_lists(names: Mapping[str, int], source: str) -> None:
+    """Refuse labels that are lists of several labels written out.
+
+    Args:
+        names: How many rows have each label.
+        source: What messages call the data.
+
+    Raises:
+        DataError: Some of them are.
+    """
+    several = [name for name in names if _is_list(name, 2) and _QUOTED.search(name)]
+    if several:
+        rows = sum(names[name] for name in several)
+        raise DataError(
+            f"{source}: the label is a list of several labels in {counted(rows, 'row')}, such as {listed(several[:_SHOWN])}.\n"
+            f"{MULTI_LABEL}. emotune audit shows all labels."
+        )
+
+
+def label_findings(names: Mapping[str, int]) -> Iterator[str]:
+    """What is suspicious about the labels' names, in a sentence each.
+
+    Args:
+        names: How many rows have each label, in all splits.
+    """
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        alike[_likeness(name)].append(name)
+    for same in alike.values():
+        if len(same) > 1:
+            spelt = " and ".join(f"{name!a} ({counted(names[name], 'row')})" for name in sorted(same))
+            yield (
+                f"The labels {spelt} differ in case or spelling alone, and are classes of their own. "
+                "Spell them alike if they mean the same."
+            )
+
+    lists = [name for name in names if _is_list(name, 1)]
+    joined = _joined(names)
+    for found, how in ((lists, "lists"), (joined, "several labels in one")):
+        if found:
+            rows = sum(names[name] for name in found)
+            yield (
+                f"{counted(len(found), 'label')} {'looks' if len(found) == 1 else 'look'} like {how}, in {counted(rows, 'row')}, such as "
+                f"{listed(found[:_SHOWN])}: each is trained as a class of its own. {MULTI_LABEL}."
+            )
+
+
+def _likeness(name: str) -> str:
+    """The same for names that differ in case, width, or what parts their words."""
+    return _BETWEEN_WORDS.sub(" ", unicodedata.normalize("NFKC", name).casefold()).strip()
+
+
+def _is_list(name: str, least: int) -> bool:
+    """Whether a name is a list of at least one or two items as Python or JSON writes it: "['joy', 'love']", "[2, 3]"."""
+    found = _LIST.fullmatch(name)
+    return found is not None and (least == 1 or found["more"] is not None)
+
+
+def _joined(names: Mapping[str, int]) -> list[str]:
+    """Names made of others, by the separator that makes most: "joy|love", "2,3"."""
+    best: list[str] = []
+    for separator in _SEPARATORS:
+        parts = {name: [part.strip() for part in name.split(separator)] for name in names if separator in name}
+        parts = {name: found for name, found in parts.items() if all(found)}
+        times = Counter(part for found in parts.values() for part in set(found))
+        singles = names.keys() - parts.keys()
+        made = [name for name, found in parts.items() if all(part in singles or times[part] > 1 for part in found)]
+        # Names such as "rock/pop" and "news, sport" have a separator too; then their parts are no labels.
+        if (
+            2 * len(made) >= len(parts)
+            and any(part in singles for name in made for part in parts[name])
+            and len(made) > len(best)
+        ):
+            best = made
+    return best
