@@ -577,7 +577,8 @@ class TestFullFineTuning:
     def test_as_a_baseline_is_scored_beside_the_model(
         self, settings: Settings, unverified: list[tuple[Path, str | None]]
     ) -> None:
-        start(settings, baselines__full=True)
+        result = run(RunConfig.load(overrides=settings | {"baselines.full": True}), Recording())
+        assert all(baseline.validation_macro_f1 is not None for baseline in result.comparison.baselines)
         folder = Path(settings["output.folder"])
         metrics = read_description(folder)["metrics"]
         assert list(metrics["baselines"]) == ["majority class", "TF-IDF", "frozen features", "full fine-tuning"]

@@ -159,7 +159,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     with watch.step("Before"):
         before = evaluate(base, data.test, progress=progress)
         baselines: tuple[Evaluation, ...] = (
-            majority_class(data.train, data.test),
+            majority_class(data.train, data.test, data.validation),
             bag_of_words(data),
             frozen_features(base, data, dtype=precision.products, progress=progress),
         )
@@ -302,7 +302,8 @@ def full_baseline(
     if tuned.training is None:
         raise RuntimeError("finetune gave a classifier without its training record")
     note = f"Every weight trained, seed {base.seed}, learning rate {method.usual_learning_rate:g}."
-    return replace(found, seconds=tuned.training.seconds, note=note)
+    validated = tuned.training.best.validation_macro_f1
+    return replace(found, seconds=tuned.training.seconds, note=note, validation_macro_f1=validated)
 
 
 def train(
