@@ -28,6 +28,8 @@ STRENGTHS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 MIDDLE = STRENGTHS.index(0.01)
 # Numbers that the features of the training rows may hold, 0.8 GB: 74,000 rows of MiniLM with 6 layers, 20,000 of BERT-base.
 MOST_NUMBERS = 200_000_000
+# Numbers from which on the threads of matrix products share the fits.
+WORTH_SHARING = 16_000_000
 # Test rows whose features are in memory at a time.
 ROWS_AT_A_TIME = 4096
 
@@ -77,13 +79,18 @@ def frozen_features(
             a part of the rows, each class with its share, and the note says so.
         progress: Shows a bar.
     """
+    from threadpoolctl import threadpool_limits
+
     started = time.perf_counter()
     train, validation = _fitting(base, data.train, most_numbers), _fitting(base, data.validation, most_numbers // 4)
     judges = Judges.of(train, validation)
     features = _features(base, train, dtype, progress)
     states = len(features)
-    probe = _choose(features, _features(base, validation, dtype, progress), judges)
-    del features
+    validation_features = _features(base, validation, dtype, progress)
+    # Small products are not worth sharing: threads that wait for each other take several times as long where cores are busy.
+    with threadpool_limits(1 if features.size < WORTH_SHARING else None):
+        probe = _choose(features, validation_features, judges)
+    del features, validation_features
     logits = _logits(base, data.test, probe, None, progress)
     predictions = logits.argmax(axis=1)
     probabilities = softmax(logits)

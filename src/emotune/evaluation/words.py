@@ -74,6 +74,14 @@ def bag_of_words(data: TextDataset) -> Evaluation:
     Args:
         data: The data.
     """
+    from threadpoolctl import threadpool_limits
+
+    # The products are too small to share: threads that wait for each other took several times as long where cores were busy.
+    with threadpool_limits(1):
+        return _bag_of_words(data)
+
+
+def _bag_of_words(data: TextDataset) -> Evaluation:
     started = time.perf_counter()
     judges = Judges.of(data.train, data.validation)
     tables = dict(_tables(data))
