@@ -75,6 +75,7 @@ def summarize(run: dict[str, Any]) -> dict[str, Any]:
             name: {"accuracy": scores["accuracy"], "macro_f1": scores["macro_f1"]}
             for name, scores in metrics["baselines"].items()
         },
+        "best_baseline": metrics["best_baseline"],
         "wall_seconds": run["wall_seconds"],
         "step_seconds": run["seconds"],
         "train_examples_per_second": run["train_examples_per_second"],
@@ -90,7 +91,10 @@ def mean_and_deviation(values: list[float]) -> str:
 
 def table() -> str:
     """The Markdown table of the README, from the results on disk."""
-    lines = ["| data | model | seeds | accuracy | macro-F1 | whole job |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| data | model | seeds | accuracy | macro-F1 | above the best baseline, in points | whole job |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, label, tuned in JOBS:
         result = read(name)
         if result is None:
@@ -101,19 +105,32 @@ def table() -> str:
         for baseline in runs[0]["baselines"] if not REAL.get(name) else ():
             accuracy = mean_and_deviation([run["baselines"][baseline]["accuracy"] for run in runs][:1])
             f1 = mean_and_deviation([run["baselines"][baseline]["macro_f1"] for run in runs][:1])
-            lines.append(f"| {label} | {baseline} | | {accuracy} | {f1} | |")
+            best = " (best on validation)" if baseline == runs[0].get("best_baseline") else ""
+            lines.append(f"| {label} | {baseline}{best} | | {accuracy} | {f1} | | |")
         if not REAL.get(name):
             lines.append(
                 f"| {label} | untrained head (chance) | {len(runs)} "
                 f"| {mean_and_deviation([run['before_accuracy'] for run in runs])} "
-                f"| {mean_and_deviation([run['before_macro_f1'] for run in runs])} | |"
+                f"| {mean_and_deviation([run['before_macro_f1'] for run in runs])} | | |"
             )
         lines.append(
             f"| {label} | **{tuned}** | {len(runs)} "
             f"| **{mean_and_deviation([run['test_accuracy'] for run in runs])}** "
-            f"| **{mean_and_deviation([run['test_macro_f1'] for run in runs])}** | {spread} |"
+            f"| **{mean_and_deviation([run['test_macro_f1'] for run in runs])}** | {lead(runs)} | {spread} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def lead(runs: list[dict[str, Any]]) -> str:
+    """How far the tuned models are above the baseline that is best on validation, the mean over seeds: accuracy, macro-F1."""
+    best = runs[0].get("best_baseline")
+    if best is None:
+        return ""
+    above = (
+        100 * statistics.mean(run[f"test_{score}"] - run["baselines"][best][score] for run in runs)
+        for score in ("accuracy", "macro_f1")
+    )
+    return " / ".join(f"{points:+.1f}" for points in above)
 
 
 def machine_of(run: dict[str, Any]) -> dict[str, Any]:

@@ -128,6 +128,7 @@ def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> dict[str, A
             "before": asdict(comparison.before.metrics),
             "after": asdict(comparison.after.metrics),
             "baselines": {evaluation.name: asdict(evaluation.metrics) for evaluation in comparison.baselines},
+            "best_baseline": None if comparison.best_baseline is None else comparison.best_baseline.name,
             "rows_fixed": len(comparison.fixed),
             "rows_broken": len(comparison.broken),
             "without_leaked_rows": None if found.leaks is None else found.leaks.figures(),
