@@ -126,3 +126,14 @@ def test_a_file_of_which_no_row_can_be_read_is_refused(tmp_path: Path) -> None:
     for read in (load_data, audit_source):
         with pytest.raises(DataError, match="line 1: not a JSON object"):
             read(path)
+
+
+def test_a_file_most_of_whose_rows_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """Tab-separated rows under a header with a semicolon: those with a semicolon in the text would be read as rows."""
+    path = tmp_path / "d.txt"
+    rows = [f"so kind of you{' ; and more' if number % 3 == 0 else ''}\tjoy" for number in range(60)]
+    path.write_text("\n".join(["text;label", *rows]) + "\n", encoding="utf-8")
+    with pytest.raises(
+        DataError, match=r"line 3: no semicolon in(?s:.*)name the file \.tsv(?s:.*)40 rows of 60 cannot"
+    ):
+        audit_source(path, label_errors=False)

@@ -16,6 +16,8 @@ from emotune.text import is_blank, is_unicode
 
 # How many reasons a message names, where no row can be used.
 MOST_REASONS = 3
+# So few rows that cannot be read are listed, even where they are most of the rows.
+FEW_BROKEN = 20
 NO_LABEL = "the label is missing"
 _OTHERS = "choose other columns with --text-column NAME and --label-column NAME."
 _CLEANED = "; emotune audit DATA --write-clean DIR writes a copy without them."
@@ -157,7 +159,7 @@ def read_all(table: Table, *, text_column: str | None, label_column: str | None,
     """Read a table's texts and labels as `read_labelled` does, and go on after a row that cannot be used.
 
     Raises:
-        DataError: A column is not found, or the table itself cannot be read.
+        DataError: A column is not found, the table itself cannot be read, or more of its rows cannot be read than can be used.
     """
     columns = text_and_label_columns(table, text_column, label_column)
     class_names = table.class_names.get(columns.label)
@@ -185,8 +187,9 @@ def read_all(table: Table, *, text_column: str | None, label_column: str | None,
         else:
             usable.append((number, text, name))
             _count_respelt(label_cell, name, respelt)
-    if fault is not None and not usable and len(broken) == len(unusable):  # its advice is for the whole file
-        raise _with_others(table, fault, broken)
+    # Where nothing or little can be read, the file is not what it says, and the advice is for all of it.
+    if fault is not None and len(broken) > len(usable) and (not usable or len(broken) >= FEW_BROKEN):
+        raise DataError(f"{fault}\n{counted(len(broken), 'row')} of {len(broken) + len(usable):,} cannot be read.")
     labels = {name for _, _, name in usable}
     holding = {number: _holds_rows(table, text, columns.label, labels) for number, text, _ in usable}
     swallowing = {number: reason for number, reason in holding.items() if reason}
