@@ -23,7 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from emotune.evaluation.contributions import macro_f1_pseudo_values, rare_classes_variance
+from emotune.evaluation.contributions import (
+    macro_f1_pseudo_values,
+    paired_rows_variance,
+    rare_classes_variance,
+    share_variance,
+)
 from emotune.evaluation.crossed import Estimate, Pool, SeedSpread
 from emotune.evaluation.differences import USUAL_POWER
 from emotune.evaluation.paired import holm, mcnemar
@@ -148,16 +153,30 @@ def pooled(by_row: NDArray[np.float64], scores: NDArray[np.float64]) -> Pool:
     return Pool.of([SeedSpread.of(values, rows) for values, rows in zip(scores, by_row, strict=True)])
 
 
-def estimates(pool: Pool, by_row: NDArray[np.float64], scores: NDArray[np.float64], reference: int) -> list[Estimate]:
-    """Every configuration less one of them; where that is the configuration itself, its own mean."""
-    means, rows = scores.mean(axis=1), by_row.mean(axis=1)
+def estimates(
+    pool: Pool, by_row: NDArray[np.float64], scores: NDArray[np.float64], reference: int, *, shares: bool
+) -> list[Estimate]:
+    """Every configuration less one of them; where that is the configuration itself, its own mean.
+
+    Args:
+        pool: The spread between seeds.
+        by_row: Shape (configurations, seeds, rows), what rows contribute.
+        scores: Shape (configurations, seeds).
+        reference: The position of the one.
+        shares: Whether the scores are accuracies.
+    """
+    means, rows, seeds = scores.mean(axis=1), by_row.mean(axis=1), scores.shape[1]
     found = []
     for other in range(len(by_row)):
-        same = other == reference
-        positions = [other] if same else [other, reference]
-        difference = rows[other] if same else rows[other] - rows[reference]
-        value = means[other] if same else means[other] - means[reference]
-        found.append(pool.estimate(float(value), positions, scores.shape[1], difference))
+        if other == reference:
+            hits, count = np.array(means[other] * len(rows[other])), np.array(float(len(rows[other])))
+            unseen = float(share_variance(hits, count)) if shares else 0.0
+            found.append(pool.estimate(float(means[other]), {other: seeds}, rows[other], unseen=unseen))
+        else:
+            difference = rows[other] - rows[reference]
+            unseen = paired_rows_variance(difference) if shares else 0.0
+            value = float(means[other] - means[reference])
+            found.append(pool.estimate(value, {other: seeds, reference: seeds}, difference, unseen=unseen))
     return found
 
 
@@ -176,7 +195,7 @@ def measure(setting: Setting, count: int, seed: int = 0, *, macro: bool = True) 
     for trial in trials(setting, count, seed, macro=macro):
         scores = trial.right.mean(axis=2)
         pool = pooled(trial.right, scores)
-        found = estimates(pool, trial.right, scores, 0)
+        found = estimates(pool, trial.right, scores, 0, shares=True)
         p_values = [one.p_value for one in found[1:]]
         wrong["accuracy"] += [float(p < LEVEL) for p in (p_values[:-1] if setting.wide != 1 else p_values)]
         wrong["last"].append(float(p_values[-1] < LEVEL))
@@ -185,10 +204,10 @@ def measure(setting: Setting, count: int, seed: int = 0, *, macro: bool = True) 
         means["accuracy"].append(found[0])
         named.append(min(holm(p_values)) < LEVEL)
         best = int(trial.validation.mean(axis=1).argmax()) if setting.configurations > 2 else 0
-        against = estimates(pool, trial.right, scores, best) if best else found
+        against = estimates(pool, trial.right, scores, best, shares=True) if best else found
         named_best.append(min(holm([one.p_value for i, one in enumerate(against) if i != best])) < LEVEL)
         if macro:
-            found = estimates(pooled(trial.f1, trial.scores), trial.f1, trial.scores, 0)
+            found = estimates(pooled(trial.f1, trial.scores), trial.f1, trial.scores, 0, shares=False)
             others = found[1:-1] if setting.wide != 1 else found[1:]
             wrong["macro-F1"] += [float(one.p_value < LEVEL) for one in others]
             hidden = rare_classes_variance(trial.truth, list(trial.predicted[0]), len(EMOTION))
@@ -204,6 +223,28 @@ def measure(setting: Setting, count: int, seed: int = 0, *, macro: bool = True) 
     result["leaderboards with a difference from the best"] = float(np.mean(named_best))
     result["detectable points"] = float(np.median(detectable))
     return result
+
+
+def fixed_rival(setting: Setting, count: int, seed: int = 0) -> dict[str, float]:
+    """How often the mean of several seeds is called different from an equal model that has no seeds, such as a baseline.
+
+    The last configuration stands for that model: its quality does not depend on the seed, and only its first training counts.
+
+    Returns:
+        The shares of p < 0.05, of accuracy and macro-F1.
+    """
+    wrong: dict[str, list[bool]] = {"accuracy": [], "macro-F1": []}
+    for trial in trials(replace(setting, configurations=2, wide=0.0), count, seed):
+        for name, by_row, scores in (
+            ("accuracy", trial.right, trial.right.mean(axis=2)),
+            ("macro-F1", trial.f1, trial.scores),
+        ):
+            rows = by_row[0].mean(axis=0) - by_row[1, 0]
+            unseen = paired_rows_variance(rows) if name == "accuracy" else 0.0
+            value = float(scores[0].mean() - scores[1, 0])
+            found = pooled(by_row[:1], scores[:1]).estimate(value, {0: setting.seeds}, rows, unseen=unseen)
+            wrong[name].append(found.p_value < LEVEL)
+    return {f"{name} called different": float(np.mean(values)) for name, values in wrong.items()}
 
 
 def one_seed(configurations: int, deviation: float, rows: int, count: int, seed: int = 0) -> float:
@@ -245,18 +286,43 @@ def main() -> None:
         for rows in (225, 2000)
         for k in (3, 8, 16)
     ]
-    content = {"level": level, "one configuration spreads further": wide, "power": power, "one seed": single}
+    rival = []
+    for rows, accuracy in ((225, 0.70), (2000, 0.92)):
+        for seeds in (2, 3, 5):
+            for deviation in (0.3, 1.0, 3.0):
+                setting = Setting(seeds, rows, deviation, 1, accuracy)
+                rival.append({**asdict(setting), "trials": 1000, **fixed_rival(setting, 1000)})
+                _say(rival[-1])
+    best = []
+    for seeds in (2, 3, 5):
+        for deviation in (0.5, 1.0):
+            setting = Setting(seeds, 2000, deviation, 16)
+            named = measure(setting, 1000, 7, macro=False)["leaderboards with a difference from the best"]
+            best.append({**asdict(setting), "trials": 1000, "named": named})
+            _say(best[-1])
+    content = {
+        "level": level,
+        "one configuration spreads further": wide,
+        "power": power,
+        "one seed": single,
+        "a rival without seeds": rival,
+        "different from the best on validation": best,
+    }
     RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _cell(setting: Setting) -> dict[str, float]:
     """One cell; fewer leaderboards where each has many comparisons."""
-    count = {2: 1000, 4: 400}.get(setting.configurations, 100)
+    count = {2: 1000, 4: 400}.get(setting.configurations, 300)
     macro = setting.rare or (setting.deviation == 0.5 and setting.configurations == 4)
     found = {**asdict(setting), "trials": count, **measure(setting, count, macro=macro)}
+    _say(found)
+    return found
+
+
+def _say(found: dict[str, float]) -> None:
     sys.stdout.write(f"{json.dumps(found)}\n")
     sys.stdout.flush()
-    return found
 
 
 if __name__ == "__main__":

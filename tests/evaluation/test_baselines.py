@@ -184,7 +184,7 @@ class TestFrozenFeatures:
     def test_learns_from_a_part_of_many_rows_and_says_so(self, tiny_base: Classifier, tiny_data: TextDataset) -> None:
         hidden_states, hidden = 3, 32
         found = frozen_features(tiny_base, tiny_data, most_numbers=60 * hidden_states * hidden)
-        assert "Learned from 60 of 120 training rows" in found.note
+        assert "Learned and chosen with 60 of 120 training rows" in found.note
         # Validation may hold a quarter as much, and is scored whole all the same.
         assert found.validation_macro_f1 is not None
         assert found.metrics.accuracy > 1 / len(tiny_data.labels)

@@ -40,6 +40,8 @@ def test_models_of_one_name_are_told_apart(make_split: MakeSplit, make_evaluatio
     assert (found.before.name, found.after.name) == ("tuned (1)", "tuned (2)")
     assert [baseline.name for baseline in found.baselines] == ["other"]
     assert "'tuned (2)'" in str(found)
+    found = compare(*(make_evaluation(split, [0, 1], name) for name in ("a", "a", "a (1)")))
+    assert [one.name for one in (found.before, found.after, *found.baselines)] == ["a (2)", "a (3)", "a (1)"]
 
 
 def test_the_table_names_both_models(make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:

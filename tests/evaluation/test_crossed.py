@@ -22,7 +22,7 @@ def spreads(*variances: float, freedom: int = 2) -> list[SeedSpread]:
 class TestEstimate:
     def test_without_seeds_it_is_the_t_test_over_rows(self) -> None:
         rows = np.random.default_rng(0).normal(0.3, 1, size=40)
-        found = Pool.of([SeedSpread(0, 0, 0)]).estimate(float(rows.mean()), [0], 1, rows)
+        found = Pool.of([SeedSpread(0, 0, 0)]).estimate(float(rows.mean()), {0: 1}, rows)
         expected = stats.ttest_1samp(rows, 0)
         assert found.p_value == pytest.approx(expected.pvalue)
         interval = found.interval(-9, 9)
@@ -32,7 +32,7 @@ class TestEstimate:
         first, second = [0.90, 0.91, 0.93], [0.95, 0.94, 0.96]
         pool = Pool.of([SeedSpread.of(values, constant(values)) for values in (first, second)])
         gain = float(np.mean(second) - np.mean(first))
-        found = pool.estimate(gain, [0, 1], 3, np.full(50, gain))
+        found = pool.estimate(gain, {0: 3, 1: 3}, np.full(50, gain))
         expected = stats.ttest_ind(second, first)
         assert found.p_value == pytest.approx(expected.pvalue, rel=1e-6)
         interval = found.interval(-9, 9)
@@ -109,7 +109,7 @@ class TestSeedSpread:
         by_name = dict(zip(model.exog_vc.names, fit.vcomp, strict=True))
         assert found.variance - found.interaction == pytest.approx(by_name["seed"], rel=1e-2)
         # The variance of the mean: seeds / S + rows / n + interaction / (S n), as the mixed model has it.
-        estimate = Pool.of([found]).estimate(0.0, [0], seeds, data.mean(axis=0))
+        estimate = Pool.of([found]).estimate(0.0, {0: seeds}, data.mean(axis=0))
         assert estimate.variance == pytest.approx(fit.bse_fe.iloc[0] ** 2, rel=1e-2)
 
     def test_one_seed_has_none(self) -> None:
@@ -140,7 +140,7 @@ class TestPool:
         assert usual is not None
         assert [usual.variance, usual.freedom] == pytest.approx([0.4, 10])
         rows = np.array([0.0, 1.0, 2.0])
-        found = pool.estimate(5.0, [0, 3], 3, rows)
+        found = pool.estimate(5.0, {0: 3, 3: 3}, rows)
         assert found.parts == (Part(12.0, 2), Part(usual.variance / 3, 10))
 
     def test_a_wider_one_in_the_pool_is_judged_by_its_own(self) -> None:
@@ -170,7 +170,7 @@ class TestPool:
                 sides.append(quality + rng.normal(size=rows) + rng.normal(size=(seeds, rows)))
             pool = Pool.of([SeedSpread.of(side.mean(axis=1).tolist(), side) for side in sides])
             by_row = (sides[1] - sides[0]).mean(axis=0)
-            found = pool.estimate(float(by_row.mean()), [0, 1], seeds, by_row)
+            found = pool.estimate(float(by_row.mean()), {0: seeds, 1: seeds}, by_row)
             means.append(found.value)
             variances.append(found.variance)
         expected = 2 * (0.1**2 / seeds + 1 / rows + 1 / (seeds * rows))
@@ -183,8 +183,7 @@ class TestPool:
         data -= data.mean(axis=1, keepdims=True)  # all seeds score the same
         pool = Pool.of([SeedSpread.of([0.0, 0.0, 0.0], data)])
         assert pool.variance < 0
-        assert pool.true_deviation == 0
-        found = pool.estimate(0.0, [0], 3, data.mean(axis=0))
+        found = pool.estimate(0.0, {0: 3}, data.mean(axis=0))
         assert found.variance >= 0
         assert found.parts[0].variance == pytest.approx(0, abs=1e-12)
 

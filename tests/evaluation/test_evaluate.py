@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-from emotune.errors import DataError
+from emotune.errors import DataError, ModelError
 from emotune.evaluation.evaluate import evaluate
 
 if TYPE_CHECKING:
@@ -64,3 +64,13 @@ def test_other_labels_are_refused(tiny_tuned: Classifier, tiny_data: TextDataset
 def test_no_rows_are_refused(tiny_tuned: Classifier, tiny_data: TextDataset) -> None:
     with pytest.raises(DataError, match="'test' has no rows"):
         evaluate(tiny_tuned, tiny_data.test.take([]))
+
+
+def test_logits_that_are_not_finite_are_refused(
+    tiny_base: Classifier, tiny_data: TextDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = np.zeros((len(tiny_data.test), 6), dtype=np.float32)
+    logits[[1, 3], 2] = [np.nan, np.inf]
+    monkeypatch.setattr("emotune.inference.forward.compute_logits", lambda *args, **kwargs: logits)
+    with pytest.raises(ModelError, match=rf"gives 2 rows of {len(logits)} of 'test' logits that are not finite"):
+        evaluate(tiny_base, tiny_data.test)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -134,8 +135,6 @@ class TestComparison:
     def test_tests_against_the_best_baseline_first_then_all_that_is_not_chance(
         self, make_split: MakeSplit, make_evaluation: MakeEvaluation
     ) -> None:
-        from dataclasses import replace
-
         split = make_split([0, 1] * 20)
         right, wrong = [0, 1] * 20, [1, 0] * 20
         base = replace(make_evaluation(split, wrong, "base"), is_chance=True)
@@ -152,3 +151,23 @@ class TestComparison:
         split = make_split([0, 1])
         with pytest.raises(ConfigError, match="The margin is 0; expected"):
             compare(make_evaluation(split, [0, 0]), make_evaluation(split, [0, 1]), margin=0)
+
+    def test_several_seeds_are_tested_by_their_mean_and_not_by_the_one_that_is_kept(
+        self, make_split: MakeSplit, make_evaluation: MakeEvaluation
+    ) -> None:
+        """Rows are many and agree, so it is the t test of three seeds against the margin."""
+        split = make_split([0] * 4_000)
+        words = make_evaluation(split, [0] * 3_600 + [1] * 400, "words")
+        seeds = [
+            make_evaluation(split, [0] * right + [1] * (4_000 - right), "tuned") for right in (3_560, 3_640, 3_600)
+        ]
+        found = replace(compare(words, seeds[0], margin=5), seeds=tuple(seeds))
+        ((other, test),) = found.margin_tests
+        assert other is found.before
+        gains = [-0.01, 0.01, 0.0]
+        expected = stats.ttest_1samp(gains, -0.05, alternative="greater")
+        assert test.not_worse_p == pytest.approx(expected.pvalue, rel=0.2)
+        assert test.worse_p == pytest.approx(1 - test.not_worse_p)
+        assert test.difference.estimate == pytest.approx(0, abs=1e-12)
+        assert test.difference.level == pytest.approx(0.9)
+        assert margin_test(found.statistics, 5).difference.estimate == pytest.approx(-0.01)

@@ -10,7 +10,7 @@ import pytest
 from emotune.data.dataset import Split
 from emotune.evaluation.comparison import compare
 from emotune.evaluation.rivals import differences, is_unbalanced, rivals
-from emotune.evaluation.seeds import compare_over_seeds
+from emotune.evaluation.seeds import SeedStudy
 
 from .conftest import MakeEvaluation, MakeSplit
 
@@ -78,7 +78,7 @@ def test_differences_are_those_of_the_pairs_or_of_the_seeds() -> None:
     assert (accuracy.interval, accuracy.p_value) == (alone.statistics.accuracy, alone.statistics.p_value)
     assert macro_f1.interval == alone.statistics.macro_f1
     accuracy, macro_f1 = differences(replace(alone, seeds=tuple(seeds)), first)
-    expected = compare_over_seeds([first, first], seeds)
+    expected = SeedStudy.of([dict(enumerate(seeds))]).difference_from_one(first, 0)
     assert (accuracy.interval, accuracy.p_value) == (expected.accuracy, expected.p_value)
     assert (macro_f1.interval, macro_f1.p_value) == (expected.macro_f1, expected.macro_f1_p)
     corrected, _ = differences(alone, first, {"accuracy": 0.04})

@@ -71,7 +71,7 @@ def test_edited_predictions(folder: Path) -> None:
 def test_no_distribution(folder: Path) -> None:
     rows = pq.read_table(folder / PREDICTIONS).num_rows
     replace_column(folder, "p_joy", [float("nan")] * rows)
-    with pytest.raises(ArtifactError, match=r"row 1: the probabilities .*nan.* are no distribution"):
+    with pytest.raises(ArtifactError, match=r"row 1: the probabilities .*nan.* are out of range or do not add up to 1"):
         read_evaluation(folder)
 
 

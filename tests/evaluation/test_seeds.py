@@ -47,7 +47,11 @@ class TestOverSeeds:
         interaction = (left**2).sum() / (3 * 299) / (4 * 300)
         rng = np.random.default_rng(1)
         drawn = between_seeds**0.5 * rng.standard_t(3, size=400_000)
-        drawn += (between_rows - interaction) ** 0.5 * rng.standard_t(299, size=400_000)
+        # Two right and two wrong rows more, as Agresti and Coull have it.
+        mean = right.mean()
+        more = (300 * mean + 2) / 304
+        unseen = more * (1 - more) / 304 - mean * (1 - mean) / 300
+        drawn += (between_rows - interaction + unseen) ** 0.5 * rng.standard_t(299, size=400_000)
         reach = np.quantile(np.abs(drawn), 0.95)
         interval = found["accuracy"].interval
         assert (interval.high - interval.low) / 2 == pytest.approx(reach, rel=0.02)
@@ -55,6 +59,16 @@ class TestOverSeeds:
     def test_one_seed_has_no_interval(self, make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
         with pytest.raises(DataError, match="at least two seeds"):
             over_seeds([make_evaluation(make_split([0, 1, 2]), [0, 1, 2])])
+
+    def test_rows_that_are_all_right_have_an_interval(
+        self, make_split: MakeSplit, make_evaluation: MakeEvaluation
+    ) -> None:
+        split = make_split([0, 1] * 10)
+        found = over_seeds([make_evaluation(split, [0, 1] * 10)] * 3)["accuracy"].interval
+        assert found.estimate == found.high == 1
+        # Two right and two wrong rows more: 22 of 24.
+        error = (22 / 24 * 2 / 24 / 24) ** 0.5
+        assert found.low == pytest.approx(1 - stats.t.isf(0.025, 19) * error, rel=1e-3)
 
     def test_different_rows_are_refused(self, make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
         one, other = make_split([0, 1, 2]), make_split([0, 1, 1])
@@ -86,6 +100,19 @@ class TestCompareOverSeeds:
         assert (found.accuracy.low, found.accuracy.high) == pytest.approx(
             tuple(expected.confidence_interval()), rel=1e-3
         )
+
+    def test_few_changed_rows_count_half_a_row_more_in_each_cell(
+        self, make_split: MakeSplit, make_evaluation: MakeEvaluation
+    ) -> None:
+        """As A. Agresti and Y. Min have it (2005): (b + c + 1) and (b - c) on n + 2 rows."""
+        split = make_split([0] * 40)
+        first = make_evaluation(split, [1] * 6 + [0] * 33 + [1])
+        second = make_evaluation(split, [0] * 6 + [0] * 31 + [1, 1, 1])
+        found = compare_over_seeds([first, first], [second, second])
+        assert (found.fixed, found.broken) == (6, 2)
+        error = ((6 + 2 + 1) / 42**2 - (6 - 2) ** 2 / 42**3) ** 0.5
+        reach = stats.t.isf(0.025, 39) * error
+        assert (found.accuracy.low, found.accuracy.high) == pytest.approx((0.1 - reach, 0.1 + reach), rel=1e-3)
 
     def test_flips_are_those_of_most_seeds(self, make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
         split = make_split([0, 0, 0, 0])
@@ -124,6 +151,44 @@ class TestCompareOverSeeds:
         found = compare_over_seeds([wrong, wrong], [right, right])
         assert found.accuracy.estimate == 1
         assert found.p_value == 0.5**3  # the mid-p of three changed rows, all one way
+        assert found.accuracy.low < 0.5 < found.accuracy.high == 1
+
+    def test_four_rows_are_never_significant_however_alike_the_seeds_are(
+        self, make_split: MakeSplit, make_evaluation: MakeEvaluation
+    ) -> None:
+        split = make_split([0, 1, 2, 0])
+        wrong, right = make_evaluation(split, [1, 2, 0, 1]), make_evaluation(split, [0, 1, 2, 0])
+        nearly = make_evaluation(split, [0, 1, 2, 1])
+        found = SeedStudy.of([{0: right, 1: right, 2: nearly}]).difference_from_one(wrong, 0)
+        assert (found.p_value, found.macro_f1_p) == pytest.approx((0.5**4, 0.5**4))
+
+
+class TestDifferenceFromOne:
+    def test_the_spread_between_seeds_has_the_freedom_of_these_seeds_alone(
+        self, make_split: MakeSplit, make_evaluation: MakeEvaluation
+    ) -> None:
+        """Two seeds far apart and rows without a part of their own: the t test with one degree of freedom."""
+        rng = np.random.default_rng(0)
+        split = make_split(rng.integers(0, 3, size=4_000).tolist())
+        (base,) = models(split, make_evaluation, 0.5, 1, rng)
+        seeds = [models(split, make_evaluation, quality, 1, rng)[0] for quality in (0.6, 0.9)]
+        found = SeedStudy.of([dict(enumerate(seeds))]).difference_from_one(base, 0)
+        gains = [found.metrics.accuracy - base.metrics.accuracy for found in seeds]
+        expected = stats.ttest_1samp(gains, 0)
+        assert found.p_value == pytest.approx(expected.pvalue, rel=0.05)
+
+    def test_a_rival_with_a_seed_of_its_own_adds_the_spread_of_one_seed(
+        self, make_split: MakeSplit, make_evaluation: MakeEvaluation
+    ) -> None:
+        rng = np.random.default_rng(0)
+        split = make_split(rng.integers(0, 3, size=4_000).tolist())
+        (base,) = models(split, make_evaluation, 0.5, 1, rng)
+        seeds = [models(split, make_evaluation, quality, 1, rng)[0] for quality in (0.6, 0.7, 0.8)]
+        study = SeedStudy.of([dict(enumerate(seeds))])
+        plain, seeded = (study.difference_from_one(replace(base, has_seed=seed), 0) for seed in (False, True))
+        between = np.var([found.metrics.accuracy for found in seeds], ddof=1)
+        assert sum(part.variance for part in plain.of_accuracy.parts) == pytest.approx(between / 3, rel=0.02)
+        assert sum(part.variance for part in seeded.of_accuracy.parts) == pytest.approx(between / 3 + between, rel=0.02)
 
     @pytest.mark.parametrize("counts", [(1, 1), (2, 3), (0, 0)])
     def test_needs_the_same_seeds(

@@ -167,14 +167,14 @@ def test_leaked_rows_are_left_out_of_the_second_score(page: Page, comparison: Co
     assert share(float(best.correct[rest].mean())) in page.texts["td"]
     lead = 100 * (comparison.after.correct[rest].mean() - best.correct[rest].mean())
     assert f"{lead:+.1f}" in page.texts["td"]
-    caption = "2 test rows repeat a training row: 1 the same text, 1 nearly the same"
+    caption = "2 test rows repeat a training row: 1 identical, 1 nearly the same"
     assert any(text.startswith(caption) for text in page.texts["caption"])
 
 
 def test_where_every_row_leaks_it_is_said_that_none_is_left(comparison: Comparison) -> None:
     every = leaks_of(comparison, dict.fromkeys(range(240), "exact"))
     found = Page(render_report(Report(title="x", subtitle="", comparison=comparison, leaks=every)))
-    assert "240 test rows repeat a training row: 240 the same text. No other row is left to score." in found.text
+    assert "240 test rows repeat a training row: 240 identical. No other row is left to score." in found.text
 
 
 def test_a_class_without_rows_is_named_once(page: Page) -> None:

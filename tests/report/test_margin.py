@@ -60,7 +60,7 @@ def test_the_best_baseline_comes_first_and_the_others_are_corrected() -> None:
     best = replace(evaluation("best", range(50)), validation_macro_f1=0.9)
     comparison = compare(base, evaluation("tuned", range(2, 52)), weak, best, margin=2)
     found = margin_lines(comparison)
-    assert found[0].startswith("'tuned' is not worse than the best baseline, 'best', by more than 2 points")
+    assert found[0].startswith("'tuned' is not worse than the best baseline ('best') by more than 2 points")
     assert [line.partition(" by more")[0].rpartition(" ")[2] for line in found[1:3]] == ["'weak'", "'base'"]
     assert found[3] == "The p-values but that of the best baseline are corrected for 2 comparisons (Holm)."
     assert "equivalent within 2 points" in render(comparison_table(comparison), width=400)
@@ -70,9 +70,11 @@ def test_chance_is_no_model_to_test_against() -> None:
     base = replace(evaluation("base", range(500)), is_chance=True)
     found = margin_lines(compare(base, evaluation("tuned", range(10)), margin=1))
     assert found == [
-        "The margin of 1 point is not applied: one of the two models has a head of random numbers, and there is nothing else to test "
-        "against. Give two trained models, or a baseline."
+        "The margin of 1 point is not applied: the first model has a head of random numbers. Give two trained models, or a baseline."
     ]
+    words = evaluation("words", range(100))
+    (said,) = margin_lines(compare(evaluation("tuned", range(10)), base, words, margin=1))
+    assert "the second model has a head of random numbers" in said
 
 
 def test_without_a_margin_nothing_is_said() -> None:

@@ -244,7 +244,7 @@ def test_the_verdict_leads_with_the_best_baseline_and_has_the_line_about_leaks()
     (results,) = re.findall(r"## Results\n\n(.*?)\n\nScored on", card, re.DOTALL)
     shown = [plain(token) for token in MarkdownIt("commonmark").parse(results) if token.type == "inline"]
     assert shown == sentences(comparison, leaks=leaks)
-    assert "the best baseline on validation, 'logistic regression on words'" in shown[0]
+    assert "the best baseline on validation ('logistic regression on words')" in shown[0]
     assert leaks_sentence(leaks) in shown[1]
     assert "chance" in shown[2]
     assert "repeat a training row" not in make_card(comparison=comparison)

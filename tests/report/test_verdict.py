@@ -13,6 +13,7 @@ from emotune.data.dataset import Split
 from emotune.evaluation.comparison import Comparison, compare
 from emotune.evaluation.leaks import Leaks
 from emotune.evaluation.paired import Interval
+from emotune.evaluation.power import detectable_difference
 from emotune.evaluation.rivals import Difference
 from emotune.evaluation.scores import Evaluation, restrict, score
 from emotune.report.verdict import contradiction, figures, limits, relation, sentences, verdict
@@ -59,11 +60,11 @@ class TestOfARun:
         if best_is_frozen:  # by validation, though the test rows would have it otherwise
             assert len(found) == 2
             assert (
-                "'tuned' is better than the best baseline on validation, 'frozen encoder': accuracy +20.0" in found[0]
+                "'tuned' is better than the best baseline on validation ('frozen encoder'): accuracy +20.0" in found[0]
             )
         else:
             assert len(found) == 3
-            assert "'tuned' is better than the best baseline on validation, 'words': accuracy +10.0 points" in found[0]
+            assert "'tuned' is better than the best baseline on validation ('words'): accuracy +10.0 points" in found[0]
             assert "'tuned' is better than the frozen encoder: accuracy +20.0 points" in found[1]
         assert "'base (untrained head)'" in found[-1]
         assert "0.5030" in found[-1]
@@ -78,7 +79,7 @@ class TestOfARun:
         found = sentences(compare(base, evaluation(900, 1000, "tuned"), self.words, self.frozen))
         assert [sentence.partition(":")[0] for sentence in found] == [
             "'tuned' is better than 'base'",
-            "'tuned' is better than the best baseline on validation, 'words'",
+            "'tuned' is better than the best baseline on validation ('words')",
             "'tuned' is better than the frozen encoder",
         ]
         assert "p < 0.001" in found[0]
@@ -86,13 +87,13 @@ class TestOfARun:
 
     def test_a_worse_model_is_called_worse(self) -> None:
         found = verdict(compare(CHANCE, evaluation(700, 1000, "tuned"), self.words))
-        assert "'tuned' is worse than the best baseline on validation, 'words': accuracy -10.0 points" in found
+        assert "'tuned' is worse than the best baseline on validation ('words'): accuracy -10.0 points" in found
 
     def test_baselines_that_validation_has_not_seen_are_all_named_and_none_is_the_best(self) -> None:
         baselines = (evaluation(600, 1000, "strong"), evaluation(300, 1000, "weak"))
         found = sentences(compare(CHANCE, evaluation(800, 1000, "tuned"), *baselines))
-        assert "the baseline, 'strong'" in found[0]
-        assert "the baseline, 'weak'" in found[1]
+        assert "the baseline ('strong')" in found[0]
+        assert "the baseline ('weak')" in found[1]
         assert "best" not in " ".join(found)
 
     def test_without_a_rival_the_scores_stand_alone(self) -> None:
@@ -158,7 +159,7 @@ class TestSeeds:
         first, second = (evaluation(right, 1000, str(right), has_seed=True) for right in (800, 900))
         found = verdict(compare(first, second))
         assert "(one seed each, 95 % interval" in found
-        assert "two seeds of one configuration can differ as much" in found
+        assert "p does not count that another seed gives another model" in found
         like = verdict(compare(first, replace(evaluation(800, 1000, "like", start=1), has_seed=True)))
         assert "one seed each" in like
         assert "can differ as much" not in like
@@ -169,7 +170,7 @@ class TestSeeds:
         comparison = replace(compare(CHANCE, seeds[0], words), seeds=seeds)
         found = sentences(comparison)
         assert (
-            "is better than the best baseline on validation, 'words': accuracy +10.0 points (mean of 3 seeds,"
+            "is better than the best baseline on validation ('words'): accuracy +10.0 points (mean of 3 seeds,"
             in found[0]
         )
         expected = comparison.over_seeds(words)
@@ -222,7 +223,7 @@ class TestUnbalancedClasses:
         assert "not compared: class 'rare' has 5 rows" in found
 
 
-def difference(score: str, low: float, high: float, p: float | None, *, corrected: bool = False) -> Difference:
+def difference(score: str, low: float, high: float, p: float, *, corrected: bool = False) -> Difference:
     return Difference(score, Interval((low + high) / 2, low, high), p, corrected)
 
 
@@ -254,12 +255,6 @@ def test_both_scores_have_a_word(
     assert relation(tuple(found), "A", "B") == expected
 
 
-def test_without_a_test_the_interval_decides() -> None:
-    assert difference("macro-F1", 0.01, 0.02, None).direction == 1
-    assert difference("macro-F1", -0.02, -0.01, None).direction == -1
-    assert difference("macro-F1", -0.01, 0.01, None).direction == 0
-
-
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
@@ -278,7 +273,7 @@ def test_a_test_and_an_interval_that_disagree_are_both_named(found: Difference, 
 def test_figures_hold_the_difference_the_seeds_the_interval_and_the_p_value() -> None:
     found = difference("accuracy", 0.02, 0.06, 0.012)
     assert figures(found, "one seed") == "accuracy +4.0 points (one seed, 95 % interval +2.0 to +6.0, p = 0.012)"
-    assert figures(replace(found, p_value=None)) == "accuracy +4.0 points (95 % interval +2.0 to +6.0)"
+    assert figures(found) == "accuracy +4.0 points (95 % interval +2.0 to +6.0, p = 0.012)"
 
 
 @pytest.mark.parametrize(("rows", "said"), [(1, "1 test row"), (4, "4 test rows")])
@@ -290,9 +285,22 @@ def test_few_rows_say_that_nothing_can_show(rows: int, said: str) -> None:
 
 
 def test_what_many_rows_can_show() -> None:
-    found = compare(evaluation(1, 9, "first"), evaluation(3, 9, "second")).statistics
-    found = replace(found, rows=1000, detectable=0.0312)
-    assert "On 1,000 test rows a true difference in accuracy of 3.1 points would be found" in limits(found)
+    first, second = evaluation(500, 1000, "first"), evaluation(505, 1000, "second")
+    found = compare(first, second)
+    points = 100 * (detectable_difference(1000, 0.005) or 0)
+    assert f"On 1,000 test rows a true difference in accuracy of {points:.1f} points would be found" in limits(
+        found, first
+    )
+    assert "if this were the only comparison" in limits(found, first, corrected=True)
+
+
+def test_several_seeds_say_what_they_can_show() -> None:
+    first, *seeds = (evaluation(right, 1000, str(right)) for right in (500, 495, 500, 511))
+    found = replace(compare(first, seeds[0]), seeds=tuple(seeds))
+    points = 100 * found.over_seeds(first).of_accuracy.detectable()
+    assert points > 1
+    (said,) = [sentence for sentence in sentences(found) if "four times out of five" in sentence]
+    assert f"On 1,000 test rows and with 3 seeds a true difference in accuracy of {points:.1f} points" in said
 
 
 class TestOneLabelForEveryRow:
@@ -337,7 +345,8 @@ class TestLeaks:
         rest = restrict(self.tuned, np.arange(600, 1000))
         assert f"macro-F1 {rest.metrics.macro_f1:.4f} instead of {self.tuned.metrics.macro_f1:.4f}" in found[1]
         assert (
-            "On these rows 'tuned' is better than the best baseline on validation, 'words': accuracy +50.0" in found[1]
+            "On the remaining rows 'tuned' is better than the best baseline on validation ('words'): accuracy +50.0"
+            in found[1]
         )
 
     def test_none_are_not_mentioned(self) -> None:

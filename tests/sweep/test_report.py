@@ -99,10 +99,13 @@ def test_table_fits_a_plain_page() -> None:
     assert max(map(len, lines)) <= 100
     assert "…" not in shown
     assert any(
-        re.match(r"2\. full +0\.8850 ± 0\.0071 +0\.9200 ± 0\.0141 +0\.8850 ± 0\.0071 +-2\.0 +0\.300", line)
+        re.match(
+            r"2\. full +0\.8850 ± 0\.0071 +0\.9200 ± 0\.0141 +-2\.0 \(0\.300\) +0\.8850 ± 0\.0071 +-1\.0 \(0\.400\)",
+            line,
+        )
         for line in lines
     )
-    assert any(re.match(r"3\. BitFit .* -2\.0 +< 0\.001", line) for line in lines)
+    assert any(re.match(r"3\. BitFit .* -2\.0 \(< 0\.001\)", line) for line in lines)
     assert any(re.match(r"1\. LoRA +148 k +0\.65 % +1 min 45 s +1\.40 GiB +2\.7 MB", line) for line in lines)
     assert "Failed: x, seed 0: no memory left" in shown
 
@@ -112,11 +115,28 @@ def test_verdict_names_what_the_test_rows_can_tell_apart() -> None:
     assert found.startswith(
         "Best on validation: 'LoRA', macro-F1 0.8950 ± 0.0071; on the test split accuracy 0.9200 ± 0.0141"
     )
-    assert "Less accurate than it: 'BitFit'." in found
-    assert "Different from it where only one is asked about, but not once corrected for 4 comparisons: 'IA3'." in found
-    assert "No evidence of a difference from it, with 2 seeds and 2,000 test rows: 'full'." in found
-    assert "More accurate than it on the test rows: 'odd'; validation chose" in found
+    assert "Worse than 'LoRA': 'BitFit' (accuracy)." in found
+    assert "Different from 'LoRA' before the correction for 4 comparisons, not after it: 'IA3' (accuracy)." in found
+    assert "No evidence of a difference from 'LoRA' in either score, with 2 seeds and 2,000 test rows: 'full'." in found
+    assert (
+        "Better than 'LoRA' on the test rows, though validation, which decides, put it first: 'odd' (accuracy)."
+        in found
+    )
     assert verdict(board(THREE[0])).endswith("macro-F1 0.8850 ± 0.0071.")
+
+
+def test_verdict_counts_macro_f1_as_well() -> None:
+    """The order is by macro-F1, so a difference in it alone is one."""
+
+    def by_macro_f1(rank: int, name: str, gain: float, accuracy_p: float = 0.4) -> Row:
+        interval = Interval(gain, gain - 0.01, gain + 0.01)
+        found = Difference(2, Interval(-0.001, -0.01, 0.01), interval, accuracy_p, accuracy_p, 0.001, 0.001)
+        return replace(row(rank, name, 0.8, 0.4), against_best=found)
+
+    found = verdict(board(THREE[0], by_macro_f1(2, "IA3", -0.05), by_macro_f1(3, "DoRA", 0.05, 0.01)))
+    assert "Worse than 'LoRA': 'IA3' (macro-F1)." in found
+    assert "Better than 'LoRA' in one score and worse in the other: 'DoRA'." in found
+    assert "No evidence" not in found
 
 
 MARGIN = (
@@ -146,11 +166,10 @@ MARGIN = (
 def test_margins_are_claimed_where_their_p_is_small_and_of_nothing_else() -> None:
     claimed = board(*MARGIN, margin=1.0)
     assert margin_lines(claimed) == [
-        "Not worse than the best by more than 1 point: 'DoRA' (p = 0.020). Of the others this cannot be said, "
+        "Not worse than the best by more than 1 point: 'DoRA' (p = 0.020). It is not shown of the others, "
         "which does not make them worse.",
         "Not worse than full fine-tuning by more than 1 point: 'LoRA' (p = 0.002).",
-        "As accurate as full fine-tuning, within 1 point either way: this cannot be said of any configuration "
-        "with so many seeds and test rows.",
+        "Equivalent to full fine-tuning in accuracy, within 1 point: these seeds and test rows show it of no configuration.",
     ]
     assert margin_lines(board(*MARGIN)) == []
     assert margin_table(board(*MARGIN)).rows == ()
@@ -159,7 +178,7 @@ def test_margins_are_claimed_where_their_p_is_small_and_of_nothing_else() -> Non
         "configuration",
         "not worse than the best, p",
         "not worse than full fine-tuning, p",
-        "as full fine-tuning, p",
+        "equivalent to full fine-tuning, p",
     )
     assert table.rows == (("LoRA", "", "0.002", "0.500"), ("full", "0.200", "", ""), ("DoRA", "0.020", "", ""))
     assert full_table(claimed).rows == (("LoRA", "+1.0 (+0.0 to +2.0)", "0.100", "", "", "40", "20"),)
@@ -181,7 +200,7 @@ def test_margins_and_notes_stand_in_every_form(plan: Plan, margin: float | None)
         re.sub(r"\s+", " ", render(leaderboard_table(claimed))),
     ):
         assert "four times out of five" in shown
-        assert "rather too high" in shown
+        assert "too high: by about 0.5 points" in shown
         assert ("by more than 2.5 points" in shown) == (margin is not None)
     assert "| LoRA | +1.0 (+0.0 to +2.0) | 0.100 |  |  | 40 | 20 |" in text
     assert ["LoRA", "+1.0 (+0.0 to +2.0)", "0.100", "", "", "40", "20"] in page.rows
@@ -194,17 +213,15 @@ def test_margins_and_notes_stand_in_every_form(plan: Plan, margin: float | None)
 def test_the_winners_score_is_said_to_be_too_high() -> None:
     said = " ".join(notes(board(*THREE)))
     assert (
-        "The validation score of 'LoRA' is rather too high, since it was chosen by it: by about 0.5 points of macro-F1"
+        "'LoRA' was chosen by its validation score, which is therefore too high: by about 0.5 points of macro-F1"
         in said
     )
     assert "if the 4 configurations that validation cannot tell apart are equally good" in said
-    assert (
-        "The test scores owe nothing to the validation rows, though what was luck of its seeds stays in them." in said
-    )
+    assert "The test scores were not chosen by" in said
     alone = " ".join(notes(board(*THREE, excess=WinnersExcess(1, 0.0, True))))
-    assert "but hardly, since no other comes near." in alone
+    assert "no other comes near, so that score is hardly too high." in alone
     unknown = " ".join(notes(board(*THREE, excess=None)))
-    assert "since it was chosen by it. The test scores" in unknown
+    assert "which is therefore too high. The test scores" in unknown
     assert notes(board(THREE[0])) == []
 
 
@@ -212,7 +229,7 @@ def test_power_is_said() -> None:
     said = " ".join(notes(board(*THREE)))
     assert (
         "With 2 seeds and 2,000 test rows a difference in accuracy of 1.2 points from the best would be found "
-        "four times out of five, and one of "
+        "about four times out of five, and one of "
         "1.6 points once corrected for 2 comparisons; a smaller one less often." in said
     )
 
@@ -350,7 +367,7 @@ def test_protocol_says_what_was_done(plan: Plan) -> None:
     one = " ".join(protocol(replace(plan, seeds=(0,)), board(*THREE, spread=None, power=None), SETTING))
     assert "McNemar's test (mid-p). With one seed, neither counts" in one
     searched = " ".join(protocol(replace(plan, searched=30), board(*THREE), SETTING))
-    assert "30 proposals a configuration" in searched
+    assert "30 proposals per configuration" in searched
     incomplete = board(THREE[0], row(2, "cut", 0.9, 0.5, missing=(2,)))
     assert "Not all seeds finished of 'cut'" in " ".join(protocol(plan, incomplete, SETTING))
 

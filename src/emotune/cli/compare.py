@@ -101,14 +101,17 @@ def reports(
     from emotune.portable import command
     from emotune.report.html import Report
     from emotune.report.margin import margin_sentence
-    from emotune.report.verdict import sentences
+    from emotune.report.verdict import seeds_behind, sentences
 
     first, *others = evaluations
     comparisons = [compare_evaluations(first, other, margin=margin) for other in others]
     several = len(comparisons) > 1
     adjusted = _corrected([comparison.statistics for comparison in comparisons]) if several else [{}]
     tests = [] if margin is None else corrected([margin_test(found.statistics, margin) for found in comparisons])
-    said = [margin_sentence(test, found.after, found.before) for found, test in zip(comparisons, tests, strict=False)]
+    said = [
+        margin_sentence(test, found.after, found.before, seeds=seeds_behind(found, found.before))
+        for found, test in zip(comparisons, tests, strict=False)
+    ]
     subtitle = "Saved predictions, row by row."
     if several:
         subtitle += f" The verdict's p-value is corrected for {len(comparisons)} comparisons (Holm)."

@@ -25,7 +25,7 @@ class Words:
 
     Attributes:
         pieces: The text between white space, in order.
-        weights: One a piece: its share of the strongest, from 0 to 1; 0 for those that spoke against the label.
+        weights: One per piece: its share of the strongest, from 0 to 1; 0 for those that spoke against the label.
         gaps: The white space before each piece; () for a space between any two.
     """
 
@@ -44,11 +44,11 @@ def explain(
     Args:
         classifier: The classifier.
         texts: The texts.
-        label_ids: The label asked about, one a text.
+        label_ids: The label asked about, one per text.
         progress: Shows a bar.
 
     Returns:
-        One entry a text; None where the tokenizer has no padding, or does not say which word a token comes from.
+        One entry per text; None where the tokenizer has no padding, or does not say which word a token comes from.
     """
     import torch
     from captum.attr import LayerIntegratedGradients

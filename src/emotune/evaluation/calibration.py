@@ -178,7 +178,7 @@ def fit_temperature(truth: NDArray[np.int64], logits: NDArray[np.floating]) -> f
         logits: Shape (rows, classes).
 
     Returns:
-        The temperature; None where the rows cannot choose one: with no mistake among them the loss falls for ever as the temperature
+        The temperature; None where the rows cannot choose one: with no mistake among them the loss falls forever as the temperature
         does, and where the logits say nothing it falls as the temperature rises.
     """
     temperature, _ = _scaled(truth, logits)
@@ -254,7 +254,7 @@ def scale(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.
     """Probabilities of the logits divided by a temperature; the labels stay the same.
 
     Args:
-        probabilities: Shape (rows, classes); their logarithms are logits but for a constant a row.
+        probabilities: Shape (rows, classes); their logarithms are logits but for a constant per row.
         temperature: Above 1 makes them less sure, below 1 surer.
     """
     from scipy.special import softmax

@@ -18,7 +18,7 @@ ENOUGH_ROWS = 1000
 def held_out(split: Split, wanted: int) -> tuple[NDArray[np.int64], ...]:
     """Parts of the training rows to be held out in turn: as many fifths as hold enough rows, each with its share of every class.
 
-    Copies of a text share a part, so that none is judged by its own copy.
+    Texts that are equal but for case share a part, so that none is judged by its own copy; nearly equal ones may not.
 
     Args:
         split: The training rows.
@@ -31,7 +31,7 @@ def held_out(split: Split, wanted: int) -> tuple[NDArray[np.int64], ...]:
         return ()
     _, first, text = np.unique([text.casefold() for text in split.texts], return_index=True, return_inverse=True)
     label_ids = split.label_ids[first]
-    # Dealt out class by class, so that two texts of one class never share a part.
+    # Dealt out class by class, so that the texts of a class are spread evenly over the parts.
     shuffled = np.random.default_rng(0).permutation(len(first))
     fold = np.empty(len(first), dtype=np.int64)
     fold[shuffled[np.argsort(label_ids[shuffled], kind="stable")]] = np.arange(len(first)) % FOLDS

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,9 +67,10 @@ class Comparison:
         return found[0].evaluation if found else self.before
 
     @property
-    def same_labels(self) -> bool:
-        """Whether the two models predict the same label on every row: then there is nothing to test."""
-        return bool(np.array_equal(self.before.predictions, self.after.predictions))
+    def mean_scores(self) -> tuple[float, float]:
+        """Accuracy and macro-F1 of the second model, the means over its seeds where there are several."""
+        found = [model.metrics for model in self.seeds or (self.after,)]
+        return fmean(metrics.accuracy for metrics in found), fmean(metrics.macro_f1 for metrics in found)
 
     @cached_property
     def statistics(self) -> PairedStatistics:
@@ -89,16 +92,14 @@ class Comparison:
     def over_seeds(self, other: Evaluation) -> SeedDifference:
         """The mean of the second model's seeds against one other model: seeds and rows are counted.
 
-        Raises:
-            DataError: There are fewer than two seeds.
+        Where the other model has a seed too, its part is taken to be as large as that of the second model's seeds.
         """
-        from emotune.evaluation.seeds import compare_over_seeds
+        from emotune.evaluation.seeds import SeedStudy
 
         for known, difference in self._found_over_seeds:
             if known is other:
                 return difference
-        # The other model stands for itself beside every seed: the spread between seeds is the second model's own.
-        difference = compare_over_seeds([other] * len(self.seeds), self.seeds)
+        difference = SeedStudy.of([dict(enumerate(self.seeds))]).difference_from_one(other, 0)
         self._found_over_seeds.append((other, difference))
         return difference
 
@@ -114,14 +115,21 @@ class Comparison:
         The best baseline is chosen by validation, so its p-values stand by themselves; the others' are corrected for their number (Holm).
         Nothing is tested without a margin, or where the second model is chance.
         """
-        from emotune.evaluation.margin import corrected, margin_test
+        from emotune.evaluation.margin import corrected, margin_test, margin_test_over_seeds
 
         if self.margin is None or self.after.is_chance:
             return ()
+        margin = self.margin
+
+        def test(other: Evaluation) -> MarginTest:
+            if self.seeds:
+                return margin_test_over_seeds(self.over_seeds(other), margin)
+            return margin_test(self.against(other), margin)
+
         best = self.best_baseline
         others = [found for found in (*self.baselines, self.before) if found is not best and not found.is_chance]
-        rest = corrected([margin_test(self.against(other), self.margin) for other in others])
-        first = [] if best is None else [(best, margin_test(self.against(best), self.margin))]
+        rest = corrected([test(other) for other in others])
+        first = [] if best is None else [(best, test(best))]
         return (*first, *zip(others, rest, strict=True))
 
     @cached_property
@@ -173,12 +181,15 @@ def compare(before: Evaluation, after: Evaluation, *baselines: Evaluation, margi
 def _told_apart(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     """The evaluations, those that share a name numbered in their order: 'tuned (1)', 'tuned (2)'."""
     names = Counter(found.name for found in evaluations)
-    seen: Counter[str] = Counter()
+    taken = {name for name, times in names.items() if times == 1}
     apart = []
     for found in evaluations:
-        seen[found.name] += 1
-        shared = names[found.name] > 1
-        apart.append(replace(found, name=f"{found.name} ({seen[found.name]})") if shared else found)
+        if names[found.name] == 1:
+            apart.append(found)
+            continue
+        name = next(name for i in count(1) if (name := f"{found.name} ({i})") not in taken)
+        taken.add(name)
+        apart.append(replace(found, name=name))
     return apart
 
 

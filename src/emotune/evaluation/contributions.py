@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.evaluation.paired import FEW_CHANGES
+
 if TYPE_CHECKING:
     from emotune.evaluation.scores import Evaluation
 
@@ -55,9 +57,8 @@ def macro_f1_pseudo_values(truth: NDArray[np.int64], predicted: NDArray[np.int64
 def rare_classes_variance(truth: NDArray[np.int64], predicted: Sequence[NDArray[np.int64]], classes: int) -> float:
     """What the rows of a score do not show of the variance of macro-F1, because a class has few of them.
 
-    Five rows that are all right have no spread, as if other rows of the class could not be wrong. A. Agresti and B. A. Coull (American
-    Statistician 52, 1998) add two right and two wrong rows to a share before they take its variance. What that adds to the variance of a
-    class's recall is carried over to macro-F1; with some dozens of rows it comes to nothing.
+    Five rows that are all right have no spread, as if other rows of the class could not be wrong. What `share_variance` adds to the
+    variance of a class's recall is carried over to macro-F1; with some dozens of rows it comes to nothing.
 
     Args:
         truth: Shape (rows,), true label ids.
@@ -72,11 +73,45 @@ def rare_classes_variance(truth: NDArray[np.int64], predicted: Sequence[NDArray[
     called = np.mean([np.bincount(one, minlength=classes) for one in predicted], axis=0)
     there = support > 0
     support, hits, called = support[there], hits[there], called[there]
-    share, more = hits / support, (hits + 2) / (support + 4)
-    missing = np.maximum(0.0, more * (1 - more) / (support + 4) - share * (1 - share) / support)
     # F1 is 2 hits / (support + called), where a hit more is also a row more that is called so.
     slope = 2 * support * (support + called - hits) / (support + called) ** 2
-    return float((missing * slope**2).sum()) / classes**2
+    return float((share_variance(hits, support) * slope**2).sum()) / classes**2
+
+
+def share_variance(hits: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What rows do not show of the variance of a share of them, because all or nearly all of them say the same.
+
+    Twenty rows that are all right have no spread. Two right and two wrong rows more have one (A. Agresti and B. A. Coull, American
+    Statistician 52, 1998); what they add vanishes with the number of rows.
+
+    Args:
+        hits: How many rows are right; the mean over trainings where there are several.
+        rows: How many rows, of the same shape.
+
+    Returns:
+        The variance to add, of the same shape.
+    """
+    share, more = hits / rows, (hits + 2) / (rows + 4)
+    return np.maximum(0.0, more * (1 - more) / (rows + 4) - share * (1 - share) / rows)
+
+
+def paired_rows_variance(by_row: NDArray[np.float64]) -> float:
+    """Likewise of a difference in accuracy on the same rows, where fewer than ten rows changed sides, or fewer than ten did not.
+
+    After A. Agresti and Y. Min (Statistics in Medicine 24, 2005), who add half a row to each of the four cells of a paired table.
+
+    Args:
+        by_row: Shape (rows,), the second model's 1 or 0 less the first's, or its mean over trainings.
+
+    Returns:
+        The variance to add; 0 where enough rows changed to say how they spread.
+    """
+    rows, total, squares = len(by_row), float(by_row.sum()), float((by_row**2).sum())
+    changed = np.count_nonzero(by_row)
+    if min(changed, rows - changed) >= FEW_CHANGES:
+        return 0.0
+    seen = float(np.var(by_row, ddof=1)) / rows if rows > 1 else 0.0
+    return max(0.0, (squares + 1 - total**2 / (rows + 2)) / (rows + 2) ** 2 - seen)
 
 
 def _f1(hits: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,8 +21,8 @@ this calls equal configurations different more rarely than its level says; with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -146,10 +146,10 @@ class Estimate:
             high *= 2
         return float(brentq(lambda distance: 2 * self.above(distance) - level, 0.0, high, rtol=1e-8, xtol=1e-12))
 
-    def interval(self, low: float, high: float) -> Interval:
-        """The interval around the mean, within what the score can be."""
-        reach = self.reach()
-        return Interval(self.value, max(low, self.value - reach), min(high, self.value + reach))
+    def interval(self, low: float, high: float, level: float = LEVEL) -> Interval:
+        """The interval around the mean that covers this often, within what the score can be."""
+        reach = self.reach(1 - level)
+        return Interval(self.value, max(low, self.value - reach), min(high, self.value + reach), level)
 
     def detectable(self, level: float = 1 - LEVEL, power: float = POWER) -> float:
         """The true difference that would be significant at this level in this share of cases, if parts are as they are here."""
@@ -215,10 +215,9 @@ class Pool:
         """Standard deviation between seeds as they score on these rows, pooled."""
         return max(self.variance + self.interaction, 0.0) ** 0.5
 
-    @property
-    def true_deviation(self) -> float:
-        """Standard deviation between seeds with endless rows, pooled."""
-        return max(self.variance, 0.0) ** 0.5
+    def with_one(self, spread: SeedSpread) -> Pool:
+        """The same with one more configuration at the end, which does not enter the pool."""
+        return replace(self, spreads=(*self.spreads, spread))
 
     def of_one(self, position: int) -> Part | None:
         """The variance between seeds that one configuration is judged by; None where nothing is known of it."""
@@ -233,30 +232,29 @@ class Pool:
         # Seeds spread less than single rows alone would make them: by chance, and in proportion for all.
         return Part(interaction * (1 + self.variance / self.interaction), self.freedom)
 
-    def estimate(self, value: float, positions: Sequence[int], seeds: int, by_row: NDArray[np.float64]) -> Estimate:
-        """A mean over seeds and rows of one configuration, or the difference of two.
+    def estimate(
+        self, value: float, seeds: Mapping[int, int], by_row: NDArray[np.float64], *, unseen: float = 0.0
+    ) -> Estimate:
+        """Estimate how sure a mean over seeds and rows is, of one configuration or of the difference of two.
 
         Args:
             value: The mean.
-            positions: The configurations it is made of.
-            seeds: How many seeds each has in it.
+            seeds: How many seeds each configuration has in it, by position. A model without a seed of its own has no place here: it adds
+                to the rows' part alone.
             by_row: Shape (rows,), what each row contributes to it, the mean over seeds.
+            unseen: Variance that is known to be there and that these rows do not show.
         """
         rows, rows_freedom = len(by_row), max(len(by_row) - 1, 1)
         between_rows = float(np.var(by_row, ddof=1)) / rows if rows > 1 else 0.0
-        known = [(position, part) for position in positions if (part := self.of_one(position)) is not None]
-        if not known:
-            return Estimate(value, (), between_rows, rows_freedom)
-        pooled = sum(part.variance for position, part in known if position not in self.own) / seeds
-        parts = [Part(part.variance / seeds, part.freedom) for position, part in known if position in self.own]
-        if any(position not in self.own for position, _ in known):
-            parts.append(Part(pooled, self.freedom))
+        known = {position: part for position in seeds if (part := self.of_one(position)) is not None}
+        parts = [Part(known[i].variance / seeds[i], known[i].freedom) for i in known if i in self.own]
+        if pooled := [i for i in known if i not in self.own]:
+            parts.append(Part(sum(known[i].variance / seeds[i] for i in pooled), self.freedom))
         # The interaction stands in the seeds' parts already.
         twice = sum(
-            self.spreads[position].interaction if self.spreads[position].freedom else self.interaction
-            for position, _ in known
+            (self.spreads[i].interaction if self.spreads[i].freedom else self.interaction) / seeds[i] for i in known
         )
-        return Estimate(value, tuple(parts), max(0.0, between_rows - twice / seeds), rows_freedom)
+        return Estimate(value, tuple(parts), max(0.0, between_rows - twice) + unseen, rows_freedom)
 
 
 def _pooled(spreads: Sequence[SeedSpread], inside: Sequence[int]) -> tuple[float, float]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from emotune.data.dataset import Split, TextDataset
-from emotune.errors import DataError
+from emotune.data.wording import counted
+from emotune.errors import DataError, ModelError
 from emotune.evaluation.scores import Evaluation, score, softmax
 from emotune.models.quantization import element_count
 from emotune.progress import SILENT, Progress
@@ -61,6 +64,12 @@ def evaluate(
     encoded = encode_split(classifier.tokenizer, split, classifier.max_length)
     logits = compute_logits(classifier.model, encoded, progress=progress, description=f"scoring {split.name}")
     seconds = time.perf_counter() - started
+    broken = int((~np.isfinite(logits).all(axis=1)).sum())
+    if broken:
+        raise ModelError(
+            f"'{name or _name(classifier)}' gives {counted(broken, 'row')} of {len(split):,} of '{split.name}' logits that are not "
+            "finite numbers, so there is nothing to score. Its weights are broken: load or train it again, or score it with precision fp32."
+        )
     probabilities = softmax(logits)
     predictions = logits.argmax(axis=1)
     return Evaluation(

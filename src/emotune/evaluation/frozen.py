@@ -99,11 +99,12 @@ def frozen_features(
     if len(validation) < len(data.validation):
         validated = _logits(base, data.validation, probe, dtype, progress).argmax(axis=1)
     encoder = sum(parameter.numel() for parameter in base.model.base_model.parameters())
-    few = (
-        f" Learned from {len(train):,} of {len(data.train):,} training rows, to bound the memory."
-        if len(train) < len(data.train)
-        else ""
-    )
+    parts = [
+        f"{len(part):,} of {len(whole):,} {name} rows"
+        for part, whole, name in ((train, data.train, "training"), (validation, data.validation, "validation"))
+        if len(part) < len(whole)
+    ]
+    few = f" Learned and chosen with {' and '.join(parts)}, to bound the memory." if parts else ""
     return Evaluation(
         name="frozen features",
         split=data.test,

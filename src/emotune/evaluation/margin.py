@@ -21,6 +21,7 @@ from emotune.evaluation.paired import Interval, holm, score_interval, score_stat
 
 if TYPE_CHECKING:
     from emotune.evaluation.paired import PairedStatistics
+    from emotune.evaluation.seeds import SeedDifference
 
 # Each test is one-sided at 5 %, so the interval that says the same as both of them holds 90 %.
 ALPHA = 0.05
@@ -108,6 +109,31 @@ def margin_test(statistics: PairedStatistics, points: float) -> MarginTest:
         equivalent_p=max(not_worse, not_better),
         worse_p=float(stats.norm.cdf(above)),
         provable=provable_margin(rows, (fixed + broken) / rows),
+    )
+
+
+def margin_test_over_seeds(difference: SeedDifference, points: float) -> MarginTest:
+    """Test a margin for the mean of several seeds: other seeds and other rows are counted.
+
+    Args:
+        difference: The second model less the first.
+        points: The margin in points of accuracy: 1 is one percentage point.
+
+    Raises:
+        ConfigError: The margin is not between 0 and 100.
+    """
+    margin = checked_margin(points) / 100
+    found = difference.of_accuracy
+    return MarginTest(
+        margin=margin,
+        rows=difference.rows,
+        fixed=difference.fixed,
+        broken=difference.broken,
+        difference=found.interval(-1.0, 1.0, level=1 - 2 * ALPHA),
+        not_worse_p=found.not_below(margin),
+        equivalent_p=found.within(margin),
+        worse_p=found.above(-margin - found.value),
+        provable=min(1.0, found.detectable(2 * ALPHA, POWER)),
     )
 
 

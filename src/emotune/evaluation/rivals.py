@@ -48,13 +48,13 @@ class Difference:
     Attributes:
         score: "accuracy" or "macro-F1".
         interval: The difference with its interval.
-        p_value: Two-sided p of no difference; None where there is no test, and the interval decides.
+        p_value: Two-sided p of no difference.
         corrected: Whether the p-value is corrected for a number of comparisons. The interval never is.
     """
 
     score: str
     interval: Interval
-    p_value: float | None
+    p_value: float
     corrected: bool = False
 
     @property
@@ -64,8 +64,8 @@ class Difference:
 
     @property
     def is_significant(self) -> bool:
-        """Whether the test, or the interval where there is none, says that there is a difference."""
-        return self.excludes_zero if self.p_value is None else self.p_value < 1 - LEVEL
+        """Whether the test says that there is a difference."""
+        return self.p_value < 1 - LEVEL
 
     @property
     def direction(self) -> int:
@@ -86,7 +86,8 @@ def is_unbalanced(split: Split) -> bool:
 def rivals(comparison: Comparison) -> list[Rival]:
     """What the second model is measured against, the most telling first; nothing where all else is chance.
 
-    Where no baseline was scored on validation none is called the best, and all of them follow in the order they were given.
+    Where no baseline was scored on validation none is called the best, and all of them follow in the order they were given. Otherwise
+    only the best one and the frozen encoder are named.
     """
     found = [] if comparison.before.is_chance else [Rival(comparison.before, "")]
     real = [baseline for baseline in comparison.baselines if not baseline.is_chance]
@@ -113,16 +114,16 @@ def differences(
     Returns:
         Both, or accuracy alone where macro-F1 cannot be compared on these rows.
     """
-    found: PairedStatistics | SeedDifference = (
-        comparison.over_seeds(other) if comparison.seeds else comparison.against(other)
-    )
+    paired = comparison.against(other)
+    found: PairedStatistics | SeedDifference = comparison.over_seeds(other) if comparison.seeds else paired
     corrected = corrected_p or {}
 
-    def difference(score: str, interval: Interval, p_value: float | None) -> Difference:
+    def difference(score: str, interval: Interval, p_value: float) -> Difference:
         return Difference(score, interval, corrected.get(score, p_value), score in corrected)
 
     accuracy = difference(ACCURACY, found.accuracy, found.p_value)
-    if found.macro_f1 is None:
+    # Rows that are too few for one seed are too few for several: the rows are the same.
+    if paired.macro_f1 is None or found.macro_f1 is None or found.macro_f1_p is None:
         return (accuracy,)
     macro_f1 = difference(MACRO_F1, found.macro_f1, found.macro_f1_p)
     return (macro_f1, accuracy) if is_unbalanced(comparison.after.split) else (accuracy, macro_f1)

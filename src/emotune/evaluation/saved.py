@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emotune.artifact import PREDICTIONS, read_description, sha256
 from emotune.data.dataset import Split
-from emotune.data.wording import listed, quoted
+from emotune.data.wording import counted, listed, quoted
 from emotune.errors import ArtifactError
 from emotune.evaluation.scores import Evaluation, score
 from emotune.text import reason_of
@@ -138,7 +138,7 @@ def _refuse_disagreement(
         row = int(others[0])
         raise ArtifactError(
             f"'{path}', row {row + 1:,}: the prediction is {quoted(labels[predictions[row]])}, and its probabilities say "
-            f"{quoted(labels[int(probabilities[row].argmax())])} ({len(others):,} such {'row' if len(others) == 1 else 'rows'}). "
+            f"{quoted(labels[int(probabilities[row].argmax())])} ({counted(len(others), 'such row')}). "
             "Restore the file, or run the job again."
         )
 
@@ -150,7 +150,8 @@ def _checked(probabilities: NDArray[np.float64], path: Path) -> NDArray[np.float
         row = int(np.argmin(good))
         shown = ", ".join(f"{value:.4g}" for value in probabilities[row])
         raise ArtifactError(
-            f"'{path}', row {row + 1:,}: the probabilities {shown} are no distribution ({(~good).sum():,} such rows). "
+            f"'{path}', row {row + 1:,}: the probabilities {shown} are out of range or do not add up to 1 "
+            f"({counted(int((~good).sum()), 'such row')}). "
             "Restore the file, or run the job again."
         )
     return probabilities

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from emotune.errors import DataError
-from emotune.evaluation.contributions import accuracy_by_row, macro_f1_by_row, rare_classes_variance
+from emotune.evaluation.contributions import (
+    accuracy_by_row,
+    macro_f1_by_row,
+    paired_rows_variance,
+    rare_classes_variance,
+    share_variance,
+)
 from emotune.evaluation.crossed import Estimate, Pool, SeedSpread
 from emotune.evaluation.paired import LEVEL, Interval, mcnemar
 from emotune.evaluation.scores import Evaluation
@@ -56,6 +62,8 @@ class SeedDifference:
         of_macro_f1: Likewise of macro-F1.
         fixed: Rows that most seeds of the second get right, and not most of the first.
         broken: Rows that most seeds of the first get right, and not most of the second.
+        changed: Rows on which any pair of models disagrees whether the label is right.
+        relabelled: Rows on which any pair of models gives another label.
     """
 
     seeds: int
@@ -64,6 +72,8 @@ class SeedDifference:
     of_macro_f1: Estimate
     fixed: int
     broken: int
+    changed: int
+    relabelled: int
 
     @property
     def accuracy(self) -> Interval:
@@ -78,17 +88,20 @@ class SeedDifference:
     @property
     def p_value(self) -> float:
         """Two-sided p of no difference in accuracy."""
-        return self._p_value(self.of_accuracy)
+        return max(self.of_accuracy.p_value, _least_p(self.changed))
 
     @property
     def macro_f1_p(self) -> float:
         """Likewise in macro-F1."""
-        return self._p_value(self.of_macro_f1)
+        return max(self.of_macro_f1.p_value, _least_p(self.relabelled))
 
-    def _p_value(self, found: Estimate) -> float:
-        if found.variance == 0:  # every seed and every row says the same: only the number of rows speaks
-            return mcnemar(round(abs(found.value) * self.rows), 0)[1]
-        return found.p_value
+
+def _least_p(changed: int) -> float:
+    """The p of McNemar's test where all of so many rows change for the better: the least that so few rows can be worth.
+
+    Four rows that all seeds get right, and the other model wrong, have hardly a spread, but they are four rows.
+    """
+    return mcnemar(changed, 0)[1]
 
 
 @dataclass(frozen=True)
@@ -166,25 +179,58 @@ class SeedStudy:
             The difference; None where no seed is common.
         """
         one, other = self.groups[first], self.groups[second]
-        where = (first, second)
         common = [seed for seed in one if seed in other]
         if not common:
             return None
-        pairs = [(one[seed], other[seed]) for seed in common]
-        same = all(np.array_equal(a.predictions, b.predictions) for a, b in pairs)
+        seeds = {first: len(common), second: len(common)}
+        return self._difference([(one[seed], other[seed]) for seed in common], seeds)
+
+    def difference_from_one(self, model: Evaluation, position: int) -> SeedDifference:
+        """One configuration less a single model that is no part of the study.
+
+        Args:
+            model: The model that is taken away. Where it has a seed, that seed's part is taken to be as large as the pooled one.
+            position: Position of the configuration.
+
+        Raises:
+            DataError: The model was scored on other rows.
+        """
+        group = list(self.groups[position].values())
+        _check_same_rows([model, *group])
+        pairs = [(model, found) for found in group]
+        if not model.has_seed:
+            return self._difference(pairs, {position: len(group)})
+        # A configuration of one seed, which says nothing of the spread itself.
+        last = len(self.groups)
+        alone = SeedSpread(0.0, 0, 0.0)
+        widened = replace(self, accuracy=self.accuracy.with_one(alone), macro_f1=self.macro_f1.with_one(alone))
+        return widened._difference(pairs, {position: len(group), last: 1})
+
+    def _difference(self, pairs: Sequence[tuple[Evaluation, Evaluation]], seeds: Mapping[int, int]) -> SeedDifference:
+        """The second of each pair less the first.
+
+        Args:
+            pairs: Models of the same rows.
+            seeds: How many seeds of which configurations are in it, by position.
+        """
         accuracy_rows = np.mean([accuracy_by_row(b) - accuracy_by_row(a) for a, b in pairs], axis=0)
         macro_rows = np.mean([macro_f1_by_row(b) - macro_f1_by_row(a) for a, b in pairs], axis=0)
         accuracy = float(np.mean([b.metrics.accuracy - a.metrics.accuracy for a, b in pairs]))
         macro_f1 = float(np.mean([b.metrics.macro_f1 - a.metrics.macro_f1 for a, b in pairs]))
         was_right, is_right = (_mostly_right([pair[side] for pair in pairs]) for side in (0, 1))
+        relabelled = np.any([a.predictions != b.predictions for a, b in pairs], axis=0)
+        # Two names of the same trainings: nothing is uncertain.
+        same = not relabelled.any()
+        unseen = paired_rows_variance(accuracy_rows)
         return SeedDifference(
-            seeds=len(common),
+            seeds=len(pairs),
             rows=self.rows,
-            # Two names of the same trainings: nothing is uncertain.
-            of_accuracy=_NONE if same else self.accuracy.estimate(accuracy, where, len(common), accuracy_rows),
-            of_macro_f1=_NONE if same else self.macro_f1.estimate(macro_f1, where, len(common), macro_rows),
+            of_accuracy=_NONE if same else self.accuracy.estimate(accuracy, seeds, accuracy_rows, unseen=unseen),
+            of_macro_f1=_NONE if same else self.macro_f1.estimate(macro_f1, seeds, macro_rows),
             fixed=int((is_right & ~was_right).sum()),
             broken=int((was_right & ~is_right).sum()),
+            changed=int(np.any([a.correct != b.correct for a, b in pairs], axis=0).sum()),
+            relabelled=int(relabelled.sum()),
         )
 
     def winners_excess(self, scores: Sequence[float], rows: int) -> WinnersExcess:
@@ -246,11 +292,13 @@ def over_seeds(evaluations: Sequence[Evaluation]) -> dict[str, SeedSummary]:
         ("macro-F1", study.macro_f1, [e.metrics.macro_f1 for e in evaluations], macro_f1_by_row),
     ):
         rows = np.mean([by_row(e) for e in evaluations], axis=0)
-        estimate = pool.estimate(float(np.mean(values)), (0,), len(evaluations), rows)
-        if name == "macro-F1":
-            split = evaluations[0].split
-            hidden = rare_classes_variance(split.label_ids, [e.predictions for e in evaluations], len(split.labels))
-            estimate = replace(estimate, rows=estimate.rows + hidden)
+        split = evaluations[0].split
+        unseen = (
+            float(share_variance(np.array(np.mean(values) * len(split)), np.array(float(len(split)))))
+            if name == "accuracy"
+            else rare_classes_variance(split.label_ids, [e.predictions for e in evaluations], len(split.labels))
+        )
+        estimate = pool.estimate(float(np.mean(values)), {0: len(evaluations)}, rows, unseen=unseen)
         found[name] = SeedSummary(tuple(values), estimate.interval(0.0, 1.0))
     return found
 

@@ -15,7 +15,7 @@ from emotune.evaluation.calibration import fit_temperature
 from emotune.evaluation.choosing import ENOUGH_ROWS, Judges, held_out, macro_f1
 from emotune.evaluation.scores import Evaluation, score, softmax
 
-# Any run of characters between spaces counts where no text has a word of letters or digits.
+# Words of letters and digits, and runs of other characters, such as ":)" or emoji.
 WORD = r"(?u)\w+|[^\w\s]+"
 
 
@@ -165,7 +165,7 @@ def _temperature(features: Any, learner: Learner, data: TextDataset) -> float:
     if not parts:
         return 1.0
     truth, values = data.train.label_ids[np.concatenate(parts)], np.concatenate(decisions)
-    # As if one row more were wrong: without a mistake the loss would fall for ever as the temperature does (Platt, 1999, has a like rule).
+    # As if one row more were wrong: without a mistake the loss would fall forever as the temperature does (Platt, 1999, has a like rule).
     second, first = np.sort(values, axis=1)[:, -2:].T
     typical = np.argsort(first - second)[len(values) // 2]
     truth = np.append(truth, np.argsort(values[typical])[-2])

@@ -11,11 +11,11 @@ from emotune.text import printable
 if TYPE_CHECKING:
     from emotune.evaluation.leaks import Leaks
 
-_KINDS = {"exact": "the same text", "trivial": "the same but for case and punctuation", "near": "nearly the same"}
+_KINDS = {"exact": "identical", "trivial": "the same but for case and punctuation", "near": "nearly the same"}
 
 
 def kinds_in_words(kinds: Mapping[str, int]) -> str:
-    """How many rows repeat another in which way: "10 the same text, 3 nearly the same".
+    """How many rows repeat another in which way: "10 identical, 3 nearly the same".
 
     Args:
         kinds: Rows by kind.
@@ -33,7 +33,10 @@ def leaks_sentence(leaks: Leaks) -> str:
     repeat = "repeats" if leaks.count == 1 else "repeat"
     if leaks.without is None:
         return f"Every test row repeats a training row ({kinds_in_words(leaks.kinds)}): none is left to score."
-    whole, after, best = leaks.comparison.after.metrics, leaks.without.after.metrics, leaks.without.best_baseline
+    best = leaks.without.best_baseline
+    accuracy, macro_f1 = (share(score) for score in leaks.without.mean_scores)
+    whole_accuracy, whole_macro_f1 = (share(score) for score in leaks.comparison.mean_scores)
+    seeds = f" (mean of {len(leaks.comparison.seeds)} seeds)" if leaks.comparison.seeds else ""
     baseline = (
         ""
         if best is None
@@ -41,6 +44,6 @@ def leaks_sentence(leaks: Leaks) -> str:
     )
     return (
         f"Without the {rows} that {repeat} a training row ({kinds_in_words(leaks.kinds)}): "
-        f"accuracy {share(after.accuracy)} instead of {share(whole.accuracy)}, macro-F1 {share(after.macro_f1)} instead of "
-        f"{share(whole.macro_f1)}, on {quantity(leaks.others, 'row')}{baseline}."
+        f"accuracy {accuracy} instead of {whole_accuracy}, macro-F1 {macro_f1} instead of {whole_macro_f1}{seeds}, "
+        f"on {quantity(leaks.others, 'row')}{baseline}."
     )

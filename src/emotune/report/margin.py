@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emotune.report.formats import quantity
-from emotune.report.verdict import interval_in_points, p_value, signed_points
+from emotune.report.verdict import interval_in_points, p_value, seeds_behind, signed_points
 from emotune.text import printable
 
 if TYPE_CHECKING:
@@ -22,12 +22,19 @@ def margin_lines(comparison: Comparison) -> list[str]:
         return []
     tests = comparison.margin_tests
     if not tests:
+        which, remedy = (
+            ("the second model has", "Give a trained model as the second.")
+            if comparison.after.is_chance
+            else ("the first model has", "Give two trained models, or a baseline.")
+        )
         return [
-            f"The margin of {in_points(comparison.margin)} is not applied: one of the two models has a head of random numbers, and "
-            "there is nothing else to test against. Give two trained models, or a baseline."
+            f"The margin of {in_points(comparison.margin)} is not applied: {which} a head of random numbers. {remedy}"
         ]
     best = comparison.best_baseline
-    lines = [margin_sentence(test, comparison.after, other, is_best=other is best) for other, test in tests]
+    lines = [
+        margin_sentence(test, comparison.after, other, is_best=other is best, seeds=seeds_behind(comparison, other))
+        for other, test in tests
+    ]
     uncorrected = 1 if tests[0][0] is best else 0
     if len(tests) - uncorrected > 1:
         which = "The p-values but that of the best baseline are" if uncorrected else "The p-values are"
@@ -35,20 +42,23 @@ def margin_lines(comparison: Comparison) -> list[str]:
     return lines
 
 
-def margin_sentence(test: MarginTest, model: Evaluation, against: Evaluation, *, is_best: bool = False) -> str:
-    """What one test comes to.
+def margin_sentence(
+    test: MarginTest, model: Evaluation, against: Evaluation, *, is_best: bool = False, seeds: str = ""
+) -> str:
+    """Say what one test comes to.
 
     Args:
         test: The test.
         model: The model that is to be not worse.
         against: The other one.
         is_best: Whether the other one is the best baseline.
+        seeds: How many seeds stand behind the two: "one seed", "mean of 3 seeds"; "" where there are none.
     """
     name, other = (printable(found.name, _LONGEST_NAME) for found in (model, against))
-    other = f"the best baseline, '{other}'," if is_best else f"'{other}'"
+    other = f"the best baseline ('{other}')" if is_best else f"'{other}'"
     points = in_points(100 * test.margin)
     evidence = (
-        f"accuracy {signed_points(test.difference.estimate)} ({interval_in_points(test.difference)}), "
+        f"accuracy {signed_points(test.difference.estimate)} ({f'{seeds}, ' if seeds else ''}{interval_in_points(test.difference)}), "
         f"{quantity(test.fixed, 'row')} fixed and {test.broken:,} broken of {test.rows:,}."
     )
     not_worse, equivalent = p_value(test.not_worse_p), p_value(test.equivalent_p)

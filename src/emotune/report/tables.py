@@ -253,7 +253,7 @@ def _baselines(comparison: Comparison, notes: _Notes) -> Table:
 
 
 def _by_class(comparison: Comparison, before_heading: str, after_heading: str) -> Table:
-    # Two lines a class rather than two columns a score: eight columns of numbers do not fit a narrow terminal.
+    # Two lines per class rather than two columns per score: eight columns of numbers do not fit a narrow terminal.
     table = new_table(["class", "rows", "", "precision", "recall", "F1"], title="By class")
     for label, old in comparison.before.metrics.per_class.items():
         new = comparison.after.metrics.per_class[label]
@@ -287,7 +287,7 @@ def new_table(headings: Sequence[str], title: str, *, numbers: bool = True) -> T
     """An empty table: names to the left, which may wrap, and numbers to the right, which may not.
 
     Args:
-        headings: One a column.
+        headings: One per column.
         title: The title.
         numbers: Whether the columns but the first hold numbers; else they are text, which may wrap.
     """

@@ -20,7 +20,7 @@ from emotune.text import printable
 if TYPE_CHECKING:
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.leaks import Leaks
-    from emotune.evaluation.paired import Interval, PairedStatistics
+    from emotune.evaluation.paired import Interval
     from emotune.evaluation.scores import Evaluation
     from emotune.evaluation.seeds import SeedSummary
 
@@ -67,7 +67,7 @@ def sentences(
     if same:
         found.insert(1, same)
     if undecided is not None:
-        found.append(limits(comparison.against(undecided)))
+        found.append(limits(comparison, undecided, corrected=undecided is before and bool(corrected_p)))
     if leaks is not None:
         found.append(without_leaks(leaks))
     if before.is_chance:
@@ -92,7 +92,7 @@ def against(comparison: Comparison, rival: Rival, corrected_p: Mapping[str, floa
         contradiction(difference) for difference in found if difference.excludes_zero != difference.is_significant
     ]
     if seeds == "one seed each" and any(difference.direction for difference in found):
-        parts.append("This compares two trained models: two seeds of one configuration can differ as much.")
+        parts.append("This compares two trained models: p does not count that another seed gives another model.")
     return " ".join(parts)
 
 
@@ -125,9 +125,7 @@ def relation(found: tuple[Difference, ...], name: str, other: str) -> str:
 def figures(difference: Difference, seeds: str = "") -> str:
     """A difference with what it is worth: "accuracy +8.0 points (one seed, 95 % interval +1.9 to +14.1, p = 0.010)"."""
     evidence = [seeds] if seeds else []
-    evidence.append(interval_in_points(difference.interval))
-    if difference.p_value is not None:
-        evidence.append(p_value(difference.p_value))
+    evidence += [interval_in_points(difference.interval), p_value(difference.p_value)]
     return f"{difference.score} {signed_points(difference.interval.estimate)} ({', '.join(evidence)})"
 
 
@@ -161,9 +159,10 @@ def contradiction(difference: Difference) -> str:
 
 
 def one_label(comparison: Comparison) -> str:
-    """That the second model says one label for every row, and who else does; "" where it does not."""
+    """That the second model, with every seed, says one label for every row, and who else does; "" where it does not."""
     after = comparison.after
-    if len(np.unique(after.predictions)) > 1:
+    models = comparison.seeds or (after,)
+    if len(np.unique([model.predictions for model in models])) != 1:
         return ""
     label = printable(after.split.labels[int(after.predictions[0])], _LONGEST_NAME)
     alike = next(
@@ -181,7 +180,7 @@ def without_leaks(leaks: Leaks) -> str:
     rival = next(iter(rivals(rest)), None)
     if rival is not None:
         found = against(rest, rival)
-        parts.append(f"On these rows {found[0].lower()}{found[1:]}")
+        parts.append(f"On the remaining rows {found[0].lower()}{found[1:]}")
     absent = absent_classes(rest.after.metrics)
     if absent and absent != absent_classes(leaks.comparison.after.metrics):
         parts.append(absent)
@@ -192,10 +191,7 @@ def alone(comparison: Comparison) -> str:
     """The scores of a model that has no rival."""
     after = comparison.after
     seeds = f"mean of {len(comparison.seeds)} seeds" if comparison.seeds else "one seed" if after.has_seed else ""
-    metrics = [found.metrics for found in comparison.seeds or (after,)]
-    accuracy, macro_f1 = (
-        float(np.mean(values)) for values in zip(*((m.accuracy, m.macro_f1) for m in metrics), strict=True)
-    )
+    accuracy, macro_f1 = comparison.mean_scores
     return (
         f"'{_name(after)}' has an accuracy of {share(accuracy)} and a macro-F1 of {share(macro_f1)} on "
         f"{quantity(len(after.split), 'test row')}{f' ({seeds})' if seeds else ''}. No baseline was scored beside it, so nothing says "
@@ -212,28 +208,40 @@ def chance(evaluation: Evaluation) -> str:
     )
 
 
-def limits(statistics: PairedStatistics) -> str:
-    """What this many test rows can show at all."""
-    rows = quantity(statistics.rows, "test row")
-    if statistics.detectable is None:
+def limits(comparison: Comparison, other: Evaluation, *, corrected: bool = False) -> str:
+    """What so many test rows, and seeds, can show at all.
+
+    Args:
+        comparison: The comparison.
+        other: The model that the second one cannot be told from.
+        corrected: Whether p-values are corrected for a number of comparisons, which takes a larger difference.
+    """
+    paired = comparison.against(other)
+    rows = quantity(paired.rows, "test row")
+    if paired.detectable is None:
         return f"On {rows} no difference can be significant, however large it is."
+    detectable, seeds = paired.detectable, ""
+    if comparison.seeds:
+        detectable = comparison.over_seeds(other).of_accuracy.detectable()
+        seeds = f" and with {quantity(len(comparison.seeds), 'seed')}"
+    alone = " if this were the only comparison" if corrected else ""
     return (
-        f"On {rows} a true difference in accuracy of {100 * statistics.detectable:.1f} points would be found four times out of five, "
-        "a smaller one less often."
+        f"On {rows}{seeds} a true difference in accuracy of {100 * detectable:.1f} points would be found four times out of "
+        f"five{alone}, a smaller one less often."
     )
 
 
 def named(rival: Rival) -> str:
-    """What to call a rival in a sentence: "'first'", "the best baseline on validation, 'TF-IDF'"."""
+    """Name a rival in a sentence: "'first'", "the best baseline on validation ('TF-IDF')"."""
     name = _name(rival.evaluation)
     if not rival.role:
         return f"'{name}'"
-    return f"the {rival.role}" if rival.role == name else f"the {rival.role}, '{name}'"
+    return f"the {rival.role}" if rival.role == name else f"the {rival.role} ('{name}')"
 
 
 def _is_undecided(comparison: Comparison, other: Evaluation, corrected_p: Mapping[str, float] | None) -> bool:
     """Whether nothing can be said of a rival, and for that the number of rows is to blame."""
-    if comparison.seeds or _same_labels(comparison, other):
+    if _same_labels(comparison, other):
         return False
     return not any(difference.direction for difference in differences(comparison, other, corrected_p))
 

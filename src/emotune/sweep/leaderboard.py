@@ -1,4 +1,4 @@
-"""The leaderboard: one row a configuration, ordered by validation, with what the test rows say of each against the best."""
+"""The leaderboard: one row per configuration, ordered by validation, with what the test rows say of each against the best."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Spread:
     """A figure over seeds.
 
     Attributes:
-        values: One a seed.
+        values: One per seed.
     """
 
     values: tuple[float, ...]

@@ -1,4 +1,4 @@
-"""What a sweep does: its candidates, each a line of the leaderboard, and the trials that train them, one a seed."""
+"""What a sweep does: its candidates, each a line of the leaderboard, and the trials that train them, one per seed."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class RayEngine:
     """Trials on a Ray cluster.
 
     Args:
-        workers: How many at a time; None for one a machine. They share the cluster's processors and GPUs evenly.
+        workers: How many at a time; None for one per machine. They share the cluster's processors and GPUs evenly.
 
     Raises:
         ConfigError: The cluster cannot be reached.

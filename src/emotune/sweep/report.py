@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from emotune.report.formats import bound, duration, magnitude, memory, percent, quantity, share
-from emotune.report.verdict import p_value, signed_points
+from emotune.report.verdict import p_value
 from emotune.text import printable
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ def leaderboard_table(board: Leaderboard) -> Group:
     from emotune.report.tables import new_table, stacked
 
     scores = new_table(
-        ("configuration", "macro-F1 (val.)", "test accuracy", "test macro-F1", "against 1", "p"),
+        ("configuration", "macro-F1 (val.)", "test accuracy", "against 1 (p)", "test macro-F1", "against 1 (p)"),
         title="Scores, the best on validation first",
     )
     costs = new_table(
@@ -77,14 +79,22 @@ def leaderboard_table(board: Leaderboard) -> Group:
     )
     for row in board.rows:
         name = Text(f"{row.rank}. {printable(row.label, _LONGEST_NAME)}")
-        cells = score_cells(row)
-        against = "" if row.against_best is None else signed_points(row.against_best.accuracy.estimate)
-        scores.add_row(name, *cells[2:5], against.removesuffix(" points"), cells[6])
+        _, _, validation, accuracy, macro_f1, *_ = score_cells(row)
+        found = row.against_best
+        against = (
+            ("", "")
+            if found is None
+            else (
+                _against(found.accuracy, found.adjusted_p),
+                _against(found.macro_f1, found.macro_f1_adjusted_p),
+            )
+        )
+        scores.add_row(name, validation, accuracy, against[0], macro_f1, against[1])
         costs.add_row(name, *cost_cells(row)[1:])
     parts: list[RenderableType] = [
         scores,
         Text(
-            "Against 1: the difference in test accuracy, in points; p is corrected for the number of comparisons (Holm)."
+            "Against 1: the difference on the test rows, in points; p is corrected for the number of comparisons (Holm)."
         ),
         *(Text(note) for note in notes(board)),
     ]
@@ -157,13 +167,13 @@ def margin_table(board: Leaderboard) -> Table:
         rows.append((row.label, *claims))
     note = (
         f"A small p says that a configuration's accuracy is not {points} or more below the other's"
-        + (", or, as full fine-tuning, that the two differ by less than that either way" if full else "")
+        + (", or, of equivalence, that the two differ by less than that either way" if full else "")
         + "; each column is corrected for its number of claims (Holm)."
     )
     return Table(f"Margin: {points}", headings, tuple(rows), note)
 
 
-_FULL_CLAIMS = ("not worse than full fine-tuning, p", "as full fine-tuning, p")
+_FULL_CLAIMS = ("not worse than full fine-tuning, p", "equivalent to full fine-tuning, p")
 
 
 def _margin(board: Leaderboard) -> str:
@@ -186,6 +196,10 @@ def _bare_p(value: float | None) -> str:
     return "" if value is None else p_value(value).removeprefix("p = ").removeprefix("p ")
 
 
+def _against(interval: Interval | None, p: float | None) -> str:
+    return "" if interval is None else f"{100 * interval.estimate:+z.1f} ({_bare_p(p)})"
+
+
 def _maybe_difference(interval: Interval | None) -> str:
     return "" if interval is None else _difference(interval)
 
@@ -204,7 +218,7 @@ def margin_lines(board: Leaderboard) -> list[str]:
         claims = [(row, _not_worse(row.against_full)) for row in full]
         lines.append(_claim_line(f"Not worse than full fine-tuning by more than {points}", claims))
         claims = [(row, _alike(row.against_full)) for row in full]
-        lines.append(_claim_line(f"As accurate as full fine-tuning, within {points} either way", claims))
+        lines.append(_claim_line(f"Equivalent to full fine-tuning in accuracy, within {points}", claims))
     return lines
 
 
@@ -217,8 +231,8 @@ def _claim_line(what: str, claims: Sequence[tuple[Row, Claim | None]]) -> str:
         if claim is not None and claim.adjusted_p < 1 - LEVEL
     ]
     if not held:
-        return f"{what}: this cannot be said of any configuration with so many seeds and test rows."
-    rest = " Of the others this cannot be said, which does not make them worse." if len(held) < len(claims) else ""
+        return f"{what}: these seeds and test rows show it of no configuration."
+    rest = " It is not shown of the others, which does not make them worse." if len(held) < len(claims) else ""
     return f"{what}: {', '.join(held)}.{rest}"
 
 
@@ -243,7 +257,7 @@ def notes(board: Leaderboard) -> list[str]:
         lines.append(
             f"With {seeds} and {quantity(board.test_rows, 'test row')} a difference in accuracy of "
             f"{100 * power.alone:.1f} points from the best "
-            f"would be found four times out of five{also}; a smaller one less often."
+            f"would be found about four times out of five{also}; a smaller one less often."
         )
     lines.append(_excess_line(board))
     return lines
@@ -258,20 +272,19 @@ ONE_SEED = (
 
 
 def _excess_line(board: Leaderboard) -> str:
+    """How much too high the winner's validation score is."""
     name = printable(board.rows[0].label, _LONGEST_NAME)
-    said = f"The validation score of '{name}' is rather too high, since it was chosen by it"
+    chosen = f"'{name}' was chosen by its validation score"
+    test = "The test scores were not chosen by, but the luck of a seed can raise both."
     excess = board.excess
-    if excess is not None and excess.alike > 1:
-        counted = "" if excess.counts_seeds else ", other seeds not counted"
-        said += (
-            f": by about {100 * excess.excess:.1f} points of macro-F1 if the {excess.alike} configurations that "
-            "validation cannot tell apart are "
-            f"equally good, by less if they are not{counted}"
-        )
-    elif excess is not None:
-        said += ", but hardly, since no other comes near"
+    if excess is None:
+        return f"{chosen}, which is therefore too high. {test}"
+    if excess.alike < 2:
+        return f"{chosen}; no other comes near, so that score is hardly too high. {test}"
+    counted = "" if excess.counts_seeds else ", other seeds not counted"
     return (
-        f"{said}. The test scores owe nothing to the validation rows, though what was luck of its seeds stays in them."
+        f"{chosen}, which is therefore too high: by about {100 * excess.excess:.1f} points of macro-F1 if the {excess.alike} "
+        f"configurations that validation cannot tell apart are equally good, by less if they are not{counted}. {test}"
     )
 
 
@@ -324,44 +337,64 @@ def _difference(interval: Interval) -> str:
 
 
 def verdict(board: Leaderboard) -> str:
-    """What the leaderboard comes to: the best by validation, and which others the test rows cannot tell from it."""
+    """Say what the leaderboard comes to: the best by validation, and which others differ from it on the test rows, in which score."""
     first, others = board.rows[0], board.rows[1:]
+    name = printable(first.label, _LONGEST_NAME)
     sentence = (
-        f"Best on validation: '{printable(first.label, _LONGEST_NAME)}', macro-F1 {spread(first.validation_macro_f1)}"
+        f"Best on validation: '{name}', macro-F1 {spread(first.validation_macro_f1)}; on the test split accuracy "
+        f"{spread(first.test_accuracy)}, macro-F1 {spread(first.test_macro_f1)}."
     )
-    sentence += f"; on the test split accuracy {spread(first.test_accuracy)}, macro-F1 {spread(first.test_macro_f1)}."
     compared = [row for row in others if row.against_best is not None]
     if not compared:
         return sentence
-    better = [row for row in compared if _is_significant(row) and _estimate(row) > 0]
-    worse = [row for row in compared if _is_significant(row) and _estimate(row) < 0]
-    rest = [row for row in compared if not _is_significant(row)]
-    alone = [row for row in rest if _is_significant(row, corrected=False)]
-    alike = [row for row in rest if row not in alone]
-    if better:
-        sentence += f" More accurate than it on the test rows: {_names(better)}; validation chose, so it stays second."
-    if worse:
-        sentence += f" Less accurate than it: {_names(worse)}."
-    if alone:
-        sentence += (
-            f" Different from it where only one is asked about, but not once corrected for {quantity(len(compared), 'comparison')}: "
-            f"{_names(alone)}."
-        )
-    if alike:
-        seeds, rows = quantity(len(first.seeds), "seed"), quantity(board.test_rows, "test row")
-        sentence += f" No evidence of a difference from it, with {seeds} and {rows}: {_names(alike)}."
-    return sentence
+    seeds, rows = quantity(len(first.seeds), "seed"), quantity(board.test_rows, "test row")
+    comparisons = quantity(len(compared), "comparison")
+    groups: dict[str, list[Row]] = {}
+    for row in compared:
+        groups.setdefault(_relation(row), []).append(row)
+    said = {
+        _BETTER: f"Better than '{name}' on the test rows, though validation, which decides, put it first",
+        _WORSE: f"Worse than '{name}'",
+        _MIXED: f"Better than '{name}' in one score and worse in the other",
+        _BEFORE_CORRECTION: f"Different from '{name}' before the correction for {comparisons}, not after it",
+        _ALIKE: f"No evidence of a difference from '{name}' in either score, with {seeds} and {rows}",
+    }
+    parts = [f"{said[one]}: {', '.join(map(_with_scores, groups[one]))}." for one in said if one in groups]
+    return " ".join([sentence, *parts])
 
 
-def _is_significant(row: Row, *, corrected: bool = True) -> bool:
+_BETTER, _WORSE, _MIXED, _BEFORE_CORRECTION, _ALIKE = "better", "worse", "mixed", "before correction", "alike"
+
+
+def _relation(row: Row) -> str:
+    """In which way a configuration differs from the best, by both scores."""
+    directions = {direction for _, direction in _directions(row) if direction}
+    if len(directions) == 2:
+        return _MIXED
+    if directions:
+        return _BETTER if 1 in directions else _WORSE
+    return _BEFORE_CORRECTION if any(direction for _, direction in _directions(row, corrected=False)) else _ALIKE
+
+
+def _directions(row: Row, *, corrected: bool = True) -> list[tuple[str, int]]:
+    """Of accuracy and macro-F1: 1 where it is significantly better than that of the best, -1 where worse, 0 where neither."""
     from emotune.evaluation.paired import LEVEL
 
     found = row.against_best
-    return found is not None and (found.adjusted_p if corrected else found.p_value) < 1 - LEVEL
+    if found is None:
+        return []
+    scores = [("accuracy", found.accuracy, found.adjusted_p if corrected else found.p_value)]
+    if found.macro_f1 is not None and found.macro_f1_p is not None and found.macro_f1_adjusted_p is not None:
+        scores.append(("macro-F1", found.macro_f1, found.macro_f1_adjusted_p if corrected else found.macro_f1_p))
+    return [(score, int(np.sign(interval.estimate)) if p < 1 - LEVEL else 0) for score, interval, p in scores]
 
 
-def _estimate(row: Row) -> float:
-    return 0.0 if row.against_best is None else row.against_best.accuracy.estimate
+def _with_scores(row: Row) -> str:
+    """The quoted name, and the score that differs where only one of two does: "'IA3' (macro-F1)"."""
+    name = f"'{printable(row.label, _LONGEST_NAME)}'"
+    found = _directions(row) if _relation(row) != _BEFORE_CORRECTION else _directions(row, corrected=False)
+    differing = [score for score, direction in found if direction]
+    return f"{name} ({differing[0]})" if len(differing) == 1 < len(found) else name
 
 
 def _names(rows: Sequence[Row]) -> str:
@@ -394,9 +427,9 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
     )
     if plan.searched:
         lines.append(
-            f"Settings were searched: {plan.searched} proposals a configuration (tree-structured Parzen estimator), judged by macro-F1 on "
-            "validation with the first seed, the weaker ones stopped early (asynchronous successive halving); the best was then trained "
-            "afresh with every seed. Its validation score is rather too high, since it was chosen by it; its test scores are not."
+            f"Settings were searched: {plan.searched} proposals per configuration (tree-structured Parzen estimator), judged by macro-F1 "
+            "on validation with the first seed, the weaker ones stopped early (asynchronous successive halving); the best was then trained "
+            "afresh with every seed. Its validation score is too high, since it was chosen by it; its test scores are not."
         )
     if len(board.rows) > 1 and board.spread is not None:
         lines += _how_seeds_are_tested(board, board.spread)
@@ -443,7 +476,7 @@ def _how_seeds_are_tested(board: Leaderboard, spread: SeedNote) -> list[str]:
     wider = (
         f" Seeds of {', '.join(repr(printable(label, _LONGEST_NAME)) for label in spread.wider)} spread wider "
         "than the others': they are judged by "
-        "their own spread alone, so that only more seeds would make them significant."
+        "their own spread alone, so a difference must be larger to be significant."
         if spread.wider
         else ""
     )
@@ -454,7 +487,7 @@ def _how_seeds_are_tested(board: Leaderboard, spread: SeedNote) -> list[str]:
         "differences row by row, and what "
         "single seeds do on single rows is counted once (two-way analysis of variance; the two parts are joined after Behrens and Fisher).",
         "The best was chosen with the seeds that it is tested with, and seeds that were lucky on validation may be so on test. Of 16 equal "
-        "configurations whose seeds are a point apart, one in ten leaderboards then names one as different, instead of one in twenty.",
+        "configurations whose seeds are a point apart, one is then named as different in about one leaderboard in ten, not in twenty.",
         f"Between seeds, test accuracy has a pooled standard deviation of {100 * spread.deviation:.2f} points "
         f"({spread.freedom:.0f} degrees of freedom).{wider}",
     ]

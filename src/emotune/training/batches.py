@@ -12,7 +12,7 @@ from emotune.errors import DataError
 
 
 class TokenBudgetBatches:
-    """A batch sampler: every row once an epoch, in batches of like lengths of at most `max_tokens` tokens.
+    """A batch sampler: every row once per epoch, in batches of like lengths of at most `max_tokens` tokens.
 
     Rows are sorted by length, equal lengths in random order, and cut where the next row would pass the budget; the batches then
     come in random order. The sorted lengths are the same in every epoch, so every epoch has the same number of batches,
@@ -25,7 +25,7 @@ class TokenBudgetBatches:
     the batches with most rows are halved until their number divides; no row is left out or comes twice.
 
     Args:
-        lengths: Shape (rows,), tokens a row.
+        lengths: Shape (rows,), tokens per row.
         max_tokens: Tokens a batch, padding counted; a row longer than this makes a batch of its own.
         seed: Decides the order, with the epoch.
         process: The number of this process, from 0.

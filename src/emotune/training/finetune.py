@@ -64,7 +64,7 @@ def finetune(
         data: The data; `train` trains, `validation` chooses.
         method: What is trained; LoRA on every linear layer where it is not given.
         options: How it is trained.
-        checkpoints: Folder for Trainer's checkpoints, one an epoch, so that an interrupted run can resume; the caller
+        checkpoints: Folder for Trainer's checkpoints, one per epoch, so that an interrupted run can resume; the caller
             removes them. A temporary folder where it is not given.
         resume: Go on from the newest checkpoint in `checkpoints`.
         callbacks: Callbacks of transformers' Trainer that hear of every epoch, beside emotune's own.

@@ -22,7 +22,7 @@ def class_weights(kind: str, counts: NDArray[np.int64]) -> NDArray[np.float64] |
 
     Args:
         kind: "none", "balanced" or "sqrt".
-        counts: Shape (classes,), training rows a class.
+        counts: Shape (classes,), training rows per class.
 
     Returns:
         Shape (classes,), or None for "none". A class without training rows has the weight 1, and counts as no class in k.
@@ -50,7 +50,7 @@ def logit_offsets(strength: float, counts: NDArray[np.int64]) -> NDArray[np.floa
 
     Args:
         strength: Their tau; at 1 the model alone aims at the mean recall over classes.
-        counts: Shape (classes,), training rows a class; a class without any counts as one with one.
+        counts: Shape (classes,), training rows per class; a class without any counts as one with one.
 
     Returns:
         Shape (classes,), or None for a strength of 0.

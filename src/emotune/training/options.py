@@ -28,7 +28,7 @@ class TrainingOptions:
         learning_rate: Peak rate of AdamW; None stands for the method's own.
         warmup: Share of all steps over which the rate rises; it then falls linearly to zero.
         weight_decay: AdamW's decoupled weight decay.
-        batch_tokens: Tokens a batch, padding counted.
+        batch_tokens: Tokens per batch, padding included.
         label_smoothing: Share of the target spread evenly over the labels. Helps where labels are noisy.
         class_weights: "none"; "balanced", which lets every class weigh the same in all; or "sqrt", half the way. Helps where rare
             classes count as much as frequent ones, as in macro-F1, and too few of their rows are found.
@@ -37,7 +37,7 @@ class TrainingOptions:
             weights do, also where the model fits its training rows so well that weights no longer matter.
         focal_gamma: Rows weigh less, the surer the model is of their label: by (1 - p)^gamma. 0 is plain cross-entropy. Helps where many
             easy rows drown a few hard ones.
-        sampling: "plain", every row once an epoch; or "balanced", as many rows, every class equally often. Aims at the same as
+        sampling: "plain", every row once per epoch; or "balanced", as many rows, every class equally often. Aims at the same as
             weights; helps where classes are so rare that most batches lack them, and weighted steps would jump.
         max_grad_norm: Longer gradients are scaled down to this norm. It is meant for outliers: where it cuts most steps, rows of
             short texts, whose batches hold more of them, weigh less than those of long ones. A training record says how many it cut.

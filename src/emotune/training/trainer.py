@@ -81,7 +81,7 @@ class AdapterTrainer(Trainer):
         label_ids: Shape (rows,), their labels.
         validation: The validation split, with its labels.
         encoded_validation: The same rows, encoded.
-        batch_tokens: Tokens a batch.
+        batch_tokens: Tokens per batch.
         packed: Whether the model takes packed batches.
         class_weights: What each class weighs in the loss, as `losses.class_weights` names it.
         logit_adjustment: Strength of the offsets to the logits, as `losses.logit_offsets` has it.
@@ -197,7 +197,7 @@ class AdapterTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """The loss of `losses.summed_loss`, plain cross-entropy by default, divided by the mean number of rows a batch.
+        """The loss of `losses.summed_loss`, plain cross-entropy by default, divided by the mean number of rows per batch.
 
         Batches hold unlike numbers of rows. Dividing by their mean number, and not by each batch's own, gives every row the same
         weight in the gradient, or the weight of its class, in every step that is not clipped. A clipped step weighs its rows less,
@@ -217,7 +217,7 @@ class AdapterTrainer(Trainer):
         loss = total / self.batches.mean_rows
         penalty = self.method.penalty(self.accelerator.unwrap_model(model)) if model.training else None
         if penalty is not None:
-            loss = loss + penalty.to(loss.dtype) / self._parts_of_batch  # once a step, however many parts a batch has
+            loss = loss + penalty.to(loss.dtype) / self._parts_of_batch  # once per step, however many parts a batch has
         return (loss, outputs) if return_outputs else loss
 
     def training_step(
@@ -242,7 +242,7 @@ class AdapterTrainer(Trainer):
                 if not is_out_of_memory(error):
                     raise
                 message = str(error).splitlines()[0] if str(error) else type(error).__name__
-                if self.args.world_size > 1:  # this one alone would halve, and the others wait for it for ever
+                if self.args.world_size > 1:  # this one alone would halve, and the others wait for it forever
                     raise TrainingError(
                         f"A batch does not fit the memory of process {self.args.process_index} ({message}). "
                         "Lower training.batch_tokens."
@@ -264,8 +264,8 @@ class AdapterTrainer(Trainer):
                 torch.cuda.empty_cache()
             tokens = max(1, self.batches.max_tokens // self.parts)
             self.warnings.append(
-                f"out of memory ({message}): going on with {tokens} tokens at a time, {self.parts} of them a step; "
-                "results stay the same but for rounding"
+                f"out of memory ({message}): going on with {tokens} tokens at a time, in {self.parts} parts per step; "
+                "dropout masks are drawn anew, so results differ slightly from those with enough memory"
             )
             self.clock.progress.say(self.warnings[-1])
 
