@@ -21,7 +21,7 @@ def test_quotes_the_results_that_the_benchmark_wrote(benchmark: str) -> None:
     assert rest.split("<!-- end of results -->")[0] == table
 
 
-@pytest.mark.parametrize("data", ["emotion", "emotion_short", "quickstart"])
+@pytest.mark.parametrize("data", ["emotion", "quickstart"])
 def test_the_scores_follow_from_the_runs(data: str) -> None:
     table = (RESULTS / "main_job.md").read_text(encoding="utf-8")
     runs = json.loads((RESULTS / f"{data}.json").read_text(encoding="utf-8"))["runs"]
