@@ -1,4 +1,4 @@
-"""Load data: `load_data` for a whole data set, `load_split` for rows to score, `load_texts` for texts to predict."""
+"""Load data: `load_data` for a whole data set, `load_split` for rows to score, `open_texts` for texts to predict."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from emotune.data.columns import Columns, UnlabelledError, column_notes, known_columns, text_only_column
+from emotune.data.columns import (
+    Columns,
+    UnlabelledError,
+    column_notes,
+    known_columns,
+    text_column_note,
+    text_only_column,
+)
 from emotune.data.dataset import SPLIT_NAMES, Split, TextDataset
 from emotune.data.duplicates import KnownGroups, find_duplicates
 from emotune.data.files import open_lines, open_table
@@ -279,13 +286,6 @@ def load_split(
     return replace(_split(name or own_name, rows, labels), notes=notes)
 
 
-def load_texts(
-    path: str | Path, *, text_column: str | None = None, max_characters: int = MAX_CHARACTERS
-) -> Iterator[str]:
-    """Open a file of texts without regard to labels, and read it as the texts are asked for; as `open_texts`, without the numbers."""
-    return (text for _, text in open_texts(path, text_column=text_column, max_characters=max_characters).rows)
-
-
 @dataclass(frozen=True)
 class NumberedTexts:
     """The texts of a file.
@@ -320,7 +320,7 @@ def open_texts(
         on_blank: Is told the number of each blank line of a `.txt` file.
 
     Raises:
-        DataError: The file cannot be opened (at once), or a row has no proper text (when reading gets there).
+        DataError: The file cannot be opened (at once), a row has no proper text (when reading gets there), or some are blank (at the end).
         ConfigError: `max_characters` is out of range.
     """
     _check_limit(max_characters)
@@ -332,7 +332,8 @@ def open_texts(
         table = Table(table.source, ("text",), table.read, unit="line")
         return NumberedTexts(stream_texts(table, lines, max_characters), table.unit)
     column = text_only_column(table, text_column)
-    return NumberedTexts(stream_texts(table, table.read((column,)), max_characters), table.unit, table.notes)
+    notes = (*table.notes, *text_column_note(table, column))
+    return NumberedTexts(stream_texts(table, table.read((column,)), max_characters), table.unit, notes)
 
 
 def _not_blank(lines: Iterator[tuple[int, str]], on_blank: Callable[[int], None] | None) -> Iterator[Row]:
