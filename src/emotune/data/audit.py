@@ -103,8 +103,8 @@ class Audit:
         name: The data's name.
         rows: All usable rows, split after split.
         groups: Which of them repeat each other.
-        counts: Usable rows a label, by split.
-        lengths: Words a text, by split.
+        counts: Usable rows per label, by split.
+        lengths: Words per text, by split.
         unusable: Rows that cannot be trained or scored on, by split.
         repeats: Rows that repeat an earlier row of their own split, in the order of the data.
         leaks: Validation and test rows whose text stands in training.

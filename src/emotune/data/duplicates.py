@@ -18,8 +18,8 @@ texts that differ in one word share such a version. The versions' hashes come fr
 prefixes (R. Karp, M. Rabin, IBM Journal 31, 1987), so all of them cost as much as reading the text. More than one
 changed word is found by MinHash of word pairs (A. Broder, SEQUENCES 1997) in bands, and then checked. Typing errors
 leave most first letters alone: texts whose words begin with the same letters, one of them left out, are candidates,
-and then their characters are compared (restricted Damerau-Levenshtein distance). Of two errors in first letters, or
-of candidates that very many texts share, some are missed.
+and then their characters are compared (restricted Damerau-Levenshtein distance). Some repeats are missed: those with
+two errors in first letters, and those whose candidates are shared by very many texts.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LEAST_OVERLAP = 0.7
 
 _BASE = np.uint64(0x9E3779B97F4A7C15 | 1)  # odd, so that it can be divided by modulo 2**64
 _INVERSE = np.uint64(pow(int(_BASE), -1, 2**64))
-_BANDS, _ROWS_A_BAND = 16, 4
+_BANDS, _ROWS_PER_BAND = 16, 4
 # Most typing errors that leave two texts near.
 MOST_TYPOS = 2
 # With how many of its neighbours in a list of candidates each text is compared.
@@ -97,7 +97,7 @@ class Groups:
         exact: Shape (texts,), the number of each text's group; a group's number is its first text's.
         trivial: The same for texts that differ in case, punctuation and spaces only; exact groups lie inside.
         near: The same for texts that are nearly alike; trivial groups lie inside.
-        words: Shape (texts,), words a text.
+        words: Shape (texts,), words per text.
     """
 
     exact: NDArray[np.int64]
@@ -199,7 +199,7 @@ class _WordTable:
         letters: Shape (words,), such a number for each distinct first letter.
         text: Shape (words,), the text that each belongs to.
         starts: Shape (texts,), where each text begins.
-        lengths: Shape (texts,), words a text.
+        lengths: Shape (texts,), words per text.
     """
 
     words: NDArray[np.uint64]
@@ -333,14 +333,14 @@ def _sharing_word_pairs(table: _WordTable, known: NDArray[np.int64]) -> tuple[ND
     pairs = table.words[inside] * _BASE + table.words[inside + 1]
     owners, starts = np.unique(table.text[inside], return_index=True)
     random = np.random.default_rng(1)
-    signature = np.empty((len(owners), _ROWS_A_BAND), np.uint64)
+    signature = np.empty((len(owners), _ROWS_PER_BAND), np.uint64)
     found = []
     for _ in range(_BANDS):
-        for row in range(_ROWS_A_BAND):
+        for row in range(_ROWS_PER_BAND):
             a, b = random.integers(1, 2**64, size=2, dtype=np.uint64)
             mixed = (pairs ^ (pairs >> np.uint64(29))) * (a | np.uint64(1)) + b
             signature[:, row] = np.minimum.reduceat(mixed ^ (mixed >> np.uint64(32)), starts)
-        key = (signature * _powers(_ROWS_A_BAND)).sum(axis=1, dtype=np.uint64)
+        key = (signature * _powers(_ROWS_PER_BAND)).sum(axis=1, dtype=np.uint64)
         found.append(_neighbours(key, owners))
     one, other = (np.concatenate(side) for side in zip(*found, strict=True))
     new = known[one] != known[other]

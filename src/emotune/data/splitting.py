@@ -93,7 +93,7 @@ def _cut(train: Split, rows: Rows, name: str, size: int, *, still_to_cut: int, s
         seed: Chooses the rows.
     """
     classes = int((rows.counts > 0).sum())
-    # What stratifying needs: a row a class in each split.
+    # What stratifying needs: a row per class in each split.
     if not classes <= size <= len(rows) - classes * (1 + still_to_cut):
         raise DataError(
             f"{counted(len(rows), 'row')} of {counted(classes, 'class', 'classes')} are too few to cut a {name} split of "

@@ -28,14 +28,14 @@ ANOTHER_MODEL = (
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """Tokens a text, special tokens counted, before anything is cut.
+    """Tokens per text, special tokens counted, before anything is cut.
 
     Attributes:
         model: Whose tokens.
         max_length: The limit, in tokens.
         texts: How many texts there are, in all splits.
-        mean: Tokens a text, over all splits.
-        lengths: Tokens a text, by split.
+        mean: Tokens per text, over all splits.
+        lengths: Tokens per text, by split.
         cut: How many texts are longer than the limit, by split.
         rows: How many texts there are, by split.
         unknown: The share of tokens, special ones left out, that are the tokenizer's unknown token, by split. 0 for a tokenizer that has
@@ -94,7 +94,7 @@ def are_unreadable(tokenizer: PreTrainedTokenizerBase, ids: Sequence[NDArray[np.
 
     Args:
         tokenizer: The tokenizer that made them.
-        ids: One array a text.
+        ids: One array per text.
     """
     unknown_id = _unknown_id(tokenizer)
     unknown = np.array([0 if unknown_id is None else (row == unknown_id).sum() for row in ids], dtype=np.int64)
@@ -113,7 +113,7 @@ def _unknown_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
 def _tokens(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Three of shape (texts,): tokens a text, those of them that are not special, and those of these that are unknown."""
+    """Three of shape (texts,): tokens per text, those of them that are not special, and those of these that are unknown."""
     unknown_id = _unknown_id(tokenizer)
     counts: list[int] = []
     unknown: list[int] = []
