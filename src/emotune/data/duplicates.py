@@ -9,6 +9,8 @@ Three kinds, from strict to loose:
   swapped with the next); or, in longer texts, mostly the same pairs of words; or a chain of such steps.
 
 In texts of fewer than seven words only the retweet marker counts, since there another word makes another text.
+Scripts that put no spaces between words (Chinese, Japanese, Thai and their kin) are compared character by character,
+each one counted as a half of a word or a quarter of one; texts that come to fewer than seven words so are not taken apart.
 Texts that are one word apart are near also where that word decides the label ("happy", "sad"): near repeats are
 for people to judge, and to keep together when splits are cut, since a model that knows one of them is helped with
 the other. Two other words in a text of fewer than fourteen, or the words in another order, make another text.
@@ -46,6 +48,15 @@ MOST_TYPOS = 2
 # With how many of its neighbours in a list of candidates each text is compared.
 _WINDOW = 6
 _BINS = 32
+# Characters of scripts without spaces between words: Han, Kana and Bopomofo, about two of which make a word; Thai, Lao, Burmese and Khmer,
+# about four.
+_HALVES = (
+    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3040-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+)
+_QUARTERS = "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff"
+_HALF, _QUARTER = re.compile(f"[{_HALVES}]"), re.compile(f"[{_QUARTERS}]")
+_CHARACTERS = re.compile(f"[{_HALVES}{_QUARTERS}]|[^{_HALVES}{_QUARTERS}]+")
 
 # What stands before a tweet that is passed on; several, where it was passed on again.
 _RETWEET = re.compile(r"[\s\"'\u201c]*(?:RT\b[\s:]*@\w+[\s:]*)+", re.IGNORECASE)
@@ -169,14 +180,25 @@ def _compared(text: str, found: list[str]) -> list[str]:
         found: All its words.
     """
     if "@" not in text and "http" not in text and "www." not in text and "HTTPURL" not in text:
-        return found
+        return _taken_apart(found)
     marker = _RETWEET.match(text)
     if marker:
         text = text[marker.end() :]
-    without = [sys.intern(word) for word in words(_MENTION.sub(" ", text))]
+    without = _taken_apart([sys.intern(word) for word in words(_MENTION.sub(" ", text))])
     if len(without) >= LEAST_WORDS:
         return without
-    return ([sys.intern(word) for word in words(text)] if marker else found) or found
+    return _taken_apart(([sys.intern(word) for word in words(text)] if marker else found) or found)
+
+
+def _taken_apart(found: list[str]) -> list[str]:
+    """The words of a text, those of scripts without spaces taken apart into characters, if there are enough of them."""
+    joined = "".join(found)
+    if joined.isascii():
+        return found
+    halves, quarters = len(_HALF.findall(joined)), len(_QUARTER.findall(joined))
+    if halves / 2 + quarters / 4 < LEAST_WORDS:
+        return found
+    return [sys.intern(part) for word in found for part in _CHARACTERS.findall(word)]
 
 
 def _first_of_each(keys: Sequence[str]) -> NDArray[np.int64]:
