@@ -241,7 +241,7 @@ def _audit(
     if not train:
         notes = [NO_TRAINING]
     elif label_errors:
-        errors, notes = find_label_errors(train, groups.trivial[in_split["train"]], features)
+        errors, notes = find_label_errors(train, groups.near[in_split["train"]], features)
     return Audit(
         name=name,
         rows=tuple(rows),
