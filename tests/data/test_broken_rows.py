@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from pathlib import Path
 
 import pytest
 
 from emotune.data.audit import audit_source
 from emotune.data.load import load_data, load_split
+from emotune.data.table import Table
 from emotune.errors import DataError
 from tests.data.reading import load_texts
 
@@ -192,8 +194,13 @@ class TestTextsOfSeveralLines:
         from emotune.data import rows
 
         path = write(tmp_path / "d.csv", "text,label\n" + '"two\nlines",joy\n"two more\nlines",fear\n' * 5)
-        seen = []
-        monkeypatch.setattr(rows, "_holds_rows", lambda table, text, column, labels: seen.append(labels) or "")
+        seen: list[Set[str]] = []
+
+        def note(table: Table, text: str, column: str, labels: Set[str]) -> str:
+            seen.append(labels)
+            return ""
+
+        monkeypatch.setattr(rows, "_holds_rows", note)
         load_split(path, labels=("joy", "fear"))
         assert len(seen) == 10
         assert all(labels is seen[0] for labels in seen)

@@ -411,9 +411,14 @@ class TestObjectsOverSeveralLines:
     def test_the_file_is_read_whole_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tmp_path / "d.jsonl"
         path.write_text('{"text": "a", "label": "b"}\n' + "{\n" * 500, encoding="utf-8")
-        read = []
+        read: list[Path] = []
         reading = Path.read_text
-        monkeypatch.setattr(Path, "read_text", lambda self, **options: read.append(self) or reading(self, **options))
+
+        def note(self: Path, **options: Any) -> str:
+            read.append(self)
+            return reading(self, **options)
+
+        monkeypatch.setattr(Path, "read_text", note)
         with pytest.raises(DataError, match="line 2: not a JSON object"):
             load_data(path)
         assert read == [path]

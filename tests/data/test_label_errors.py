@@ -101,9 +101,12 @@ class TestRareLabels:
 
 def test_a_near_copy_does_not_train_its_own_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[NDArray[np.int64]] = []
-    monkeypatch.setattr(
-        "emotune.data.label_errors.find_label_errors", lambda rows, groups, features: seen.append(groups) or (None, [])
-    )
+
+    def note(rows: object, groups: NDArray[np.int64], features: object) -> tuple[None, list[str]]:
+        seen.append(groups)
+        return None, []
+
+    monkeypatch.setattr("emotune.data.label_errors.find_label_errors", note)
     texts = [
         "all of these words stand in one text",
         "all of these words stand in one test",
