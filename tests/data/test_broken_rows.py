@@ -163,6 +163,15 @@ class TestAdvice:
             load_data(rows)
         assert "emotune" not in str(caught.value)
 
+    @pytest.mark.parametrize("rows", ["b, c,joy\n" * 30 + "a,joy\nd,fear\n", "a,\nb,\n", "a,1.5\nb,2.5\n"])
+    def test_names_no_audit_that_would_refuse_the_file_too(self, tmp_path: Path, rows: str) -> None:
+        path = write(tmp_path / "d.csv", f"text,label\n{rows}")
+        with pytest.raises(DataError):
+            audit_source(path, label_errors=False)
+        with pytest.raises(DataError) as caught:
+            load_data(path)
+        assert "emotune" not in str(caught.value)
+
 
 class TestWithheldLabels:
     HEADER = "text,label\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -81,13 +82,15 @@ class TestNamesInAdvice:
         if shutil.which("jq") is None:
             pytest.skip("jq is not installed")
         monkeypatch.chdir(tmp_path)
-        Path("my data.jsonl").write_text('{"review": {"text": "a"}, "label": "b"}\n', encoding="utf-8")
+        row = {"review": {"it's": "a"}, "label": "b"}
+        Path("my data.jsonl").write_text(json.dumps(row), encoding="utf-8")
         with pytest.raises(DataError) as caught:
-            load_data("my data.jsonl", text_column="review.text")
+            load_data("my data.jsonl", text_column="review.it's")
         command = re.search(r"jq .*$", str(caught.value), re.MULTILINE)
         assert command is not None
         subprocess.run(command[0], shell=True, check=True)
-        assert '"review.text":"a"' in Path("flat.jsonl").read_text(encoding="utf-8")
+        flat = json.loads(Path("flat.jsonl").read_text(encoding="utf-8"))
+        assert flat == {**row, "review.it's": "a"}
 
 
 class TestArrow:

@@ -277,5 +277,5 @@ def _nested_hint(table: Table, chosen: str) -> str:
     path = "".join(f"[{json.dumps(key)}]" for key in chosen.split("."))
     return (
         f"keys inside {quoted(outer)} are not read. Bring them to the top, for example: "
-        f"jq -c '. + {{{json.dumps(chosen)}: .{path}}}' {word(table.source)} > flat.jsonl"
+        f"jq -c {word(f'. + {{{json.dumps(chosen)}: .{path}}}')} {word(table.source)} > flat.jsonl"
     )

@@ -142,16 +142,12 @@ def _of_list(rows: Sequence[object], source: str) -> Table:
 
 def _list_fault(row: object, columns: tuple[str, ...], wanted: Sequence[str]) -> str:
     """Why a row of a list cannot be read; "" where it can."""
+    of_pairs = columns == ("text", "label")
     if isinstance(row, Mapping):
-        missing = next((column for column in wanted if column not in row), None)
-        return (
-            ""
-            if missing is None
-            else f"no key {quoted(missing)} in this dict, which has {listed(row)}. Add it, or remove the row."
-        )
-    if isinstance(row, (list, tuple)) and len(row) == 2 and columns == ("text", "label"):
+        missing = [column for column in wanted if column not in row]
+        advice = f"this dict has {listed(row)}. Add it, or remove the row."
+        return f"no key {quoted(missing[0])}; {advice}" if missing else ""
+    if of_pairs and isinstance(row, (list, tuple)) and len(row) == 2:
         return ""
-    expected = (
-        "a pair of a text and a label" if columns == ("text", "label") else f"a dict with the keys {listed(columns)}"
-    )
+    expected = "a pair of a text and a label" if of_pairs else f"a dict with the keys {listed(columns)}"
     return f"{quoted(row)} is not {expected}. {_ACCEPTED}."

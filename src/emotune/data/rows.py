@@ -113,9 +113,9 @@ def read_all(table: Table, *, text_column: str | None, label_column: str | None,
     """
     columns = text_and_label_columns(table, text_column, label_column)
     rows = _read(table, columns, max_characters)
-    broken = [row for row in rows.faulty if row.kind == "broken"]
     # Where nothing or little can be read, the file is not what it says, and the advice is for all of it.
-    if len(broken) > len(rows.usable) and (not rows.usable or len(broken) >= FEW_BROKEN):
+    if rows.mostly_broken:
+        broken = rows.broken
         seen = f"{counted(len(broken), 'row')} of {len(broken) + len(rows.usable):,} cannot be read."
         raise DataError(f"{broken[0].message}\n{seen}")
     numbers, texts, names = zip(*rows.usable, strict=True) if rows.usable else ((), (), ())
@@ -147,6 +147,17 @@ class _Rows:
     usable: list[tuple[int, str, str]]
     faulty: list[_Faulty]
     respelt: Counter[str]
+
+    @property
+    def broken(self) -> list[_Faulty]:
+        """The rows that cannot be read."""
+        return [row for row in self.faulty if row.kind == "broken"]
+
+    @property
+    def mostly_broken(self) -> bool:
+        """Whether more rows cannot be read than can be used, and they are no few slips beside them."""
+        broken = len(self.broken)
+        return broken > len(self.usable) and (not self.usable or broken >= FEW_BROKEN)
 
 
 def _read(table: Table, columns: Columns, max_characters: int) -> _Rows:
@@ -204,29 +215,33 @@ def _refusal(table: Table, rows: _Rows) -> DataError:
         return UnlabelledError(table.at(withheld[0].number), withheld[0].reason)
     said = next((row.message for row in rows.faulty if row.message), "")
     if said:
-        return _with_others(table, said, [row.number for row in rows.faulty])
+        return _with_others(table, said, rows)
     blank = [row.number for row in rows.faulty if row.kind == "blank"]
     if blank:
         return _blank(table, blank)
     unlabelled = [row.number for row in rows.faulty]
     seen = f"the label is missing (empty, null or NaN) in {counted(len(unlabelled), 'row')}"
-    message = f"{seen}: {numbered(table.unit, unlabelled)}. Label or remove them{_cleaning(table)}."
+    message = f"{seen}: {numbered(table.unit, unlabelled)}. Label or remove them{_cleaning(table, rows)}."
     return DataError(f"{table.source}: {message}") if rows.usable else UnlabelledError(table.source, seen, message)
 
 
-def _with_others(table: Table, said: str, numbers: Sequence[int]) -> DataError:
-    """What is wrong with the first of some rows, and how many there are."""
+def _with_others(table: Table, said: str, rows: _Rows) -> DataError:
+    """What is wrong with the first of the rows that cannot be used, and how many there are."""
+    numbers = [row.number for row in rows.faulty]
     if len(numbers) == 1:
         return DataError(said)
     return DataError(
         f"{said}\n{counted(len(numbers), 'row')} cannot be read or used: {numbered(table.unit, numbers)}"
-        f"{_cleaning(table, len(numbers))}."
+        f"{_cleaning(table, rows, len(numbers))}."
     )
 
 
-def _cleaning(table: Table, listed_rows: int = 0) -> str:
-    """How to see the rows and to leave them out, as the end of a sentence; of rows in memory there is nothing to give to the command."""
-    if table.in_memory:
+def _cleaning(table: Table, rows: _Rows, listed_rows: int = 0) -> str:
+    """How to see the faulty rows and to leave them out, as the end of a sentence.
+
+    "" where an audit would refuse the table too, or where there is no file or id to give to the command.
+    """
+    if table.in_memory or not rows.usable or rows.mostly_broken:
         return ""
     without = "--write-clean DIR writes a copy without them, and without repeats, contradictions and leaks"
     if not listed_rows:
