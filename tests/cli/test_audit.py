@@ -70,6 +70,9 @@ def test_no_examples_are_no_tables_of_examples(invoke: Invoke, data: Path) -> No
 
 
 def test_label_errors_need_enough_rows_and_it_says_so(invoke: Invoke, data: Path) -> None:
+    shown = invoke("audit", data).stdout
+    assert "training has only one row of 'anger'" in shown
+    data.write_text("text,label\na fine day,joy\na dark night,fear\n", encoding="utf-8")
     assert "Likely label errors were not looked for" in invoke("audit", data).stdout
 
 
