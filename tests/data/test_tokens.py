@@ -117,7 +117,7 @@ class TestUnknownTokens:
     ) -> None:
         texts = ["😀 😀 😀"] * emoji + [word] * (15 - emoji)
         found = count(tiny_tokenizer, 8, train=[word] * 100, test=texts)
-        assert found.touched == {"train": 0, "test": emoji}
+        assert found.with_unknown == {"train": 0, "test": emoji}
         assert is_unreadable(found) == unreadable
         assert are_unreadable(tiny_tokenizer, encode(tiny_tokenizer, texts, 8).ids) == unreadable
 

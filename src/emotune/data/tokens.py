@@ -43,7 +43,7 @@ class TokenCounts:
         unknown: The share of tokens, special ones left out, that are the tokenizer's unknown token, by split. 0 for a tokenizer that has
             none, since it reads bytes.
         unread: How many texts have no known token, by split.
-        touched: How many texts have an unknown token, or no known one, by split.
+        with_unknown: How many texts have an unknown token, or no known one, by split.
     """
 
     model: str
@@ -55,7 +55,7 @@ class TokenCounts:
     rows: Mapping[str, int] = field(default_factory=dict)
     unknown: Mapping[str, float] = field(default_factory=dict)
     unread: Mapping[str, int] = field(default_factory=dict)
-    touched: Mapping[str, int] = field(default_factory=dict)
+    with_unknown: Mapping[str, int] = field(default_factory=dict)
 
 
 def count_tokens(
@@ -82,14 +82,14 @@ def count_tokens(
         rows={split: len(found) for split, found in counts.items()},
         unknown={split: float(unknown.sum() / max(1, plain.sum())) for split, (_, plain, unknown) in counted.items()},
         unread={split: int((unknown == plain).sum()) for split, (_, plain, unknown) in counted.items()},
-        touched={split: _touched(plain, unknown) for split, (_, plain, unknown) in counted.items()},
+        with_unknown={split: _with_unknown(plain, unknown) for split, (_, plain, unknown) in counted.items()},
     )
 
 
 def is_unreadable(tokens: TokenCounts) -> bool:
     """Whether the tokenizer leaves so much of a split unread that the model does not suit the texts."""
     return any(
-        _too_many(rows, tokens.unknown[split], tokens.touched[split], tokens.unread[split])
+        _too_many(rows, tokens.unknown[split], tokens.with_unknown[split], tokens.unread[split])
         for split, rows in tokens.rows.items()
     )
 
@@ -105,18 +105,18 @@ def are_unreadable(tokenizer: PreTrainedTokenizerBase, ids: Sequence[NDArray[np.
     unknown = np.array([0 if unknown_id is None else (row == unknown_id).sum() for row in ids], dtype=np.int64)
     plain = np.array([len(row) for row in ids], dtype=np.int64) - tokenizer.num_special_tokens_to_add()
     share = float(unknown.sum() / max(1, plain.sum()))
-    return _too_many(len(ids), share, _touched(plain, unknown), int((unknown == plain).sum()))
+    return _too_many(len(ids), share, _with_unknown(plain, unknown), int((unknown == plain).sum()))
 
 
-def _touched(plain: NDArray[np.int64], unknown: NDArray[np.int64]) -> int:
+def _with_unknown(plain: NDArray[np.int64], unknown: NDArray[np.int64]) -> int:
     """How many texts have an unknown token, or no known one, given the tokens and the unknown ones of each."""
     return int(((unknown > 0) | (unknown == plain)).sum())
 
 
-def _too_many(rows: int, unknown: float, touched: int, unread: int) -> bool:
+def _too_many(rows: int, unknown: float, with_unknown: int, unread: int) -> bool:
     """Whether the share of unknown tokens in the texts, or the number of texts that are nothing else, is too high, and in several texts."""
     several = min(LEAST_TEXTS, rows)
-    return (unknown >= MOST_UNKNOWN and touched >= several) or unread >= max(several, MOST_UNREAD * rows)
+    return (unknown >= MOST_UNKNOWN and with_unknown >= several) or unread >= max(several, MOST_UNREAD * rows)
 
 
 def _unknown_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
