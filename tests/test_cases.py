@@ -873,7 +873,7 @@ CASES = [
     Case(
         "e02_dash_text",
         "predict TUNED '-1 stars, would not buy again'",
-        said=["predict DIR -- '-1 stars, would not buy again'"],
+        said=[r"predict \S+ -- '-1 stars, would not buy again'"],
     ),
     Case(
         "e02_dash_text",
@@ -881,7 +881,7 @@ CASES = [
         code=0,
         said=["-1 stars, would not buy again"],
     ),
-    Case("e02_dash_text", "predict TUNED '--help me, I am so sad'", said=["predict DIR -- '--help me, I am so sad'"]),
+    Case("e02_dash_text", "predict TUNED '--help me, I am so sad'", said=[r"predict \S+ -- '--help me, I am so sad'"]),
     Case(
         "e04_stdin_blank_end",
         "predict TUNED",

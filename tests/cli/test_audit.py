@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+from emotune.data.audit import audit_source
+from emotune.data.load import load_data
+from emotune.errors import DataError
+from emotune.models.classifier import Classifier
 
 from .conftest import Invoke
 
@@ -64,6 +70,9 @@ def test_no_examples_are_no_tables_of_examples(invoke: Invoke, data: Path) -> No
 
 
 def test_label_errors_need_enough_rows_and_it_says_so(invoke: Invoke, data: Path) -> None:
+    shown = invoke("audit", data).stdout
+    assert "training has only one row of 'anger'" in shown
+    data.write_text("text,label\na fine day,joy\na dark night,fear\n", encoding="utf-8")
     assert "Likely label errors were not looked for" in invoke("audit", data).stdout
 
 
@@ -228,11 +237,12 @@ def test_with_a_model_it_says_what_would_be_cut(invoke: Invoke, tiny_files: Path
         "rows": {"train": 120, "validation": 36, "test": 36},
         "unknown": {"train": 0.0, "validation": 0.0, "test": 0.0},
         "unread": {"train": 0, "validation": 0, "test": 0},
+        "with_unknown": {"train": 0, "validation": 0, "test": 0},
     }
     shown = invoke("audit", tiny_files, "--model", tiny_bert, "--max-length", "8", "--no-label-errors")
     assert shown.exit_code == 0, shown.output
     assert shown.stderr == ""
-    assert "With tiny-bert: 8.0 tokens a text; 0 of 192 texts are longer than 8 and are cut." in shown.stdout
+    assert "With tiny-bert: 8.0 tokens per text; 0 of 192 texts are longer than 8 and are cut." in shown.stdout
     assert re.search(r"longer than 8 tokens +0 +0 +0", shown.stdout)
 
 
@@ -336,3 +346,66 @@ def test_a_number_that_is_none_is_refused_in_one_line(
 
 def test_no_examples_may_be_asked_for(invoke: Invoke, data: Path) -> None:
     assert invoke("audit", data, "--no-label-errors", "--examples", "0").exit_code == 0
+
+
+def test_a_cleaned_copy_reads_back_as_it_was(invoke: Invoke, tmp_path: Path) -> None:
+    texts = [
+        "one\rtwo",
+        "one\r",
+        "\rone more",
+        "a\r\nb",
+        'say "it"',
+        "comma, here",
+        "line\nend",
+        " spaces ",
+        "tab\there",
+    ]
+    data = tmp_path / "d.jsonl"
+    rows = [{"text": f"{text} {i}", "label": "ab"[i % 2]} for i, text in enumerate(texts)]
+    data.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert invoke("audit", data, "--no-label-errors", "--write-clean", tmp_path / "clean").exit_code == 0
+    found = audit_source(tmp_path / "clean" / "train.csv", label_errors=False)
+    assert [(row.text, row.label) for row in found.rows] == [(row["text"], row["label"]) for row in rows]
+
+
+def test_examples_are_not_for_json(invoke: Invoke, data: Path) -> None:
+    result = invoke("audit", data, "--no-label-errors", "--json", "--examples", "9")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--examples was given with --json" in result.stderr
+
+
+def test_all_rows_that_cannot_be_used_are_listed_as_the_advice_says(invoke: Invoke, tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text("text,label\na,joy\n" + "b, c,joy\n" * 12 + "d,fear\n", encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        load_data(path)
+    advice = re.search(r"emotune audit DATA (--examples \d+)", str(caught.value))
+    assert advice is not None
+    shown = invoke("audit", path, "--no-label-errors", *advice[1].split()).stdout
+    assert len(re.findall(r"^ *train \d+", shown, re.MULTILINE)) == 12
+
+
+@pytest.mark.parametrize("command", [("audit", "owner/name"), ("evaluate", "tuned", "--data", "owner/name")])
+def test_a_configuration_of_the_hub_is_chosen_as_the_message_says(
+    invoke: Invoke, saved: Classifier, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    import datasets
+
+    asked: list[object] = []
+
+    def load_dataset(name: str, config: str | None, *, revision: str | None) -> object:
+        asked.append((name, config, revision))
+        if config is None:
+            raise ValueError("Config name is missing")
+        rows = [{"text": f"text {i}", "label": ("sadness", "joy")[i % 2]} for i in range(9)]
+        return datasets.DatasetDict({"test": datasets.Dataset.from_list(rows)})
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(datasets, "get_dataset_config_names", lambda *_, **__: ["en", "de"])
+    monkeypatch.setattr("emotune.hub.translate_hub_errors", lambda *_: nullcontext())
+    refused = invoke(*command)
+    assert refused.exit_code == 2
+    option = re.search(r"--data-[a-z]+", refused.stderr)
+    assert option is not None
+    invoke(*command, option[0], "en", "--data-revision", "v1")
+    assert asked[-1] == ("owner/name", "en", "v1")

@@ -201,6 +201,42 @@ class TestBlankLines:
         assert (result.exit_code, result.stdout) == (2, "")
         assert "blank in 1 row: line 3" in result.stderr
 
+    def test_blank_cells_are_counted_and_all_named(self, invoke: Invoke, tmp_path: Path) -> None:
+        (tmp_path / "d.csv").write_text("id,text\n1,a\n2,\n3,b\n4, \n", encoding="utf-8")
+        result = invoke("predict", "tuned", "--file", tmp_path / "d.csv")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "blank in 2 rows: lines 3, 5" in result.stderr
+
+
+class TestColumns:
+    @pytest.mark.parametrize(
+        ("header", "note"),
+        [
+            ("id,title,text,label", "Texts from column 'text'; not used: 'id', 'title'.\n"),
+            ("id,text,label", ""),
+            ("text", ""),
+        ],
+    )
+    def test_that_could_be_meant_and_are_not_read_are_named(
+        self, invoke: Invoke, tmp_path: Path, header: str, note: str
+    ) -> None:
+        (tmp_path / "d.csv").write_text(f"{header}\n{','.join(header.split(','))} 1\n", encoding="utf-8")
+        result = invoke("predict", "tuned", "--file", tmp_path / "d.csv")
+        assert (result.exit_code, result.stderr) == (0, note)
+
+
+class TestCommandsThatAreAdvised:
+    """Cut short, they would not run."""
+
+    def test_hold_the_whole_text(self, invoke: Invoke) -> None:
+        text = "-1 stars, " + "would not buy again, " * 9
+        assert f"emotune predict tuned -- '{text}'\n" in invoke("predict", "tuned", text).stderr
+
+    def test_hold_the_whole_path(self, invoke: Invoke, tmp_path: Path) -> None:
+        path = tmp_path / ("a long name " * 9)
+        path.write_text("text\n", encoding="utf-8")
+        assert f"use --file '{path}'" in invoke("predict", "tuned", path).stderr
+
 
 class TestNamesOfFiles:
     @pytest.mark.parametrize("name", ["messages.csv", "notes", "Data.TXT"])
@@ -229,7 +265,7 @@ def test_a_text_that_begins_with_a_hyphen(invoke: Invoke, text: str) -> None:
     if text != "-":
         assert (result.exit_code, result.stdout) == (2, "")
         assert (
-            f"A text that begins with - goes after --, which ends the options:\n  emotune predict DIR -- '{text}'"
+            f"A text that begins with - goes after --, which ends the options:\n  emotune predict tuned -- '{text}'"
             in result.stderr
         )
     assert invoke("predict", "tuned", "--", text).exit_code == 0

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from pathlib import Path
 
 import pytest
 
 from emotune.data.audit import audit_source
-from emotune.data.load import load_data, load_split, load_texts
+from emotune.data.load import load_data, load_split
+from emotune.data.table import Table
 from emotune.errors import DataError
+from tests.data.reading import load_texts
 
 GOOD = [("so kind of you", "joy"), ("it was all dark", "fear"), ("what a day", "joy"), ("do not go in", "fear")]
 
@@ -137,3 +140,82 @@ def test_a_file_most_of_whose_rows_cannot_be_read_is_refused(tmp_path: Path) -> 
         DataError, match=r"line 3: no semicolon in(?s:.*)name the file \.tsv(?s:.*)40 rows of 60 cannot"
     ):
         audit_source(path, label_errors=False)
+
+
+def write(path: Path, content: str) -> Path:
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+class TestAdvice:
+    def test_lists_as_many_as_there_are_and_says_all_that_a_clean_copy_lacks(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "d.csv", "text,label\na,joy\n" + "b, c,joy\n" * 12 + "d,fear\n")
+        with pytest.raises(DataError) as caught:
+            load_data(path)
+        message = str(caught.value)
+        assert "emotune audit DATA --examples 12" in message
+        for left_out in ("repeats", "contradictions", "leaks"):
+            assert left_out in message
+
+    @pytest.mark.parametrize("rows", [[("a", "x"), ("b", None)] * 3, [("a", "x"), ("b", "1.5")] * 3])
+    def test_of_rows_in_memory_names_no_command(self, rows: object) -> None:
+        with pytest.raises(DataError) as caught:
+            load_data(rows)
+        assert "emotune" not in str(caught.value)
+
+    @pytest.mark.parametrize("rows", ["b, c,joy\n" * 30 + "a,joy\nd,fear\n", "a,\nb,\n", "a,1.5\nb,2.5\n"])
+    def test_names_no_audit_that_would_refuse_the_file_too(self, tmp_path: Path, rows: str) -> None:
+        path = write(tmp_path / "d.csv", f"text,label\n{rows}")
+        with pytest.raises(DataError):
+            audit_source(path, label_errors=False)
+        with pytest.raises(DataError) as caught:
+            load_data(path)
+        assert "emotune" not in str(caught.value)
+
+
+class TestWithheldLabels:
+    HEADER = "text,label\n"
+
+    def rows(self, labels: list[int]) -> object:
+        import datasets
+
+        features = datasets.Features(
+            {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["joy", "fear"])}
+        )
+        pairs = [{"text": f"text {i}", "label": label} for i, label in enumerate(labels)]
+        return datasets.Dataset.from_list(pairs, features=features)
+
+    def test_among_others_are_faulty_rows(self) -> None:
+        with pytest.raises(
+            DataError, match=r"row 2: the label id is -1(?s:.*)2 rows cannot be read or used: rows 2, 5"
+        ) as caught:
+            load_data({"train": self.rows([0, 1] * 3), "test": self.rows([0, -1, 1, 0, -1])})
+        assert "has no labels" not in str(caught.value)
+
+    def test_alone_are_a_split_without_labels(self) -> None:
+        with pytest.raises(DataError, match="the test split has no labels"):
+            load_data({"train": self.rows([0, 1] * 3), "test": self.rows([-1, -1])})
+
+
+class TestTextsOfSeveralLines:
+    def test_are_compared_with_one_set_of_labels(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A set for each text would take time that grows with the square of the rows."""
+        from emotune.data import rows
+
+        path = write(tmp_path / "d.csv", "text,label\n" + '"two\nlines",joy\n"two more\nlines",fear\n' * 5)
+        seen: list[Set[str]] = []
+
+        def note(table: Table, text: str, column: str, labels: Set[str]) -> str:
+            seen.append(labels)
+            return ""
+
+        monkeypatch.setattr(rows, "_holds_rows", note)
+        load_split(path, labels=("joy", "fear"))
+        assert len(seen) == 10
+        assert all(labels is seen[0] for labels in seen)
+
+    def test_are_not_looked_at_where_there_are_no_fields(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from emotune.data import rows
+
+        monkeypatch.setattr(rows, "_holds_rows", None)
+        load_split([("two\nlines", "joy"), ("two\nmore", "fear")], labels=("joy", "fear"))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from emotune.data.audit import audit_source
 from emotune.data.files import LONGEST_FIELD
-from emotune.data.load import load_data, load_texts
+from emotune.data.load import load_data
 from emotune.errors import DataError
+from tests.data.reading import load_texts
 
 GOOD = "".join(f"text {i},{'joy' if i % 2 else 'anger'}\n" for i in range(12))
 
@@ -107,7 +110,8 @@ def test_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("row", "fields"), [("so good, so nice,joy", "3 fields"), ("nothing", "1 field"), (",,,x", "4 fields")]
+    ("row", "fields"),
+    [("so good, so nice,joy", "3 fields"), ("so good, yes, nice,joy", "4 fields"), (",,,x", "4 fields")],
 )
 def test_ragged_row(tmp_path: Path, row: str, fields: str) -> None:
     message = refusal(tmp_path / "d.csv", f"text,label\n{GOOD}\n{row}\n{GOOD}")
@@ -339,3 +343,106 @@ def test_texts_that_are_refused(tmp_path: Path, name: str, content: str, said: s
 def test_texts_of_a_missing_file_are_refused_at_once() -> None:
     with pytest.raises(DataError, match="No such file"):
         load_texts("no-such-file")
+
+
+def test_texts_of_a_file_with_blank_ones_are_refused_with_all_their_rows(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("text,label\na,x\n ,x\nb,x\n,x\n", encoding="utf-8")
+    texts = load_texts(tmp_path / "d.csv")
+    assert [next(texts), next(texts)] == ["a", "b"]
+    with pytest.raises(DataError, match="blank in 2 rows: lines 3, 5"):
+        next(texts)
+
+
+class TestTheFirstLine:
+    @pytest.mark.parametrize("blank", ["   \n", "\n  \n\n", "\t \n"])
+    def test_of_a_csv_file_is_the_first_that_is_not_blank(self, tmp_path: Path, blank: str) -> None:
+        (tmp_path / "d.csv").write_text(f"{blank}text,label\n{GOOD}", encoding="utf-8")
+        (tmp_path / "plain.csv").write_text(f"text,label\n{GOOD}", encoding="utf-8")
+        assert load_data(tmp_path / "d.csv").fingerprint == load_data(tmp_path / "plain.csv").fingerprint
+
+    @pytest.mark.parametrize("name", ["d.csv", "d.tsv", "d.txt"])
+    def test_with_pipes_is_no_header_of_ours(self, tmp_path: Path, name: str) -> None:
+        message = refusal(tmp_path / name, "id|text|label\n" + GOOD.replace(",", "|"))
+        assert "a pipe, '|', separates the columns" in message
+        assert "sep='|'" in message
+
+    @pytest.mark.parametrize("name", ["d.txt", "d.jsonl", "d.json"])
+    def test_with_carriage_returns_alone_is_not_quoted_whole(self, tmp_path: Path, name: str) -> None:
+        message = refusal(tmp_path / name, "text;label\r" + GOOD.replace(",", ";").replace("\n", "\r"))
+        assert "carriage return alone" in message
+        assert "tr '\\r' '\\n' < " in message
+        assert "text 3" not in message
+
+    def test_with_one_carriage_return_at_its_end_is_a_line(self, tmp_path: Path) -> None:
+        (tmp_path / "d.txt").write_bytes(b"just one\r")
+        assert list(load_texts(tmp_path / "d.txt")) == ["just one"]
+
+
+class TestKeysOfJsonLines:
+    def test_are_those_of_all_objects(self, tmp_path: Path) -> None:
+        rows = [{"text": "a", "id": 1}, {"text": "b", "label": "joy"}, {"text": "c", "label": "fear"}, {"id": 2}]
+        path = tmp_path / "d.jsonl"
+        path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+        found = audit_source(path, label_errors=False)
+        assert [row.text for row in found.rows] == ["b", "c"]
+        assert [row.number for row in found.unusable["train"]] == [1, 4]
+
+    def test_of_two_spellings_the_commoner_is_the_column(self, tmp_path: Path) -> None:
+        message = refusal(
+            tmp_path / "d.jsonl", '{"text": "a", "emotion": "joy"}\n' + '{"text": "a", "label": "joy"}\n' * 2
+        )
+        assert message.startswith(", line 1: no key 'label'")
+
+    def test_that_stand_side_by_side_are_to_be_chosen_from(self, tmp_path: Path) -> None:
+        message = refusal(
+            tmp_path / "d.jsonl", '{"text": "a", "label": "joy"}\n{"text": "a", "label": "x", "emotion": "joy"}\n'
+        )
+        assert "several columns could hold the labels" in message
+
+
+class TestObjectsOverSeveralLines:
+    OBJECTS = tuple({"text": f"text {i}", "label": "ab"[i % 2]} for i in range(50))
+
+    def test_are_to_be_converted(self, tmp_path: Path) -> None:
+        message = refusal(tmp_path / "d.jsonl", "\n".join(json.dumps(row, indent=1) for row in self.OBJECTS))
+        assert "of several lines each" in message
+        assert "jq -c . " in message
+
+    def test_the_file_is_read_whole_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "d.jsonl"
+        path.write_text('{"text": "a", "label": "b"}\n' + "{\n" * 500, encoding="utf-8")
+        read: list[Path] = []
+        reading = Path.read_text
+
+        def note(self: Path, **options: Any) -> str:
+            read.append(self)
+            return reading(self, **options)
+
+        monkeypatch.setattr(Path, "read_text", note)
+        with pytest.raises(DataError, match="line 2: not a JSON object"):
+            load_data(path)
+        assert read == [path]
+
+
+class TestAFieldTooFew:
+    @pytest.mark.parametrize("name", ["d.csv", "d.tsv"])
+    def test_is_a_label_or_a_separator_that_is_missing_or_a_cut_row(self, tmp_path: Path, name: str) -> None:
+        separator, word = (",", "comma") if name == "d.csv" else ("\t", "tab")
+        message = refusal(tmp_path / name, f"text,label\n{GOOD}no label\n".replace(",", separator))
+        assert f"The label, or the {word} before it, is missing; or a line break" in message
+        assert "must stand in double quotes" not in message
+
+
+class TestATextThatIsTooLong:
+    def test_may_come_of_a_quote_only_where_quotes_are_quoting(self, tmp_path: Path) -> None:
+        for name, separator, quoting in (("d.csv", ",", True), ("d.txt", ";", False), ("d.tsv", "\t", False)):
+            content = f"text,label\n{GOOD}{'x' * 99},joy\n".replace(",", separator)
+            message = refusal(tmp_path / name, content, max_characters=40)
+            assert ("quote was opened" in message) == quoting
+            assert "--max-characters (max_characters in Python)" in message
+
+    def test_is_said_in_words_of_python_of_rows_in_memory(self) -> None:
+        with pytest.raises(DataError, match="raise max_characters") as caught:
+            load_data([("x" * 99, "joy"), ("y", "fear")], max_characters=40)
+        assert "--" not in str(caught.value)
+        assert "quote" not in str(caught.value)

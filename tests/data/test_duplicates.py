@@ -222,3 +222,61 @@ def test_a_thousand_alike_cost_no_more_than_a_thousand_apart() -> None:
     found = find_duplicates([f"{LONG} number {i}" for i in range(20_000)])
     assert time.process_time() - started < 3 * first + 1
     assert len(set(found.near.tolist())) == 1
+
+
+CHINESE = "我今天早上在公园里遇见了一位多年不见的老朋友"
+JAPANESE = "今日は朝から雨が降っていたので家でゆっくり本を読みました"
+THAI = "วันนี้ฉันรู้สึกมีความสุขมากเพราะได้พบเพื่อนเก่าที่ไม่ได้เจอกันนาน"
+
+
+class TestScriptsWithoutSpaces:
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (CHINESE, CHINESE.replace("早", "晚")),
+            (CHINESE, CHINESE.replace("里", "")),
+            (CHINESE, CHINESE.replace("公园", "学校")),
+            (CHINESE, f"RT @user: {CHINESE}"),
+            (CHINESE, CHINESE.replace("里", "") + " @user"),
+            (JAPANESE, JAPANESE.replace("雨", "雪")),
+            (JAPANESE, JAPANESE.replace("ゆっくり", "")),
+            (THAI, THAI.replace("มาก", "")),
+            (THAI, THAI.replace("สุข", "สุก")),
+        ],
+    )
+    def test_near_copies_are_near(self, one: str, other: str) -> None:
+        groups = find_duplicates([one, "something else altogether, in seven or more words", other])
+        assert groups.near.tolist() == [0, 1, 0]
+        assert groups.trivial.tolist() == [0, 1, 2]
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("我今天很高兴", "我今天很伤心"),
+            ("今天天气很好我很高兴", "今天天气很好我很伤心"),
+            ("猫が好きです", "犬が好きです"),
+            ("ฉันรักแมวของฉัน", "ฉันรักแม่ของฉัน"),
+            (CHINESE, "他昨天晚上在图书馆里看完了一本很有意思的小说"),
+            (CHINESE, "".join(reversed(CHINESE))),
+            (JAPANESE, "昨日は夜まで仕事をしていたので家に帰ってすぐに寝ました"),
+            (f"i bought this book 很好 {CHINESE[:3]}", f"i bought this book 不好 {CHINESE[:3]}"),
+        ],
+    )
+    def test_other_texts_are_not(self, one: str, other: str) -> None:
+        assert find_duplicates([one, other]).near.tolist() == [0, 1]
+
+    def test_words_are_counted_as_before(self) -> None:
+        assert find_duplicates([CHINESE]).words.tolist() == [1]
+
+    def test_many_short_and_long_ones_alike_in_kind_stay_apart(self) -> None:
+        """Sentences of one pattern, such as reviews are, that say different things."""
+        subjects = ["这家餐厅的菜", "那部电影的故事", "新买的手机", "昨天的音乐会", "老师讲的课", "机场的服务"]
+        verdicts = [
+            "非常好吃而且价格便宜",
+            "实在太无聊了看到一半就走",
+            "用了两天就坏了很失望",
+            "让我感动得流下了眼泪",
+            "学到了很多有用的东西",
+        ]
+        texts = [f"{subject}{verdict}" for subject in subjects for verdict in verdicts]
+        assert find_duplicates(texts).near.tolist() == list(range(len(texts)))

@@ -13,12 +13,13 @@ from sklearn.metrics import recall_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
+from emotune.data import label_noise
 from emotune.data.audit import Place, Row, audit_data, audit_source
 from emotune.data.dataset import TextDataset
 from emotune.data.judges import Features, best_judge
 from emotune.data.label_errors import LabelError, find_label_errors
 from emotune.data.label_noise import estimate_noise
-from emotune.data.load import load_data
+from emotune.data.load import LabelledSource, load_data
 
 NOISE = "abcdefghijklmnopqrstuvwxyz"
 
@@ -61,6 +62,58 @@ def quality(found: tuple[LabelError, ...] | None, flipped: set[int]) -> tuple[fl
     assert found is not None
     hits = sum(error.row.place.number in flipped for error in found)
     return hits / max(1, len(found)), hits / len(flipped)
+
+
+class TestRareLabels:
+    def test_are_left_out_and_the_others_judged(self) -> None:
+        pairs, flipped = flip(make(600, {"joy": 0.5, "fear": 0.5}, 1.0), 0.1)
+        long = "x" * 200
+        found, notes = find([*pairs, ("one of its kind", "odd\x1b[31m"), ("and another", long)])
+        assert (found, notes[1:]) == find(pairs)
+        precision, recall = quality(found, flipped)
+        assert min(precision, recall) > 0.7
+        assert r"odd\x1b[31m" in notes[0]
+        assert long not in notes[0]
+        assert "only one row of" in notes[0]
+
+    def test_whose_rows_repeat_each_other_too(self) -> None:
+        pairs = make(200, {"joy": 0.5, "fear": 0.5}, 1.0)
+        rows = rows_of([*pairs, *[("one text", "odd")] * 5])
+        groups = np.array([*range(200), *[200] * 5])
+        found, notes = find_label_errors(rows, groups)
+        assert found is not None
+        assert "fewer than two different texts (nearly equal ones count as one) of 'odd'" in notes[0]
+
+    def test_are_drawn_of_many_rows(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With a label that no drawn row has, the likelihood says nothing of it, and its own rows would be called wrong."""
+        rng = np.random.default_rng(0)
+        labels = np.array([0] * 3000 + [1] * 2995 + [2] * 5)
+        scores = np.eye(3)[labels] * 3 + rng.normal(size=(6000, 3)) * 0.5
+        whole = estimate_noise(scores, labels)
+        monkeypatch.setattr(label_noise, "_MOST_ROWS", 600)
+        drawn = label_noise._draw(scores, labels)
+        assert np.bincount(drawn.labels).tolist() == [300, 300, 5]
+        assert np.bincount(drawn.labels, drawn.weights) * 6000 / 605 == pytest.approx([3000, 2995, 5])
+        few = estimate_noise(scores, labels)
+        np.testing.assert_allclose(few.true[labels == 2, 2], whole.true[labels == 2, 2], atol=0.1)
+        assert few.rate == pytest.approx(whole.rate, abs=0.01)
+
+
+def test_a_near_copy_does_not_train_its_own_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[NDArray[np.int64]] = []
+
+    def note(rows: object, groups: NDArray[np.int64], features: object) -> tuple[None, list[str]]:
+        seen.append(groups)
+        return None, []
+
+    monkeypatch.setattr("emotune.data.label_errors.find_label_errors", note)
+    texts = [
+        "all of these words stand in one text",
+        "all of these words stand in one test",
+        "nothing of the kind stands here at all",
+    ]
+    audit_source(LabelledSource(list(zip(texts, "aba", strict=True))))
+    assert seen[0].tolist() == [0, 0, 2]
 
 
 class TestNotLookedFor:

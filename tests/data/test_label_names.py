@@ -81,9 +81,9 @@ class TestAlike:
         assert len(data.labels) == 5
         lines = list(audit_lines(audit_data(data)))
         assert [line for line in lines if "case" in line] == [
-            "The labels 'Joy' (12 rows) and 'joy' (12 rows) differ in case or spelling alone, and are classes of their own. "
+            "The labels 'Joy' (12 rows) and 'joy' (12 rows) differ in case, quotes or spelling alone, and are classes of their own. "
             "Spell them alike if they mean the same.",
-            "The labels 'FEAR' (12 rows) and 'fear' (12 rows) differ in case or spelling alone, and are classes of their own. "
+            "The labels 'FEAR' (12 rows) and 'fear' (12 rows) differ in case, quotes or spelling alone, and are classes of their own. "
             "Spell them alike if they mean the same.",
         ]
 
@@ -93,6 +93,9 @@ class TestAlike:
             (("very good", "very_good"), True),
             (("very good", "Very-Good"), True),
             (("\uff2a\uff4f\uff59", "joy"), True),
+            (('"joy"', "joy"), True),
+            (("\u201cjoy\u201d", "Joy"), True),
+            (('"', "'"), False),
             (("-1", "1"), False),
             (("1-2", "12"), False),
             (("joy", "joyful"), False),
@@ -102,6 +105,23 @@ class TestAlike:
     )
     def test_what_is_alike(self, names: tuple[str, str], alike: bool) -> None:
         assert bool(list(label_findings(dict.fromkeys(names, 3)))) == alike
+
+    def test_groups_and_names_are_shown_up_to_a_few(self) -> None:
+        many = [form for word in ("joy", "love", "fear", "anger", "hope") for form in (word, word.upper())]
+        found = list(label_findings(dict.fromkeys([*many, "Joy", "jOy", "joY"], 3)))
+        assert len(found) == 4
+        assert "2 more labels differ" in found[0]
+        assert found[-1].startswith("2 more groups of labels differ")
+
+    def test_letters_are_shown_as_they_are_and_what_may_look_the_same_is_not(self) -> None:
+        (found,) = label_findings({"\u559c\u60a6 a": 3, "\u559c\u60a6_a": 3})
+        assert "\u559c\u60a6 a" in found
+        (found,) = label_findings({"\ufb01ne": 3, "fine": 3})
+        assert r"'\ufb01ne'" in found
+
+    def test_long_names_are_cut(self) -> None:
+        (found,) = label_findings({"x" * 500: 3, "X" * 500: 3})
+        assert len(found) < 400
 
 
 class TestSeveral:

@@ -171,7 +171,7 @@ def test_the_seed_alone_chooses_the_cut(tmp_path: Path) -> None:
 
 def test_only_what_is_missing_is_cut(tmp_path: Path) -> None:
     write_csv(tmp_path / "rows.csv", ROWS)
-    write_txt(tmp_path / "unseen.txt", ROWS[:3])
+    write_txt(tmp_path / "unseen.txt", [(f"another {i}", label) for i, (_, label) in enumerate(ROWS[:3])])
     data = load_data(tmp_path / "rows.csv", test=tmp_path / "unseen.txt", validation_size=0.2)
     assert [len(split) for split in data.splits] == [16, 4, 3]
     assert data.name == "rows.csv"

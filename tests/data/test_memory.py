@@ -198,3 +198,40 @@ class TestWhichSplit:
     def test_is_none_for_training(self, tiny_base: Classifier, tiny_data: TextDataset) -> None:
         with pytest.raises(DataError, match="finetune takes a whole data set"):
             finetune(tiny_base, tiny_data.train)  # type: ignore[arg-type]
+
+
+class TestCellsOfOtherLibraries:
+    def test_arrays_are_several_labels(self, tmp_path: Path) -> None:
+        import pandas
+
+        made = frame({"text": [f"text {i}" for i in range(4)], "labels": [[0, 27], [1], [2], [3]]})
+        made.to_parquet(tmp_path / "d.parquet")
+        for rows in (made, pandas.read_parquet(tmp_path / "d.parquet")):
+            with pytest.raises(DataError, match=r"row 1: the label is of type list(?s:.*)multi-label"):
+                load_data(rows)
+
+    @pytest.mark.parametrize("name", ["NA", "NaT", "nan"])
+    def test_missing_ones_in_a_list(self, name: str) -> None:
+        import pandas
+
+        value = float("nan") if name == "nan" else getattr(pandas, name)
+        rows = [("a", "x"), ("b", "y")] * 3
+        with pytest.raises(DataError, match=r"the label is missing .* in 1 row: row 7"):
+            load_data([*rows, ("c", value)])
+        with pytest.raises(DataError, match="the text is empty or blank in 1 row: row 7"):
+            load_data([*rows, (value, "x")])
+
+
+class TestListsOfDicts:
+    def test_have_the_keys_of_all(self) -> None:
+        rows = [{"text": "a"}, *RECORDS]
+        found = audit_source(LabelledSource(rows), label_errors=False)
+        assert len(found.rows) == len(RECORDS)
+        assert [row.number for row in found.unusable["train"]] == [1]
+
+    def test_a_bad_row_does_not_hide_the_others(self) -> None:
+        found = audit_source(LabelledSource([*PAIRS, "a text", ("a", "b", "c")]), label_errors=False)
+        assert len(found.rows) == len(PAIRS)
+        assert [row.number for row in found.unusable["train"]] == [31, 32]
+        with pytest.raises(DataError, match=r"row 31: 'a text' is not a pair(?s:.*)2 rows cannot be read"):
+            load_data([*PAIRS, "a text", ("a", "b", "c")])

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from emotune.data.audit import audit_source
-from emotune.data.load import load_data, load_texts
+from emotune.data.load import load_data
 from emotune.errors import DataError
+from tests.data.reading import load_texts
 
 ROWS = [(f"message {i}", "joy" if i % 2 else "anger") for i in range(12)]
 
@@ -43,7 +44,7 @@ def test_the_smallest_case(tmp_path: Path) -> None:
     assert texts_of(write(tmp_path / "d.tsv", rows)) == [text for text, _ in rows]
 
 
-@pytest.mark.parametrize("text", ['"great" she said', 'she said "great"', '"', '""', '"a" and "b"', 'five " long'])
+@pytest.mark.parametrize("text", ['"great" she said', 'she said "great"', '"', '"a" and "b"', 'five " long'])
 def test_quotes_are_text_where_lines_are_rows(tmp_path: Path, text: str) -> None:
     rows = [(text, "joy"), ('a "plain" one', "joy"), *ROWS]
     found = audit_source(write(tmp_path / "d.tsv", rows), label_errors=False)
@@ -99,3 +100,19 @@ def test_a_csv_text_of_several_lines_is_a_text(tmp_path: Path) -> None:
     lines = ["text,label", *(f'"{text}",{label}' for text, label in rows)]
     (tmp_path / "d.csv").write_text("\n".join(lines), encoding="utf-8")
     assert texts_of(tmp_path / "d.csv") == [text for text, _ in rows]
+
+
+def test_fields_that_keep_their_quotes_are_counted(tmp_path: Path) -> None:
+    rows = [('"so kind"', "joy"), ('"so ""kind"""', "joy"), ('"a" and "b"', "joy"), ('five " long', '"joy"'), *ROWS]
+    found = audit_source(write(tmp_path / "d.tsv", rows), label_errors=False)
+    assert found.rows[0].text == '"so kind"'
+    (note,) = [note for note in found.notes if "quotes are read as text" in note]
+    assert note.startswith("d.tsv: ")
+    assert "3 fields begin and end with one" in note
+
+
+def test_fields_that_keep_their_quotes_are_counted_where_neither_reading_fits(tmp_path: Path) -> None:
+    path = write(tmp_path / "d.tsv", [('"so kind"', "joy"), *ROWS, ("one\tmore", "joy")])
+    (note,) = [note for note in audit_source(path, label_errors=False).notes if "quotes are read as text" in note]
+    assert "1 field begins and ends with one" in note
+    assert "would have 3 fields" in note

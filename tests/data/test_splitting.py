@@ -186,3 +186,57 @@ def test_groups_are_not_taken_for_those_of_other_texts(copied: TextDataset) -> N
 
     changed = replace(copied, test=replace(copied.test, texts=(copied.train.texts[0], *copied.test.texts[1:])))
     assert len(audit_data(changed).leaked("test", ("exact",))) == 1
+
+
+class TestSplitsThatAreGiven:
+    """What is cut repeats neither training rows nor those of a split that is given: settings are chosen on one, scored on the other."""
+
+    WORDS = (
+        "all",
+        "of",
+        "these",
+        "long",
+        "texts",
+        "are",
+        "quite",
+        "different",
+        "in",
+        "their",
+        "words",
+        "and",
+        "number",
+    )
+
+    def rows(self, count: int) -> list[tuple[str, str]]:
+        rng = random.Random(0)
+        return [(" ".join(rng.choices(self.WORDS, k=9)) + f" {i} {i * i}", "ab"[i % 2]) for i in range(count)]
+
+    @pytest.mark.parametrize("given", ["validation", "test"])
+    def test_share_no_text_with_those_that_are_cut(self, given: str) -> None:
+        rows = self.rows(200)
+        copies = [(f"RT @someone: {text.upper()}!", label) for text, label in rows[:60]]
+        data = load_data(rows, **{given: copies})  # type: ignore[arg-type]
+        near = find_duplicates([text for split in data.splits for text in split.texts]).near
+        _, validation, test = np.split(near, np.cumsum([len(split) for split in data.splits])[:2])
+        assert not set(validation.tolist()) & set(test.tolist())
+        assert any("60 training rows repeat rows of a split that is given" in note for note in data.notes)
+        assert len({text for text, _ in rows[:60]} - set(data.train.texts)) == 0
+        other = data.test if given == "validation" else data.validation
+        assert len(other) == 30
+
+    def test_that_hold_nearly_all_of_training_are_said_to_be_shared(self) -> None:
+        rows = self.rows(100)
+        data = load_data(rows, validation=rows[:90])
+        assert len(data.test) == 15
+        assert any("too few others are left" in note for note in data.notes)
+
+    def test_the_groups_that_are_known_are_those_of_all_splits(self) -> None:
+        rows = self.rows(120)
+        data = load_data([*rows, *rows[:9]], validation=rows[:20])
+        texts = [split.texts for split in data.splits]
+        assert data.known_groups is not None
+        known = data.known_groups.of(texts)
+        assert known is not None
+        expected = find_duplicates([text for part in texts for text in part])
+        for kind in ("exact", "trivial", "near", "words"):
+            np.testing.assert_array_equal(getattr(known, kind), getattr(expected, kind))

@@ -60,9 +60,9 @@ def test_says_nothing_by_itself(
 def test_the_line_names_the_splits_that_are_cut(tiny_tokenizer: BertTokenizer, word: str) -> None:
     long, short = f"{word} " * 20, word
     cut = count(tiny_tokenizer, 8, train=[long, long, short], validation=[short], test=[long])
-    assert tokens_line(cut) == "14.4 tokens a text; 3 of 5 texts are longer than 8 and are cut: 2 of train, 1 of test"
+    assert tokens_line(cut) == "14.4 tokens per text; 3 of 5 texts are longer than 8 and are cut: 2 of train, 1 of test"
     whole = count(tiny_tokenizer, 64, train=[short])
-    assert tokens_line(whole) == "3.0 tokens a text; 0 of 1 texts are longer than 64 and are cut"
+    assert tokens_line(whole) == "3.0 tokens per text; 0 of 1 texts are longer than 64 and are cut"
 
 
 def test_the_limit_is_that_of_a_run_by_itself() -> None:
@@ -110,6 +110,16 @@ class TestUnknownTokens:
         ids = encode(tiny_tokenizer, texts, 8).ids
         assert are_unreadable(tiny_tokenizer, ids) == unreadable
         assert bool(list(unknown_lines(found))) == unreadable
+
+    @pytest.mark.parametrize(("emoji", "unreadable"), [(1, False), (2, False), (3, True)])
+    def test_in_a_small_split_are_too_many_only_in_several_texts(
+        self, tiny_tokenizer: BertTokenizer, word: str, emoji: int, unreadable: bool
+    ) -> None:
+        texts = ["😀 😀 😀"] * emoji + [word] * (15 - emoji)
+        found = count(tiny_tokenizer, 8, train=[word] * 100, test=texts)
+        assert found.with_unknown == {"train": 0, "test": emoji}
+        assert is_unreadable(found) == unreadable
+        assert are_unreadable(tiny_tokenizer, encode(tiny_tokenizer, texts, 8).ids) == unreadable
 
     def test_the_line_says_how_many_and_advises_another_model(self, tiny_tokenizer: BertTokenizer, word: str) -> None:
         (line,) = unknown_lines(count(tiny_tokenizer, 8, train=["😀", word], test=["😀 😭"]))

@@ -47,7 +47,7 @@ def test_int8_is_refused_where_the_fast_path_is_not_to_be_had(tiny_base: Classif
     plain = dataclasses.replace(
         tiny_base, model=LoRA(dropout=0.1).apply(copy.deepcopy(tiny_base.model), tiny_base.name)
     )
-    with pytest.raises(ConfigError, match="int8 is not to be had for this model: Linear is another kind of layer"):
+    with pytest.raises(ConfigError, match="int8 is not available for this model: Linear is another kind of layer"):
         predict(plain, ["miko"], precision="int8")
 
 
@@ -86,6 +86,36 @@ def test_takes_any_sequence_of_strings(tiny_tuned: Classifier, tiny_data: TextDa
 def test_what_is_not_a_text_is_refused(tiny_tuned: Classifier, texts: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         predict(tiny_tuned, texts)
+
+
+class TestWhatHoldsTextsAndIsNoListOfThem:
+    """A table gives the names of its columns, one by one, and each of them would get a label."""
+
+    @staticmethod
+    def _refusal(classifier: Classifier, texts: Any) -> str:
+        with pytest.raises(DataError) as caught:
+            predict(classifier, texts)
+        with pytest.raises(DataError) as streamed:
+            next(predict_stream(classifier, texts))
+        assert str(streamed.value) == str(caught.value).replace("predict ", "predict_stream ", 1)
+        return str(caught.value)
+
+    def test_tables(self, tiny_tuned: Classifier) -> None:
+        import datasets
+        import pandas
+
+        rows = {"text": ["miko", "badi"], "label": ["joy", "fear"]}
+        for table in (rows, pandas.DataFrame(rows), datasets.Dataset.from_dict(rows)):
+            assert 'df["text"]' in self._refusal(tiny_tuned, table)
+        assert len(predict(tiny_tuned, pandas.DataFrame(rows)["text"]).labels) == 2
+
+    def test_splits_and_data_sets(self, tiny_tuned: Classifier, tiny_data: TextDataset) -> None:
+        for data in (tiny_data, tiny_data.test):
+            assert "data.test.texts" in self._refusal(tiny_tuned, data)
+
+    @pytest.mark.parametrize("texts", [None, 5])
+    def test_what_cannot_be_read_one_by_one(self, tiny_tuned: Classifier, texts: Any) -> None:
+        assert type(texts).__name__ in self._refusal(tiny_tuned, texts)
 
 
 def test_calibrated_probabilities_are_those_of_scaled_logits(tiny_tuned: Classifier, tiny_data: TextDataset) -> None:

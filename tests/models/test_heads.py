@@ -168,12 +168,15 @@ class TestLeftOut:
             ),
             ((*LABELS[:5], "disgust"), {}, r"'disgust' is left out .*: the labels of the data are 'sadness', 'joy'"),
             (None, {"labels": 6}, r"the configuration names none of its 6 labels"),
-            (None, {"labels": 2}, r"the configuration names none of its 2 labels"),
+            (None, {"labels": 2}, r"made: it has 2 labels, the data 6$"),
+            (("negative", "positive"), {}, r"made: it has 2 labels, the data 6$"),
+            (None, {"labels": 1, "problem_type": "regression"}, r"trained for regression"),
+            (None, {"labels": 6, "problem_type": "regression"}, r"trained for regression"),
             (LABELS, {"problem_type": "regression"}, r"trained for regression"),
             (
                 LABELS,
                 {"kind": "AutoModelForTokenClassification"},
-                r"it is that of BertForTokenClassification, and not one that BertForSequenceClassification has",
+                r"BertForTokenClassification has another head than BertForSequenceClassification",
             ),
         ],
     )

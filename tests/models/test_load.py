@@ -432,6 +432,35 @@ class TestWeightsOfAnotherKind:
             load_base(folder, labels=LABELS, max_length=32)
 
 
+class TestConversion:
+    """A class that drops the trained head would convert another model than the one that was given."""
+
+    @pytest.mark.parametrize("file", ["pytorch_model.bin", "tf_model.h5", "flax_model.msgpack"])
+    @pytest.mark.parametrize(
+        ("architectures", "expected"),
+        [
+            (["BertForSequenceClassification"], "AutoModelForSequenceClassification"),
+            (["BertForMaskedLM"], "AutoModel"),
+            (None, "AutoModel"),
+        ],
+    )
+    def test_keeps_a_trained_head(
+        self, file: str, architectures: list[str] | None, expected: str, folder: Path
+    ) -> None:
+        hold_only(file)(folder)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        (folder / "config.json").write_text(json.dumps({**config, "architectures": architectures}), encoding="utf-8")
+        with pytest.raises(ModelError) as raised:
+            load_base(folder, labels=LABELS, max_length=32)
+        assert re.search(r"AutoModel\w*", str(raised.value))[0] == expected  # type: ignore[index]
+
+
+@pytest.mark.parametrize("name", ["~no-such-user/model", "x" * 300])
+def test_name_that_the_system_cannot_look_up_is_refused(name: str) -> None:
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_base(name, labels=LABELS)
+
+
 class TestOutputOfATrainer:
     @pytest.fixture
     def output(self, tiny_bert: Path, tmp_path: Path) -> Path:

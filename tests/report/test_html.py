@@ -208,7 +208,8 @@ def test_the_data_part_says_what_is_cut(comparison: Comparison, dataset: TextDat
     page = Page(render_report(Report(title="x", subtitle="", comparison=comparison, audit=audit)))
     assert "longer than 32 tokens" in page.texts["th"]
     assert (
-        "11.5 tokens a text; 9 of 1,320 texts are longer than 32 and are cut: 7 of train, 2 of test" in page.texts["li"]
+        "11.5 tokens per text; 9 of 1,320 texts are longer than 32 and are cut: 7 of train, 2 of test"
+        in page.texts["li"]
     )
 
 

@@ -38,6 +38,12 @@ Base = Annotated[
     typer.Option(metavar="MODEL", help="The base model, for a folder whose base came from a local folder."),
 ]
 
+DataConfig = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Configuration of a Hub data set that has several.")
+]
+
+DataRevision = Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag or commit of a Hub data set.")]
+
 TextColumn = Annotated[
     str | None, typer.Option(metavar="NAME", help="Column of the texts; found by its name if not given.")
 ]

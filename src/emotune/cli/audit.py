@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emotune.cli.arguments import LabelColumn, MaxCharacters, TextColumn, whole_number
+from emotune.cli.arguments import DataConfig, DataRevision, LabelColumn, MaxCharacters, TextColumn, whole_number
 
 if TYPE_CHECKING:
     from emotune.data.audit import Audit
@@ -26,6 +26,8 @@ def audit(
     test_data: Annotated[
         str | None, typer.Option(metavar="FILE", help="File with the test rows, if the data has none.")
     ] = None,
+    data_config: DataConfig = None,
+    data_revision: DataRevision = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     max_characters: MaxCharacters = None,
@@ -41,16 +43,18 @@ def audit(
         typer.Option(
             metavar="N",
             parser=whole_number("--max-length", 1),
-            help="With --model: tokens a text above which it is cut, if not 128.",
+            help="With --model: a text of more tokens than this is cut, if not 128.",
         ),
     ] = None,
     label_errors: Annotated[
         bool, typer.Option("--label-errors/--no-label-errors", help="Look for labels that are probably wrong.")
     ] = True,
     examples: Annotated[
-        int,
-        typer.Option(metavar="N", parser=whole_number("--examples", 0), help="Examples to show of each finding."),
-    ] = 5,
+        int | None,
+        typer.Option(
+            metavar="N", parser=whole_number("--examples", 0), help="Examples to show of each finding, if not 5."
+        ),
+    ] = None,
     write_clean: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write a cleaned copy into a new folder, with a list of what was left out."),
@@ -77,19 +81,23 @@ def audit(
     from emotune.inference.judging import features_of
     from emotune.models.load import MAX_LENGTH, load_tokenizer
     from emotune.output import check_output
-    from emotune.report.audit_tables import audit_page
+    from emotune.report.audit_tables import EXAMPLES, audit_page
     from emotune.report.formats import quantity
 
     if max_length is not None and model is None:
         raise ConfigError(
             "--max-length was given without --model: what a token is depends on the model. Add --model MODEL, or leave it out."
         )
+    if examples is not None and as_json:
+        raise ConfigError("--examples was given with --json, which has every finding whole. Leave one of them out.")
     if write_clean is not None:
         check_output(write_clean, overwrite=None, option=OPTION)
     source = LabelledSource(
         data,
         validation_data,
         test_data,
+        config=data_config,
+        revision=data_revision,
         text_column=text_column,
         label_column=label_column,
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
@@ -105,7 +113,7 @@ def audit(
     if as_json:
         typer.echo(json.dumps(_findings(found), ensure_ascii=False, indent=2))
     else:
-        make_console().print(audit_page(found, examples))
+        make_console().print(audit_page(found, EXAMPLES if examples is None else examples))
     if write_clean is not None:
         dropped = write(found, write_clean)
         unusable = sum(len(rows) for rows in found.unusable.values())

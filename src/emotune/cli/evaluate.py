@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotune.cli.arguments import Base, Folder, LabelColumn, MaxCharacters, TextColumn
+from emotune.cli.arguments import Base, DataConfig, DataRevision, Folder, LabelColumn, MaxCharacters, TextColumn
 
 if TYPE_CHECKING:
     from emotune.evaluation.scores import Evaluation
@@ -22,6 +22,8 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option(metavar="NAME", help="Split of a folder or Hub data set; its test split if not given.")
     ] = None,
+    data_config: DataConfig = None,
+    data_revision: DataRevision = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     max_characters: MaxCharacters = None,
@@ -46,6 +48,8 @@ def evaluate(
         data,
         labels=tuple(read_description(folder)["labels"]),
         split=split,
+        config=data_config,
+        revision=data_revision,
         text_column=text_column,
         label_column=label_column,
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +16,7 @@ import typer
 from typer.core import TyperCommand
 
 from emotune.cli.arguments import Base, Folder, MaxCharacters, TextColumn
-from emotune.data.wording import numbered, quoted, shown
+from emotune.data.wording import in_full, numbered, quoted, word
 from emotune.errors import ConfigError, DataError
 from emotune.output import open_output
 from emotune.text import is_blank
@@ -42,12 +41,13 @@ class PredictCommand(TyperCommand):
             if type(error).__name__ != "NoSuchOption":
                 raise
             option = str(getattr(error, "option_name", ""))
-            text = next((word for word in given if word.startswith(option)), option)
+            text = next((argument for argument in given if argument.startswith(option)), option)
             words = error.format_message() if hasattr(error, "format_message") else str(error)
             message = str(words).removesuffix(".")
+            folder = word(given[0]) if not given[0].startswith("-") else "DIR"
             raise ConfigError(
                 f"{message}. A text that begins with - goes after --, which ends the options:\n"
-                f"  emotune predict DIR -- {shown(shlex.quote(text))}"
+                f"  emotune predict {folder} -- {word(text)}"
             ) from None
 
 
@@ -70,13 +70,13 @@ def predict(
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="File of texts: one a line (.txt), or CSV, TSV, JSON Lines, Parquet."),
+        typer.Option(metavar="FILE", help="File of texts: one per line (.txt), or CSV, TSV, JSON Lines, Parquet."),
     ] = None,
     text_column: TextColumn = None,
     max_characters: MaxCharacters = None,
     base: Base = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line, with every label's probability.")
+        bool, typer.Option("--json", help="One JSON object per line, with every label's probability.")
     ] = False,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write to a file instead of standard output.")
@@ -107,7 +107,7 @@ def predict(
         ),
     ] = "auto",
 ) -> None:
-    """Label texts: one line a text, with label, probability and text separated by tabs.
+    """Label texts: one line per text, with label, probability and text separated by tabs.
 
     With --least-probability the label of an unsure text is empty, and null in JSON.
     Blank lines of standard input and of .txt files are skipped and counted; with --json
@@ -133,7 +133,7 @@ def predict(
     read_description(folder)
     with open_output(output, overwrite) as target:
         blank = BlankLines()
-        opened = _open_texts(texts or [], file, text_column, max_characters, blank)
+        opened = _open_texts(folder, texts or [], file, text_column, max_characters, blank)
         numbers: deque[int] = deque()
         messages = _noting_numbers(opened, numbers)
         from emotune.cli.console import ConsoleProgress, make_console, print_notice
@@ -194,7 +194,12 @@ class _Opened:
 
 
 def _open_texts(
-    arguments: list[str], file: Path | None, text_column: str | None, max_characters: int | None, blank: BlankLines
+    folder: Path,
+    arguments: list[str],
+    file: Path | None,
+    text_column: str | None,
+    max_characters: int | None,
+    blank: BlankLines,
 ) -> _Opened:
     """The texts to label, from the one place that the user chose; a file is read once to be checked, and again to be labelled."""
     if arguments and file is not None:
@@ -225,14 +230,14 @@ def _open_texts(
     if sys.stdin.isatty():
         raise ConfigError(
             "There is no text to label. Give it as an argument, with --file, or on standard input:\n"
-            '  emotune predict DIR "I did not expect this at all"'
+            f'  emotune predict {word(folder)} "I did not expect this at all"'
         )
     lines = _lines_of(sys.stdin.buffer, blank)
     # The first lines are looked at before the model is loaded: a short input is then checked whole.
     first = list(islice(lines, _LINES_LOOKED_AT))
     if not first:
         what = "has nothing but blank lines" if blank.count else "is empty"
-        raise DataError(f"Standard input {what}. Expected one text a line.")
+        raise DataError(f"Standard input {what}. Expected one text per line.")
     return _Opened(chain(first, lines), "line")
 
 
@@ -249,7 +254,7 @@ def _refuse_file_name(text: str) -> None:
     if is_file or looks_like_one:
         seen = "is a file" if is_file else "looks like the name of a file, and there is none"
         raise ConfigError(
-            f"{quoted(text)} {seen}. To label the texts in a file, use --file {shown(shlex.quote(text))}. "
+            f"{in_full(text)} {seen}. To label the texts in a file, use --file {word(text)}. "
             "To label the name itself, give it on standard input."
         )
 
@@ -262,7 +267,7 @@ def _noting_numbers(opened: _Opened, numbers: deque[int]) -> Iterator[str]:
 
 
 def _lines_of(stream: BinaryIO, blank: BlankLines) -> Iterator[tuple[int, str]]:
-    """One text a line of standard input, with the line's number; blank lines are skipped and counted."""
+    """One text per line of standard input, with the line's number; blank lines are skipped and counted."""
     for number, line in enumerate(stream, start=1):
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")

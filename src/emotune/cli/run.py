@@ -16,6 +16,8 @@ FLAGS = {
     "data": Flag("data.source", "DATA"),
     "validation_data": Flag("data.validation", "FILE"),
     "test_data": Flag("data.test", "FILE"),
+    "data_config": Flag("data.config", "NAME"),
+    "data_revision": Flag("data.revision", "NAME"),
     "text_column": Flag("data.text_column", "NAME"),
     "label_column": Flag("data.label_column", "NAME"),
     "max_characters": Flag("data.max_characters", "N"),

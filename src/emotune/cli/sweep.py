@@ -101,7 +101,7 @@ def sweep(
     ] = "local",
     workers: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Trials at a time; 1 if not given, on a Ray cluster one a machine."),
+        typer.Option(metavar="N", min=1, help="Trials at a time; 1 if not given, on a Ray cluster one per machine."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the trials and exit.")] = False,
     **flags: str | bool | None,

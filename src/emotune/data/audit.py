@@ -103,8 +103,8 @@ class Audit:
         name: The data's name.
         rows: All usable rows, split after split.
         groups: Which of them repeat each other.
-        counts: Usable rows a label, by split.
-        lengths: Words a text, by split.
+        counts: Usable rows per label, by split.
+        lengths: Words per text, by split.
         unusable: Rows that cannot be trained or scored on, by split.
         repeats: Rows that repeat an earlier row of their own split, in the order of the data.
         leaks: Validation and test rows whose text stands in training.
@@ -241,7 +241,7 @@ def _audit(
     if not train:
         notes = [NO_TRAINING]
     elif label_errors:
-        errors, notes = find_label_errors(train, groups.trivial[in_split["train"]], features)
+        errors, notes = find_label_errors(train, groups.near[in_split["train"]], features)
     return Audit(
         name=name,
         rows=tuple(rows),

@@ -94,5 +94,8 @@ def write_clean(audit: Audit, folder: str | Path) -> list[Dropped]:
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
+        # The csv module leaves a carriage return alone unquoted, and takes it for the end of a row when it reads.
+        quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writerow(header)
-        writer.writerows(rows)
+        for row in rows:
+            (quoting if any("\r" in str(value) for value in row) else writer).writerow(row)

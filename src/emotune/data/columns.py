@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
 from emotune.data.quoting import TAB
 from emotune.data.table import Table
-from emotune.data.wording import listed, quoted, shown
+from emotune.data.wording import listed, quoted, shown, word
 from emotune.errors import DataError
 
 Role = Literal["text", "label"]
@@ -114,9 +115,37 @@ def text_only_column(table: Table, text_column: str | None) -> str:
     return _column(table, "text", text_column)
 
 
+def text_column_note(table: Table, column: str) -> Iterator[str]:
+    """Say which column of texts is read, and which could be meant and are not: nothing of those of labels and of numbers of rows."""
+    labels = known_columns(table, "label")
+    others = [name for name in table.columns if name not in (column, *labels)]
+    if not all(_INDEX.fullmatch(name.strip().lower()) for name in others):
+        yield f"Texts from column {quoted(column)}; not used: {listed(name or '(no name)' for name in others)}."
+
+
 def known_columns(table: Table, role: Role) -> list[str]:
     """The columns whose names say that they hold texts, or labels."""
     return [column for column in table.columns if column.lower() in KNOWN_NAMES[role]]
+
+
+def columns_of_objects(objects: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
+    """The columns of rows that are objects with keys of their own: every key that one of the first objects has.
+
+    Where several keys are names of texts, or of labels, those that never stand beside the commonest of them are left out: the objects
+    that have them lack that one, which is what is to be said of them.
+
+    Args:
+        objects: The objects; the first thousand are looked at.
+    """
+    looked_at = list(islice(objects, _ROWS_LOOKED_AT))
+    counts = Counter(str(key) for row in looked_at for key in row)
+    slips: set[str] = set()
+    for names in KNOWN_NAMES.values():
+        known = [key for key in counts if key.lower() in names]
+        if len(known) > 1:
+            main = max(known, key=counts.__getitem__)
+            slips |= {key for key in known if key != main and not any(main in row and key in row for row in looked_at)}
+    return tuple(key for key in counts if key not in slips)
 
 
 def _refuse_repeated(table: Table) -> None:
@@ -158,8 +187,13 @@ def _separator_hint(table: Table) -> str:
     if suffix == ".txt" and ";" not in header:
         if TAB in header:
             return _wrong_suffix(header, "semicolon", ".txt", "tabs", ".tsv")
-        if any(name.strip().lower() in KNOWN_NAMES["text"] for name in header.split(",")) and "," in header:
+        if _fields_with_known_name(header, ","):
             return _wrong_suffix(header, "semicolon", ".txt", "commas", ".csv")
+    if table.delimiter != "|" and _fields_with_known_name(header, "|"):
+        return (
+            f"a pipe, '|', separates the columns in its first line, {quoted(header)}, and emotune reads commas, semicolons and tabs. "
+            "Write the file anew as CSV with commas, for example with pandas: pd.read_csv(OLD, sep='|').to_csv(NEW, index=False)"
+        )
     if suffix == ".tsv" and TAB not in header and ("," in header or ";" in header):
         return _wrong_suffix(header, "tab", ".tsv", "commas" if "," in header else "semicolons", ".csv")
     if suffix == ".txt" and header.rstrip().endswith(";"):
@@ -167,6 +201,11 @@ def _separator_hint(table: Table) -> str:
             f"its first line, {quoted(header)}, ends with a semicolon. Remove the semicolon at the end of every line."
         )
     return ""
+
+
+def _fields_with_known_name(header: str, separator: str) -> bool:
+    """Whether a line that the separator cuts into several fields has the name of a column of texts among them."""
+    return separator in header and any(name.strip().lower() in KNOWN_NAMES["text"] for name in header.split(separator))
 
 
 def _wrong_suffix(header: str, missing: str, suffix: str, separators: str, better: str) -> str:
@@ -194,7 +233,6 @@ def _column(table: Table, role: Role, chosen: str | None) -> str:
             f"{table.source}: several columns could hold the {role}s: {listed(found)}. "
             f"Choose one with --{role}-column NAME."
         )
-    hint = table.hint or (_pair_hint(table) if role == "text" else _one_hot_hint(table))
     message = f"no column is named like one of {role}s ({', '.join(KNOWN_NAMES[role])}). {columns}\n"
     hint = table.hint or (_pair_hint(table) if role == "text" else _one_hot_hint(table))
     message += hint or f"Name it with --{role}-column NAME."
@@ -239,5 +277,5 @@ def _nested_hint(table: Table, chosen: str) -> str:
     path = "".join(f"[{json.dumps(key)}]" for key in chosen.split("."))
     return (
         f"keys inside {quoted(outer)} are not read. Bring them to the top, for example: "
-        f"jq -c '. + {{{json.dumps(chosen)}: .{path}}}' {table.source} > flat.jsonl"
+        f"jq -c {word(f'. + {{{json.dumps(chosen)}: .{path}}}')} {word(table.source)} > flat.jsonl"
     )

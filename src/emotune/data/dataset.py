@@ -25,7 +25,7 @@ class Split:
 
     Attributes:
         name: "train", "validation", "test", or the name of a file scored on its own.
-        texts: The messages, one a row.
+        texts: The messages, one per row.
         label_ids: Shape (rows,), int64; each an index into `labels`.
         labels: The label names, in the data set's order. The same tuple in every split of a data set.
         notes: How rows that were loaded on their own were read, one plain sentence each; of a data set, the whole has them.
@@ -52,7 +52,7 @@ class Split:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Rows a label, in label order; labels without rows count 0."""
+        """Rows per label, in label order; labels without rows count 0."""
         found = np.bincount(self.label_ids, minlength=len(self.labels))
         return {label: int(count) for label, count in zip(self.labels, found, strict=True)}
 

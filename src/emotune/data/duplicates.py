@@ -9,6 +9,8 @@ Three kinds, from strict to loose:
   swapped with the next); or, in longer texts, mostly the same pairs of words; or a chain of such steps.
 
 In texts of fewer than seven words only the retweet marker counts, since there another word makes another text.
+Scripts that put no spaces between words (Chinese, Japanese, Thai and their kin) are compared character by character,
+each one counted as a half of a word or a quarter of one; texts that come to fewer than seven words so are not taken apart.
 Texts that are one word apart are near also where that word decides the label ("happy", "sad"): near repeats are
 for people to judge, and to keep together when splits are cut, since a model that knows one of them is helped with
 the other. Two other words in a text of fewer than fourteen, or the words in another order, make another text.
@@ -18,8 +20,8 @@ texts that differ in one word share such a version. The versions' hashes come fr
 prefixes (R. Karp, M. Rabin, IBM Journal 31, 1987), so all of them cost as much as reading the text. More than one
 changed word is found by MinHash of word pairs (A. Broder, SEQUENCES 1997) in bands, and then checked. Typing errors
 leave most first letters alone: texts whose words begin with the same letters, one of them left out, are candidates,
-and then their characters are compared (restricted Damerau-Levenshtein distance). Of two errors in first letters, or
-of candidates that very many texts share, some are missed.
+and then their characters are compared (restricted Damerau-Levenshtein distance). Some repeats are missed: those with
+two errors in first letters, and those whose candidates are shared by very many texts.
 """
 
 from __future__ import annotations
@@ -40,12 +42,21 @@ LEAST_OVERLAP = 0.7
 
 _BASE = np.uint64(0x9E3779B97F4A7C15 | 1)  # odd, so that it can be divided by modulo 2**64
 _INVERSE = np.uint64(pow(int(_BASE), -1, 2**64))
-_BANDS, _ROWS_A_BAND = 16, 4
+_BANDS, _ROWS_PER_BAND = 16, 4
 # Most typing errors that leave two texts near.
 MOST_TYPOS = 2
 # With how many of its neighbours in a list of candidates each text is compared.
 _WINDOW = 6
 _BINS = 32
+# Characters of scripts without spaces between words: Han, Kana and Bopomofo, about two of which make a word; Thai, Lao, Burmese and Khmer,
+# about four.
+_HALVES = (
+    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3040-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+)
+_QUARTERS = "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff"
+_HALF, _QUARTER = re.compile(f"[{_HALVES}]"), re.compile(f"[{_QUARTERS}]")
+_CHARACTERS = re.compile(f"[{_HALVES}{_QUARTERS}]|[^{_HALVES}{_QUARTERS}]+")
 
 # What stands before a tweet that is passed on; several, where it was passed on again.
 _RETWEET = re.compile(r"[\s\"'\u201c]*(?:RT\b[\s:]*@\w+[\s:]*)+", re.IGNORECASE)
@@ -97,7 +108,7 @@ class Groups:
         exact: Shape (texts,), the number of each text's group; a group's number is its first text's.
         trivial: The same for texts that differ in case, punctuation and spaces only; exact groups lie inside.
         near: The same for texts that are nearly alike; trivial groups lie inside.
-        words: Shape (texts,), words a text.
+        words: Shape (texts,), words per text.
     """
 
     exact: NDArray[np.int64]
@@ -169,14 +180,25 @@ def _compared(text: str, found: list[str]) -> list[str]:
         found: All its words.
     """
     if "@" not in text and "http" not in text and "www." not in text and "HTTPURL" not in text:
-        return found
+        return _taken_apart(found)
     marker = _RETWEET.match(text)
     if marker:
         text = text[marker.end() :]
-    without = [sys.intern(word) for word in words(_MENTION.sub(" ", text))]
+    without = _taken_apart([sys.intern(word) for word in words(_MENTION.sub(" ", text))])
     if len(without) >= LEAST_WORDS:
         return without
-    return ([sys.intern(word) for word in words(text)] if marker else found) or found
+    return _taken_apart(([sys.intern(word) for word in words(text)] if marker else found) or found)
+
+
+def _taken_apart(found: list[str]) -> list[str]:
+    """The words of a text, those of scripts without spaces taken apart into characters, if there are enough of them."""
+    joined = "".join(found)
+    if joined.isascii():
+        return found
+    halves, quarters = len(_HALF.findall(joined)), len(_QUARTER.findall(joined))
+    if halves / 2 + quarters / 4 < LEAST_WORDS:
+        return found
+    return [sys.intern(part) for word in found for part in _CHARACTERS.findall(word)]
 
 
 def _first_of_each(keys: Sequence[str]) -> NDArray[np.int64]:
@@ -199,7 +221,7 @@ class _WordTable:
         letters: Shape (words,), such a number for each distinct first letter.
         text: Shape (words,), the text that each belongs to.
         starts: Shape (texts,), where each text begins.
-        lengths: Shape (texts,), words a text.
+        lengths: Shape (texts,), words per text.
     """
 
     words: NDArray[np.uint64]
@@ -333,14 +355,14 @@ def _sharing_word_pairs(table: _WordTable, known: NDArray[np.int64]) -> tuple[ND
     pairs = table.words[inside] * _BASE + table.words[inside + 1]
     owners, starts = np.unique(table.text[inside], return_index=True)
     random = np.random.default_rng(1)
-    signature = np.empty((len(owners), _ROWS_A_BAND), np.uint64)
+    signature = np.empty((len(owners), _ROWS_PER_BAND), np.uint64)
     found = []
     for _ in range(_BANDS):
-        for row in range(_ROWS_A_BAND):
+        for row in range(_ROWS_PER_BAND):
             a, b = random.integers(1, 2**64, size=2, dtype=np.uint64)
             mixed = (pairs ^ (pairs >> np.uint64(29))) * (a | np.uint64(1)) + b
             signature[:, row] = np.minimum.reduceat(mixed ^ (mixed >> np.uint64(32)), starts)
-        key = (signature * _powers(_ROWS_A_BAND)).sum(axis=1, dtype=np.uint64)
+        key = (signature * _powers(_ROWS_PER_BAND)).sum(axis=1, dtype=np.uint64)
         found.append(_neighbours(key, owners))
     one, other = (np.concatenate(side) for side in zip(*found, strict=True))
     new = known[one] != known[other]

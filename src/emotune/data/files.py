@@ -10,15 +10,17 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from emotune.data.columns import columns_of_objects
 from emotune.data.foreign import how_to_convert, refuse_foreign
 from emotune.data.json_files import refuse_json_file, whole_json_hint
 from emotune.data.quoting import TAB, Quoting, decide_quoting
 from emotune.data.table import Broken, Row, Table
-from emotune.data.wording import counted, escaped, listed, quoted
+from emotune.data.wording import LONGER, UNCLOSED_QUOTE, counted, escaped, listed, quoted, word
 from emotune.errors import DataError
 from emotune.text import reason_of
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BYTES_LOOKED_AT = 65_536
+_LINES_END_WITH_LF = (".txt", ".jsonl", ".json")
 # So many first rows alike are a way of writing, and no slip.
 _ROWS_THAT_SHOW = 3
 _OBJECTS_LOOKED_AT = 1000
@@ -82,6 +85,11 @@ def _refuse_unreadable(path: Path) -> None:
     if is_parquet and start.startswith(b"PAR1"):
         return
     refuse_foreign(path, start)
+    if path.suffix.lower() in _LINES_END_WITH_LF and b"\r" in start.rstrip(b"\r\n") and b"\n" not in start:
+        raise DataError(
+            f"{escaped(path)}: its lines end with a carriage return alone, as on old Macs, and emotune reads line feeds.\n"
+            f"Convert it: tr '\\r' '\\n' < {word(path)} > {word(path.with_stem(f'{path.stem}-lines'))}"
+        )
     if is_parquet:
         raise DataError(
             f"{escaped(path)} is not a Parquet file, whatever its name says: it does not begin with 'PAR1'."
@@ -200,13 +208,13 @@ def _open_delimited(path: Path, max_characters: int, delimiters: str) -> Table:
     def read(wanted: Sequence[str]) -> Iterator[Row]:
         picks = [columns.index(column) for column in wanted]
         records = _csv_records(path, delimiter, quotes=quotes.is_quoting)
-        next(records)
+        next(fields for _, fields in records if isinstance(fields, DataError) or not _is_blank(fields))  # the header
         for number, fields in records:
             if isinstance(fields, DataError):
                 yield number, [Broken(fields)] * len(picks)
             elif len(fields) == len(columns):
                 yield number, [fields[pick] for pick in picks]
-            elif len(fields) > 1 or fields[0].strip():  # a line of spaces is as blank as an empty one
+            elif not _is_blank(fields):
                 error = _ragged(path, number, fields, columns, delimiter, quotes.obstacle)
                 yield number, [Broken(error)] * len(picks)
 
@@ -217,8 +225,14 @@ def _open_delimited(path: Path, max_characters: int, delimiters: str) -> Table:
         unit="line",
         header=delimiter.join(columns),
         delimiter=delimiter,
-        notes=(f"{escaped(path.name)}: quotes are read as quoting, {quotes.reason}.",) if quotes.reason else (),
+        quoting=quotes.is_quoting,
+        notes=(f"{escaped(path.name)}: {quotes.note}.",) if quotes.note else (),
     )
+
+
+def _is_blank(fields: Sequence[str]) -> bool:
+    """Whether a record comes of a line of spaces, which is as blank as an empty one."""
+    return not fields or (len(fields) == 1 and not fields[0].strip())
 
 
 def _csv_reader(stream: TextIO, delimiter: str, *, quotes: bool) -> Any:
@@ -229,7 +243,8 @@ def _csv_header(path: Path, delimiter: str, *, quotes: bool = True) -> tuple[str
     """The column names that the first record has under this delimiter; none where it cannot be read so."""
     with _opened(path, newline="") as stream:
         try:
-            record: list[str] = next((fields for fields in _csv_reader(stream, delimiter, quotes=quotes) if fields), [])
+            records = _csv_reader(stream, delimiter, quotes=quotes)
+            record: list[str] = next((fields for fields in records if not _is_blank(fields)), [])
         except csv.Error:
             return ()
     return tuple(name.strip() for name in record)
@@ -248,7 +263,7 @@ def _csv_records(path: Path, delimiter: str, *, quotes: bool) -> Iterator[tuple[
             try:
                 fields = next(reader, None)
             except csv.Error as error:
-                mistake = _csv_mistake(path, start, reader.line_num, str(error))
+                mistake = _csv_mistake(path, start, reader.line_num, str(error), quotes=quotes)
                 if reader.line_num > start or "field limit" in str(error) or "unexpected end" in str(error):
                     raise mistake from None
                 yield start, mistake
@@ -260,13 +275,13 @@ def _csv_records(path: Path, delimiter: str, *, quotes: bool) -> Iterator[tuple[
             start = reader.line_num + 1
 
 
-def _csv_mistake(path: Path, start: int, end: int, reason: str) -> DataError:
+def _csv_mistake(path: Path, start: int, end: int, reason: str, *, quotes: bool) -> DataError:
     """The csv module's complaint in words that say what to look for; `start` is where the record starts."""
     place = f"{escaped(path)}, line {start}"
     if "field limit" in reason:
         return DataError(
-            f"{place}: a field of more than {csv.field_size_limit():,} characters. Usually a quote was opened "
-            "there and never closed. If the text is meant to be so long, raise --max-characters."
+            f"{place}: a field of more than {csv.field_size_limit():,} characters. {UNCLOSED_QUOTE if quotes else ''}"
+            f"If the text is meant to be so long, raise {LONGER}."
         )
     if "unexpected end" in reason:
         return DataError(
@@ -293,6 +308,11 @@ def _ragged(
         )
     elif obstacle:
         advice = f"Quotes are read as text in this file, since {obstacle}. Mend that, or this row."
+    elif extra < 0:
+        advice = (
+            f"The label, or the {name} before it, is missing; or a line break inside a text that is not in double quotes "
+            "cut the row in two."
+        )
     elif delimiter == TAB:
         advice = (
             "A text with a tab in it must stand in double quotes, and then every text with a quote in it must, the quote doubled. "
@@ -308,20 +328,19 @@ def _ragged(
 
 
 def _open_json_lines(path: Path, max_characters: int) -> Table:
-    first = [row for _, row in islice(_json_objects(path), _OBJECTS_LOOKED_AT)]
+    # A large file is read whole once at most, however many of its lines are no objects.
+    refuse_whole = lru_cache(maxsize=1)(refuse_json_file)
+    first = [row for _, row in islice(_json_objects(path, refuse_whole), _OBJECTS_LOOKED_AT)]
     objects = [row for row in first if not isinstance(row, DataError)]
     if not first:
         raise _only_blank(path)
     if not objects:
         raise next(row for row in first if isinstance(row, DataError))
     hint = whole_json_hint(path, objects[0]) if len(first) == 1 else ""
-    columns = tuple(objects[0])
-    for row in objects:
-        if len(row) > len(columns) and set(columns) <= row.keys():  # the first object may lack a key
-            columns = tuple(row)
+    columns = columns_of_objects(objects)  # the first object may lack a key
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:
-        for number, row in _json_objects(path):
+        for number, row in _json_objects(path, refuse_whole):
             missing = None if isinstance(row, DataError) else next((name for name in wanted if name not in row), None)
             if isinstance(row, DataError):
                 yield number, [Broken(row)] * len(wanted)
@@ -337,8 +356,12 @@ def _open_json_lines(path: Path, max_characters: int) -> Table:
     return Table(escaped(path), columns, read, unit="line", hint=hint)
 
 
-def _json_objects(path: Path) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
+def _json_objects(path: Path, refuse_whole: Callable[[Path], None]) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
     """Every object with its line, or what is wrong with the line.
+
+    Args:
+        path: The file.
+        refuse_whole: Refuses the file where it is JSON of another kind; asked where a line looks so.
 
     Raises:
         DataError: The whole file is no JSON Lines, but JSON of another kind.
@@ -356,9 +379,9 @@ def _json_objects(path: Path) -> Iterator[tuple[int, dict[str, Any] | DataError]
                 ),
             )
         except (ValueError, RecursionError) as error:
-            yield number, _not_json_lines(path, number, line, error)
+            yield number, _not_json_lines(path, refuse_whole, number, line, error)
         else:
-            yield number, row if isinstance(row, dict) else _not_json_lines(path, number, line, None)
+            yield number, row if isinstance(row, dict) else _not_json_lines(path, refuse_whole, number, line, None)
 
 
 class _RepeatedKeyError(Exception):
@@ -373,9 +396,11 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return row
 
 
-def _not_json_lines(path: Path, number: int, line: str, error: Exception | None) -> DataError:
+def _not_json_lines(
+    path: Path, refuse_whole: Callable[[Path], None], number: int, line: str, error: Exception | None
+) -> DataError:
     if number == 1 or line.strip() in ("[", "{"):
-        refuse_json_file(path)
+        refuse_whole(path)
     reason = error.msg if isinstance(error, json.JSONDecodeError) else "it is not an object"
     return DataError(
         f"{escaped(path)}, line {number}: not a JSON object ({reason}): {quoted(line)}. "

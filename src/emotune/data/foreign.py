@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 import stat
 import zipfile
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from emotune.data.wording import counted, escaped, listed, quoted
+from emotune.data.wording import counted, escaped, in_full, listed, word
 from emotune.errors import DataError
-from emotune.text import printable
 
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0")
@@ -27,6 +27,8 @@ _SIGNATURES = {
     b"%PDF": "a PDF document",
     b"PAR1": "a Parquet file (name it .parquet)",
 }
+# How far a folder is searched for what its layout is, and how many of its folders are named.
+_LEVELS_LOOKED_AT, _ENTRIES_LOOKED_AT, _PATHS_NAMED = 3, 10_000, 8
 _EXPECTED = "expected text in UTF-8, or Parquet in a .parquet file"
 
 
@@ -49,14 +51,14 @@ def refuse_foreign(path: Path, start: bytes) -> None:
             target = path.with_name(path.stem if packed else f"{path.stem}-unpacked{path.suffix}")
             raise DataError(
                 f"{shown} is compressed with {name}, which emotune does not read.\n"
-                f"Unpack it: {command} {_word(path)} > {_word(target)}"
+                f"Unpack it: {command} {word(path)} > {word(target)}"
             )
     if start.startswith(b"PK\x03\x04"):
         raise DataError(f"{shown} is {_zip_kind(path)}")
     if start.startswith(b"SQLite format 3\0"):
         raise DataError(
             f"{shown} is an SQLite database, which emotune does not read. Write the table that holds the rows as CSV:\n"
-            f"sqlite3 -header -csv {_word(path)} 'SELECT * FROM NAME' > {_word(path.with_suffix('.csv'))}"
+            f"sqlite3 -header -csv {word(path)} 'SELECT * FROM NAME' > {word(path.with_suffix('.csv'))}"
         )
     if start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05" and len(start) > 1:
         raise DataError(
@@ -65,14 +67,21 @@ def refuse_foreign(path: Path, start: bytes) -> None:
         )
     if start.startswith(b"ARROW1") or path.suffix.lower() in (".arrow", ".feather"):
         raise DataError(
-            f"{shown} is an Arrow file, which emotune does not read. Write it as Parquet, for example in Python:\n"
-            f"datasets.Dataset.from_file({str(path)!r}).to_parquet({str(path.with_suffix('.parquet'))!r})"
+            f"{shown} is an Arrow file, which emotune does not read. Write it as Parquet, in Python:\n{_arrow_to_parquet(path, start)}"
         )
     kind = next((kind for signature, kind in _SIGNATURES.items() if start.startswith(signature)), None)
     if kind is None and b"\0" in start:
         kind = f"a binary file (a NUL byte at offset {start.index(0):,})"
     if kind is not None:
         raise DataError(f"{shown} is {kind}; {_EXPECTED}.")
+
+
+def _arrow_to_parquet(path: Path, start: bytes) -> str:
+    """The line of Python: files of Arrow's file format, Feather's too, begin with its name; those of the datasets library are streams."""
+    written = repr(str(path.with_suffix(".parquet")))
+    if start.startswith((b"ARROW1", b"FEA1")):
+        return f"import pandas; pandas.read_feather({str(path)!r}).to_parquet({written})"
+    return f"import datasets; datasets.Dataset.from_file({str(path)!r}).to_parquet({written})"
 
 
 def refuse_place(source: str | Path) -> None:
@@ -87,7 +96,7 @@ def refuse_place(source: str | Path) -> None:
         raise DataError(_instead_of_url(name, rest))
     if name in _STANDARD_INPUT:
         raise DataError(
-            f"{quoted(name)} is standard input, from which rows are not read: they are needed more than once. "
+            f"{in_full(name)} is standard input, from which rows are not read: they are needed more than once. "
             "Write them to a file first, and give that."
         )
     path = Path(source).expanduser()
@@ -99,10 +108,10 @@ def refuse_place(source: str | Path) -> None:
                 "Write them to a file first, and give that."
             )
     elif any(character in name for character in "*?["):
-        found = sorted(path.parent.glob(path.name)) if path.parent.is_dir() else []
+        found = [file for file in _entries(path.parent) if fnmatchcase(file.name, path.name)]
         matching = f" It would match {listed(file.name for file in found)}." if found else ""
         raise DataError(
-            f"{quoted(name)} is a pattern, and patterns are not expanded.{matching} "
+            f"{in_full(name)} is a pattern, and patterns are not expanded.{matching} "
             "Give one file, or a folder with one file for each split (train, validation, test)."
         )
 
@@ -132,20 +141,57 @@ def refuse_folder(path: Path, data_files: list[Path]) -> None:
         )
     if data_files:
         return
-    folders = sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    holding = [folder for folder in folders if any(_is_table(file) for file in folder.iterdir())]
+    folders = [folder for folder in _entries(path) if _is_folder(folder)]
+    holding = [folder for folder in folders if any(_is_table(file) for file in _entries(folder))]
     if holding:
         raise DataError(
             f"The folder {shown} holds no data files itself, but {'a folder' if len(holding) == 1 else 'folders'} with some: "
-            f"{listed(holding)}. Give one of these."
+            f"{_some_in_full(holding)}. Give one of these."
         )
-    texts = next((file for folder in folders for file in sorted(folder.rglob("*.txt"))[:1]), None)
+    texts = _first_text(folders)
     if texts is not None:
         raise DataError(
-            f"The folder {shown} holds no data files, but folders with .txt files, such as {quoted(texts.relative_to(path))}. "
+            f"The folder {shown} holds no data files, but folders with .txt files, such as {in_full(texts.relative_to(path))}. "
             "One file per text, in a folder for each class, is not read. Put the texts into one table for each split, "
             "such as train.csv with the columns text and label."
         )
+
+
+def _some_in_full(paths: Sequence[Path]) -> str:
+    """The first paths, uncut since they are to be given again, and how many more there are."""
+    rest = len(paths) - _PATHS_NAMED
+    return ", ".join(map(in_full, paths[:_PATHS_NAMED])) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What is in a folder, in order; nothing where it is none, or may not be read."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
+    except OSError:
+        return False
+
+
+def _first_text(folders: Sequence[Path]) -> Path | None:
+    """A .txt file in one of the folders or below, as far as a few levels and some thousands of entries show; None where there is none."""
+    level, left = list(folders), _ENTRIES_LOOKED_AT
+    for _ in range(_LEVELS_LOOKED_AT):
+        below: list[Path] = []
+        for folder in level:
+            entries = _entries(folder)[: max(0, left)]
+            left -= len(entries)
+            found = next((entry for entry in entries if entry.suffix == ".txt"), None)
+            if found is not None or left <= 0:
+                return found
+            below += [entry for entry in entries if _is_folder(entry)]
+        level = below
+    return None
 
 
 def _is_table(file: Path) -> bool:
@@ -156,14 +202,9 @@ def how_to_convert(path: Path, encoding: str) -> str:
     """The command that makes a UTF-8 copy of a text file."""
     target = path.with_name(f"{path.stem}-utf8{path.suffix}")
     return (
-        f"Save it as UTF-8, for example: iconv -f {encoding} -t UTF-8 {_word(path)} > {_word(target)} "
+        f"Save it as UTF-8, for example: iconv -f {encoding} -t UTF-8 {word(path)} > {word(target)} "
         f"(if {encoding} is what it is in)."
     )
-
-
-def _word(path: Path) -> str:
-    """A path as a word of a command line."""
-    return printable(shlex.quote(str(path)))
 
 
 def _instead_of_url(url: str, rest: str) -> str:
@@ -172,12 +213,12 @@ def _instead_of_url(url: str, rest: str) -> str:
         parts = parts[1:]
     if parts[:1] == ["datasets"] and len(parts) >= 3 and ("huggingface.co" in url or url.startswith("hf:")):
         return (
-            f"{quoted(url)} is a URL, and URLs are not read. For a data set of the Hugging Face Hub give its id: "
+            f"{in_full(url)} is a URL, and URLs are not read. For a data set of the Hugging Face Hub give its id: "
             f"{'/'.join(parts[1:3])}"
         )
     return (
-        f"{quoted(url)} is a URL, and URLs are not read. Download the file and give its path, for example: "
-        f"curl -LO {printable(shlex.quote(url))}\nFor a data set of the Hugging Face Hub give its id, owner/name."
+        f"{in_full(url)} is a URL, and URLs are not read. Download the file and give its path, for example: "
+        f"curl -LO {word(url)}\nFor a data set of the Hugging Face Hub give its id, owner/name."
     )
 
 
@@ -194,5 +235,5 @@ def _zip_kind(path: Path) -> str:
         return "an office document, which emotune does not read. Save the table as CSV in UTF-8, and give that."
     return (
         f"a ZIP archive with {counted(len(names), 'file')} ({listed(names)}), which emotune does not read.\n"
-        f"Unpack it, and give what is in it: unzip {_word(path)}"
+        f"Unpack it, and give what is in it: unzip {word(path)}"
     )

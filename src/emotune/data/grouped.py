@@ -39,7 +39,7 @@ class Rows:
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
-        """Shape (groups,), rows a group."""
+        """Shape (groups,), rows per group."""
         return np.bincount(self.numbers)
 
     @property
@@ -54,11 +54,11 @@ class Rows:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """Shape (classes,), rows a class."""
+        """Shape (classes,), rows per class."""
         return np.bincount(self.labels, minlength=self.classes)
 
     def counts_of(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Shape (classes,), rows a class among those chosen."""
+        """Shape (classes,), rows per class among those chosen."""
         return np.bincount(self.labels[chosen], minlength=self.classes)
 
     def groups_of(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from emotune.errors import DataError
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-_ROWS_A_BATCH = 1000
+_ROWS_PER_BATCH = 1000
 
 
 def open_hub_dataset(name: str, *, config: str | None, revision: str | None) -> dict[str, Table]:
@@ -69,7 +69,7 @@ def table_of(source: str, rows: Dataset) -> Table:
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:
         number = 0
-        for batch in rows.select_columns(list(wanted)).iter(batch_size=_ROWS_A_BATCH):
+        for batch in rows.select_columns(list(wanted)).iter(batch_size=_ROWS_PER_BATCH):
             for row in zip(*(batch[column] for column in wanted), strict=True):
                 number += 1
                 yield number, row
@@ -86,7 +86,7 @@ def table_of(source: str, rows: Dataset) -> Table:
 
 def _which_config(name: str, config: str | None, known: Sequence[str]) -> DataError:
     problem = "has several configurations" if config is None else f"has no configuration {quoted(config)}"
-    return DataError(f"{name} {problem}: choose one of {listed(known)} with data.config.")
+    return DataError(f"{name} {problem}: choose one of {listed(known)} with --data-config NAME (config= in Python).")
 
 
 def _reason(error: BaseException) -> str:

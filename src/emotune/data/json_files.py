@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeGuard
 
-from emotune.data.wording import escaped, quoted
+from emotune.data.wording import escaped, quoted, word
 from emotune.errors import DataError
-from emotune.text import printable
 
 # A file that is no JSON Lines is read whole only to say what it is.
 _LARGEST_READ = 200_000_000
+_SOMETHING = re.compile(r"\S")
 
 
 def refuse_json_file(path: Path) -> None:
@@ -22,12 +23,16 @@ def refuse_json_file(path: Path) -> None:
     Raises:
         DataError: It is an array, or an object that holds rows; the message says how to convert it.
     """
+    text = ""
     try:
         if path.stat().st_size > _LARGEST_READ:
             return
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        value = json.loads(text)
     except (OSError, ValueError, RecursionError):
         _refuse_beginning_of_array(path)
+        if _has_object_over_lines(text):
+            raise _convert(path, "JSON objects, one after another, of several lines each", ".", []) from None
         return
     if isinstance(value, list):
         raise _convert(path, "one JSON array", ".[]", value)
@@ -60,7 +65,7 @@ def whole_json_hint(path: Path, value: Mapping[str, object]) -> str:
         raise DataError(
             f"{escaped(path)} is one JSON object of columns, as to_json() of pandas writes it; emotune reads JSON Lines, one object per "
             "line. Write it with to_json(PATH, orient='records', lines=True), or convert it:\n"
-            f"python3 -c {shlex.quote(python)} {_word(path)} > {_lines_of(path)}"
+            f"python3 -c {shlex.quote(python)} {word(path)} > {_lines_of(path)}"
         )
 
     lists = {key: held for key, held in value.items() if isinstance(held, list) and _are_rows(held)}
@@ -82,6 +87,21 @@ def _are_rows(held: list[object]) -> bool:
     return bool(held) and (isinstance(held[0], dict) or (isinstance(held[0], list) and len(held[0]) == 2))
 
 
+def _has_object_over_lines(text: str) -> bool:
+    """Whether JSON values that follow each other have an object among them that takes several lines; read up to the first mistake."""
+    decoder = json.JSONDecoder()
+    start = _SOMETHING.search(text)
+    while start is not None:
+        try:
+            value, end = decoder.raw_decode(text, start.start())
+        except (ValueError, RecursionError):
+            return False
+        if isinstance(value, dict) and "\n" in text[start.start() : end]:
+            return True
+        start = _SOMETHING.search(text, end)
+    return False
+
+
 def _refuse_beginning_of_array(path: Path) -> None:
     """An array that is damaged or too large to be read whole is an array all the same."""
     with path.open(encoding="utf-8-sig", errors="replace") as stream:
@@ -98,13 +118,9 @@ def _how_to_convert(path: Path, what: str, rows: str, held: list[object]) -> str
     objects = f"{rows} | {{text: .[0], label: .[1]}}" if pairs else rows
     return (
         f"{what}; emotune reads JSON Lines, one object per line. "
-        f"Convert it, for example: jq -c {shlex.quote(objects)} {_word(path)} > {_lines_of(path)}"
+        f"Convert it, for example: jq -c {shlex.quote(objects)} {word(path)} > {_lines_of(path)}"
     )
 
 
 def _lines_of(path: Path) -> str:
-    return _word(path.with_name(f"{path.stem}-lines.jsonl"))
-
-
-def _word(path: Path) -> str:
-    return printable(shlex.quote(str(path)))
+    return word(path.with_name(f"{path.stem}-lines.jsonl"))

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.data.wording import listed
+
 if TYPE_CHECKING:
     from emotune.data.audit import Row
     from emotune.data.judges import Features
@@ -54,46 +56,41 @@ def find_label_errors(
 
     Args:
         rows: Training rows.
-        groups: Shape (rows,), texts that repeat each other have the same number.
+        groups: Shape (rows,), texts that repeat each other, nearly equal ones too, have the same number.
         features: Gives what a model makes of texts, for a better judge than words alone.
 
     Returns:
         The rows, or None where they could not be looked for or the classifier is too weak to name any; and why not, or how good
         the classifier is.
     """
-    counts = Counter(row.label for row in rows)
-    folds = min(FOLDS, min(counts.values(), default=0))
-    if len(counts) < 2 or folds < 2:
-        few = ", ".join(f"'{label}'" for label, count in counts.items() if count < 2)
-        why = f"only one row of {few}" if few and len(counts) > 1 else "fewer than two labels"
-        return None, [f"Likely label errors were not looked for: training has {why}."]
-
     of_label: dict[str, set[int]] = {}
     for row, group in zip(rows, groups.tolist(), strict=True):
         of_label.setdefault(row.label, set()).add(group)
+    rare = [label for label, texts in of_label.items() if len(texts) < 2]
+    if len(of_label) - len(rare) < 2:
+        why = _few_texts(rows, rare) if rare and len(of_label) > 1 else "fewer than two labels"
+        return None, [f"Likely label errors were not looked for: training has {why}."]
+    notes = [f"Not judged, and not suggested for other rows: training has {_few_texts(rows, rare)}."] if rare else []
+    judged = np.array([row.label not in rare for row in rows])
+    rows, groups = [row for row, kept in zip(rows, judged, strict=True) if kept], groups[judged]
     # Every fold must leave some text of each label to learn from.
-    folds = min(folds, *(len(texts) for texts in of_label.values()))
-    if folds < 2:
-        return None, [
-            "Likely label errors were not looked for: a label of training has fewer than two different texts."
-        ]
+    folds = min(FOLDS, *(len(texts) for label, texts in of_label.items() if label not in rare))
 
     from sklearn.model_selection import StratifiedGroupKFold
 
     from emotune.data.judges import best_judge
     from emotune.data.label_noise import estimate_noise
 
-    names = sorted(counts)
+    names = sorted({row.label for row in rows})
     numbers = {name: number for number, name in enumerate(names)}
     labels = np.fromiter((numbers[row.label] for row in rows), np.int64, len(rows))
     texts = [row.text for row in rows]
     parts = list(StratifiedGroupKFold(folds, shuffle=True, random_state=0).split(texts, labels, groups))
     if any(len(set(labels[learn].tolist())) < len(names) for learn, _ in parts):
         return None, ["Likely label errors were not looked for: the texts of a label repeat each other too much."]
-    notes = []
     if features is not None and len(texts) > MOST_WITH_MODEL:
-        notes = [f"Labels are judged by words alone, since there are more than {MOST_WITH_MODEL:,} training rows."]
-    with_model = features is not None and not notes
+        notes.append(f"Labels are judged by words alone, since there are more than {MOST_WITH_MODEL:,} training rows.")
+    with_model = features is not None and len(texts) <= MOST_WITH_MODEL
     judge = best_judge(texts, labels, parts, features(texts) if features is not None and with_model else None)
     noise = estimate_noise(judge.scores, labels)
 
@@ -125,6 +122,19 @@ def find_label_errors(
         f"Labels that are probably wrong are named by {skill}. An estimated {100 * noise.rate:.1f} % of the labels are wrong; named are "
         "those that are more likely wrong than right.",
     ]
+
+
+def _few_texts(rows: Sequence[Row], rare: Sequence[str]) -> str:
+    """What training has too little of, as the end of a clause.
+
+    Args:
+        rows: Training rows.
+        rare: The labels that have too few texts to be judged.
+    """
+    counts = Counter(row.label for row in rows)
+    if all(counts[label] == 1 for label in rare):
+        return f"only one row of {listed(rare)}"
+    return f"fewer than two different texts (nearly equal ones count as one) of {listed(rare)}"
 
 
 def _percent(value: float) -> str:

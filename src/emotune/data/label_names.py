@@ -25,6 +25,7 @@ _BETWEEN_WORDS = re.compile(r"(?<=\w)[\s_-]+(?=\w)|_+")
 _ITEM = r"""(?:'[^']*'|"[^"]*"|[+-]?\d+(?:\.0*)?)"""
 _LIST = re.compile(rf"[\[({{]\s*{_ITEM}(?P<more>[\s,;]+{_ITEM})*\s*,?\s*[\])}}]")
 _QUOTED = re.compile(r"""['"]""")
+_QUOTES = "\"'\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
 _SEPARATORS = ("|", ";", ",", "/", "+", "&")
 # How many names of a kind are shown.
 _SHOWN = 3
@@ -52,10 +53,10 @@ def respelt_note(source: str, respelt: Mapping[str, int]) -> str:
         respelt: How many rows have each such name, as it stands in the data.
     """
     names = sorted(respelt, key=lambda name: (-respelt[name], name))
-    shown = ", ".join(f"{name!a} as {quoted(clean_name(name))}" for name in names[:_SHOWN])
+    shown = ", ".join(f"{_spelt(name, clean_name(name))} as {quoted(clean_name(name))}" for name in names[:_SHOWN])
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return (
-        f"{source}: labels with invisible characters or in another Unicode form are read as what they look like, "
+        f"{source}: labels are read without invisible characters and in one Unicode form; that changed them "
         f"in {counted(sum(respelt.values()), 'row')}: {shown}{more}."
     )
 
@@ -88,13 +89,17 @@ def label_findings(names: Mapping[str, int]) -> Iterator[str]:
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
         alike[_likeness(name)].append(name)
-    for same in alike.values():
-        if len(same) > 1:
-            spelt = " and ".join(f"{name!a} ({counted(names[name], 'row')})" for name in sorted(same))
-            yield (
-                f"The labels {spelt} differ in case or spelling alone, and are classes of their own. "
-                "Spell them alike if they mean the same."
-            )
+    several = [sorted(same) for same in alike.values() if len(same) > 1]
+    for same in several[:_SHOWN]:
+        spelt = [f"{_spelt(name, _compatible(name))} ({counted(names[name], 'row')})" for name in same[:_SHOWN]]
+        more = f" and {counted(len(same) - _SHOWN, 'more label')}" if len(same) > _SHOWN else ""
+        yield (
+            f"The labels {' and '.join(spelt)}{more} differ in case, quotes or spelling alone, and are classes of their own. "
+            "Spell them alike if they mean the same."
+        )
+    if len(several) > _SHOWN:
+        rest = len(several) - _SHOWN
+        yield f"{counted(rest, 'more group')} of labels {'differs' if rest == 1 else 'differ'} in case, quotes or spelling alone."
 
     lists = [name for name in names if _is_list(name, 1)]
     joined = _joined(names)
@@ -108,8 +113,22 @@ def label_findings(names: Mapping[str, int]) -> Iterator[str]:
 
 
 def _likeness(name: str) -> str:
-    """The same for names that differ in case, width, or what parts their words."""
-    return _BETWEEN_WORDS.sub(" ", unicodedata.normalize("NFKC", name).casefold()).strip()
+    """The same for names that differ in case, width, quotes around them, or what parts their words."""
+    plain = _compatible(name).casefold().strip()
+    return _BETWEEN_WORDS.sub(" ", plain.strip(_QUOTES) or plain).strip()
+
+
+def _compatible(name: str) -> str:
+    return unicodedata.normalize("NFKC", name)
+
+
+def _spelt(name: str, plain: str) -> str:
+    """A name as `quoted`, with an escape for each character by which it differs from a plain form that may look the same."""
+    shown = "".join(
+        character if character.isascii() or character in plain else character.encode("unicode_escape").decode("ascii")
+        for character in name
+    )
+    return quoted(shown)
 
 
 def _is_list(name: str, least: int) -> bool:

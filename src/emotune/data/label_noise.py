@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# The parameters are few: they are fitted to so many rows at most, drawn at random.
+# The parameters are few: they are fitted to about so many rows, drawn at random; to so many of each label, if it has them.
 _MOST_ROWS = 20_000
+_LEAST_OF_LABEL = 50
 # A matrix of its own for every pair of labels is tried where there are so many rows for each of its entries.
 _ROWS_PER_PAIR = 30
 # What that must gain in log-likelihood per row. In the emotion data a tenth of the love texts is called joy by custom, which gains 0.012:
@@ -61,19 +62,16 @@ def estimate_noise(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> No
     """
     scores = scores - scores.mean(axis=1, keepdims=True)
     scores = scores / max(float(scores.std()), _TINY)
-    rows = np.arange(len(labels))
-    if len(rows) > _MOST_ROWS:
-        rows = np.random.default_rng(0).choice(rows, size=_MOST_ROWS, replace=False)
-    few, few_labels = scores[rows], labels[rows]
-
-    best = _fit(few, few_labels)
+    few = _draw(scores, labels)
+    best = _fit(few)
     classes = scores.shape[1]
     pairs = classes * (classes - 1)
-    if classes > 2 and pairs * _ROWS_PER_PAIR <= len(rows):
-        other = _fit_pairs(few, few_labels, best)
-        if best.loss - other.loss > max((pairs - 1) / 2 * np.log(len(rows)), _PAIRS_GAIN * len(rows)):
+    if classes > 2 and pairs * _ROWS_PER_PAIR <= len(few.labels):
+        other = _fit_pairs(few, best)
+        needed = max((pairs - 1) / 2 * np.log(len(few.labels)), _PAIRS_GAIN * len(few.labels))
+        if best.loss - other.loss > needed:
             best = other
-    least = _least(few, few_labels, best)
+    least = _least(few, best)
     true, least_true = (found.true(scores, labels) for found in (best, least))
     return Noise(
         rate=_wrong(true, labels),
@@ -82,6 +80,36 @@ def estimate_noise(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> No
         least_recall=_recall(scores, least_true),
         true=true,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """Rows that parameters are fitted to.
+
+    Attributes:
+        scores: Shape (rows, labels).
+        labels: Shape (rows,), the labels as they stand.
+        weights: Shape (rows,), 1 on average: how many rows each stands for, since of rare labels a larger share is drawn.
+    """
+
+    scores: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+
+def _draw(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> _Drawn:
+    """Draw rows of each label in its share, but of none fewer than a few: a label that is not drawn at all would have no likelihood."""
+    if len(labels) <= _MOST_ROWS:
+        return _Drawn(scores, labels, np.ones(len(labels)))
+    random = np.random.default_rng(0)
+    counts = np.bincount(labels)
+    sizes = np.minimum(counts, np.maximum(np.round(counts * (_MOST_ROWS / len(labels))), _LEAST_OF_LABEL)).astype(int)
+    drawn = [
+        random.choice(np.flatnonzero(labels == label), size=size, replace=False) for label, size in enumerate(sizes)
+    ]
+    rows = np.sort(np.concatenate(drawn))
+    weights = (counts / np.maximum(sizes, 1))[labels[rows]]
+    return _Drawn(scores[rows], labels[rows], weights / weights.mean())
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,13 +142,12 @@ _Matrix = Callable[
 """From parameters to a noise matrix, and from slopes by the matrix to slopes by the parameters."""
 
 
-def _minimize(
-    scores: NDArray[np.float64], labels: NDArray[np.int64], matrix: _Matrix, start: NDArray[np.float64]
-) -> _Fit:
+def _minimize(drawn: _Drawn, matrix: _Matrix, start: NDArray[np.float64]) -> _Fit:
     """Fit slope, offsets and the parameters of a noise matrix, in this order in `start`."""
     from scipy.optimize import minimize
     from scipy.special import softmax
 
+    scores, labels, weights = drawn.scores, drawn.labels, drawn.weights[:, None]
     number, classes = scores.shape
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -128,22 +155,22 @@ def _minimize(
         true = softmax(parameters[0] * scores + parameters[1 : 1 + classes], axis=1)
         of_label = noise.T[labels]  # the probability of the row's label, for each label that may be the true one
         seen = np.maximum((true * of_label).sum(axis=1, keepdims=True), _TINY)
-        by_score = true * (of_label / seen - 1)
+        by_score = weights * true * (of_label / seen - 1)
         by_entry = np.zeros((classes, classes))
-        np.add.at(by_entry, labels, true / seen)
+        np.add.at(by_entry, labels, weights * true / seen)
         slopes = np.concatenate([[(by_score * scores).sum()], by_score.sum(axis=0), back(by_entry.T)])
-        return float(-np.log(seen).mean()), -slopes / number
+        return float(-(weights * np.log(seen)).mean()), -slopes / number
 
     found: Any = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS})
     noise, _ = matrix(found.x[1 + classes :])
     return _Fit(float(found.x[0]), found.x[1 : 1 + classes], noise, float(found.fun) * number)
 
 
-def _fit(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> _Fit:
+def _fit(drawn: _Drawn) -> _Fit:
     """Fit with mistakes of all kinds equally frequent; the parameter is the logit of their rate."""
     from scipy.special import expit
 
-    classes = scores.shape[1]
+    classes = drawn.scores.shape[1]
     change = np.full((classes, classes), 1 / (classes - 1))
     np.fill_diagonal(change, -1)
 
@@ -151,14 +178,14 @@ def _fit(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> _Fit:
         rate = float(expit(parameters[0]))
         return np.eye(classes) + rate * change, lambda slopes: np.array([(slopes * change).sum() * rate * (1 - rate)])
 
-    return _minimize(scores, labels, matrix, np.concatenate([[1.0], np.zeros(classes), [-3.0]]))
+    return _minimize(drawn, matrix, np.concatenate([[1.0], np.zeros(classes), [-3.0]]))
 
 
-def _fit_pairs(scores: NDArray[np.float64], labels: NDArray[np.int64], start: _Fit) -> _Fit:
+def _fit_pairs(drawn: _Drawn, start: _Fit) -> _Fit:
     """Fit with a rate for every pair of labels; the parameters are the logits of the matrix's rows, the true label's being 0."""
     from scipy.special import softmax
 
-    classes = scores.shape[1]
+    classes = drawn.scores.shape[1]
     off = ~np.eye(classes, dtype=bool)
 
     def matrix(parameters: NDArray[np.float64]) -> Any:
@@ -168,17 +195,17 @@ def _fit_pairs(scores: NDArray[np.float64], labels: NDArray[np.int64], start: _F
         return noise, lambda slopes: (noise * (slopes - (noise * slopes).sum(axis=1, keepdims=True)))[off]
 
     logits = np.log(np.maximum(start.noise, 1e-4)) - np.log(np.diag(start.noise))[:, None]
-    return _minimize(scores, labels, matrix, np.concatenate([[start.slope], start.offsets, logits[off]]))
+    return _minimize(drawn, matrix, np.concatenate([[start.slope], start.offsets, logits[off]]))
 
 
-def _least(scores: NDArray[np.float64], labels: NDArray[np.int64], best: _Fit) -> _Fit:
+def _least(drawn: _Drawn, best: _Fit) -> _Fit:
     """The fit with the least noise that the labels allow: a share of all mistakes that `best` has, their kinds as frequent."""
-    classes = scores.shape[1]
+    classes = drawn.scores.shape[1]
     start = np.concatenate([[best.slope], best.offsets])
 
     def fit(share: float) -> _Fit:
         noise = np.eye(classes) + share * (best.noise - np.eye(classes))
-        return _minimize(scores, labels, lambda _: (noise, lambda _: np.empty(0)), start)
+        return _minimize(drawn, lambda _: (noise, lambda _: np.empty(0)), start)
 
     found = fit(0.0)
     if found.loss <= best.loss + _WITHIN:

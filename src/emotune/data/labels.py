@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from numbers import Number
 
 from emotune.data.label_names import clean_name
 from emotune.data.wording import listed, quoted
@@ -48,7 +49,7 @@ def label_name(cell: object, class_names: Sequence[str] | None = None) -> str | 
             if decimal[1].strip("0"):
                 raise LabelError(_not_whole(name))
             name = name.partition(".")[0]
-    elif cell is None or cell != cell:  # NaN alone differs from itself
+    elif cell is None or (isinstance(cell, Number) and cell != cell):  # NaN alone differs from itself
         return None
     elif isinstance(cell, bool):
         name = str(cell).lower()

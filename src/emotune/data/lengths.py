@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Lengths:
-    """Words, or a model's tokens, a text in one split: the least, the median, what 99 of 100 texts have at most, and the most."""
+    """How many words, or tokens of a model, the texts of one split have: least, median, 99th percentile and most."""
 
     least: int
     median: float
@@ -22,7 +22,7 @@ class Lengths:
         """Sum up.
 
         Args:
-            counts: Shape (texts,), words or tokens a text; not empty.
+            counts: Shape (texts,), words or tokens per text; not empty.
         """
         return cls(
             int(counts.min()),

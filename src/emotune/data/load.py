@@ -1,4 +1,4 @@
-"""Load data: `load_data` for a whole data set, `load_split` for rows to score, `load_texts` for texts to predict."""
+"""Load data: `load_data` for a whole data set, `load_split` for rows to score, `open_texts` for texts to predict."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from emotune.data.columns import Columns, UnlabelledError, column_notes, known_columns, text_only_column
+from emotune.data.columns import (
+    Columns,
+    UnlabelledError,
+    column_notes,
+    known_columns,
+    text_column_note,
+    text_only_column,
+)
 from emotune.data.dataset import SPLIT_NAMES, Split, TextDataset
 from emotune.data.duplicates import KnownGroups, find_duplicates
 from emotune.data.files import open_lines, open_table
@@ -20,7 +27,7 @@ from emotune.data.labels import ordered_labels
 from emotune.data.memory import called, kind_of, open_object
 from emotune.data.rows import LabelledRows, read_labelled, stream_texts
 from emotune.data.sources import Source, find_source, local_path, split_name
-from emotune.data.splitting import cut_splits
+from emotune.data.splitting import Cut, cut_splits
 from emotune.data.table import Row, Table
 from emotune.data.wording import counted, escaped, listed, quoted, shown
 from emotune.errors import ConfigError, DataError
@@ -78,7 +85,8 @@ def load_data(
 
     A validation or test split that the source lacks, and that is not given as a file, is cut from the training rows:
     stratified and seeded, with sentences in the data set's notes. Equal and nearly equal texts, as
-    `emotune.data.duplicates` finds them, stay in one split, and every class stands in every split.
+    `emotune.data.duplicates` finds them, stay in one split, and every class stands in every split. What repeats a text of a split that
+    is given stays in training, where it stood.
 
     Label names stand in the order of the Hub's ClassLabel; or numbers by value; or the six emotions as dair-ai/emotion
     numbers them; or else alphabetically.
@@ -139,13 +147,9 @@ def load_data(
     if missing:
         if not 0 <= seed < 2**32:
             raise ConfigError(f"The seed is {seed}; expected 0 to {2**32 - 1}.")
-        groups = find_duplicates(splits["train"].texts)
-        cut = cut_splits(splits["train"], missing, seed, groups.near)
+        cut, known = _cut_apart(splits, missing, seed)
         splits |= cut.splits
         notes += cut.notes
-        if set(cut.splits) == set(SPLIT_NAMES):
-            order_of_rows = np.concatenate([cut.rows[split] for split in SPLIT_NAMES])
-            known = KnownGroups(tuple(splits[split].texts for split in SPLIT_NAMES), groups.take(order_of_rows))
     return TextDataset(
         name=found.name,
         labels=order,
@@ -279,13 +283,6 @@ def load_split(
     return replace(_split(name or own_name, rows, labels), notes=notes)
 
 
-def load_texts(
-    path: str | Path, *, text_column: str | None = None, max_characters: int = MAX_CHARACTERS
-) -> Iterator[str]:
-    """Open a file of texts without regard to labels, and read it as the texts are asked for; as `open_texts`, without the numbers."""
-    return (text for _, text in open_texts(path, text_column=text_column, max_characters=max_characters).rows)
-
-
 @dataclass(frozen=True)
 class NumberedTexts:
     """The texts of a file.
@@ -320,7 +317,7 @@ def open_texts(
         on_blank: Is told the number of each blank line of a `.txt` file.
 
     Raises:
-        DataError: The file cannot be opened (at once), or a row has no proper text (when reading gets there).
+        DataError: The file cannot be opened (at once), a row has no proper text (when reading gets there), or some are blank (at the end).
         ConfigError: `max_characters` is out of range.
     """
     _check_limit(max_characters)
@@ -332,7 +329,8 @@ def open_texts(
         table = Table(table.source, ("text",), table.read, unit="line")
         return NumberedTexts(stream_texts(table, lines, max_characters), table.unit)
     column = text_only_column(table, text_column)
-    return NumberedTexts(stream_texts(table, table.read((column,)), max_characters), table.unit, table.notes)
+    notes = (*table.notes, *text_column_note(table, column))
+    return NumberedTexts(stream_texts(table, table.read((column,)), max_characters), table.unit, notes)
 
 
 def _not_blank(lines: Iterator[tuple[int, str]], on_blank: Callable[[int], None] | None) -> Iterator[Row]:
@@ -376,6 +374,32 @@ def _split(name: str, rows: LabelledRows, labels: tuple[str, ...]) -> Split:
         label_ids=np.fromiter((ids[label] for label in rows.names), dtype=np.int64, count=len(rows.names)),
         labels=labels,
     )
+
+
+def _cut_apart(splits: Mapping[str, Split], missing: Mapping[str, float], seed: int) -> tuple[Cut, KnownGroups]:
+    """Cut the splits that are missing, so that no text stands in two of those cut, nor in one of them and in one that is given.
+
+    Args:
+        splits: Those that there are, "train" among them.
+        missing: For each that is not, its share of the training rows.
+        seed: Chooses the rows.
+
+    Returns:
+        What was cut, and which texts of all splits repeat.
+    """
+    given = [split for split in splits if split != "train"]
+    train = splits["train"]
+    groups = find_duplicates([*train.texts, *(text for split in given for text in splits[split].texts)])
+    near, near_given = groups.near[: len(train)], groups.near[len(train) :]
+    cut = cut_splits(train, missing, seed, near, np.isin(near, near_given))
+    rows = dict(cut.rows)
+    start = len(train)
+    for split in given:
+        rows[split] = np.arange(start, start + len(splits[split]))
+        start += len(splits[split])
+    order = np.concatenate([rows[split] for split in SPLIT_NAMES])
+    texts = tuple((cut.splits.get(split) or splits[split]).texts for split in SPLIT_NAMES)
+    return cut, KnownGroups(texts, groups.take(order))
 
 
 def _refuse_untrainable(train: LabelledRows) -> None:

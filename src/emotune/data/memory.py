@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from emotune.data.columns import columns_of_objects
 from emotune.data.dataset import Split, TextDataset
-from emotune.data.table import Row, Table
-from emotune.data.wording import quoted
+from emotune.data.table import Broken, Row, Table
+from emotune.data.wording import in_full, listed, quoted
 from emotune.errors import DataError
 
 IN_MEMORY = "in memory"
@@ -21,7 +25,7 @@ _ACCEPTED = (
 
 def called(source: object) -> str:
     """What messages call a source: its path or id between quotes, or the kind of object that it is."""
-    return quoted(source) if isinstance(source, (str, Path)) else kind_of(source)
+    return in_full(source) if isinstance(source, (str, Path)) else kind_of(source)
 
 
 def kind_of(source: object) -> str:
@@ -68,7 +72,7 @@ def open_object(rows: object, source: str) -> Table:
     if _is(rows, "datasets", "Dataset"):
         from emotune.data.hub_dataset import table_of
 
-        return table_of(source, rows)
+        return replace(table_of(source, rows), in_memory=True)
     if isinstance(rows, (list, tuple)):
         return _of_list(rows, source)
     if isinstance(rows, (TextDataset, Split)):
@@ -94,7 +98,7 @@ def _of_frame(frame: Any, source: str) -> Table:
         cells = (_cells(frame.iloc[:, columns.index(column)]) for column in wanted)
         yield from enumerate(zip(*cells, strict=True), start=1)
 
-    return Table(source, columns, read)
+    return Table(source, columns, read, in_memory=True)
 
 
 def _cells(column: Any) -> list[object]:
@@ -104,32 +108,46 @@ def _cells(column: Any) -> list[object]:
 
 
 def _plain(value: object) -> object:
-    """A scalar of numpy as Python's own; anything else as it is."""
-    return value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
+    """A value of numpy as Python's own, arrays as lists; None for what is missing; anything else as it is."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    elif isinstance(value, np.ndarray):
+        return value.tolist()
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and (value is pandas.NA or value is pandas.NaT):
+        return None
+    return None if isinstance(value, float) and value != value else value
 
 
 def _of_list(rows: Sequence[object], source: str) -> Table:
+    first = next((row for row in rows if isinstance(row, (Mapping, list, tuple))), None)
     columns: tuple[str, ...] = ("text", "label")
-    if rows and isinstance(rows[0], Mapping):
-        columns = tuple(map(str, rows[0]))
-    for number, row in enumerate(rows, start=1):
-        if isinstance(row, Mapping):
-            fits = set(columns) <= set(row)
-        else:
-            fits = isinstance(row, (list, tuple)) and len(row) == 2 and columns == ("text", "label")
-        if not fits:
-            raise DataError(
-                f"{source}, row {number}: {quoted(row)} is not a pair of a text and a label, nor a dict with the keys of the first row. "
-                f"{_ACCEPTED}."
-            )
+    if isinstance(first, Mapping):
+        columns = columns_of_objects(row for row in rows if isinstance(row, Mapping))
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:
         picks = [columns.index(column) for column in wanted]
         for number, row in enumerate(rows, start=1):
+            fault = _list_fault(row, columns, wanted)
+            if fault:
+                error = DataError(f"{source}, row {number}: {fault}")
+                yield number, [Broken(error)] * len(wanted)
+                continue
             values: Any = row
-            if isinstance(row, Mapping):
-                yield number, [_plain(row[column]) for column in wanted]
-            else:
-                yield number, [_plain(values[pick]) for pick in picks]
+            keys: Sequence[Any] = wanted if isinstance(row, Mapping) else picks
+            yield number, [_plain(values[key]) for key in keys]
 
-    return Table(source, columns, read)
+    return Table(source, columns, read, in_memory=True)
+
+
+def _list_fault(row: object, columns: tuple[str, ...], wanted: Sequence[str]) -> str:
+    """Why a row of a list cannot be read; "" where it can."""
+    of_pairs = columns == ("text", "label")
+    if isinstance(row, Mapping):
+        missing = [column for column in wanted if column not in row]
+        advice = f"this dict has {listed(row)}. Add it, or remove the row."
+        return f"no key {quoted(missing[0])}; {advice}" if missing else ""
+    if of_pairs and isinstance(row, (list, tuple)) and len(row) == 2:
+        return ""
+    expected = "a pair of a text and a label" if of_pairs else f"a dict with the keys {listed(columns)}"
+    return f"{quoted(row)} is not {expected}. {_ACCEPTED}."

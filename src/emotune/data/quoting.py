@@ -26,11 +26,28 @@ class Quoting:
         is_quoting: Whether they are quoting; otherwise every line is a row, and quotes are text.
         reason: Why they are quoting, as the end of a sentence; "" where they are text.
         obstacle: Where neither reading fits the whole file: what stands against quoting, as a clause; "" elsewhere.
+        fields: Where quotes are text: how many fields are quoted as a whole all the same, as a CSV writer does it.
     """
 
     is_quoting: bool
     reason: str = ""
     obstacle: str = ""
+    fields: int = 0
+
+    @property
+    def note(self) -> str:
+        """What the reader must know, as a clause; "" where the file has no quote that could be meant otherwise."""
+        if self.is_quoting:
+            return f"quotes are read as quoting, {self.reason}" if self.reason else ""
+        if not self.fields:
+            return ""
+        begin = (
+            "field begins and ends with one, and keeps it"
+            if self.fields == 1
+            else "fields begin and end with one, and keep it"
+        )
+        why = self.obstacle or "not every field with a quote in it is quoted as a whole"
+        return f"quotes are read as text, since {why}; {self.fields:,} {begin}"
 
 
 def decide_quoting(opened: Callable[[], AbstractContextManager[TextIO]]) -> Quoting:
@@ -41,18 +58,19 @@ def decide_quoting(opened: Callable[[], AbstractContextManager[TextIO]]) -> Quot
     quoting does every row have as many fields as the header, and no line inside a field could be a row of its own.
 
     Args:
-        opened: Opens the file as text with its line ends as they are; it is opened up to three times.
+        opened: Opens the file as text with its line ends as they are; it is opened up to four times.
     """
     with opened() as stream:
         if not any(QUOTE in part for part in iter(lambda: stream.read(_AT_A_TIME), "")):
             return Quoting(is_quoting=False)
     lines_are_rows, is_regular = _as_lines(opened)
     if lines_are_rows:
-        reason = "since every field with a quote in it is quoted as a whole"
-        return Quoting(is_regular, reason=reason if is_regular else "")
+        if is_regular:
+            return Quoting(is_quoting=True, reason="since every field with a quote in it is quoted as a whole")
+        return Quoting(is_quoting=False, fields=_quoted_fields(opened))
     obstacle = _against_quoting(opened)
     if obstacle:
-        return Quoting(is_quoting=False, obstacle=obstacle)
+        return Quoting(is_quoting=False, obstacle=obstacle, fields=_quoted_fields(opened))
     return Quoting(is_quoting=True, reason="since otherwise rows would not have as many fields as the header")
 
 
@@ -71,6 +89,12 @@ def _as_lines(opened: Callable[[], AbstractContextManager[TextIO]]) -> tuple[boo
             if is_regular and QUOTE in row:
                 is_regular = all(_is_quoted(field) for field in row.split(TAB) if QUOTE in field)
     return True, is_regular
+
+
+def _quoted_fields(opened: Callable[[], AbstractContextManager[TextIO]]) -> int:
+    """How many fields are quoted as a whole, where every line is a row."""
+    with opened() as stream:
+        return sum(_is_quoted(field) for line in stream if QUOTE in line for field in line.rstrip("\r\n").split(TAB))
 
 
 def _is_quoted(field: str) -> bool:

@@ -10,7 +10,7 @@ from emotune.data.columns import Columns, UnlabelledError, text_and_label_column
 from emotune.data.label_names import respelt_note
 from emotune.data.labels import LabelError, WithheldError, label_name
 from emotune.data.table import Broken, Row, Table
-from emotune.data.wording import counted, numbered, quoted
+from emotune.data.wording import LONGER, UNCLOSED_QUOTE, counted, numbered, quoted
 from emotune.errors import DataError
 from emotune.text import is_blank, is_unicode
 
@@ -19,8 +19,9 @@ MOST_REASONS = 3
 # So few rows that cannot be read are listed, even where they are most of the rows.
 FEW_BROKEN = 20
 NO_LABEL = "the label is missing"
+BLANK = "the text is empty or blank"
+CR_ENDS = "Some lines seem to end with a carriage return alone (old Mac OS). Write all line ends as line feeds."
 _OTHERS = "choose other columns with --text-column NAME and --label-column NAME."
-_CLEANED = "; emotune audit DATA --write-clean DIR writes a copy without them."
 
 
 @dataclass(frozen=True)
@@ -59,65 +60,14 @@ def read_labelled(
         DataError: A column is not found; there are no rows; texts or labels are missing or not what they should be.
     """
     columns = text_and_label_columns(table, text_column, label_column)
-    class_names = table.class_names.get(columns.label)
-    of_lines: list[tuple[int, str]] = []
-    texts: list[str] = []
-    names: list[str] = []
-    blank: list[int] = []
-    unlabelled: list[int] = []
-    faulty: list[int] = []
-    fault = None
-    respelt: Counter[str] = Counter()
-    for number, (text_cell, label_cell) in table.read((columns.text, columns.label)):
-        try:
-            text = _checked_text(table, number, text_cell, max_characters)
-            name = label_name(label_cell, class_names)
-            if name is not None and not is_unicode(name):
-                raise _half_a_character(table, number, "label")
-        except WithheldError as error:
-            raise UnlabelledError(table.at(number), str(error)) from None
-        except (DataError, LabelError) as error:
-            faulty.append(number)
-            fault = fault or (error if isinstance(error, DataError) else DataError(f"{table.at(number)}: {error}."))
-            continue
-        if is_blank(text):
-            blank.append(number)
-        if name is None:
-            unlabelled.append(number)
-            continue
-        if "\n" in text or "\r" in text:
-            of_lines.append((number, text))
-        texts.append(text)
-        names.append(name)
-        _count_respelt(label_cell, name, respelt)
-    if fault is not None:
-        raise _with_others(table, fault, faulty)
-    if blank:
-        raise _blank(table, blank)
-    if unlabelled:
-        seen = f"the label is missing (empty, null or NaN) in {counted(len(unlabelled), 'row')}"
-        message = f"{seen}: {numbered(table.unit, unlabelled)}. Label or remove them{_CLEANED}"
-        if not texts:
-            raise UnlabelledError(table.source, seen, message)
-        raise DataError(f"{table.source}: {message}")
-    if not texts:
+    rows = _read(table, columns, max_characters)
+    if rows.faulty:
+        raise _refusal(table, rows)
+    if not rows.usable:
         raise _no_rows(table)
-    for number, text in of_lines:
-        reason = _holds_rows(table, text, columns.label, set(names))
-        if reason:
-            raise DataError(f"{table.at(number)}: {reason}")
+    _, texts, names = zip(*rows.usable, strict=True)
     return LabelledRows(
-        table.source, tuple(texts), tuple(names), class_names, columns, _notes_on_labels(table, respelt)
-    )
-
-
-def _with_others(table: Table, fault: DataError, numbers: Sequence[int]) -> DataError:
-    """What is wrong with the first of some rows, and how many there are."""
-    if len(numbers) == 1:
-        return fault
-    return DataError(
-        f"{fault}\n{counted(len(numbers), 'row')} cannot be read or used: {numbered(table.unit, numbers)}. "
-        "emotune audit DATA lists each with its reason, and --write-clean DIR writes a copy without them."
+        table.source, texts, names, table.class_names.get(columns.label), columns, _notes_on_labels(table, rows.respelt)
     )
 
 
@@ -162,43 +112,141 @@ def read_all(table: Table, *, text_column: str | None, label_column: str | None,
         DataError: A column is not found, the table itself cannot be read, or more of its rows cannot be read than can be used.
     """
     columns = text_and_label_columns(table, text_column, label_column)
+    rows = _read(table, columns, max_characters)
+    # Where nothing or little can be read, the file is not what it says, and the advice is for all of it.
+    if rows.mostly_broken:
+        broken = rows.broken
+        seen = f"{counted(len(broken), 'row')} of {len(broken) + len(rows.usable):,} cannot be read."
+        raise DataError(f"{broken[0].message}\n{seen}")
+    numbers, texts, names = zip(*rows.usable, strict=True) if rows.usable else ((), (), ())
+    unusable = tuple(UnusableRow(row.number, row.reason) for row in rows.faulty)
+    return AllRows(numbers, texts, names, unusable, columns, _notes_on_labels(table, rows.respelt))
+
+
+@dataclass(frozen=True)
+class _Faulty:
+    """A row that cannot be used.
+
+    Attributes:
+        number: Its line or row number.
+        kind: "broken" where it cannot be read, "withheld" and "unlabelled" where it has no label, "blank", or "other".
+        reason: Why, as a clause.
+        message: Why, as the message of an error, its place included.
+    """
+
+    number: int
+    kind: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """All rows of a table, those that cannot be used apart, both in the table's order; and the labels that are read in another spelling."""
+
+    usable: list[tuple[int, str, str]]
+    faulty: list[_Faulty]
+    respelt: Counter[str]
+
+    @property
+    def broken(self) -> list[_Faulty]:
+        """The rows that cannot be read."""
+        return [row for row in self.faulty if row.kind == "broken"]
+
+    @property
+    def mostly_broken(self) -> bool:
+        """Whether more rows cannot be read than can be used, and they are no few slips beside them."""
+        broken = len(self.broken)
+        return broken > len(self.usable) and (not self.usable or broken >= FEW_BROKEN)
+
+
+def _read(table: Table, columns: Columns, max_characters: int) -> _Rows:
+    """Look at every text and label of a table."""
     class_names = table.class_names.get(columns.label)
-    usable: list[tuple[int, str, str]] = []
-    unusable: list[UnusableRow] = []
-    respelt: Counter[str] = Counter()
-    broken: list[int] = []
-    fault = None
+    rows = _Rows([], [], Counter())
     for number, (text_cell, label_cell) in table.read((columns.text, columns.label)):
-        if isinstance(text_cell, Broken):
-            broken.append(number)
-            fault = fault or text_cell.error
         try:
             text = _checked_text(table, number, text_cell, max_characters)
-            name = label_name(label_cell, class_names)
+            name = _checked_label(table, number, label_cell, class_names)
         except (DataError, LabelError) as error:
-            unusable.append(UnusableRow(number, str(error).removeprefix(f"{table.at(number)}: ").splitlines()[0]))
+            kind = "broken" if isinstance(text_cell, Broken) else "other"
+            rows.faulty.append(_faulty(table, number, "withheld" if isinstance(error, WithheldError) else kind, error))
             continue
         if is_blank(text):
-            unusable.append(UnusableRow(number, "the text is empty or blank"))
+            rows.faulty.append(_Faulty(number, "blank", BLANK, ""))
         elif name is None:
-            unusable.append(UnusableRow(number, NO_LABEL))
-        elif not is_unicode(name):
-            unusable.append(UnusableRow(number, "the label is not valid Unicode"))
+            rows.faulty.append(_Faulty(number, "unlabelled", NO_LABEL, ""))
         else:
-            usable.append((number, text, name))
-            _count_respelt(label_cell, name, respelt)
-    # Where nothing or little can be read, the file is not what it says, and the advice is for all of it.
-    if fault is not None and len(broken) > len(usable) and (not usable or len(broken) >= FEW_BROKEN):
-        raise DataError(f"{fault}\n{counted(len(broken), 'row')} of {len(broken) + len(usable):,} cannot be read.")
-    labels = {name for _, _, name in usable}
-    holding = {number: _holds_rows(table, text, columns.label, labels) for number, text, _ in usable}
-    swallowing = {number: reason for number, reason in holding.items() if reason}
-    if swallowing:
-        usable = [row for row in usable if row[0] not in swallowing]
-        unusable += [UnusableRow(number, reason.split(". ")[0]) for number, reason in swallowing.items()]
-        unusable.sort(key=lambda row: row.number)
-    numbers, texts, names = zip(*usable, strict=True) if usable else ((), (), ())
-    return AllRows(numbers, texts, names, tuple(unusable), columns, _notes_on_labels(table, respelt))
+            rows.usable.append((number, text, name))
+            _count_respelt(label_cell, name, rows.respelt)
+    return _without_swallowing(table, columns, rows)
+
+
+def _faulty(table: Table, number: int, kind: str, error: Exception) -> _Faulty:
+    """A row of which an error says what is wrong; the place may stand before it."""
+    place = f"{table.at(number)}: "
+    said = str(error).removeprefix(place)
+    message = str(error) if isinstance(error, DataError) else f"{place}{said}."
+    return _Faulty(number, kind, said.splitlines()[0], message)
+
+
+def _without_swallowing(table: Table, columns: Columns, rows: _Rows) -> _Rows:
+    """The same with those rows among the faulty ones whose text seems to hold others."""
+    if table.delimiter is None:
+        return rows
+    labels = {name for _, _, name in rows.usable}
+    holding = {number: _holds_rows(table, text, columns.label, labels) for number, text, _ in rows.usable}
+    swallowing = [
+        _Faulty(number, "other", reason.split(". ")[0], f"{table.at(number)}: {reason}")
+        for number, reason in holding.items()
+        if reason
+    ]
+    if not swallowing:
+        return rows
+    usable = [row for row in rows.usable if not holding[row[0]]]
+    return _Rows(usable, sorted([*rows.faulty, *swallowing], key=lambda row: row.number), rows.respelt)
+
+
+def _refusal(table: Table, rows: _Rows) -> DataError:
+    """The error of a table with rows that cannot be used."""
+    kinds = {row.kind for row in rows.faulty}
+    withheld = [row for row in rows.faulty if row.kind == "withheld"]
+    if withheld and not rows.usable and kinds <= {"withheld", "unlabelled"}:
+        return UnlabelledError(table.at(withheld[0].number), withheld[0].reason)
+    said = next((row.message for row in rows.faulty if row.message), "")
+    if said:
+        return _with_others(table, said, rows)
+    blank = [row.number for row in rows.faulty if row.kind == "blank"]
+    if blank:
+        return _blank(table, blank)
+    unlabelled = [row.number for row in rows.faulty]
+    seen = f"the label is missing (empty, null or NaN) in {counted(len(unlabelled), 'row')}"
+    message = f"{seen}: {numbered(table.unit, unlabelled)}. Label or remove them{_cleaning(table, rows)}."
+    return DataError(f"{table.source}: {message}") if rows.usable else UnlabelledError(table.source, seen, message)
+
+
+def _with_others(table: Table, said: str, rows: _Rows) -> DataError:
+    """What is wrong with the first of the rows that cannot be used, and how many there are."""
+    numbers = [row.number for row in rows.faulty]
+    if len(numbers) == 1:
+        return DataError(said)
+    return DataError(
+        f"{said}\n{counted(len(numbers), 'row')} cannot be read or used: {numbered(table.unit, numbers)}"
+        f"{_cleaning(table, rows, len(numbers))}."
+    )
+
+
+def _cleaning(table: Table, rows: _Rows, listed_rows: int = 0) -> str:
+    """How to see the faulty rows and to leave them out, as the end of a sentence.
+
+    "" where an audit would refuse the table too, or where there is no file or id to give to the command.
+    """
+    if table.in_memory or not rows.usable or rows.mostly_broken:
+        return ""
+    without = "--write-clean DIR writes a copy without them, and without repeats, contradictions and leaks"
+    if not listed_rows:
+        return f"; emotune audit DATA {without}"
+    return f". emotune audit DATA --examples {listed_rows} lists each with its reason, and {without}"
 
 
 def _count_respelt(cell: object, name: str, respelt: Counter[str]) -> None:
@@ -238,7 +286,7 @@ def none_usable(table: Table, split: str, unusable: Sequence[UnusableRow]) -> Da
 
 
 def stream_texts(table: Table, rows: Iterator[Row], max_characters: int) -> Iterator[tuple[int, str]]:
-    """Check and give texts one by one, each with its number, for data too large to hold.
+    """Check and give texts one by one, each with its number, for data too large to hold; blank ones are refused together at the end.
 
     Args:
         table: Where the rows come from.
@@ -246,14 +294,18 @@ def stream_texts(table: Table, rows: Iterator[Row], max_characters: int) -> Iter
         max_characters: The longest text allowed.
 
     Raises:
-        DataError: A text is blank, too long or no text at all, or there are no rows; raised when reading gets there.
+        DataError: A text is too long or no text at all, or there are no rows, when reading gets there; or some are blank, at the end.
     """
     number = None
+    blank: list[int] = []
     for number, (cell,) in rows:
         text = _checked_text(table, number, cell, max_characters)
         if is_blank(text):
-            raise _blank(table, [number])
-        yield number, text
+            blank.append(number)
+        else:
+            yield number, text
+    if blank:
+        raise _blank(table, blank)
     if number is None:
         raise _no_rows(table)
 
@@ -277,9 +329,7 @@ def _checked_text(table: Table, number: int, cell: object, max_characters: int) 
     if len(cell) > max_characters:
         raise DataError(
             f"{table.at(number)}: a text of {len(cell):,} characters; at most {max_characters:,} are allowed. "
-            f"It begins {quoted(cell)}.\n"
-            "Usually a quote was opened there and never closed. If texts are meant to be so long, "
-            "raise --max-characters."
+            f"It begins {quoted(cell)}.\n{_on_length(table)}"
         )
     if "\0" in cell:
         raise DataError(f"{table.at(number)}: a NUL character in the text {quoted(cell)}. Is this binary data?")
@@ -288,9 +338,23 @@ def _checked_text(table: Table, number: int, cell: object, max_characters: int) 
     return cell
 
 
+def _checked_label(table: Table, number: int, cell: object, class_names: Sequence[str] | None) -> str | None:
+    """The label's name, or None where there is none; errors as of `label_name`, and DataError where it is not Unicode."""
+    name = label_name(cell, class_names)
+    if name is not None and not is_unicode(name):
+        raise _half_a_character(table, number, "label")
+    return name
+
+
+def _on_length(table: Table) -> str:
+    """What to do about a text that is too long."""
+    option = "max_characters" if table.in_memory else LONGER
+    return f"{UNCLOSED_QUOTE if table.quoting else ''}If texts are meant to be so long, raise {option}."
+
+
 def _holds_rows(table: Table, text: str, label_column: str, labels: Set[str]) -> str:
     """Why a text of several lines seems to hold rows of its own file: half of its lines end in labels of the data; "" where it does not."""
-    if table.delimiter is None or not ("\n" in text or "\r" in text):
+    if not ("\n" in text or "\r" in text):
         return ""
     at = table.columns.index(label_column)
     lines = text.splitlines()
@@ -302,7 +366,7 @@ def _holds_rows(table: Table, text: str, label_column: str, labels: Set[str]) ->
         return ""
     return (
         f"the text holds {counted(len(lines), 'line')}, {whole:,} of which look like rows of their own. It begins {quoted(text)}.\n"
-        "Usually a quote was opened there and never closed. Close it, or double it if it belongs to the text."
+        + (f"{UNCLOSED_QUOTE}Close it, or double it if it belongs to the text." if table.quoting else CR_ENDS)
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from emotune.data.files import KNOWN_SUFFIXES, open_table
 from emotune.data.foreign import refuse_folder, refuse_place
 from emotune.data.memory import called, kind_of, open_tables
 from emotune.data.table import Table
-from emotune.data.wording import escaped, listed, quoted
+from emotune.data.wording import escaped, in_full, listed, quoted, word
 from emotune.errors import DataError
 from emotune.text import reason_of
 
@@ -114,13 +113,13 @@ def local_path(source: str | Path) -> Path | None:
         path = Path(source).expanduser()
         exists = str(source) != "" and path.exists()
     except (OSError, RuntimeError) as error:  # a name too long, no permission on the way, an unknown ~user
-        raise DataError(f"{quoted(source)} cannot be read: {reason_of(error)}.") from None
+        raise DataError(f"{in_full(source)} cannot be read: {reason_of(error)}.") from None
     if exists:
         return path
     if isinstance(source, str) and _HUB_ID.fullmatch(source) and path.suffix.lower() not in KNOWN_SUFFIXES:
         return None
     raise DataError(
-        f"No such file or folder: {quoted(source)}. Expected a file ({', '.join(KNOWN_SUFFIXES)}), "
+        f"No such file or folder: {in_full(source)}. Expected a file ({', '.join(KNOWN_SUFFIXES)}), "
         f"a folder of such files, a Hugging Face Hub id (owner/name), or '{SAMPLE}'."
     )
 
@@ -135,9 +134,9 @@ def _open_local(path: Path, max_characters: int) -> Source:
         return Source(_base_name(path), {path.name: open_table(path, max_characters=max_characters)}, is_one_file=True)
     try:
         files = sorted(file for file in path.iterdir() if _is_data(file))
+        refuse_folder(path, files)
     except OSError as error:
         raise DataError(f"The folder {escaped(path)} cannot be read: {error.strerror or error}.") from None
-    refuse_folder(path, files)
     if not files:
         raise DataError(
             f"The folder {escaped(path)} holds no data files. "
@@ -203,19 +202,15 @@ def _what_to_do(files: Sequence[Path]) -> str:
         return f"{listed(f.name for f in found)} look like parts of one split: join them into one file, {split}{found[0].suffix}."
     if parts["train"]:
         options = {"validation": "--validation-data", "test": "--test-data"}
-        given = [f"{option} {_word(parts[split][0])}" for split, option in options.items() if parts[split]]
+        given = [f"{option} {word(parts[split][0])}" for split, option in options.items() if parts[split]]
         others = f" with {' '.join(given)}" if given else ""
-        return f"Name them train, validation and test; or give {_word(parts['train'][0])}{others}."
+        return f"Name them train, validation and test; or give {word(parts['train'][0])}{others}."
     if len(files) > _MOST_TABLES and all(file.suffix.lower() == ".txt" for file in files):
         return (
             "One file per text is not read. Put the texts into one table for each split, such as train.csv "
             "with the columns text and label."
         )
     return "Name them train, validation and test, or give one file."
-
-
-def _word(path: Path) -> str:
-    return escaped(shlex.quote(str(path)))
 
 
 def _is_data(file: Path) -> bool:

@@ -41,7 +41,13 @@ class Cut:
     notes: tuple[str, ...]
 
 
-def cut_splits(train: Split, sizes: Mapping[str, float], seed: int, groups: NDArray[np.int64] | None = None) -> Cut:
+def cut_splits(
+    train: Split,
+    sizes: Mapping[str, float],
+    seed: int,
+    groups: NDArray[np.int64] | None = None,
+    stay: NDArray[np.bool_] | None = None,
+) -> Cut:
     """Set rows of a split aside for others, each class in its share; rows keep the order of their source.
 
     A group stands whole in one split, and every class stands in every split. As far as the groups allow, a cut has the
@@ -54,6 +60,8 @@ def cut_splits(train: Split, sizes: Mapping[str, float], seed: int, groups: NDAr
             in sum.
         seed: Chooses the rows; 0 to 2**32 - 1.
         groups: Shape (rows,), rows that must stay together share a number; each row for itself where it is not given.
+        stay: Shape (rows,), rows that are to be left in training, whole groups of them: they repeat rows of a split that is given. They
+            may be cut all the same where a class would have too few others, and a note says so.
 
     Raises:
         ConfigError: The sizes are not shares that leave something to train on.
@@ -65,9 +73,12 @@ def cut_splits(train: Split, sizes: Mapping[str, float], seed: int, groups: NDAr
         raise ConfigError(f"The splits to cut ({given}) must each be more than 0, and together less than 1.")
     apart = np.arange(len(train)) if groups is None else np.unique(groups, return_inverse=True)[1]
     _refuse_rare_classes(train, apart, tuple(sizes))
-    left = np.arange(len(train))
+    stay = np.zeros(len(train), dtype=bool) if stay is None else stay
+    notes = _notes_on_staying(train, apart, stay, len(sizes))
+    if notes and not _leaves_enough(train, apart, stay, len(sizes)):
+        stay = np.zeros(len(train), dtype=bool)
+    left = np.flatnonzero(~stay)
     rows: dict[str, NDArray[np.int64]] = {}
-    notes = []
     for number, (name, share) in enumerate(sizes.items()):
         size = round(share * len(train))
         here = Rows(train.label_ids[left], apart[left], len(train.labels))
@@ -75,10 +86,28 @@ def cut_splits(train: Split, sizes: Mapping[str, float], seed: int, groups: NDAr
         rows[name], left = left[aside], left[~aside]
         notes.append(_note(train, name, len(rows[name]), size, seed))
         notes += _notes_on_classes(here, train.labels, name, aside)
-    rows["train"] = left
+    rows["train"] = np.sort(np.concatenate([left, np.flatnonzero(stay)]))
     splits = {name: train.take(chosen, name) for name, chosen in rows.items()}
     notes += _notes_on_groups(apart, rows)
     return Cut(splits, rows, tuple(notes))
+
+
+def _leaves_enough(train: Split, groups: NDArray[np.int64], stay: NDArray[np.bool_], cuts: int) -> bool:
+    """Whether every class has enough groups, and the whole enough rows, besides those that are to stay in training."""
+    free = Rows(train.label_ids, groups, len(train.labels)).groups_of(~stay)
+    return bool((free > cuts).all() and 2 * (~stay).sum() >= len(train))
+
+
+def _notes_on_staying(train: Split, groups: NDArray[np.int64], stay: NDArray[np.bool_], cuts: int) -> list[str]:
+    count = int(stay.sum())
+    if not count:
+        return []
+    seen = f"{counted(count, 'training row repeats', 'training rows repeat')} rows of a split that is given (nearly equal ones count)"
+    if _leaves_enough(train, groups, stay, cuts):
+        return [
+            f"{seen}: {'it stays' if count == 1 else 'they stay'} in training, so that no other split has them as well."
+        ]
+    return [f"{seen}, and too few others are left: some of them may stand in the splits that are cut, too."]
 
 
 def _cut(train: Split, rows: Rows, name: str, size: int, *, still_to_cut: int, seed: int) -> NDArray[np.bool_]:
@@ -93,7 +122,7 @@ def _cut(train: Split, rows: Rows, name: str, size: int, *, still_to_cut: int, s
         seed: Chooses the rows.
     """
     classes = int((rows.counts > 0).sum())
-    # What stratifying needs: a row a class in each split.
+    # What stratifying needs: a row per class in each split.
     if not classes <= size <= len(rows) - classes * (1 + still_to_cut):
         raise DataError(
             f"{counted(len(rows), 'row')} of {counted(classes, 'class', 'classes')} are too few to cut a {name} split of "

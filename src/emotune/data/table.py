@@ -37,6 +37,8 @@ class Table:
         class_names: For columns of label ids whose names are known (a Hub data set's ClassLabel): name i belongs
             to id i.
         delimiter: What separates the fields of a line, in a file that has lines of fields.
+        quoting: Whether quotes in a file are quoting, so that one left open swallows what follows.
+        in_memory: Whether the rows are in memory, so that there is no file or id to give to a command.
         notes: What the reader must know about how the rows are read, one sentence each.
         hint: What to do where the columns wanted are not among these: what the source seems to be instead.
     """
@@ -48,6 +50,8 @@ class Table:
     header: str | None = None
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     delimiter: str | None = None
+    quoting: bool = False
+    in_memory: bool = False
     notes: tuple[str, ...] = ()
     hint: str = ""
 

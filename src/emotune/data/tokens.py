@@ -20,6 +20,8 @@ _TEXTS_AT_A_TIME = 500
 # own language leaves a few tokens in a thousand unknown, mostly emoji; where it is one in ten, words are missing. A text without one known
 # token is lost altogether, whatever the others hold, so fewer of them are too many.
 MOST_UNKNOWN, MOST_UNREAD = 0.1, 0.05
+# And from how many texts on (or all there are): one of nothing but emoji among a few says nothing of the others.
+LEAST_TEXTS = 3
 ANOTHER_MODEL = (
     "choose a model whose vocabulary has these characters, such as one made for the language of the texts, "
     "or one that reads bytes (RoBERTa, GPT-2)"
@@ -28,19 +30,20 @@ ANOTHER_MODEL = (
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """Tokens a text, special tokens counted, before anything is cut.
+    """Tokens per text, special tokens counted, before anything is cut.
 
     Attributes:
         model: Whose tokens.
         max_length: The limit, in tokens.
         texts: How many texts there are, in all splits.
-        mean: Tokens a text, over all splits.
-        lengths: Tokens a text, by split.
+        mean: Tokens per text, over all splits.
+        lengths: Tokens per text, by split.
         cut: How many texts are longer than the limit, by split.
         rows: How many texts there are, by split.
         unknown: The share of tokens, special ones left out, that are the tokenizer's unknown token, by split. 0 for a tokenizer that has
             none, since it reads bytes.
         unread: How many texts have no known token, by split.
+        with_unknown: How many texts have an unknown token, or no known one, by split.
     """
 
     model: str
@@ -52,6 +55,7 @@ class TokenCounts:
     rows: Mapping[str, int] = field(default_factory=dict)
     unknown: Mapping[str, float] = field(default_factory=dict)
     unread: Mapping[str, int] = field(default_factory=dict)
+    with_unknown: Mapping[str, int] = field(default_factory=dict)
 
 
 def count_tokens(
@@ -78,13 +82,14 @@ def count_tokens(
         rows={split: len(found) for split, found in counts.items()},
         unknown={split: float(unknown.sum() / max(1, plain.sum())) for split, (_, plain, unknown) in counted.items()},
         unread={split: int((unknown == plain).sum()) for split, (_, plain, unknown) in counted.items()},
+        with_unknown={split: _with_unknown(plain, unknown) for split, (_, plain, unknown) in counted.items()},
     )
 
 
 def is_unreadable(tokens: TokenCounts) -> bool:
     """Whether the tokenizer leaves so much of a split unread that the model does not suit the texts."""
     return any(
-        tokens.unknown[split] >= MOST_UNKNOWN or tokens.unread[split] >= MOST_UNREAD * rows
+        _too_many(rows, tokens.unknown[split], tokens.with_unknown[split], tokens.unread[split])
         for split, rows in tokens.rows.items()
     )
 
@@ -94,12 +99,24 @@ def are_unreadable(tokenizer: PreTrainedTokenizerBase, ids: Sequence[NDArray[np.
 
     Args:
         tokenizer: The tokenizer that made them.
-        ids: One array a text.
+        ids: One array per text.
     """
     unknown_id = _unknown_id(tokenizer)
     unknown = np.array([0 if unknown_id is None else (row == unknown_id).sum() for row in ids], dtype=np.int64)
     plain = np.array([len(row) for row in ids], dtype=np.int64) - tokenizer.num_special_tokens_to_add()
-    return bool(unknown.sum() >= MOST_UNKNOWN * max(1, plain.sum()) or (unknown == plain).mean() >= MOST_UNREAD)
+    share = float(unknown.sum() / max(1, plain.sum()))
+    return _too_many(len(ids), share, _with_unknown(plain, unknown), int((unknown == plain).sum()))
+
+
+def _with_unknown(plain: NDArray[np.int64], unknown: NDArray[np.int64]) -> int:
+    """How many texts have an unknown token, or no known one, given the tokens and the unknown ones of each."""
+    return int(((unknown > 0) | (unknown == plain)).sum())
+
+
+def _too_many(rows: int, unknown: float, with_unknown: int, unread: int) -> bool:
+    """Whether the share of unknown tokens in the texts, or the number of texts that are nothing else, is too high, and in several texts."""
+    several = min(LEAST_TEXTS, rows)
+    return (unknown >= MOST_UNKNOWN and with_unknown >= several) or unread >= max(several, MOST_UNREAD * rows)
 
 
 def _unknown_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
@@ -113,7 +130,7 @@ def _unknown_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
 def _tokens(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Three of shape (texts,): tokens a text, those of them that are not special, and those of these that are unknown."""
+    """Three of shape (texts,): tokens per text, those of them that are not special, and those of these that are unknown."""
     unknown_id = _unknown_id(tokenizer)
     counts: list[int] = []
     unknown: list[int] = []

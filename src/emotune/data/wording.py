@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 
 from emotune.text import printable
 
 _LONGEST_VALUE = 60
+_LONGEST_PATH = 4096
 _MOST_ITEMS = 8
+
+UNCLOSED_QUOTE = "Usually a quote was opened there and never closed. "
+LONGER = "--max-characters (max_characters in Python)"
+"""The setting that allows longer texts, as the command and as Python call it."""
 
 
 def shown(value: object) -> str:
@@ -19,6 +25,16 @@ def shown(value: object) -> str:
 def escaped(value: object) -> str:
     """A path or an id in full, with its control characters escaped."""
     return printable(str(value))
+
+
+def word(value: object) -> str:
+    """A path, an id or a text as one word of a command line: quoted for the shell where it must be, never cut, since it would not run."""
+    return printable(shlex.quote(str(value)))
+
+
+def in_full(value: object) -> str:
+    """A path or an id between single quotes, not shortened unless it is longer than any path."""
+    return f"'{printable(str(value), _LONGEST_PATH)}'"
 
 
 def quoted(value: object) -> str:

@@ -23,8 +23,8 @@ class Encoded:
     """Token ids of many texts, without padding.
 
     Attributes:
-        ids: One int32 array a text, special tokens included.
-        lengths: Shape (texts,), tokens a text.
+        ids: One int32 array per text, special tokens included.
+        lengths: Shape (texts,), tokens per text.
         truncated: How many texts were longer than the limit and were cut.
         pad_id: The id that pads a batch.
     """
@@ -73,7 +73,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length:
     Args:
         tokenizer: The model's tokenizer.
         texts: The texts.
-        max_length: Tokens a text, special tokens counted; longer texts are cut.
+        max_length: Tokens per text at most, special tokens counted; longer texts are cut.
     """
     with lock_of(tokenizer):  # it keeps the limit as a state of its own
         return _encode(tokenizer, texts, max_length)
@@ -104,7 +104,7 @@ def encode_split(tokenizer: PreTrainedTokenizerBase, split: Split, max_length: i
     Args:
         tokenizer: The model's tokenizer.
         split: The rows.
-        max_length: Tokens a text, special tokens counted.
+        max_length: Tokens per text, special tokens counted.
     """
     # The cache holds the tokenizer itself, so that its id cannot be given to another while the entry lives.
     key = (split.fingerprint, id(tokenizer), max_length)
@@ -121,8 +121,8 @@ def batches_by_length(lengths: NDArray[np.int64], max_tokens: int) -> list[NDArr
     """Batches of like lengths for prediction, longest first, so that a batch too big for the memory fails at once.
 
     Args:
-        lengths: Shape (texts,), tokens a text.
-        max_tokens: Tokens a batch, padding counted; a text longer than this makes a batch of its own.
+        lengths: Shape (texts,), tokens per text.
+        max_tokens: Tokens per batch, padding counted; a text longer than this makes a batch of its own.
 
     Returns:
         Row numbers of each batch; every row stands in exactly one.

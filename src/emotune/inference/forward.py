@@ -35,7 +35,7 @@ def compute_logits(
         model: A sequence classifier; its mode (training or evaluation) is as before afterwards.
         encoded: The texts' token ids.
         dtype: What matrix products are computed in: bfloat16, int8, or None for the weights' own, which is the reference.
-        max_tokens: Tokens a batch, padding counted.
+        max_tokens: Tokens per batch, padding counted.
         fast: Take the fast path where it covers the model; else run the model as transformers and PEFT wrote it.
         progress: Shows a bar.
         description: The bar's text.
@@ -63,7 +63,7 @@ def compute_logits(
             progress.bar(description, len(encoded)) as advance,
         ):
             if reason is not None and dtype == torch.int8:
-                raise ConfigError(f"int8 is not to be had for this model: {reason}. Use bf16 or fp32.")
+                raise ConfigError(f"int8 is not available for this model: {reason}. Use bf16 or fp32.")
             cut = encoded.packed if reason is None else encoded.batch
             for rows in batches_by_length(encoded.lengths, max_tokens):
                 batch = {

@@ -25,7 +25,7 @@ def features_of(
 
     Args:
         model: As for `load_base`.
-        max_length: Tokens a text; longer texts are cut.
+        max_length: Tokens per text; longer texts are cut.
         progress: Shows a bar.
     """
 

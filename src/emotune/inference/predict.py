@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.data.dataset import Split, TextDataset
 from emotune.errors import ConfigError, DataError
 from emotune.inference.batching import Encoded, encode
 from emotune.memory import return_freed_memory
@@ -30,7 +31,7 @@ class Predictions:
 
     Attributes:
         texts: The texts.
-        labels: One label name a text.
+        labels: One label name per text.
         probabilities: Shape (texts, classes), rows sum to 1, columns in the order of `label_names`.
         label_names: The classifier's labels.
         truncated: How many texts were longer than the classifier's limit and were cut.
@@ -67,7 +68,7 @@ def predict(
         ConfigError: An unknown precision, or one that this model or device cannot take; or no temperature to calibrate with.
         DataError: No text, a blank one, or something that is not text.
     """
-    _refuse_one_string(texts, "predict")
+    _refuse_no_list(texts, "predict")
     checked = tuple(_checked(texts, 1))  # of an array or a column of a table, too
     if not checked:
         raise DataError("There is no text to predict. Give at least one.")
@@ -91,7 +92,7 @@ def predict_stream(
         texts: The texts, none of them blank; they are read as they are needed.
         precision: As for `predict`.
         calibrated: As for `predict`.
-        progress: Shows a bar a chunk.
+        progress: Shows a bar per chunk.
 
     Yields:
         The predictions of each chunk, in the order of the texts; nothing where there are none.
@@ -100,7 +101,7 @@ def predict_stream(
         ConfigError: An unknown precision, or one that this model or device cannot take.
         DataError: A blank text, or something that is not text, when reading gets there: the chunks before it have been given.
     """
-    _refuse_one_string(texts, "predict_stream")
+    _refuse_no_list(texts, "predict_stream")
     chunks = _chunks(iter(texts))
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenize") as tokenizing:
         coming = [(chunk, tokenizing.submit(_encode, classifier, chunk)) for chunk in islice(chunks, 1)]
@@ -155,11 +156,22 @@ def _encode(classifier: Classifier, texts: Sequence[str]) -> Encoded:
     return encode(classifier.tokenizer, texts, classifier.max_length)
 
 
-def _refuse_one_string(texts: object, function: str) -> None:
+def _refuse_no_list(texts: object, function: str) -> None:
+    """Refuse what holds texts and is no list of them: most of it would be read as the names of its columns."""
+    remedy = "Give a list of strings."
     if isinstance(texts, str):
-        raise DataError(
-            f"{function} takes a list of texts, and was given one string. Write {function}(classifier, [text])."
-        )
+        given, remedy = "one string", f"Write {function}(classifier, [text])."
+    elif isinstance(texts, TextDataset):
+        given, remedy = "a whole data set", "Give the texts of a split, such as data.test.texts."
+    elif isinstance(texts, Split):
+        given, remedy = "a split", "Give its texts: split.texts, such as data.test.texts."
+    elif isinstance(texts, Mapping) or hasattr(texts, "columns") or hasattr(texts, "column_names"):
+        given, remedy = f"a table ({type(texts).__name__})", 'Give its column of texts, such as df["text"].'
+    elif not isinstance(texts, Iterable):
+        given = f"an object of type {type(texts).__name__}"
+    else:
+        return
+    raise DataError(f"{function} takes a list of texts, and was given {given}. {remedy}")
 
 
 def _checked(texts: Iterable[object], start: int) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from emotune.errors import ModelError
 from emotune.models import bundled
 from emotune.models.folder import CONFIG, FILES_TO_DOWNLOAD, WEIGHT_FILES, WEIGHTS, WEIGHTS_INDEX
+from emotune.text import printable, reason_of
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
@@ -48,9 +49,13 @@ def find_model(name: str | Path, revision: str | None, *, weights: bool = True) 
         HubError: The Hub could not be reached, or refused the model.
     """
     source = str(name)
-    folder = Path(name).expanduser()
+    try:
+        folder = Path(name).expanduser()
+        exists = folder.exists()
+    except (OSError, RuntimeError) as error:  # a name too long, no permission on the way, an unknown ~user
+        raise ModelError(f"'{printable(source)}' cannot be read: {reason_of(error)}.") from None
     is_bundled = source.startswith("bundled:")
-    if revision is not None and (is_bundled or folder.exists()):
+    if revision is not None and (is_bundled or exists):
         raise ModelError(f"'{source}' is on this machine and has no revisions; leave out revision '{revision}'.")
     if is_bundled:
         if source != bundled.SOURCE:
@@ -58,7 +63,7 @@ def find_model(name: str | Path, revision: str | None, *, weights: bool = True) 
         return FoundModel(bundled.HUB_ID, source, bundled.bundled_folder())
     if folder.is_dir():
         return FoundModel(_portable_name(folder), source, folder)
-    if folder.exists():
+    if exists:
         raise ModelError(f"'{source}' is a file. Give the folder that holds {CONFIG}, {WEIGHTS} and the tokenizer.")
     if isinstance(name, Path) or _looks_like_path(source):
         raise ModelError(

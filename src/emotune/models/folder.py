@@ -36,7 +36,7 @@ TOKENIZER_FILES = (
 )
 """All that decides how text becomes tokens."""
 
-# What PEFT calls the adapters that merge_and_unload adds to the weights; IA3's it does not where a pooler was trained with them.
+# PEFT's name for the adapters that merge_and_unload adds to the weights. IA3 is left out: with a pooler trained, it cannot be merged.
 _MERGED = "LORA"
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
@@ -54,13 +54,13 @@ _OTHER_WEIGHTS = (
         "TensorFlow",
         ("*.h5", "*.ckpt.index", "*/saved_model.pb", "saved_model.pb"),
         "Convert it with transformers 4, the last to read them: "
-        "AutoModel.from_pretrained('OLD', from_tf=True).save_pretrained('NEW').",
+        "{model}.from_pretrained('OLD', from_tf=True).save_pretrained('NEW').",
     ),
     (
         "Flax",
         ("*.msgpack",),
         "Convert it with transformers 4, the last to read them: "
-        "AutoModel.from_pretrained('OLD', from_flax=True).save_pretrained('NEW').",
+        "{model}.from_pretrained('OLD', from_flax=True).save_pretrained('NEW').",
     ),
 )
 
@@ -190,17 +190,30 @@ def _no_weights(folder: Path, name: str) -> ModelError:
             f"{none}; it has {other}.\nIf that holds the whole model, copy it to {WEIGHTS} beside {CONFIG}."
         )
     pickled = next((file.name for file in sorted(folder.glob("*.bin")) if not file.name.startswith(_NO_WEIGHTS)), None)
+    model = _class_that_keeps_all(folder)
     for kind, patterns, remedy in () if pickled else _OTHER_WEIGHTS:
         found = next((file for pattern in patterns for file in sorted(folder.glob(pattern))), None)
         if found is not None:
-            return ModelError(f"{none}; it holds {kind} weights alone ({found.relative_to(folder)}).\n{remedy}")
+            return ModelError(
+                f"{none}; it holds {kind} weights alone ({found.relative_to(folder)}).\n{remedy.format(model=model)}"
+            )
     return ModelError(
         f"{none}{f'; it has {pickled}' if pickled else ''}.\n"
         f"emotune loads safetensors only, as a .bin file can run code. {'Convert one' if pickled else 'A .bin file'} that you trust "
         f"{'to' if pickled else 'is converted to'} a new folder{'' if pickled else ' by'}:\n"
-        'python -c "from transformers import AutoModel as M, AutoTokenizer as T; '
+        f'python -c "from transformers import {model} as M, AutoTokenizer as T; '
         "[A.from_pretrained('OLD').save_pretrained('NEW') for A in (M, T)]\""
     )
+
+
+def _class_that_keeps_all(folder: Path) -> str:
+    """The class of transformers that loads a model with its head, if it is a text classifier's; AutoModel would drop it."""
+    try:
+        classes = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["architectures"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return "AutoModel"
+    has_head = isinstance(classes, list) and any(str(name).endswith("ForSequenceClassification") for name in classes)
+    return "AutoModelForSequenceClassification" if has_head else "AutoModel"
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

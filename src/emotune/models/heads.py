@@ -77,24 +77,25 @@ def read_head(
     with_rows = [name for name, shape in own.items() if shape != more[name]]  # one row per label
     kind = str(next(iter(config.get("architectures") or ()), ""))
     alike = all(
-        name in stored and tuple(stored[name].shape)[name in with_rows :] == shape[name in with_rows :]
+        name in stored and _one_label(stored[name].shape, name in with_rows) == _one_label(shape, name in with_rows)
         for name, shape in own.items()
     )
     rows = {stored[name].shape[0] for name in with_rows} if alike else set()
     if len(rows) != 1 or kind.endswith(_OTHER_TASKS):
-        of_kind = f"it is that of {kind}, and not" if kind.endswith(_OTHER_TASKS) else "it is not"
+        expected = type(model).__name__
+        another = f"{kind} has another head than" if kind.endswith(_OTHER_TASKS) else "its weights do not fit"
         fits = all(name not in stored or tuple(stored[name].shape) == shape for name, shape in own.items())
-        return CheckpointHead((), False, f"{of_kind} one that {type(model).__name__} has", fits), {}
+        return CheckpointHead((), False, f"{another} {expected}", fits), {}
     poolers = tuple(f"{module}." for module in pooler_modules(model))
     names = _names(config, rows.pop())
     fits = len(labels) == stored[with_rows[0]].shape[0]
     order = label_order(names, labels)
+    if config.get("problem_type") == "regression":
+        return CheckpointHead(names, False, "it was trained for regression, not for classes", fits), {}
     if order is None:
         return CheckpointHead(names, False, _why_not(names, stored[with_rows[0]].shape[0], labels), fits), {}
     if any(name.startswith(poolers) and name not in stored for name, _ in model.named_parameters()):
         return CheckpointHead(names, False, "the checkpoint lacks the pooler that it was trained on", fits), {}
-    if config.get("problem_type") == "regression":
-        return CheckpointHead(names, False, "it was trained for regression, not for classes", fits), {}
     if fresh:
         return CheckpointHead(names, False, "a new one was asked for", fits), {}
     reason = "its labels are those of the data"
@@ -102,6 +103,11 @@ def read_head(
         reason += "; it was trained for several labels per text, and of them the likeliest is taken"
     weights = {name: stored[name][order] if name in with_rows else stored[name].clone() for name in own}
     return CheckpointHead(names, True, reason, fits), weights
+
+
+def _one_label(shape: Sequence[int], has_rows: bool) -> tuple[int, ...]:
+    """The shape of a tensor's part for one label, if it has a row per label; else its whole shape."""
+    return tuple(shape[1:] if has_rows else shape)
 
 
 def label_order(names: Sequence[str], wanted: Sequence[str]) -> list[int] | None:
@@ -134,6 +140,8 @@ def _names(config: Mapping[str, Any], rows: int) -> tuple[str, ...]:
 
 
 def _why_not(names: Sequence[str], rows: int, labels: Sequence[str]) -> str:
+    if rows != len(labels):
+        return f"it has {counted(rows, 'label')}, the data {len(labels):,}"
     if all(_NAMELESS.fullmatch(name) for name in names):
         return (
             f"the configuration names none of its {counted(rows, 'label')}, so they cannot be matched with the data's. "

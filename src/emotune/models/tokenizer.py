@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _WHOLE = "tokenizer.json"
+# What reads SentencePiece models: packages, and the module of each.
+_MODULES = {"sentencepiece": "sentencepiece", "protobuf": "google.protobuf"}
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
@@ -51,9 +53,7 @@ def _sentencepiece_model(folder: Path, source: str) -> Any:
     file = next((folder / name for name in SENTENCEPIECE_FILES if (folder / name).is_file()), None)
     if file is None or (folder / _WHOLE).is_file():
         return None
-    missing = [
-        package for package, module in (("sentencepiece",) * 2, ("protobuf", "google.protobuf")) if not _has(module)
-    ]
+    missing = [package for package, module in _MODULES.items() if not _has(module)]
     if missing:
         raise ModelError(
             f"'{source}' has its tokenizer in {file.name} alone, and to read it takes {' and '.join(missing)}, which "

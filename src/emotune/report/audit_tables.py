@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from emotune.data.tokens import TokenCounts
 
 EXAMPLES = 5
-# Lines of a run on features that give a class away.
+# A run names at most this many features that give a class away.
 MOST_SHORTCUTS = 3
-OPTIMISTIC = "scores on validation are too high by that, and so is the trust in what is chosen there (epoch, settings, temperature)"
+OPTIMISTIC = (
+    "this makes validation scores too high, and what is chosen there (epoch, settings, temperature) less reliable"
+)
 _LONGEST_TEXT = 70
 
 
@@ -134,7 +136,7 @@ def tokens_line(tokens: TokenCounts) -> str:
     cut = sum(tokens.cut.values())
     where = ", ".join(f"{number:,} of {split}" for split, number in tokens.cut.items() if number)
     return (
-        f"{tokens.mean:.1f} tokens a text; {cut:,} of {tokens.texts:,} texts are longer than {tokens.max_length} and are cut"
+        f"{tokens.mean:.1f} tokens per text; {cut:,} of {tokens.texts:,} texts are longer than {tokens.max_length} and are cut"
         + (f": {where}" if where else "")
     )
 

@@ -1,0 +1,14 @@
+"""How the tests read the texts of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from emotune.data.load import open_texts
+
+
+def load_texts(path: str | Path, **options: Any) -> Iterator[str]:
+    """The texts of a file, without their numbers; options as of `open_texts`."""
+    return (text for _, text in open_texts(path, **options).rows)
