@@ -215,11 +215,11 @@ class TestValidationAndTest:
 
     def test_are_shown(self, between: Audit) -> None:
         counts = dict(finding_counts(between))
-        assert counts["stands in validation too: the same text"] == {"test": 2}
+        assert counts["stands in validation too: identical"] == {"test": 2}
         assert counts["stands in validation too: the same but for case and punctuation"] == {"test": 1}
         assert counts["stands in validation too: nearly the same"] == {"test": 1}
         lines = list(audit_lines(between))
-        counts_in_words = "2 the same text, 1 the same but for case and punctuation, 1 nearly the same"
+        counts_in_words = "2 identical, 1 the same but for case and punctuation, 1 nearly the same"
         assert f"4 rows of test stand in validation too ({counts_in_words})" in lines
         (line,) = (line for line in lines if "validation stands in training" in line)
         assert line.startswith("1 row of validation stands in training too (")

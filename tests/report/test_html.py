@@ -197,7 +197,7 @@ def test_the_data_part_counts_test_rows_that_stand_in_validation(comparison: Com
     page = Page(render_report(Report(title="x", subtitle="", comparison=comparison, audit=audit)))
     expected = sum(leak.kind == "exact" for leak in audit.validation_leaks)
     assert expected > 0
-    assert "stands in validation too: the same text" in page.texts["th"]
+    assert "stands in validation too: identical" in page.texts["th"]
     assert any(f"{expected:,} rows of test stand in validation too" in line for line in page.texts["li"])
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from emotune.data.tokens import ANOTHER_MODEL, is_unreadable
 from emotune.report.formats import percent, quantity
-from emotune.report.leaks import kinds_in_words
+from emotune.report.leaks import KINDS, kinds_in_words
 from emotune.report.tables import new_table, stacked
 from emotune.text import printable
 
@@ -157,19 +157,14 @@ def unknown_lines(tokens: TokenCounts) -> Iterator[str]:
 
 def finding_counts(audit: Audit) -> Iterator[tuple[str, dict[str, int]]]:
     """Every finding in words, and how often it stands in each split; splits in which it cannot be are left out."""
-    kinds = {
-        "exact": "the same text",
-        "trivial": "the same but for case and punctuation",
-        "near": "nearly the same",
-    }
     others = [split for split in audit.counts if split != "train"]
-    for kind, words in kinds.items():
+    for kind, words in KINDS.items():
         yield f"repeats an earlier row: {words}", {split: len(audit.repeated(split, (kind,))) for split in audit.counts}
     if "train" in audit.counts and others:
-        for kind, words in kinds.items():
+        for kind, words in KINDS.items():
             yield f"stands in training too: {words}", {split: len(audit.leaked(split, (kind,))) for split in others}
     if "validation" in audit.counts and "test" in audit.counts:
-        for kind, words in kinds.items():
+        for kind, words in KINDS.items():
             found = sum(leak.kind == kind for leak in audit.validation_leaks)
             yield f"stands in validation too: {words}", {"test": found}
     if audit.placeholders:

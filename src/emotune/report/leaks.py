@@ -11,7 +11,7 @@ from emotune.text import printable
 if TYPE_CHECKING:
     from emotune.evaluation.leaks import Leaks
 
-_KINDS = {"exact": "identical", "trivial": "the same but for case and punctuation", "near": "nearly the same"}
+KINDS = {"exact": "identical", "trivial": "the same but for case and punctuation", "near": "nearly the same"}
 
 
 def kinds_in_words(kinds: Mapping[str, int]) -> str:
@@ -20,7 +20,7 @@ def kinds_in_words(kinds: Mapping[str, int]) -> str:
     Args:
         kinds: Rows by kind.
     """
-    return ", ".join(f"{kinds[kind]:,} {words}" for kind, words in _KINDS.items() if kinds.get(kind))
+    return ", ".join(f"{kinds[kind]:,} {words}" for kind, words in KINDS.items() if kinds.get(kind))
 
 
 def leaks_sentence(leaks: Leaks) -> str:
