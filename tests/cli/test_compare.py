@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import json
 import shutil
 from html import escape, unescape
 from math import comb
@@ -74,6 +75,20 @@ def test_a_margin_is_tested_against_the_first(invoke: Invoke, folders: list[Path
     assert page.count("by more than 99 points") == 2
     again = invoke("compare", "good", "same", "--margin", "99", "--overwrite")
     assert "'same' is not worse than 'good' by more than 99 points" in " ".join(again.stdout.split())
+
+
+def test_rows_that_a_model_was_trained_on_are_counted(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
+    path = tmp_path / "good" / "emotune.json"
+    description = json.loads(path.read_text(encoding="utf-8"))
+    description["metrics"]["without_leaked_rows"] = {"leaked": {"exact": 2, "trivial": 0, "near": 1}, "rows": 33}
+    path.write_text(json.dumps(description), encoding="utf-8")
+    expected = "3 test rows repeat a row that 'good' was trained on (2 identical, 1 nearly the same)."
+    for others in (["bad"], ["bad", "same"]):
+        result = invoke("compare", *others, "good", "--output", f"{len(others)}.html")
+        assert result.exit_code == 0, result.output
+        assert expected in " ".join(result.stdout.split())
+        page = (tmp_path / f"{len(others)}.html").read_text(encoding="utf-8")
+        assert "that &#39;good&#39; was trained on" in page
 
 
 @pytest.mark.parametrize("margin", ["0", "-1", "100", "nan"])

@@ -156,6 +156,13 @@ def test_rows_that_cannot_decide_give_no_temperature(right: bool) -> None:
     assert fit_temperature(truth, logits) is None
 
 
+def test_small_logits_of_a_model_that_has_hardly_been_trained_get_their_temperature() -> None:
+    truth, logits = known(2_000, 2.0)
+    usual = fit_temperature(truth, logits)
+    assert usual is not None
+    assert fit_temperature(truth, logits / 200) == pytest.approx(usual / 200, rel=1e-3)
+
+
 def test_scaling_is_dividing_the_logits() -> None:
     _, logits = known(50, 2.0)
     np.testing.assert_allclose(scale(softmax(logits, axis=1), 2.0), softmax(logits / 2, axis=1))

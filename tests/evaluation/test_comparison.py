@@ -44,6 +44,21 @@ def test_models_of_one_name_are_told_apart(make_split: MakeSplit, make_evaluatio
     assert [one.name for one in (found.before, found.after, *found.baselines)] == ["a (2)", "a (3)", "a (1)"]
 
 
+def test_what_is_no_evaluation_is_refused(make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
+    scored = make_evaluation(make_split([0, 1]), [0, 0])
+    for given in ("tuned_model", object()):
+        with pytest.raises(
+            DataError, match=rf"given {type(given).__name__}\. .*compare\(evaluate\(first, data\.test\)"
+        ):
+            compare(scored, given)  # type: ignore[arg-type]
+
+
+def test_an_evaluation_is_short_to_look_at(make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
+    shown = repr(make_evaluation(make_split([0, 1] * 500), [0, 1] * 500))
+    assert "accuracy=1.0" in shown
+    assert len(shown) < 1_000
+
+
 def test_the_table_names_both_models(make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:
     split = make_split([0, 1])
     text = str(compare(make_evaluation(split, [0, 0], "the base"), make_evaluation(split, [0, 1], "the tuned one")))

@@ -131,6 +131,14 @@ def test_a_margin_that_is_none_is_refused(points: float) -> None:
         checked_margin(points)
 
 
+def test_worse_is_not_claimed_where_the_two_sided_test_finds_no_difference() -> None:
+    """4 of 32 rows broken and none fixed: the mid-p is 0.0625, and the one-sided p of a margin of a point below 0.05."""
+    found = of_counts(0, 4, 32, 1)
+    assert found.worse_p < 0.05
+    assert not found.is_worse
+    assert of_counts(0, 10, 32, 1).is_worse
+
+
 class TestComparison:
     def test_tests_against_the_best_baseline_first_then_all_that_is_not_chance(
         self, make_split: MakeSplit, make_evaluation: MakeEvaluation

@@ -83,3 +83,21 @@ def test_differences_are_those_of_the_pairs_or_of_the_seeds() -> None:
     assert (macro_f1.interval, macro_f1.p_value) == (expected.macro_f1, expected.macro_f1_p)
     corrected, _ = differences(alone, first, {"accuracy": 0.04})
     assert (corrected.p_value, corrected.corrected) == (0.04, True)
+
+
+def test_over_seeds_macro_f1_is_withheld_for_what_all_seeds_changed() -> None:
+    """The seed that is kept changes no row, another one 12."""
+    split = split_of(60, 60)
+    from emotune.evaluation.scores import Evaluation, score
+
+    def model(wrong: int) -> Evaluation:
+        found = np.where(np.arange(120) < wrong, 1 - split.label_ids, split.label_ids)
+        return Evaluation(str(wrong), split, None, None, found, score(split, found, None), 0.0)
+
+    words, *seeds = (model(wrong) for wrong in (0, 0, 12))
+    found = replace(compare(words, seeds[0]), seeds=tuple(seeds))
+    assert found.statistics.macro_f1_withheld.startswith("0 rows changed")
+    assert [one.score for one in differences(found, words)] == ["accuracy", "macro-F1"]
+    fewer = replace(found, seeds=(model(0), model(4)))
+    assert [one.score for one in differences(fewer, words)] == ["accuracy"]
+    assert fewer.over_seeds(words).macro_f1_withheld.startswith("4 rows changed")

@@ -62,7 +62,7 @@ def test_the_best_baseline_comes_first_and_the_others_are_corrected() -> None:
     found = margin_lines(comparison)
     assert found[0].startswith("'tuned' is not worse than the best baseline ('best') by more than 2 points")
     assert [line.partition(" by more")[0].rpartition(" ")[2] for line in found[1:3]] == ["'weak'", "'base'"]
-    assert found[3] == "The p-values but that of the best baseline are corrected for 2 comparisons (Holm)."
+    assert found[3] == "All p-values except that of the best baseline are corrected for 2 comparisons (Holm)."
     assert "equivalent within 2 points" in render(comparison_table(comparison), width=400)
 
 

@@ -16,7 +16,7 @@ from emotune.evaluation.paired import Interval
 from emotune.evaluation.power import detectable_difference
 from emotune.evaluation.rivals import Difference
 from emotune.evaluation.scores import Evaluation, restrict, score
-from emotune.report.verdict import contradiction, figures, limits, relation, sentences, verdict
+from emotune.report.verdict import contradiction, figures, limits, of_seeds, relation, sentences, verdict
 
 from .conftest import make_split
 
@@ -366,3 +366,21 @@ def test_what_a_model_is_best_measured_against() -> None:
     assert compare(CHANCE, tuned).yardstick is CHANCE
     real = replace(CHANCE, is_chance=False)
     assert Comparison(real, tuned, (words,)).yardstick is real
+
+
+def test_seeds_that_can_show_nothing_say_so() -> None:
+    """Two seeds ten points apart on 30 rows: even 100 points would be missed."""
+    first, *seeds = (evaluation(right, 30, str(right)) for right in (27, 21, 30))
+    found = replace(compare(first, seeds[0]), seeds=tuple(seeds))
+    assert found.over_seeds(first).of_accuracy.detectable() >= 1
+    said = limits(found, first)
+    assert "On 30 test rows and with 2 seeds no difference would be found" in said
+    assert "points" not in said
+
+
+def test_the_tables_of_several_seeds_are_said_to_be_those_of_one() -> None:
+    first, *seeds = (evaluation(right, 100, str(right)) for right in (50, 80, 90))
+    assert of_seeds(compare(first, seeds[0])) == ""
+    said = of_seeds(replace(compare(first, seeds[0]), seeds=tuple(seeds)))
+    assert said.startswith("The mean of 2 seeds has an accuracy of 0.8500")
+    assert "the saved model alone" in said

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -44,6 +44,8 @@ def compare(
     $ emotune compare full_fine_tuning lora --margin 1
     $ emotune compare seed_0 seed_1 seed_2 --output seeds.html
     """
+    from rich.text import Text
+
     from emotune.artifact import read_description
     from emotune.cli.console import make_console
     from emotune.evaluation.margin import checked_margin
@@ -64,11 +66,16 @@ def compare(
     names = told_apart(places)
     with open_output(output, overwrite, mark=MARK) as target:
         evaluations = [read_evaluation(folder, name=name) for folder, name in zip(folders, names, strict=True)]
-        pages = reports(evaluations, [read_description(folder).get("temperature") for folder in folders], margin)
+        descriptions = [read_description(folder) for folder in folders]
+        temperatures = [description.get("temperature") for description in descriptions]
+        repeats = [repeats_of_training(*pair) for pair in zip(names, descriptions, strict=True)]
+        pages = reports(evaluations, temperatures, margin, repeats)
         target.write(render_report(*pages))
     console = make_console()
     if len(pages) == 1:
         console.print(comparison_table(pages[0].comparison, changes=True))
+        for line in filter(None, repeats):
+            console.print(Text(line))
     else:
         verdicts = [" ".join([*page.verdict, *(page.margin or ())]) for page in pages]
         console.print(ranking_table([page.comparison for page in pages], verdicts))
@@ -90,10 +97,43 @@ def told_apart(places: Sequence[Path]) -> list[str]:
     return names
 
 
+def repeats_of_training(name: str, description: Mapping[str, Any]) -> str:
+    """How many of the test rows a model was trained on, by what its run counted; "" where it counted none.
+
+    Args:
+        name: What the model is called.
+        description: Its `emotune.json`.
+    """
+    from emotune.report.formats import quantity
+    from emotune.report.leaks import kinds_in_words
+    from emotune.text import printable
+
+    metrics = description.get("metrics")
+    leaks = metrics.get("without_leaked_rows") if isinstance(metrics, dict) else None
+    if not isinstance(leaks, dict):
+        return ""
+    kinds = leaks["leaked"]
+    rows = sum(kinds.values())
+    return (
+        f"{quantity(rows, 'test row')} {'repeats' if rows == 1 else 'repeat'} a row that '{printable(name)}' was trained on "
+        f"({kinds_in_words(kinds)}). Scores here count them; the report of its run has the scores without."
+    )
+
+
 def reports(
-    evaluations: Sequence[Evaluation], temperatures: Sequence[float | None], margin: float | None = None
+    evaluations: Sequence[Evaluation],
+    temperatures: Sequence[float | None],
+    margin: float | None = None,
+    repeats: Sequence[str] | None = None,
 ) -> list[Report]:
-    """One page's content: every later model against the first, p-values corrected for their number."""
+    """One page's content: every later model against the first, p-values corrected for their number.
+
+    Args:
+        evaluations: The models.
+        temperatures: Of each.
+        margin: Points of accuracy for the tests of a margin.
+        repeats: Of each, what is said of test rows that it was trained on.
+    """
     from emotune.artifact import versions
     from emotune.evaluation.calibration import assess
     from emotune.evaluation.comparison import compare as compare_evaluations
@@ -104,12 +144,13 @@ def reports(
     from emotune.report.verdict import seeds_behind, sentences
 
     first, *others = evaluations
+    told = repeats or [""] * len(evaluations)
     comparisons = [compare_evaluations(first, other, margin=margin) for other in others]
     several = len(comparisons) > 1
     adjusted = _corrected([comparison.statistics for comparison in comparisons]) if several else [{}]
     tests = [] if margin is None else corrected([margin_test(found.statistics, margin) for found in comparisons])
     said = [
-        margin_sentence(test, found.after, found.before, seeds=seeds_behind(found, found.before))
+        margin_sentence(test, found.after, found.before, seeds=seeds_behind(found, found.before), corrected=several)
         for found, test in zip(comparisons, tests, strict=False)
     ]
     subtitle = "Saved predictions, row by row."
@@ -120,7 +161,7 @@ def reports(
             title=f"{comparison.after.name} against {first.name}",
             subtitle=subtitle,
             comparison=comparison,
-            verdict=sentences(comparison, p),
+            verdict=[*sentences(comparison, p), *filter(None, (told[0], told[place + 1]))],
             margin=said[place : place + 1],
             trust=None
             if comparison.after.probabilities is None

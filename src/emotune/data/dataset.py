@@ -32,8 +32,8 @@ class Split:
     """
 
     name: str
-    texts: tuple[str, ...]
-    label_ids: NDArray[np.int64]
+    texts: tuple[str, ...] = field(repr=False)
+    label_ids: NDArray[np.int64] = field(repr=False)
     labels: tuple[str, ...]
     notes: tuple[str, ...] = ()
 

@@ -18,8 +18,9 @@ BINS = 15
 DRAWS = 1000
 # In a bin with more rows than this, rows of nearly the same confidence are drawn together, for time.
 _MOST_GROUPS = 200
-# Temperatures that are looked at. A loss that still falls at either end says that the rows cannot decide, as where none is wrong.
-COOLEST, HOTTEST = 0.05, 20.0
+# Temperatures that are looked at. A loss that still falls at either end says that the rows cannot decide, as where none is wrong. A model
+# that has hardly been trained has small logits and needs a temperature of some hundredths.
+COOLEST, HOTTEST = 0.002, 20.0
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,8 @@ def fit_temperature(truth: NDArray[np.int64], logits: NDArray[np.floating]) -> f
         The temperature; None where the rows cannot choose one: with no mistake among them the loss falls forever as the temperature
         does, and where the logits say nothing it falls as the temperature rises.
     """
+    if (logits.argmax(axis=1) == truth).all():
+        return None
     temperature, _ = _scaled(truth, logits)
     return temperature if 1.01 * COOLEST < temperature < 0.99 * HOTTEST else None
 

@@ -156,13 +156,19 @@ def compare(before: Evaluation, after: Evaluation, *baselines: Evaluation, margi
             them within as many: 1 is one percentage point.
 
     Raises:
-        DataError: The evaluations saw different rows, or label sets that differ.
+        DataError: The evaluations saw different rows, or label sets that differ; or they are no evaluations.
         ConfigError: The margin is not between 0 and 100.
     """
     if margin is not None:
         from emotune.evaluation.margin import checked_margin
 
         checked_margin(margin)
+    for given in (before, after, *baselines):
+        if not isinstance(given, Evaluation):
+            raise DataError(
+                f"compare takes what evaluate returns, and was given {type(given).__name__}. Score each model on the same rows first: "
+                "compare(evaluate(first, data.test), evaluate(second, data.test)). Saved folders are compared by emotune compare."
+            )
     for other in (after, *baselines):
         if other.split.labels != before.split.labels:
             raise DataError(

@@ -67,8 +67,11 @@ class MarginTest:
 
     @property
     def is_worse(self) -> bool:
-        """Whether it is shown that the second model is worse by more than the margin."""
-        return self.worse_p < ALPHA
+        """Whether it is shown that the second model is worse by more than the margin.
+
+        Tested as one side of a two-sided test, so that it says no more than the test of a difference does.
+        """
+        return self.worse_p < ALPHA / 2
 
 
 def checked_margin(points: float) -> float:

@@ -114,16 +114,16 @@ def differences(
     Returns:
         Both, or accuracy alone where macro-F1 cannot be compared on these rows.
     """
-    paired = comparison.against(other)
-    found: PairedStatistics | SeedDifference = comparison.over_seeds(other) if comparison.seeds else paired
+    found: PairedStatistics | SeedDifference = (
+        comparison.over_seeds(other) if comparison.seeds else comparison.against(other)
+    )
     corrected = corrected_p or {}
 
     def difference(score: str, interval: Interval, p_value: float) -> Difference:
         return Difference(score, interval, corrected.get(score, p_value), score in corrected)
 
     accuracy = difference(ACCURACY, found.accuracy, found.p_value)
-    # Rows that are too few for one seed are too few for several: the rows are the same.
-    if paired.macro_f1 is None or found.macro_f1 is None or found.macro_f1_p is None:
+    if found.macro_f1_withheld or found.macro_f1 is None or found.macro_f1_p is None:
         return (accuracy,)
     macro_f1 = difference(MACRO_F1, found.macro_f1, found.macro_f1_p)
     return (macro_f1, accuracy) if is_unbalanced(comparison.after.split) else (accuracy, macro_f1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,10 +64,10 @@ class Evaluation:
     """
 
     name: str
-    split: Split
-    probabilities: NDArray[np.float64] | None
-    logits: NDArray[np.float32] | None
-    predictions: NDArray[np.int64]
+    split: Split = field(repr=False)
+    probabilities: NDArray[np.float64] | None = field(repr=False)
+    logits: NDArray[np.float32] | None = field(repr=False)
+    predictions: NDArray[np.int64] = field(repr=False)
     metrics: Metrics
     seconds: float
     note: str = ""

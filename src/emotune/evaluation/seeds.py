@@ -22,7 +22,7 @@ from emotune.evaluation.contributions import (
     share_variance,
 )
 from emotune.evaluation.crossed import Estimate, Pool, SeedSpread
-from emotune.evaluation.paired import LEVEL, Interval, mcnemar
+from emotune.evaluation.paired import LEVEL, Interval, mcnemar, why_withheld
 from emotune.evaluation.scores import Evaluation
 
 _NONE = Estimate(0.0, (), 0.0, 1)  # no difference
@@ -64,6 +64,8 @@ class SeedDifference:
         broken: Rows that most seeds of the first get right, and not most of the second.
         changed: Rows on which any pair of models disagrees whether the label is right.
         relabelled: Rows on which any pair of models gives another label.
+        macro_f1_withheld: Why two models could not be compared in macro-F1 on these rows, as in `PairedStatistics`; "" where they could.
+            A pool of many configurations knows more, and its leaderboard compares them all the same.
     """
 
     seeds: int
@@ -74,6 +76,7 @@ class SeedDifference:
     broken: int
     changed: int
     relabelled: int
+    macro_f1_withheld: str
 
     @property
     def accuracy(self) -> Interval:
@@ -222,6 +225,9 @@ class SeedStudy:
         # Two names of the same trainings: nothing is uncertain.
         same = not relabelled.any()
         unseen = paired_rows_variance(accuracy_rows)
+        changed = int(np.any([a.correct != b.correct for a, b in pairs], axis=0).sum())
+        split = pairs[0][1].split
+        support = np.bincount(split.label_ids, minlength=len(split.labels))
         return SeedDifference(
             seeds=len(pairs),
             rows=self.rows,
@@ -229,8 +235,9 @@ class SeedStudy:
             of_macro_f1=_NONE if same else self.macro_f1.estimate(macro_f1, seeds, macro_rows),
             fixed=int((is_right & ~was_right).sum()),
             broken=int((was_right & ~is_right).sum()),
-            changed=int(np.any([a.correct != b.correct for a, b in pairs], axis=0).sum()),
+            changed=changed,
             relabelled=int(relabelled.sum()),
+            macro_f1_withheld=why_withheld(changed, dict(zip(split.labels, support.tolist(), strict=True))),
         )
 
     def winners_excess(self, scores: Sequence[float], rows: int) -> WinnersExcess:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -37,9 +37,9 @@ class Predictions:
         truncated: How many texts were longer than the classifier's limit and were cut.
     """
 
-    texts: tuple[str, ...]
+    texts: tuple[str, ...] = field(repr=False)
     labels: tuple[str, ...]
-    probabilities: NDArray[np.float64]
+    probabilities: NDArray[np.float64] = field(repr=False)
     label_names: tuple[str, ...]
     truncated: int
 
@@ -142,7 +142,7 @@ def _predict(
     if calibrated and classifier.temperature is None:
         raise ConfigError(
             "This model has no temperature to calibrate its probabilities with: it was saved without emotune run, "
-            "or its validation rows could not choose one. Leave calibration out, or train again."
+            "or its validation rows could not choose one: none of them is wrong, or its logits say nothing. Leave calibration out."
         )
     device = next(classifier.model.parameters()).device.type
     dtype = choose_precision(precision, device, prediction=True).products

@@ -31,19 +31,33 @@ def margin_lines(comparison: Comparison) -> list[str]:
             f"The margin of {in_points(comparison.margin)} is not applied: {which} a head of random numbers. {remedy}"
         ]
     best = comparison.best_baseline
+    uncorrected = 1 if tests[0][0] is best else 0
+    several = len(tests) - uncorrected > 1
     lines = [
-        margin_sentence(test, comparison.after, other, is_best=other is best, seeds=seeds_behind(comparison, other))
+        margin_sentence(
+            test,
+            comparison.after,
+            other,
+            is_best=other is best,
+            seeds=seeds_behind(comparison, other),
+            corrected=several and other is not best,
+        )
         for other, test in tests
     ]
-    uncorrected = 1 if tests[0][0] is best else 0
-    if len(tests) - uncorrected > 1:
-        which = "The p-values but that of the best baseline are" if uncorrected else "The p-values are"
+    if several:
+        which = "All p-values except that of the best baseline are" if uncorrected else "The p-values are"
         lines.append(f"{which} corrected for {len(tests) - uncorrected} comparisons (Holm).")
     return lines
 
 
 def margin_sentence(
-    test: MarginTest, model: Evaluation, against: Evaluation, *, is_best: bool = False, seeds: str = ""
+    test: MarginTest,
+    model: Evaluation,
+    against: Evaluation,
+    *,
+    is_best: bool = False,
+    seeds: str = "",
+    corrected: bool = False,
 ) -> str:
     """Say what one test comes to.
 
@@ -53,6 +67,7 @@ def margin_sentence(
         against: The other one.
         is_best: Whether the other one is the best baseline.
         seeds: How many seeds stand behind the two: "one seed", "mean of 3 seeds"; "" where there are none.
+        corrected: Whether the p-values are corrected for a number of comparisons, which takes a larger margin.
     """
     name, other = (printable(found.name, _LONGEST_NAME) for found in (model, against))
     other = f"the best baseline ('{other}')" if is_best else f"'{other}'"
@@ -74,10 +89,11 @@ def margin_sentence(
         )
     if test.is_worse:
         return f"'{name}' is worse than {other} by more than {points} ({p_value(test.worse_p)}): {evidence}"
+    alone = " and this were the only comparison" if corrected else ""
     return (
         f"Not shown: that '{name}' is not worse than {other} by more than {points} ({not_worse}), and that they are equivalent within "
         f"{points} ({equivalent}): {evidence} With {quantity(test.fixed + test.broken, 'changed row')} of {test.rows:,}, a margin of "
-        f"{100 * test.provable:.1f} points is the smallest that would be shown four times out of five if both were equally accurate."
+        f"{100 * test.provable:.1f} points is the smallest that would be shown four times out of five if both were equally accurate{alone}."
     )
 
 

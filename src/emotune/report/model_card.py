@@ -20,7 +20,7 @@ from emotune.methods.qlora import QLoRA
 from emotune.report.formats import duration, nats, nats_difference, percent, points, quantity, scores, share
 from emotune.report.margin import margin_lines
 from emotune.report.probabilities import probabilities_sentence
-from emotune.report.verdict import sentences
+from emotune.report.verdict import of_seeds, sentences
 from emotune.text import printable
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def model_card(
             dataset_notes=dataset_notes,
             comparison=comparison,
             verdict=sentences(comparison, leaks=leaks),
+            of_seeds=of_seeds(comparison),
             margin=margin_lines(comparison),
             yardstick=comparison.yardstick.name,
             probabilities=probabilities_sentence(trust),

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from emotune.evaluation.calibration import Calibration, Trust
 
 NO_TEMPERATURE = (
-    "No temperature was fitted: the surer, or the less sure, the probabilities are made, the better they fit validation, without end, "
-    "as where no validation row is wrong."
+    "No temperature was fitted: no validation row is wrong, so that the surer the probabilities are made, the better they fit, or the "
+    "model's logits say nothing about the labels."
 )
 
 

@@ -29,7 +29,7 @@ from emotune.report.formats import (
     share,
 )
 from emotune.report.margin import margin_lines
-from emotune.report.verdict import p_value, sentences, signed_points
+from emotune.report.verdict import of_seeds, p_value, sentences, signed_points
 from emotune.text import printable
 
 if TYPE_CHECKING:
@@ -125,6 +125,8 @@ def comparison_table(comparison: Comparison, *, changes: bool = False, leaks: Le
             f"Both scored on the same {_rows_of(comparison.after)}."
         ),
     ]
+    if comparison.seeds:
+        parts.append(Text(of_seeds(comparison)))
     overall = _overall(comparison, before, after)
     baselines = [_baselines(comparison, notes)] if comparison.baselines else []
     # A difference from chance says little, so that from the baselines comes first.
@@ -236,7 +238,7 @@ def _overall(comparison: Comparison, before_heading: str, after_heading: str) ->
 def _baselines(comparison: Comparison, notes: _Notes) -> Table:
     table = new_table(
         ["model", "accuracy", "macro-F1", "lead", "time", "size"],
-        title="Baselines on the same rows: how many points of accuracy after is ahead, fitting time, parameters",
+        title="Baselines on the same rows, and by how many points of accuracy the second model leads",
     )
     after = comparison.after.metrics
     for baseline in comparison.baselines:

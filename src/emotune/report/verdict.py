@@ -140,7 +140,7 @@ def seeds_behind(comparison: Comparison, other: Evaluation) -> str:
 
 def untested(comparison: Comparison, other: Evaluation) -> str:
     """Why macro-F1 is not compared."""
-    why = comparison.against(other).macro_f1_withheld
+    why = (comparison.over_seeds(other) if comparison.seeds else comparison.against(other)).macro_f1_withheld
     if is_unbalanced(comparison.after.split):
         return f"Classes are unbalanced, so macro-F1 would say more, but it is not compared: {why}."
     return f"Macro-F1 is not compared: {why}."
@@ -187,6 +187,17 @@ def without_leaks(leaks: Leaks) -> str:
     return " ".join(parts)
 
 
+def of_seeds(comparison: Comparison) -> str:
+    """The mean scores of several seeds, and that other figures are those of one of them; "" where there is one seed."""
+    if not comparison.seeds:
+        return ""
+    accuracy, macro_f1 = comparison.mean_scores
+    return (
+        f"The mean of {len(comparison.seeds)} seeds has an accuracy of {share(accuracy)} and a macro-F1 of {share(macro_f1)}. "
+        "The tables are those of the saved model alone, the seed that is best on validation."
+    )
+
+
 def alone(comparison: Comparison) -> str:
     """The scores of a model that has no rival."""
     after = comparison.after
@@ -224,6 +235,11 @@ def limits(comparison: Comparison, other: Evaluation, *, corrected: bool = False
     if comparison.seeds:
         detectable = comparison.over_seeds(other).of_accuracy.detectable()
         seeds = f" and with {quantity(len(comparison.seeds), 'seed')}"
+    if detectable >= 1:
+        return (
+            f"On {rows}{seeds} no difference would be found four times out of five, however large it is. Train more seeds, or "
+            "score more rows."
+        )
     alone = " if this were the only comparison" if corrected else ""
     return (
         f"On {rows}{seeds} a true difference in accuracy of {100 * detectable:.1f} points would be found four times out of "

@@ -251,13 +251,16 @@ def notes(board: Leaderboard) -> list[str]:
         power, seeds = board.power, quantity(len(board.rows[0].seeds), "seed")
         also = (
             f", and one of {100 * power.corrected:.1f} points once corrected for {power.comparisons} comparisons"
-            if power.comparisons > 1
+            if power.comparisons > 1 and power.corrected < 1
             else ""
         )
+        rows = quantity(board.test_rows, "test row")
         lines.append(
-            f"With {seeds} and {quantity(board.test_rows, 'test row')} a difference in accuracy of "
-            f"{100 * power.alone:.1f} points from the best "
+            f"With {seeds} and {rows} a difference in accuracy of {100 * power.alone:.1f} points from the best "
             f"would be found about four times out of five{also}; a smaller one less often."
+            if power.alone < 1
+            else f"With {seeds} and {rows} no difference from the best would be found four times out of five, however large it is: "
+            "train more seeds, or score more rows."
         )
     lines.append(_excess_line(board))
     return lines
@@ -275,7 +278,7 @@ def _excess_line(board: Leaderboard) -> str:
     """How much too high the winner's validation score is."""
     name = printable(board.rows[0].label, _LONGEST_NAME)
     chosen = f"'{name}' was chosen by its validation score"
-    test = "The test scores were not chosen by, but the luck of a seed can raise both."
+    test = "Nothing was chosen by the test scores, but the luck of a seed can raise both."
     excess = board.excess
     if excess is None:
         return f"{chosen}, which is therefore too high. {test}"
