@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean, median, stdev
 from typing import Any
 
 from emotune.config import RunConfig
@@ -30,6 +30,11 @@ class Spread:
     def mean(self) -> float:
         """The mean."""
         return fmean(self.values)
+
+    @property
+    def median(self) -> float:
+        """The median, which one seed that met a busy machine does not move."""
+        return median(self.values)
 
     @property
     def deviation(self) -> float | None:

@@ -318,7 +318,7 @@ def cost_cells(row: Row) -> tuple[str, ...]:
         row.label,
         magnitude(row.trainable),
         percent(row.trainable, row.total),
-        duration(row.seconds.mean),
+        duration(row.seconds.median),
         memory(row.peak_memory),
         disk(row.size),
     )
@@ -466,8 +466,8 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
     lines += [
         f"Every trial was a process of its own, on {' or '.join(board.places)}, and trained in {' or '.join(board.arithmetic)}. "
         + ("Times and memory of trials in different places cannot be compared. " if len(board.places) > 1 else "")
-        + "Training time counts validation after each epoch, not start and test; peak memory is the most that the process (on a GPU, "
-        "its memory) held up to the end of training; size on disk is that of the trained weights. "
+        + "Training time is the median over seeds and counts validation after each epoch, not start and test; peak memory is the most "
+        "that the process (on a GPU, its memory) held up to the end of training; size on disk is that of the trained weights. "
         f"All trials together took {duration(board.wall_seconds)}.",
         f"Machine of the leaderboard: {processor()}, {quantity(os.cpu_count() or 1, 'core')}. Made on {setting.created}.",
     ]
@@ -531,7 +531,7 @@ def render_leaderboard(plan: Plan, board: Leaderboard, setting: Setting) -> str:
 def _charts(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Macro-F1 on validation against what it costs."""
     return [
-        _chart(rows, [row.seconds.mean for row in rows], "training time", "seconds", lambda value: f"{value:g}"),
+        _chart(rows, [row.seconds.median for row in rows], "training time", "seconds", lambda value: f"{value:g}"),
         _chart(
             rows,
             [float(row.trainable) for row in rows],
