@@ -223,11 +223,12 @@ def _baselines(comparison: Comparison) -> list[dict[str, str]]:
 
 
 def _lead(score: str, interval: Interval | None, withheld: str = "") -> dict[str, str]:
-    """By how much the second model is ahead of a baseline in one score."""
+    """By how much the second model is ahead of a baseline in one score; with a direction where the interval leaves out 0."""
     estimate = None if interval is None else interval.estimate
+    shows = interval is not None and (interval.low > 0 or interval.high < 0)
     return {
         f"{score}_lead": "" if estimate is None else signed_points(estimate).removesuffix(" points"),
-        f"{score}_direction": _direction(estimate or 0.0),
+        f"{score}_direction": _direction(estimate or 0.0) if shows else "",
         f"{score}_interval": _interval(interval, withheld),
     }
 
