@@ -23,7 +23,14 @@ def test_ctrl_c(tiny_files: Path, tiny_bert: Path, tmp_path: Path) -> None:
         *(word for key, value in settings.items() for word in ("--set", f"{key}={value}")),
     ]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=tmp_path
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        cwd=tmp_path,
+        # A shell that starts the tests in the background makes them ignore it, and so the command.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     assert process.stdout is not None
     for line in process.stdout:
