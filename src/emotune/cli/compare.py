@@ -110,9 +110,9 @@ def repeats_of_training(name: str, description: Mapping[str, Any]) -> str:
 
     metrics = description.get("metrics")
     leaks = metrics.get("without_leaked_rows") if isinstance(metrics, dict) else None
-    if not isinstance(leaks, dict):
-        return ""
-    kinds = leaks["leaked"]
+    kinds = leaks.get("leaked") if isinstance(leaks, dict) else None
+    if not isinstance(kinds, dict) or not all(isinstance(number, int) for number in kinds.values()):
+        return ""  # nothing was counted, or the entry is not that of a run
     rows = sum(kinds.values())
     return (
         f"{quantity(rows, 'test row')} {'repeats' if rows == 1 else 'repeat'} a row that '{printable(name)}' was trained on "

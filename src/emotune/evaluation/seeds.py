@@ -310,29 +310,6 @@ def over_seeds(evaluations: Sequence[Evaluation]) -> dict[str, SeedSummary]:
     return found
 
 
-def compare_over_seeds(first: Sequence[Evaluation], second: Sequence[Evaluation]) -> SeedDifference:
-    """Compare two configurations by themselves: the same number of seeds each, scored on the same rows.
-
-    The spread between seeds is pooled over the two, unless one's is far larger. With two seeds each there are two degrees of freedom, and
-    only large differences are found; a leaderboard of many configurations knows more (`SeedStudy`).
-
-    Args:
-        first: Evaluations of the first configuration, one per seed.
-        second: Those of the second, the same seeds in the same order.
-
-    Raises:
-        DataError: Fewer than two seeds, unlike numbers of them, or different rows.
-    """
-    if len(first) != len(second) or len(first) < 2:
-        raise DataError(
-            f"A comparison over seeds needs the same two or more seeds on both sides; there are {len(first)} and {len(second)}."
-        )
-    found = SeedStudy.of([dict(enumerate(first)), dict(enumerate(second))]).difference(0, 1)
-    if found is None:
-        raise RuntimeError("seeds that were numbered alike have none in common")
-    return found
-
-
 def _mostly_right(evaluations: Sequence[Evaluation]) -> NDArray[np.bool_]:
     """Shape (rows,): whether more than half of the seeds are right."""
     return np.asarray(np.mean([evaluation.correct for evaluation in evaluations], axis=0) > 0.5)
