@@ -45,7 +45,7 @@ def main() -> None:
     """Measure, and write the result."""
     import emotune
     from emotune.data.audit import audit_source
-    from emotune.memory import peak_memory_bytes
+    from emotune.system.memory import peak_memory_bytes
 
     data = emotune.load_data(os.environ.get("EMOTUNE_EMOTION_DATA", "bundled:sample"))
     seconds = {}

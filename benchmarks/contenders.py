@@ -62,7 +62,7 @@ def load_base(model: str, labels: tuple[str, ...]) -> Any:
 
 def peak() -> int:
     """Peak memory of this process."""
-    from emotune.memory import peak_memory_bytes
+    from emotune.system.memory import peak_memory_bytes
 
     return peak_memory_bytes()
 
@@ -103,8 +103,8 @@ class Turns:
 def train_emotune(model: str, name: str) -> None:
     """`emotune.finetune`, as it comes, or in float32."""
     import emotune
-    from emotune.inference.batching import encode_split
-    from emotune.progress import Silent
+    from emotune.models.encoding import encode_split
+    from emotune.system.progress import Silent
     from emotune.training.batches import TokenBudgetBatches
 
     data = load()
@@ -131,8 +131,8 @@ def train_trainer(model: str, name: str) -> None:
     from peft import LoraConfig, TaskType, get_peft_model
     from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
 
-    from emotune.methods.targets import resolve_targets
     from emotune.models.families import encoder_linear_modules
+    from emotune.models.targets import resolve_targets
 
     data = load()
     base = load_base(model, data.labels)

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from emotune.evaluation.macro_f1 import macro_f1_difference
-from emotune.evaluation.paired import LEVEL, Interval, mcnemar, score_interval, why_withheld
+from emotune.statistics.macro_f1 import macro_f1_difference
+from emotune.statistics.paired import LEVEL, Interval, mcnemar, score_interval, why_withheld
 
 sys.path.insert(0, str(Path(__file__).parent))
 from results import write

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import emotune
-from emotune.errors import TrainingError
 from emotune.methods.registry import METHODS
+from emotune.system.errors import TrainingError
 
 sys.path.insert(0, str(Path(__file__).parent))
 from results import machine, read, write

@@ -17,10 +17,10 @@ from pathlib import Path
 from rich.console import Console
 
 from emotune.cli.console import ConsoleProgress
-from emotune.config import RunConfig
 from emotune.handover import REPORT
 from emotune.pipeline import STEPS, run
-from emotune.progress import Advance
+from emotune.settings.run import RunConfig
+from emotune.system.progress import Advance
 
 
 class Recorded(ConsoleProgress):

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from emotune.machine import processor
+from emotune.system.machine import processor
 
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parent.parent / "README.md"

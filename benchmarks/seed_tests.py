@@ -31,7 +31,7 @@ from emotune.evaluation.contributions import (
 )
 from emotune.evaluation.crossed import Estimate, Pool, SeedSpread
 from emotune.evaluation.differences import USUAL_POWER
-from emotune.evaluation.paired import holm, mcnemar
+from emotune.statistics.paired import holm, mcnemar
 
 RESULTS = Path(__file__).parent / "results" / "seed_tests.json"
 EMOTION = (0.29, 0.35, 0.08, 0.135, 0.112, 0.033)

@@ -15,11 +15,11 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from emotune.artifact import PREDICTIONS
-from emotune.evaluation.paired import Interval
 from emotune.evaluation.saved import read_predictions
 from emotune.evaluation.scores import Evaluation
 from emotune.evaluation.seeds import SeedStudy
+from emotune.folder.artifact import PREDICTIONS
+from emotune.statistics.paired import Interval
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from emotune.data.dataset import Split, TextDataset
     from emotune.models.classifier import Classifier
     from emotune.pipeline import RunResult
-    from emotune.progress import Advance
+    from emotune.system.progress import Advance
     from emotune.training.options import TrainingOptions
 
 EMOTIONS = ("sadness", "joy", "love", "anger", "fear", "surprise")
@@ -212,8 +212,8 @@ class Run:
 @pytest.fixture(scope="session")
 def tiny_run(hub_named_bert: Path, tiny_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The whole main job on the tiny model and the tiny data. Shared: copy its folder before changing anything."""
-    from emotune.config import RunConfig
     from emotune.pipeline import run
+    from emotune.settings.run import RunConfig
 
     settings = {
         "model.name": str(hub_named_bert),

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from emotune.cli import app
 from emotune.cli.console import command_name
-from emotune.config import RunConfig
 from emotune.data.sources import SAMPLE_FOLDER
+from emotune.settings.run import RunConfig
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [

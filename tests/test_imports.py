@@ -38,7 +38,9 @@ def test_importing_emotune_is_cheap() -> None:
     assert not modules & set(HEAVY)
 
 
-@pytest.mark.parametrize("module", ["emotune.pipeline", "emotune.config", "emotune.verification", "emotune.artifact"])
+@pytest.mark.parametrize(
+    "module", ["emotune.pipeline", "emotune.settings.run", "emotune.folder.verify", "emotune.folder.artifact"]
+)
 def test_modules_of_the_command_leave_the_heavy_libraries_to_their_functions(module: str) -> None:
     assert not import_afresh(module)[1] & {"torch", "transformers", "peft", "datasets", "sklearn", "matplotlib"}
 
@@ -65,6 +67,6 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_names_of_verbs_are_the_verbs_even_after_their_modules_were_imported() -> None:
     """A module imported by its full name must not take the place of the function of the same name."""
     importlib.import_module("emotune.evaluation.evaluate")
-    importlib.import_module("emotune.verification")
+    importlib.import_module("emotune.folder.verify")
     for verb in ("evaluate", "verify", "finetune", "predict", "compare", "run", "load"):
         assert callable(getattr(emotune, verb)), verb

@@ -18,15 +18,15 @@ import pytest
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-from emotune import portable
-from emotune.artifact import read_description
-from emotune.config import RunConfig
-from emotune.errors import DataError, EmotuneError, MethodError, ModelError, OutputError, VerificationError
+from emotune.folder.artifact import read_description
+from emotune.folder.verify import Verification, check
 from emotune.methods import refusals
 from emotune.pipeline import STEPS, run
 from emotune.report.tables import render
 from emotune.report.verdict import sentences
-from emotune.verification import Verification, check
+from emotune.settings import portable
+from emotune.settings.run import RunConfig
+from emotune.system.errors import DataError, EmotuneError, MethodError, ModelError, OutputError, VerificationError
 
 from .conftest import EMOTIONS, Recording
 from .tiny_models import make_folder
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from transformers import BertTokenizer
 
     from emotune.data.dataset import TextDataset
-    from emotune.progress import Advance
+    from emotune.system.progress import Advance
 
     from .conftest import Run
 
@@ -71,7 +71,7 @@ def unverified(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, str | None]]
         asked.append((folder, base))
         return Verification(0, 0.0, 1e-4, 0, ())
 
-    monkeypatch.setattr("emotune.verification.verify", passes)
+    monkeypatch.setattr("emotune.folder.verify.verify", passes)
     return asked
 
 
@@ -324,7 +324,7 @@ class TestVerify:
         def fails(folder: Path, **_: Any) -> Verification:
             raise VerificationError(f"'{folder}' does not give the predictions it was saved with")
 
-        monkeypatch.setattr("emotune.verification.verify", fails)
+        monkeypatch.setattr("emotune.folder.verify.verify", fails)
         progress = Recording()
         with pytest.raises(VerificationError) as raised:
             start(settings, progress)

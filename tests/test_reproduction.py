@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from emotune.cli.reproduce import in_words
-from emotune.errors import ArtifactError, DataError
 from emotune.reproduction import Reproduction, reproduce
+from emotune.system.errors import ArtifactError, DataError
 
 if TYPE_CHECKING:
     from .conftest import Run

@@ -18,7 +18,7 @@ _HOMES = {
     "Classifier": "emotune.models.classifier",
     "Comparison": "emotune.evaluation.comparison",
     "DoRA": "emotune.methods.lora_variants",
-    "EmotuneError": "emotune.errors",
+    "EmotuneError": "emotune.system.errors",
     "Evaluation": "emotune.evaluation.scores",
     "FullFineTuning": "emotune.methods.full",
     "HeadOnly": "emotune.methods.head",
@@ -29,7 +29,7 @@ _HOMES = {
     "PrefixTuning": "emotune.methods.prompts",
     "PromptTuning": "emotune.methods.prompts",
     "QLoRA": "emotune.methods.qlora",
-    "RunConfig": "emotune.config",
+    "RunConfig": "emotune.settings.run",
     "Split": "emotune.data.dataset",
     "TextDataset": "emotune.data.dataset",
     "TrainingOptions": "emotune.training.options",
@@ -37,32 +37,31 @@ _HOMES = {
     "compare": "emotune.evaluation.comparison",
     "evaluate": "emotune.evaluation.evaluate",
     "finetune": "emotune.training.finetune",
-    "load": "emotune.artifact",
+    "load": "emotune.folder.artifact",
     "load_base": "emotune.models.load",
     "load_data": "emotune.data.load",
-    "load_many": "emotune.many",
+    "load_many": "emotune.folder.many",
     "predict": "emotune.inference.predict",
     "predict_stream": "emotune.inference.predict",
     "run": "emotune.pipeline",
-    "verify": "emotune.verification",
+    "verify": "emotune.folder.verify",
 }
 
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604  # the names above, and nothing else
 
 if TYPE_CHECKING:
-    from emotune.artifact import load as load
-    from emotune.config import RunConfig as RunConfig
     from emotune.data.dataset import Split as Split
     from emotune.data.dataset import TextDataset as TextDataset
     from emotune.data.load import load_data as load_data
-    from emotune.errors import EmotuneError as EmotuneError
     from emotune.evaluation.comparison import Comparison as Comparison
     from emotune.evaluation.comparison import compare as compare
     from emotune.evaluation.evaluate import evaluate as evaluate
     from emotune.evaluation.scores import Evaluation as Evaluation
+    from emotune.folder.artifact import load as load
+    from emotune.folder.many import load_many as load_many
+    from emotune.folder.verify import verify as verify
     from emotune.inference.predict import predict as predict
     from emotune.inference.predict import predict_stream as predict_stream
-    from emotune.many import load_many as load_many
     from emotune.methods.adalora import AdaLoRA as AdaLoRA
     from emotune.methods.bitfit import BitFit as BitFit
     from emotune.methods.bottleneck import Bottleneck as Bottleneck
@@ -80,9 +79,10 @@ if TYPE_CHECKING:
     from emotune.models.classifier import Classifier as Classifier
     from emotune.models.load import load_base as load_base
     from emotune.pipeline import run as run
+    from emotune.settings.run import RunConfig as RunConfig
+    from emotune.system.errors import EmotuneError as EmotuneError
     from emotune.training.finetune import finetune as finetune
     from emotune.training.options import TrainingOptions as TrainingOptions
-    from emotune.verification import verify as verify
 
 
 def __getattr__(name: str) -> Any:

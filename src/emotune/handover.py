@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotune.progress import Progress
+from emotune.system.progress import Progress
 
 if TYPE_CHECKING:
-    from emotune.config import RunConfig
     from emotune.data.audit import Audit
     from emotune.data.dataset import TextDataset
     from emotune.evaluation.attribution import Words
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from emotune.evaluation.seeds import SeedSummary
     from emotune.models.classifier import Classifier
     from emotune.report.html import Report
+    from emotune.settings.run import RunConfig
 
 REPORT = "report.html"
 
@@ -63,11 +63,12 @@ def write_folder(
     Raises:
         OutputError: The folder cannot be written.
     """
-    from emotune import artifact, portable
-    from emotune.output import written_whole
+    from emotune.folder import artifact
     from emotune.report import figures
     from emotune.report.html import render_report
     from emotune.report.model_card import model_card
+    from emotune.settings import portable
+    from emotune.system.output import written_whole
 
     created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     after, tuned = found.comparison.after, found.tuned
@@ -107,9 +108,9 @@ def trust_in(evaluation: Evaluation, temperature: float | None) -> Trust:
 
 def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> dict[str, Any]:
     """The entries of `emotune.json` that say what was run, on what, and what came out."""
-    from emotune import portable
-    from emotune.memory import peak_memory_bytes
     from emotune.report.verdict import verdict
+    from emotune.settings import portable
+    from emotune.system.memory import peak_memory_bytes
 
     data, comparison = found.data, found.comparison
     return {
@@ -152,8 +153,9 @@ def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> dict[str, A
 
 def report_of(found: Findings, trust: Trust, attributions: Mapping[int, Words], folder: str, created: str) -> Report:
     """What the report shows of a run."""
-    from emotune import artifact, portable
+    from emotune.folder import artifact
     from emotune.report.html import Report
+    from emotune.settings import portable
 
     return Report(
         title=f"{found.tuned.name}, fine-tuned on {found.data.name}",

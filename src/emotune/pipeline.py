@@ -12,20 +12,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotune.errors import ConfigError
-from emotune.progress import SILENT, Progress
+from emotune.system.errors import ConfigError
+from emotune.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from emotune.config import RunConfig
     from emotune.data.dataset import TextDataset
     from emotune.data.tokens import TokenCounts
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.leaks import Leaks
     from emotune.evaluation.scores import Evaluation
+    from emotune.folder.verify import Verification
     from emotune.methods.base import Method
     from emotune.models.classifier import Classifier
+    from emotune.settings.run import RunConfig
     from emotune.training.options import TrainingOptions
-    from emotune.verification import Verification
 
 STEPS = 8
 
@@ -71,7 +71,7 @@ class RunResult:
     @property
     def local_base(self) -> str | None:
         """Where the base model is, if it is a folder of this machine, which the saved folder cannot name."""
-        from emotune.artifact import portable_source
+        from emotune.folder.artifact import portable_source
 
         return None if portable_source(self.classifier) else self.classifier.source
 
@@ -86,8 +86,6 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     Raises:
         EmotuneError: One of its subclasses; the output folder is then as it was before.
     """
-    from emotune.artifact import portable_source
-    from emotune.checkpoints import Checkpoints
     from emotune.data.audit import audit_data
     from emotune.data.load import load_data
     from emotune.data.tokens import count_tokens
@@ -98,18 +96,20 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.evaluation.leaks import find_leaks
     from emotune.evaluation.scores import absent_classes
     from emotune.evaluation.seeds import over_seeds
+    from emotune.folder.artifact import portable_source
+    from emotune.folder.verify import verify
     from emotune.handover import REPORT, Findings, trust_in, write_folder
     from emotune.methods.refusals import check_refusal
     from emotune.models.load import load_base
-    from emotune.output import check_output
-    from emotune.precision import choose_device, choose_precision
     from emotune.report import tables
     from emotune.report.audit_tables import audit_lines
     from emotune.report.probabilities import probabilities_sentence
     from emotune.report.verdict import seeds_line
+    from emotune.system.output import check_output
+    from emotune.system.precision import choose_device, choose_precision
+    from emotune.system.processes import processes
+    from emotune.training.checkpoints import Checkpoints
     from emotune.training.options import TrainingOptions
-    from emotune.training.processes import processes
-    from emotune.verification import verify
 
     if processes() > 1:
         raise ConfigError(

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotune.errors import ArtifactError, ConfigError, DataError
-from emotune.output import DESCRIPTION
-from emotune.progress import SILENT, Progress
+from emotune.system.errors import ArtifactError, ConfigError, DataError
+from emotune.system.output import DESCRIPTION
+from emotune.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from emotune.config import RunConfig
     from emotune.evaluation.comparison import Comparison
+    from emotune.settings.run import RunConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +67,10 @@ def reproduce(
     """
     import numpy as np
 
-    from emotune.artifact import read_description, versions
     from emotune.data.load import load_data
     from emotune.evaluation.comparison import compare
     from emotune.evaluation.saved import read_evaluation
+    from emotune.folder.artifact import read_description, versions
     from emotune.pipeline import run
 
     folder = Path(folder)
@@ -119,7 +119,7 @@ def configuration_of(description: dict[str, Any], folder: Path, given: dict[str,
     Raises:
         ArtifactError: It is missing, damaged or does not hold any more, or it needs the base model or the data to be named.
     """
-    from emotune.config import RunConfig
+    from emotune.settings.run import RunConfig
 
     stored = description.get("configuration")
     if stored is None or "data" not in description or "versions" not in description:

@@ -74,8 +74,8 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> Classifier:
         assert folder == Path("tuned")
         return {"labels": list(LABELS)}
 
-    monkeypatch.setattr("emotune.artifact.load", load)
-    monkeypatch.setattr("emotune.artifact.read_description", read_description)
+    monkeypatch.setattr("emotune.folder.artifact.load", load)
+    monkeypatch.setattr("emotune.folder.artifact.read_description", read_description)
     monkeypatch.setattr("emotune.inference.predict.predict_stream", predict_stream)
-    monkeypatch.setattr("emotune.precision.choose_device", lambda asked: asked)
+    monkeypatch.setattr("emotune.system.precision.choose_device", lambda asked: asked)
     return classifier

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from emotune.artifact import PREDICTIONS
 from emotune.cli.compare import reports, told_apart
 from emotune.evaluation.scores import Evaluation, score
+from emotune.folder.artifact import PREDICTIONS
 from emotune.report.html import render_report
 
 from ..evaluation.test_saved import sign_again

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from emotune.cli.console import ConsoleProgress, make_console
-from emotune.progress import Progress
+from emotune.system.progress import Progress
 
 
 def show_a_job(*, terminal: bool, width: int = 80) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 import emotune
 from emotune.cli.console import quiet_libraries
-from emotune.errors import ArtifactError, EmotuneError, VerificationError
+from emotune.system.errors import ArtifactError, EmotuneError, VerificationError
 
 from .conftest import Invoke
 
@@ -33,7 +33,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
     def fail() -> tuple[str, ...]:
         raise planned[0]
 
-    monkeypatch.setattr("emotune.drafting.preset_names", fail)
+    monkeypatch.setattr("emotune.settings.layers.preset_names", fail)
     return planned
 
 
@@ -148,7 +148,7 @@ def test_bugs_keep_their_traceback(invoke: Invoke, failing: list[BaseException])
 
 
 def test_a_bug_s_traceback_is_python_s_own() -> None:
-    code = "import emotune.drafting, emotune.cli\nemotune.drafting.preset_names = None\nemotune.cli.main()"
+    code = "import emotune.settings.layers, emotune.cli\nemotune.drafting.preset_names = None\nemotune.cli.main()"
     done = subprocess.run([sys.executable, "-c", code, "presets"], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback (most recent call last):")
@@ -198,8 +198,8 @@ def test_only_a_closed_standard_output_has_lost_its_reader() -> None:
 
 def test_a_terminal_without_unicode_gets_escapes() -> None:
     code = (
-        "import emotune.drafting, emotune.cli\n"
-        "emotune.drafting.read_preset = lambda name: '# caf\\u00e9 \\U0001f600.\\n'\n"
+        "import emotune.settings.layers, emotune.cli\n"
+        "emotune.settings.layers.read_preset = lambda name: '# caf\\u00e9 \\U0001f600.\\n'\n"
         "emotune.cli.main()"
     )
     done = subprocess.run(
@@ -236,6 +236,6 @@ class TestQuietLibraries:
         with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")
             quiet_libraries()
-            for module in ("transformers.models", "torch", "torchlike", "emotune.config"):
+            for module in ("transformers.models", "torch", "torchlike", "emotune.settings.run"):
                 warnings.warn_explicit("something", UserWarning, "file.py", 1, module=module, registry={})
         assert len(seen) == 2

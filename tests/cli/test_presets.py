@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emotune.config import RunConfig
-from emotune.drafting import preset_names, read_preset
+from emotune.settings.layers import preset_names, read_preset
+from emotune.settings.run import RunConfig
 
 from .conftest import Invoke
 

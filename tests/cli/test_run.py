@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from emotune.cli.run import FLAGS
-from emotune.config import RunConfig, setting_help
-from emotune.errors import DataError
+from emotune.settings.run import RunConfig, setting_help
+from emotune.system.errors import DataError
 
 from .conftest import Invoke
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from emotune.cli.sweep import FLAGS
-from emotune.config import setting_help
-from emotune.errors import DataError
+from emotune.settings.run import setting_help
 from emotune.sweep.plan import Plan
 from emotune.sweep.settings import load_plan
+from emotune.system.errors import DataError
 
 from .conftest import Invoke
 

@@ -14,7 +14,7 @@ import pytest
 
 from emotune.data.audit import audit_source
 from emotune.data.load import LabelledSource
-from emotune.errors import DataError
+from emotune.system.errors import DataError
 
 ROWS = [(f"message {i}", "joy" if i % 3 else "anger") for i in range(12)]
 

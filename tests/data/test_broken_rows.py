@@ -10,7 +10,7 @@ import pytest
 from emotune.data.audit import audit_source
 from emotune.data.load import load_data, load_split
 from emotune.data.table import Table
-from emotune.errors import DataError
+from emotune.system.errors import DataError
 from tests.data.reading import load_texts
 
 GOOD = [("so kind of you", "joy"), ("it was all dark", "fear"), ("what a day", "joy"), ("do not go in", "fear")]

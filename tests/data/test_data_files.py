@@ -11,7 +11,7 @@ import pytest
 from emotune.data.audit import audit_source
 from emotune.data.files import LONGEST_FIELD
 from emotune.data.load import load_data
-from emotune.errors import DataError
+from emotune.system.errors import DataError
 from tests.data.reading import load_texts
 
 GOOD = "".join(f"text {i},{'joy' if i % 2 else 'anger'}\n" for i in range(12))

@@ -10,7 +10,7 @@ import pytest
 
 from emotune.data.audit import audit_source
 from emotune.data.load import load_data, load_split
-from emotune.errors import DataError, HubError
+from emotune.system.errors import DataError, HubError
 
 datasets = pytest.importorskip("datasets")
 
@@ -47,7 +47,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     monkeypatch.setattr(datasets, "get_dataset_config_names", lambda *_, **__: state["configs"])
-    monkeypatch.setattr("emotune.hub.translate_hub_errors", translate)
+    monkeypatch.setattr("emotune.system.hub.translate_hub_errors", translate)
     return state
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from emotune.data import sources
 from emotune.data.load import load_data
-from emotune.errors import ConfigError, DataError
+from emotune.system.errors import ConfigError, DataError
 
 EMOTIONS = ("sadness", "joy", "love", "anger", "fear", "surprise")
 # Of fewer words than near repeats have, so that each stands for itself.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from emotune.data.load import load_split
-from emotune.errors import DataError
+from emotune.system.errors import DataError
 
 LABELS = ("joy", "anger", "fear")
 

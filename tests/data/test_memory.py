@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from emotune.config import DataConfig
 from emotune.data.audit import audit_source
 from emotune.data.columns import Columns
 from emotune.data.dataset import TextDataset
 from emotune.data.load import LabelledSource, load_data, load_split
-from emotune.errors import ConfigError, DataError, ModelError
 from emotune.evaluation.evaluate import evaluate
 from emotune.models.classifier import Classifier
 from emotune.models.load import load_base
+from emotune.settings.run import DataConfig
+from emotune.system.errors import ConfigError, DataError, ModelError
 from emotune.training.finetune import finetune
 
 PAIRS = [(f"message {i}, with a comma", "joy" if i % 3 else "anger") for i in range(30)]

@@ -10,7 +10,7 @@ import pytest
 
 from emotune.data.audit import audit_source
 from emotune.data.load import load_data
-from emotune.errors import DataError
+from emotune.system.errors import DataError
 from tests.data.reading import load_texts
 
 ROWS = [(f"message {i}", "joy" if i % 2 else "anger") for i in range(12)]

@@ -12,7 +12,7 @@ import pytest
 
 from emotune.data.audit import audit_source
 from emotune.data.load import load_data
-from emotune.errors import DataError
+from emotune.system.errors import DataError
 
 ROWS = [{"text": f"message {i}", "label": "joy" if i % 3 else "anger"} for i in range(12)]
 LONG = "a long name of a folder " * 5

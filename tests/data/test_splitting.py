@@ -15,7 +15,7 @@ from emotune.data.dataset import Split, TextDataset
 from emotune.data.duplicates import find_duplicates
 from emotune.data.load import load_data
 from emotune.data.splitting import cut_splits
-from emotune.errors import DataError
+from emotune.system.errors import DataError
 
 SIZES = {"test": 0.15, "validation": 0.15}
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from emotune.config import RunConfig
 from emotune.data.tokens import TokenCounts, are_unreadable, count_tokens, is_unreadable
-from emotune.inference.batching import encode
+from emotune.models.encoding import encode
 from emotune.models.load import MAX_LENGTH
 from emotune.report.audit_tables import tokens_line, unknown_lines
+from emotune.settings.run import RunConfig
 
 if TYPE_CHECKING:
     from transformers import BertTokenizer, PreTrainedTokenizerBase

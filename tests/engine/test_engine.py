@@ -216,8 +216,8 @@ def test_prediction_takes_the_fast_path_of_a_base_model_too(
     tiny_base: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from emotune.engine.encoder import Encoder
-    from emotune.inference.batching import encode
     from emotune.inference.forward import compute_logits
+    from emotune.models.encoding import encode
 
     monkeypatch.setattr(Encoder, "__call__", lambda *_, **__: pytest.fail("the fast path ran"))
     with pytest.raises(pytest.fail.Exception, match="the fast path ran"):

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from emotune.errors import DataError
 from emotune.evaluation.comparison import compare
+from emotune.system.errors import DataError
 
 from .conftest import MakeEvaluation, MakeSplit
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-from emotune.errors import DataError, ModelError
 from emotune.evaluation.evaluate import evaluate
+from emotune.system.errors import DataError, ModelError
 
 if TYPE_CHECKING:
     from emotune.data.dataset import TextDataset

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from emotune.errors import ConfigError
 from emotune.evaluation.comparison import compare
 from emotune.evaluation.margin import MarginTest, checked_margin, corrected, margin_test, provable_margin
-from emotune.evaluation.paired import holm, paired_statistics, score_interval, score_statistic
+from emotune.statistics.paired import holm, paired_statistics, score_interval, score_statistic
+from emotune.system.errors import ConfigError
 
 from .conftest import MakeEvaluation, MakeSplit
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from emotune.artifact import PREDICTIONS, sha256
-from emotune.errors import ArtifactError
 from emotune.evaluation.saved import read_evaluation
+from emotune.folder.artifact import PREDICTIONS, sha256
+from emotune.system.errors import ArtifactError
 
 if TYPE_CHECKING:
     from ..conftest import Run

@@ -13,9 +13,9 @@ import pytest
 from scipy import stats
 
 from emotune.data.dataset import Split
-from emotune.errors import DataError
 from emotune.evaluation.scores import Evaluation
 from emotune.evaluation.seeds import SeedDifference, SeedStudy, expected_maximum, over_seeds
+from emotune.system.errors import DataError
 
 from .conftest import MakeEvaluation, MakeSplit
 

@@ -46,9 +46,7 @@ def test_can_be_saved_again(name: str, tmp_path: Path) -> None:
     emotune.load(tmp_path / "old").save(tmp_path / "new")
     assert emotune.verify(tmp_path / "new", base=None).ok
     texts = ["they forgot my birthday", "ok"]
-    before, after = (
-        emotune.predict(emotune.load(tmp_path / part), texts, precision="fp32") for part in ("old", "new")
-    )
+    before, after = (emotune.predict(emotune.load(tmp_path / part), texts, precision="fp32") for part in ("old", "new"))
     np.testing.assert_array_equal(before.probabilities, after.probabilities)
 
 

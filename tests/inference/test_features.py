@@ -13,8 +13,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from emotune.inference.batching import encode
 from emotune.inference.features import layer_features, side_by_side
+from emotune.models.encoding import encode
 from emotune.models.load import load_base
 
 from ..conftest import Recording

@@ -13,9 +13,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from emotune.inference.batching import encode
 from emotune.inference.forward import compute_logits
-from emotune.progress import Advance, Silent
+from emotune.models.encoding import encode
+from emotune.system.progress import Advance, Silent
 
 if TYPE_CHECKING:
     from emotune.data.dataset import TextDataset

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotune.errors import ModelError
 from emotune.inference import judging
 from emotune.inference.features import layer_features
 from emotune.models.load import load_base
+from emotune.system.errors import ModelError
 
 TEXTS = ["badi badi", "fidi", "badi dudi fidi"]
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from emotune.engine.install import installed
-from emotune.errors import ConfigError, DataError
 from emotune.inference import predict as module
 from emotune.inference.predict import predict, predict_stream
 from emotune.methods.lora import LoRA
+from emotune.system.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

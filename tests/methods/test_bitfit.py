@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import emotune
-from emotune.errors import ArtifactError, MethodError
 from emotune.methods.bitfit import BitFit
+from emotune.system.errors import ArtifactError, MethodError
 
 from .models import ARCHITECTURES, HIDDEN, INNER, LABELS, LAYERS, draw_trained, logits, make_model
 

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 import emotune
-from emotune.errors import ArtifactError, MethodError
 from emotune.methods.bottleneck import Bottleneck
+from emotune.system.errors import ArtifactError, MethodError
 
 from .models import ARCHITECTURES, HIDDEN, LABELS, LAYERS, draw_trained, logits, make_model
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from emotune.errors import MethodError
 from emotune.methods.lora import LoRA
 from emotune.methods.lora_variants import PiSSA
+from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
     from peft import PeftModel

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import nn
 
-from emotune.errors import ArtifactError, MethodError
 from emotune.methods.adalora import AdaLoRA
 from emotune.methods.base import Method
 from emotune.methods.full import FullFineTuning
@@ -22,6 +21,7 @@ from emotune.methods.lora_variants import DoRA, LoRAPlus, PiSSA
 from emotune.methods.prompts import PrefixTuning, PromptTuning
 from emotune.methods.registry import METHODS
 from emotune.methods.vera import VeRA
+from emotune.system.errors import ArtifactError, MethodError
 from emotune.training.finetune import finetune
 
 from .models import make_model as make_model_of
@@ -292,8 +292,8 @@ def test_trains_saves_and_loads(
     tmp_path: Path,
 ) -> None:
     """The saved folder gives the logits of the model that was trained, and of a model that was saved twice."""
-    from emotune.artifact import load
     from emotune.evaluation.evaluate import evaluate
+    from emotune.folder.artifact import load
 
     tuned = finetune(tiny_base, tiny_data, METHODS[key](), dataclasses.replace(tiny_options, epochs=2))
     expected = evaluate(tuned, tiny_data.test).logits

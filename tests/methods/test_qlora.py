@@ -15,14 +15,14 @@ import torch
 from scipy.stats import norm
 from torch import nn
 
-from emotune.artifact import load
-from emotune.errors import MethodError
+from emotune.folder.artifact import load
+from emotune.folder.verify import plain_logits
 from emotune.methods.lora import LoRA
 from emotune.methods.qlora import QLoRA
 from emotune.models.families import encoder_linear_modules
 from emotune.models.quantization import element_count, quantize
+from emotune.system.errors import MethodError
 from emotune.training.finetune import finetune
-from emotune.verification import plain_logits
 
 from .test_lora import logits, make_model, trained
 

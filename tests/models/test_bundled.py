@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from emotune.errors import ModelError
 from emotune.models import bundled
 from emotune.models.load import load_base
+from emotune.system.errors import ModelError
 
 
 @pytest.fixture

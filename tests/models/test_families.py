@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from emotune.errors import MethodError, ModelError
 from emotune.models import families
 from emotune.models.families import (
     FAMILIES,
@@ -23,6 +22,7 @@ from emotune.models.families import (
     role_modules,
 )
 from emotune.models.load import load_base
+from emotune.system.errors import MethodError, ModelError
 
 from ..tiny_models import (
     CONFIGS,

@@ -11,9 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from emotune.artifact import load
-from emotune.config import RunConfig
 from emotune.evaluation.evaluate import KEPT_HEAD, UNTRAINED_HEAD, evaluate
+from emotune.folder.artifact import load
 from emotune.inference.predict import predict
 from emotune.methods.full import FullFineTuning
 from emotune.methods.head import HeadOnly
@@ -21,6 +20,7 @@ from emotune.methods.lora import LoRA
 from emotune.models.heads import label_order
 from emotune.models.load import load_base
 from emotune.pipeline import run
+from emotune.settings.run import RunConfig
 from emotune.training.finetune import finetune
 from emotune.training.options import TrainingOptions
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from emotune.errors import ModelError
 from emotune.inference.predict import predict
 from emotune.methods.head import HeadOnly
 from emotune.methods.ia3 import IA3
 from emotune.methods.lora import LoRA
 from emotune.models.bundled import HUB_ID
 from emotune.models.load import load_base, load_tokenizer
+from emotune.system.errors import ModelError
 from emotune.training.finetune import finetune
 from emotune.training.options import TrainingOptions
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix as reference_confusion_matrix
 
-from emotune.errors import OutputError
 from emotune.evaluation.comparison import Comparison
 from emotune.report.figures import (
     confusion_counts,
@@ -19,6 +18,7 @@ from emotune.report.figures import (
     draw_training_curve,
     training_curve,
 )
+from emotune.system.errors import OutputError
 from emotune.training.record import TrainingRecord
 
 from .conftest import EMOTIONS, HOSTILE, UNTRAINED, make_evaluation, make_record, make_split
@@ -125,7 +125,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path, record: TrainingRecord) -> N
 def test_no_pyplot_and_no_global_settings(tmp_path: Path) -> None:
     script = """
 import sys, matplotlib
-from report.conftest import make_record
+from tests.report.conftest import make_record
 from emotune.report.figures import training_curve
 def settings():
     # Reading the backend is left out: that alone imports pyplot.
@@ -135,7 +135,7 @@ training_curve(make_record(), sys.argv[1])
 assert settings() == before
 assert "matplotlib.pyplot" not in sys.modules
 """
-    folders = [str(Path(__file__).parents[1]), *sys.path]
+    folders = [str(Path(__file__).parents[2]), *sys.path]
     done = subprocess.run(
         [
             sys.executable,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from emotune.report.formats import bound, duration, magnitude, memory, nats, nats_difference, points, quantity
-from emotune.text import printable
+from emotune.system.text import printable
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from emotune.data.dataset import Split
 from emotune.evaluation.comparison import Comparison, compare
 from emotune.evaluation.leaks import Leaks
-from emotune.evaluation.paired import Interval
-from emotune.evaluation.power import detectable_difference
 from emotune.evaluation.rivals import Difference
 from emotune.evaluation.scores import Evaluation, restrict, score
 from emotune.report.verdict import contradiction, figures, limits, of_seeds, relation, sentences, verdict
+from emotune.statistics.paired import Interval
+from emotune.statistics.power import detectable_difference
 
 from .conftest import make_split
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from emotune.artifact import PREDICTIONS, sha256
-from emotune.drafting import Override
 from emotune.evaluation.scores import Evaluation, score
+from emotune.folder.artifact import PREDICTIONS, sha256
 from emotune.handover import write_predictions
+from emotune.settings.layers import Override
 from emotune.sweep.engines import Files, OnEpoch, TrialFailed, TrialStopped
 from emotune.sweep.plan import Plan, Trial
 from emotune.sweep.settings import load_plan

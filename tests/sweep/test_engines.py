@@ -17,16 +17,16 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from emotune import artifact
-from emotune.artifact import PREDICTIONS, sha256
-from emotune.errors import OutputError, VerificationError
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.saved import read_predictions
+from emotune.folder import artifact
+from emotune.folder.artifact import PREDICTIONS, sha256
+from emotune.folder.verify import check
 from emotune.methods.registry import METHODS
 from emotune.sweep.engines import Files, LocalEngine, TrialFailed, TrialProcess, TrialStopped, task_of
 from emotune.sweep.plan import with_settings
 from emotune.sweep.trial import RESULT, TASK, run_trial
-from emotune.verification import check
+from emotune.system.errors import OutputError, VerificationError
 
 from .conftest import MakePlan
 
@@ -73,7 +73,7 @@ def test_a_trial_is_what_the_seven_lines_give(make_plan: MakePlan, tmp_path: Pat
 def test_every_method_can_be_a_trial(
     make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    monkeypatch.setattr("emotune.verification.verify", check)  # in this process, which takes less time
+    monkeypatch.setattr("emotune.folder.verify.verify", check)  # in this process, which takes less time
     trial = make_plan({"methods": [method]}, training__epochs=2).candidates[0].trial(0)
     run_trial(trial.config, tmp_path)
     found = json.loads((tmp_path / RESULT).read_text())
@@ -249,7 +249,7 @@ def test_several_share_the_cores_unless_the_environment_says_otherwise(
 
 def test_a_task_is_readable(make_plan: MakePlan, tmp_path: Path, stand_in: Callable[[str], None]) -> None:
     """The configuration survives the way through JSON, lists of names included."""
-    from emotune.config import RunConfig
+    from emotune.settings.run import RunConfig
 
     stand_in("pass")
     plan = make_plan({"methods": [{"name": "lora", "target_modules": ["query", "key"]}]})
@@ -264,7 +264,7 @@ def test_a_full_disk_stops_the_sweep_rather_than_fail_each_trial_late(
     make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 1_000_000})
-    monkeypatch.setattr("emotune.output.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("emotune.system.output.shutil.disk_usage", lambda path: usage)
     with pytest.raises(OutputError, match="has 1 MB free"):
         run(LocalEngine(1, tmp_path / "work"), make_plan)
 

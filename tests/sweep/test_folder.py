@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from emotune.artifact import PREDICTIONS, versions
-from emotune.errors import ArtifactError, OutputError
+from emotune.folder.artifact import PREDICTIONS, versions
 from emotune.sweep.folder import STAMP, SweepFolder
 from emotune.sweep.plan import Plan, with_settings
 from emotune.sweep.trial import RESULT
+from emotune.system.errors import ArtifactError, OutputError
 
 from .conftest import FakeEngine, MakePlan, made_up
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from emotune.artifact import PREDICTIONS, read_description
-from emotune.config import RunConfig
-from emotune.errors import ConfigError, DataError, HubError, ModelError
+from emotune.folder.artifact import PREDICTIONS, read_description
 from emotune.methods import refusals
+from emotune.settings.run import RunConfig
 from emotune.sweep import job
 from emotune.sweep.engines import Files, OnEpoch
 from emotune.sweep.plan import Plan, Trial
 from emotune.sweep.trial import RESULT, run_trial
+from emotune.system.errors import ConfigError, DataError, HubError, ModelError
 
 from ..conftest import Recording
 from .conftest import FakeEngine, MakePlan
@@ -314,8 +314,8 @@ def test_for_good(make_plan: MakePlan, engine: FakeEngine, tmp_path: Path, tiny_
 
 
 def test_an_unfinished_hand_over_is_resumed_unless_another_is_the_best_by_now(make_plan: MakePlan) -> None:
-    from emotune.checkpoints import Checkpoints
     from emotune.sweep.folder import SweepFolder
+    from emotune.training.checkpoints import Checkpoints
 
     plan = make_plan()
     folder: SweepFolder = SweepFolder(plan)

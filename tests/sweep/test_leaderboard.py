@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from emotune.errors import DataError
 from emotune.evaluation.comparison import compare
 from emotune.evaluation.differences import differences
 from emotune.evaluation.margin import margin_test
@@ -21,6 +20,7 @@ from emotune.evaluation.seeds import SeedStudy
 from emotune.sweep.folder import TrialResult
 from emotune.sweep.leaderboard import make_leaderboard, pareto_front
 from emotune.sweep.plan import Candidate, with_settings
+from emotune.system.errors import DataError
 
 from .conftest import FakeEngine, MakePlan, guesses
 

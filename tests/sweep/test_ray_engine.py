@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.artifact import read_description
+from emotune.folder.artifact import read_description
 
 from .conftest import SHARED
 

@@ -12,11 +12,11 @@ from typing import Any, cast
 
 import pytest
 
-from emotune.drafting import Override
 from emotune.evaluation.differences import Claim, Difference, Power
-from emotune.evaluation.paired import Interval
 from emotune.evaluation.seeds import WinnersExcess
 from emotune.report.tables import render
+from emotune.settings.layers import Override
+from emotune.statistics.paired import Interval
 from emotune.sweep.leaderboard import Leaderboard, Row, SeedNote, Spread
 from emotune.sweep.plan import Plan
 from emotune.sweep.report import (

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from emotune.config import RunConfig
-from emotune.errors import OutputError
+from emotune.settings.run import RunConfig
 from emotune.sweep.engines import Files, OnEpoch, TrialFailed, TrialStopped
 from emotune.sweep.plan import Trial
 from emotune.sweep.schedule import run_jobs
+from emotune.system.errors import OutputError
 
 from ..conftest import Recording
 

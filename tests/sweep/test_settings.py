@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from emotune.drafting import Override, preset_names, read_preset
-from emotune.errors import ConfigError
 from emotune.methods.registry import METHODS
+from emotune.settings.layers import Override, preset_names, read_preset
 from emotune.sweep.plan import Plan, Range
 from emotune.sweep.settings import load_plan
+from emotune.system.errors import ConfigError
 
 from .conftest import MakePlan
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotune.errors import DataError
+from emotune.system.errors import DataError
 from emotune.training.batches import TokenBudgetBatches
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import TrainerControl, TrainerState
 
-from emotune.errors import TrainingError
+from emotune.system.errors import TrainingError
 from emotune.training.callbacks import FiniteLoss, WeightsMoved
 
 

@@ -18,12 +18,12 @@ from sklearn.metrics import log_loss
 from transformers import TrainerCallback
 
 from emotune.data.dataset import TextDataset
-from emotune.errors import ConfigError, DataError, MethodError, OutputError, TrainingError
 from emotune.evaluation.evaluate import evaluate
 from emotune.methods.lora import LoRA
 from emotune.models.classifier import Classifier
 from emotune.models.load import load_base
-from emotune.progress import Advance, Silent
+from emotune.system.errors import ConfigError, DataError, MethodError, OutputError, TrainingError
+from emotune.system.progress import Advance, Silent
 from emotune.training.finetune import finetune
 from emotune.training.options import TrainingOptions
 from emotune.training.record import TrainingRecord

@@ -10,7 +10,7 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
-from emotune.errors import ConfigError
+from emotune.system.errors import ConfigError
 from emotune.training.losses import class_weights, logit_offsets, summed_loss
 
 

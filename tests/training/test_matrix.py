@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from emotune.errors import MethodError
+from emotune.folder.verify import plain_logits
 from emotune.methods.lora import LoRA
 from emotune.methods.refusals import REFUSED
 from emotune.methods.registry import METHODS
 from emotune.models.classifier import Classifier
 from emotune.models.families import FAMILIES
 from emotune.models.load import load_base
+from emotune.system.errors import MethodError
 from emotune.training.finetune import finetune
 from emotune.training.options import TrainingOptions
-from emotune.verification import plain_logits
 
 from ..tiny_models import make_folder
 
@@ -55,8 +55,8 @@ CELLS = [(method, family) for method in METHODS for family in FAMILIES if (metho
 LOADER = """
 import json, sys
 import numpy as np
-from emotune.artifact import load
-from emotune.verification import plain_logits
+from emotune.folder.artifact import load
+from emotune.folder.verify import plain_logits
 
 print("ready", flush=True)
 for line in sys.stdin:

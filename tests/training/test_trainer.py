@@ -15,11 +15,11 @@ from torch import nn
 from transformers import TrainingArguments
 
 from emotune.engine.install import install
-from emotune.errors import TrainingError
-from emotune.inference.batching import encode_split
 from emotune.methods.lora import LoRA
+from emotune.models.encoding import encode_split
 from emotune.models.load import load_base
-from emotune.progress import SILENT, Silent
+from emotune.system.errors import TrainingError
+from emotune.system.progress import SILENT, Silent
 from emotune.training.callbacks import ProgressBar
 from emotune.training.trainer import AdapterTrainer
 

@@ -26,7 +26,7 @@ from emotune.cli.settings import settings_command
 from emotune.cli.sweep import FLAGS as SWEEP_FLAGS
 from emotune.cli.sweep import sweep
 from emotune.cli.verify import verify
-from emotune.errors import EmotuneError
+from emotune.system.errors import EmotuneError
 
 
 class Commands(TyperGroup):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from emotune.errors import ConfigError
+from emotune.system.errors import ConfigError
 
 
 def whole_number(option: str, least: int) -> Callable[[str | int], int]:

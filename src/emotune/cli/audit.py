@@ -77,12 +77,12 @@ def audit(
     from emotune.data.clean import write_clean as write
     from emotune.data.load import MAX_CHARACTERS, LabelledSource
     from emotune.data.tokens import count_tokens
-    from emotune.errors import ConfigError
     from emotune.inference.judging import features_of
     from emotune.models.load import MAX_LENGTH, load_tokenizer
-    from emotune.output import check_output
     from emotune.report.audit_tables import EXAMPLES, audit_page
     from emotune.report.formats import quantity
+    from emotune.system.errors import ConfigError
+    from emotune.system.output import check_output
 
     if max_length is not None and model is None:
         raise ConfigError(

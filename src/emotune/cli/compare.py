@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emotune.errors import ConfigError
+from emotune.system.errors import ConfigError
 
 if TYPE_CHECKING:
-    from emotune.evaluation.paired import PairedStatistics
     from emotune.evaluation.scores import Evaluation
     from emotune.report.html import Report
+    from emotune.statistics.paired import PairedStatistics
 
 
 def compare(
@@ -46,14 +46,14 @@ def compare(
     """
     from rich.text import Text
 
-    from emotune.artifact import read_description
     from emotune.cli.console import make_console
     from emotune.evaluation.margin import checked_margin
     from emotune.evaluation.saved import read_evaluation
-    from emotune.output import open_output
+    from emotune.folder.artifact import read_description
     from emotune.report.html import MARK, render_report
     from emotune.report.tables import comparison_table, ranking_table
-    from emotune.text import printable
+    from emotune.system.output import open_output
+    from emotune.system.text import printable
 
     if margin is not None:
         checked_margin(margin)
@@ -106,7 +106,7 @@ def repeats_of_training(name: str, description: Mapping[str, Any]) -> str:
     """
     from emotune.report.formats import quantity
     from emotune.report.leaks import kinds_in_words
-    from emotune.text import printable
+    from emotune.system.text import printable
 
     metrics = description.get("metrics")
     leaks = metrics.get("without_leaked_rows") if isinstance(metrics, dict) else None
@@ -134,14 +134,14 @@ def reports(
         margin: Points of accuracy for the tests of a margin.
         repeats: Of each, what is said of test rows that it was trained on.
     """
-    from emotune.artifact import versions
     from emotune.evaluation.calibration import assess
     from emotune.evaluation.comparison import compare as compare_evaluations
     from emotune.evaluation.margin import corrected, margin_test
-    from emotune.portable import command
+    from emotune.folder.artifact import versions
     from emotune.report.html import Report
     from emotune.report.margin import margin_sentence
     from emotune.report.verdict import seeds_behind, sentences
+    from emotune.settings.portable import command
 
     first, *others = evaluations
     told = repeats or [""] * len(evaluations)
@@ -175,8 +175,8 @@ def reports(
 
 def _corrected(found: Sequence[PairedStatistics]) -> list[dict[str, float]]:
     """The p-values of several comparisons by score, corrected for their number (Holm); no entry where there is no test."""
-    from emotune.evaluation.paired import holm
     from emotune.evaluation.rivals import ACCURACY, MACRO_F1
+    from emotune.statistics.paired import holm
 
     corrected: list[dict[str, float]] = [{} for _ in found]
     for score, values in (

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from emotune.progress import Advance
+from emotune.system.progress import Advance
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -86,7 +86,7 @@ def reader_has_left() -> bool:
 
 
 class ConsoleProgress:
-    """Shows a job on the console: implements `emotune.progress.Progress`.
+    """Shows a job on the console: implements `emotune.system.progress.Progress`.
 
     Args:
         total: How many steps the job has.
@@ -126,7 +126,7 @@ class ConsoleProgress:
     @contextmanager
     def bar(self, description: str, total: int) -> Iterator[Advance]:
         """Show a bar that vanishes at the end; bars within bars stand below each other. Without a terminal, nothing."""
-        from emotune.text import printable
+        from emotune.system.text import printable
 
         if self._plain:
             yield lambda units: None
@@ -193,6 +193,6 @@ def quiet_libraries() -> None:
 
 def _safe(text: str, style: str = "") -> Text:
     """Text that a terminal shows as it is: no markup, no control characters but line ends."""
-    from emotune.text import printable
+    from emotune.system.text import printable
 
     return Text("\n".join(printable(line) for line in text.split("\n")), style=style)

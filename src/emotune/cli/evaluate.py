@@ -37,10 +37,10 @@ def evaluate(
     $ emotune evaluate fine_tuned_lora_model --data bundled:sample --split validation --json
     $ emotune evaluate fine_tuned_lora_model --data messages.csv --text-column message
     """
-    from emotune.artifact import load, read_description
     from emotune.cli.console import ConsoleProgress, make_console, print_notice
     from emotune.data.load import MAX_CHARACTERS, load_split
     from emotune.evaluation.evaluate import evaluate as score_split
+    from emotune.folder.artifact import load, read_description
     from emotune.report.tables import evaluation_table
 
     # Loading the model takes longer than anything that can be wrong with the paths, so it comes last.

@@ -16,10 +16,10 @@ import typer
 from typer.core import TyperCommand
 
 from emotune.cli.arguments import Base, Folder, MaxCharacters, TextColumn
-from emotune.data.wording import in_full, numbered, quoted, word
-from emotune.errors import ConfigError, DataError
-from emotune.output import open_output
-from emotune.text import is_blank
+from emotune.system.errors import ConfigError, DataError
+from emotune.system.output import open_output
+from emotune.system.text import is_blank
+from emotune.system.wording import in_full, numbered, quoted, word
 
 if TYPE_CHECKING:
     from emotune.inference.predict import Predictions
@@ -126,7 +126,7 @@ def predict(
             )
     if overwrite and output is None:
         raise ConfigError("--overwrite was given without --output. Add --output FILE, or leave it out.")
-    from emotune.artifact import load, read_description
+    from emotune.folder.artifact import load, read_description
 
     # Everything that can be wrong with a path comes up before the model is loaded; what is wrong with standard input comes up
     # when reading gets there, since nobody can read it twice.
@@ -138,8 +138,8 @@ def predict(
         messages = _noting_numbers(opened, numbers)
         from emotune.cli.console import ConsoleProgress, make_console, print_notice
         from emotune.inference.predict import predict_stream
-        from emotune.precision import choose_device
         from emotune.report.formats import quantity
+        from emotune.system.precision import choose_device
 
         chosen_device = choose_device(device)
         classifier = load(folder, base=base)
@@ -284,7 +284,7 @@ def _lines_of(stream: BinaryIO, blank: BlankLines) -> Iterator[tuple[int, str]]:
 def _lines(
     predictions: Predictions, least_probability: float, numbers: Sequence[int], unit: str, *, as_json: bool
 ) -> Iterator[str]:
-    from emotune.text import printable
+    from emotune.system.text import printable
 
     rows = zip(numbers, predictions.texts, predictions.labels, predictions.probabilities.tolist(), strict=True)
     for number, text, label, row in rows:

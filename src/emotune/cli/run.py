@@ -70,7 +70,7 @@ def run(
     $ emotune run --full-baseline --margin 1
     $ emotune run --config my.toml --set training.patience=3 --show-config
     """
-    from emotune.config import RunConfig
+    from emotune.settings.run import RunConfig
 
     configuration = RunConfig.load(preset, config, [*overrides(FLAGS, flags), *(settings or [])])
     if show_config:
@@ -78,10 +78,10 @@ def run(
         return
 
     from emotune import pipeline
-    from emotune.checkpoints import Checkpoints
     from emotune.cli.console import ConsoleProgress, command_name
     from emotune.report.formats import duration
-    from emotune.text import printable
+    from emotune.system.text import printable
+    from emotune.training.checkpoints import Checkpoints
 
     try:
         result = pipeline.run(configuration, ConsoleProgress(pipeline.STEPS))

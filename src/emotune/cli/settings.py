@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 if TYPE_CHECKING:
-    from emotune.drafting import Override
+    from emotune.settings.layers import Override
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def settings_command(flags: Mapping[str, Flag]) -> type[TyperCommand]:
             """Fill in the settings' help, and show the page."""
             from rich.markup import escape
 
-            from emotune.config import setting_help
+            from emotune.settings.run import setting_help
 
             for option in self.params:
                 if isinstance(option, TyperOption) and option.name in flags:
@@ -107,7 +107,7 @@ def overrides(flags: Mapping[str, Flag], given: Mapping[str, str | bool | None])
 
 def _override(flag: Flag, name: str, value: str | bool) -> Override:
     """The setting that an option stands for."""
-    from emotune.drafting import Override
+    from emotune.settings.layers import Override
 
     setting: Any = value
     if (

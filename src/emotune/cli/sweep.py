@@ -12,7 +12,7 @@ from emotune.cli.run import FLAGS as RUN_FLAGS
 from emotune.cli.settings import Flag, overrides, with_flags
 
 if TYPE_CHECKING:
-    from emotune.drafting import Override
+    from emotune.settings.layers import Override
     from emotune.sweep.engines import Engine
     from emotune.sweep.folder import SweepFolder
     from emotune.sweep.plan import Plan
@@ -118,9 +118,9 @@ def sweep(
     $ emotune sweep --methods lora --grid method.r=4,16 --grid training.learning_rate=5e-4,1e-3
     $ emotune sweep --methods lora --search 30 --engine ray
     """
-    from emotune.drafting import Override
-    from emotune.errors import ConfigError
+    from emotune.settings.layers import Override
     from emotune.sweep.settings import load_plan
+    from emotune.system.errors import ConfigError
 
     if resume and overwrite:
         raise ConfigError(
@@ -143,7 +143,7 @@ def sweep(
     from emotune.cli.console import ConsoleProgress, command_name
     from emotune.report.formats import duration
     from emotune.sweep import job
-    from emotune.text import printable
+    from emotune.system.text import printable
 
     def make_engine(folder: SweepFolder) -> Engine:
         if engine == "ray":
@@ -181,7 +181,7 @@ def _sweep_settings(
     methods: str | None, models: str | None, grid: list[str] | None, search: str | None, margin: str | None
 ) -> list[Override]:
     """The settings of the [sweep] table that the options stand for."""
-    from emotune.drafting import Override
+    from emotune.settings.layers import Override
 
     found = []
     if methods is not None:
@@ -215,7 +215,7 @@ def _check_extras(engine: str, plan: Plan) -> None:
     """
     from importlib.util import find_spec
 
-    from emotune.errors import ConfigError
+    from emotune.system.errors import ConfigError
 
     if engine not in ENGINES:
         raise ConfigError(f"--engine is {engine!r}; expected one of {', '.join(ENGINES)}.")
@@ -230,7 +230,7 @@ def _check_extras(engine: str, plan: Plan) -> None:
 def _list(plan: Plan) -> None:
     """Print the trials, without running any."""
     from emotune.report.formats import quantity
-    from emotune.text import printable
+    from emotune.system.text import printable
 
     for candidate in plan.candidates:
         searched = f" (after {plan.searched} searched trials of {', '.join(candidate.ranges)})" if plan.searched else ""

@@ -15,8 +15,8 @@ def verify(folder: Folder, base: Base = None) -> None:
     Example:
     $ emotune verify fine_tuned_lora_model
     """
+    from emotune.folder.verify import verify as verify_folder
     from emotune.report.formats import quantity
-    from emotune.verification import verify as verify_folder
 
     found = verify_folder(folder, base=base)
     typer.echo(

@@ -20,8 +20,8 @@ from emotune.data.lengths import Lengths
 from emotune.data.load import LabelledSource, advising_on_unlabelled, open_splits, reading_notes
 from emotune.data.memory import called
 from emotune.data.rows import UnusableRow, none_usable, read_all
-from emotune.data.wording import listed
-from emotune.errors import DataError
+from emotune.system.errors import DataError
+from emotune.system.wording import listed
 
 if TYPE_CHECKING:
     from emotune.data.judges import Features

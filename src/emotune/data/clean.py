@@ -10,8 +10,8 @@ from pathlib import Path
 
 from emotune.data.audit import Audit, Row
 from emotune.data.dataset import SPLIT_NAMES
-from emotune.errors import DataError
-from emotune.output import written_whole
+from emotune.system.errors import DataError
+from emotune.system.output import written_whole
 
 DROPPED = "dropped.csv"
 OPTION = "--write-clean"

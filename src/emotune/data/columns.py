@@ -12,8 +12,8 @@ from typing import Literal
 
 from emotune.data.quoting import TAB
 from emotune.data.table import Table
-from emotune.data.wording import listed, quoted, shown, word
-from emotune.errors import DataError
+from emotune.system.errors import DataError
+from emotune.system.wording import listed, quoted, shown, word
 
 Role = Literal["text", "label"]
 

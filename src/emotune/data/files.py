@@ -20,9 +20,9 @@ from emotune.data.foreign import how_to_convert, refuse_foreign
 from emotune.data.json_files import refuse_json_file, whole_json_hint
 from emotune.data.quoting import TAB, Quoting, decide_quoting
 from emotune.data.table import Broken, Row, Table
-from emotune.data.wording import LONGER, UNCLOSED_QUOTE, counted, escaped, listed, quoted, word
-from emotune.errors import DataError
-from emotune.text import reason_of
+from emotune.system.errors import DataError
+from emotune.system.text import reason_of
+from emotune.system.wording import LONGER, UNCLOSED_QUOTE, counted, escaped, listed, quoted, word
 
 if TYPE_CHECKING:
     import pyarrow as pa

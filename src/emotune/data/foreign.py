@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from emotune.data.wording import counted, escaped, in_full, listed, word
-from emotune.errors import DataError
+from emotune.system.errors import DataError
+from emotune.system.wording import counted, escaped, in_full, listed, word
 
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0")

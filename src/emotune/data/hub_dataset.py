@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from emotune.data.table import Row, Table
-from emotune.data.wording import escaped, listed, quoted
-from emotune.errors import DataError
+from emotune.system.errors import DataError
+from emotune.system.wording import escaped, listed, quoted
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -31,7 +31,7 @@ def open_hub_dataset(name: str, *, config: str | None, revision: str | None) -> 
     import datasets
     from datasets.exceptions import DataFilesNotFoundError, DatasetBuildError
 
-    from emotune.hub import translate_hub_errors, without_bars
+    from emotune.system.hub import translate_hub_errors, without_bars
 
     with translate_hub_errors(name, "dataset"), without_bars(datasets.utils):
         try:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeGuard
 
-from emotune.data.wording import escaped, quoted, word
-from emotune.errors import DataError
+from emotune.system.errors import DataError
+from emotune.system.wording import escaped, quoted, word
 
 # A file that is no JSON Lines is read whole only to say what it is.
 _LARGEST_READ = 200_000_000

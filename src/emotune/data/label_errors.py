@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.data.wording import listed
+from emotune.system.wording import listed
 
 if TYPE_CHECKING:
     from emotune.data.audit import Row

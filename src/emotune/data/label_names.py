@@ -12,8 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from emotune.data.wording import counted, listed, quoted
-from emotune.errors import DataError
+from emotune.system.errors import DataError
+from emotune.system.wording import counted, listed, quoted
 
 # Soft hyphen, zero-width space, marks of direction, word joiner, byte order mark: nothing of a name. Joiners belong to an emoji or a
 # Persian word, and to nothing at the ends.

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from numbers import Number
 
 from emotune.data.label_names import clean_name
-from emotune.data.wording import listed, quoted
-from emotune.errors import DataError
+from emotune.system.errors import DataError
+from emotune.system.wording import listed, quoted
 
 # The order in which dair-ai/emotion numbers them, kept wherever exactly these six labels are found.
 EMOTIONS = ("sadness", "joy", "love", "anger", "fear", "surprise")

@@ -29,9 +29,9 @@ from emotune.data.rows import LabelledRows, read_labelled, stream_texts
 from emotune.data.sources import Source, find_source, local_path, split_name
 from emotune.data.splitting import Cut, cut_splits
 from emotune.data.table import Row, Table
-from emotune.data.wording import counted, escaped, listed, quoted, shown
-from emotune.errors import ConfigError, DataError
-from emotune.text import is_blank
+from emotune.system.errors import ConfigError, DataError
+from emotune.system.text import is_blank
+from emotune.system.wording import counted, escaped, listed, quoted, shown
 
 # Rows that are in memory already: what `emotune.data.memory` opens.
 InMemory = Any

@@ -13,8 +13,8 @@ import numpy as np
 from emotune.data.columns import columns_of_objects
 from emotune.data.dataset import Split, TextDataset
 from emotune.data.table import Broken, Row, Table
-from emotune.data.wording import in_full, listed, quoted
-from emotune.errors import DataError
+from emotune.system.errors import DataError
+from emotune.system.wording import in_full, listed, quoted
 
 IN_MEMORY = "in memory"
 _ACCEPTED = (

@@ -10,9 +10,9 @@ from emotune.data.columns import Columns, UnlabelledError, text_and_label_column
 from emotune.data.label_names import respelt_note
 from emotune.data.labels import LabelError, WithheldError, label_name
 from emotune.data.table import Broken, Row, Table
-from emotune.data.wording import LONGER, UNCLOSED_QUOTE, counted, numbered, quoted
-from emotune.errors import DataError
-from emotune.text import is_blank, is_unicode
+from emotune.system.errors import DataError
+from emotune.system.text import is_blank, is_unicode
+from emotune.system.wording import LONGER, UNCLOSED_QUOTE, counted, numbered, quoted
 
 # How many reasons a message names, where no row can be used.
 MOST_REASONS = 3

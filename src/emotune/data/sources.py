@@ -12,9 +12,9 @@ from emotune.data.files import KNOWN_SUFFIXES, open_table
 from emotune.data.foreign import refuse_folder, refuse_place
 from emotune.data.memory import called, kind_of, open_tables
 from emotune.data.table import Table
-from emotune.data.wording import escaped, in_full, listed, quoted, word
-from emotune.errors import DataError
-from emotune.text import reason_of
+from emotune.system.errors import DataError
+from emotune.system.text import reason_of
+from emotune.system.wording import escaped, in_full, listed, quoted, word
 
 SAMPLE = "bundled:sample"
 SAMPLE_FOLDER = Path(__file__).parent / "sample"

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from emotune.data.dataset import Split
 from emotune.data.grouped import Rows, choose_groups
-from emotune.data.wording import counted, quoted
-from emotune.errors import ConfigError, DataError
+from emotune.system.errors import ConfigError, DataError
+from emotune.system.wording import counted, quoted
 
 # How far a cut may be from the rows asked for: beyond this share of them the notes say so, and beyond this factor it is refused.
 ROWS_TOLERANCE, LARGEST_FACTOR = 0.1, 2

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from emotune.errors import DataError
+from emotune.system.errors import DataError
 
 Row = tuple[int, Sequence[object]]
 """Where a row starts (its line or row number, counted from 1), and its values; `Broken` alone where the row cannot be read."""

@@ -15,8 +15,8 @@ from emotune.engine.dropout import MaskPool, PooledDropout
 from emotune.engine.encoder import Encoder
 from emotune.engine.layers import why_not
 from emotune.engine.layout import Layout
-from emotune.locks import lock_of
 from emotune.models.families import encoder as encoder_of
+from emotune.system.locks import lock_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.progress import SILENT, Progress
+from emotune.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from emotune.models.classifier import Classifier

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.evaluation.paired import LEVEL, Interval
+from emotune.statistics.paired import LEVEL, Interval
 
 BINS = 15
 DRAWS = 1000

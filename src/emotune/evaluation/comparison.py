@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.data.wording import counted
-from emotune.errors import DataError
 from emotune.evaluation.scores import Evaluation
+from emotune.system.errors import DataError
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from emotune.data.dataset import Split
     from emotune.evaluation.margin import MarginTest
-    from emotune.evaluation.paired import PairedStatistics
     from emotune.evaluation.seeds import SeedDifference
+    from emotune.statistics.paired import PairedStatistics
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class Comparison:
 
     def against(self, other: Evaluation) -> PairedStatistics:
         """The second model against any other of the comparison."""
-        from emotune.evaluation.paired import paired_statistics
+        from emotune.statistics.paired import paired_statistics
 
         for known, statistics in self._found:
             if known is other:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.evaluation.paired import FEW_CHANGES
+from emotune.statistics.paired import FEW_CHANGES
 
 if TYPE_CHECKING:
     from emotune.evaluation.scores import Evaluation

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from emotune.evaluation.margin import POWER
-from emotune.evaluation.paired import LEVEL, Interval
+from emotune.statistics.paired import LEVEL, Interval
 
 # A configuration stands apart where equal spreads would show one so much larger in one of a hundred leaderboards.
 APART = 0.01

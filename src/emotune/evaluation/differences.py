@@ -13,8 +13,8 @@ from statistics import median
 
 from emotune.evaluation.comparison import compare
 from emotune.evaluation.margin import margin_test
-from emotune.evaluation.paired import LEVEL, Interval, holm
 from emotune.evaluation.seeds import SeedDifference, SeedStudy
+from emotune.statistics.paired import LEVEL, Interval, holm
 
 # One in twenty configurations is judged by its own spread by chance, and such comparisons find less. Where all others find a difference in
 # this share of cases, four out of five find it over all (benchmarks/seed_tests.py).

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotune.data.dataset import Split, TextDataset
-from emotune.data.wording import counted
-from emotune.errors import DataError, ModelError
 from emotune.evaluation.scores import Evaluation, score, softmax
 from emotune.models.quantization import element_count
-from emotune.progress import SILENT, Progress
+from emotune.system.errors import DataError, ModelError
+from emotune.system.progress import SILENT, Progress
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from emotune.models.classifier import Classifier
@@ -42,8 +42,8 @@ def evaluate(
     Raises:
         DataError: It is no split, the split is empty, or its labels are not the classifier's.
     """
-    from emotune.inference.batching import encode_split
     from emotune.inference.forward import compute_logits
+    from emotune.models.encoding import encode_split
 
     if isinstance(split, TextDataset):
         raise DataError(

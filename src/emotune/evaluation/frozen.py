@@ -14,9 +14,9 @@ from emotune.evaluation.calibration import scaled_loss
 from emotune.evaluation.choosing import Judges, macro_f1
 from emotune.evaluation.scores import Evaluation, score, softmax
 from emotune.evaluation.softmax_regression import Linear, SoftmaxRegression
-from emotune.inference.batching import encode_split
 from emotune.inference.features import layer_features, side_by_side
-from emotune.progress import SILENT, Progress
+from emotune.models.encoding import encode_split
+from emotune.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     import torch

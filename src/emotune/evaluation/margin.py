@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 from scipy import stats
 
-from emotune.errors import ConfigError
-from emotune.evaluation.paired import Interval, holm, score_interval, score_statistic
+from emotune.statistics.paired import Interval, holm, score_interval, score_statistic
+from emotune.system.errors import ConfigError
 
 if TYPE_CHECKING:
-    from emotune.evaluation.paired import PairedStatistics
     from emotune.evaluation.seeds import SeedDifference
+    from emotune.statistics.paired import PairedStatistics
 
 # Each test is one-sided at 5 %, so the interval that says the same as both of them holds 90 %.
 ALPHA = 0.05

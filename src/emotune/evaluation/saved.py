@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.artifact import PREDICTIONS, read_description, sha256
 from emotune.data.dataset import Split
-from emotune.data.wording import counted, listed, quoted
-from emotune.errors import ArtifactError
 from emotune.evaluation.scores import Evaluation, score
-from emotune.text import reason_of
+from emotune.folder.artifact import PREDICTIONS, read_description, sha256
+from emotune.system.errors import ArtifactError
+from emotune.system.text import reason_of
+from emotune.system.wording import counted, listed, quoted
 
 # How far the probabilities of a row may be from adding up to 1: they are written in float64.
 SUM_TOLERANCE = 1e-8

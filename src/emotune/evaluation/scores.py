@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.data.dataset import Split
-from emotune.data.wording import listed
+from emotune.system.wording import listed
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from emotune.errors import DataError
 from emotune.evaluation.contributions import (
     accuracy_by_row,
     macro_f1_by_row,
@@ -22,8 +21,9 @@ from emotune.evaluation.contributions import (
     share_variance,
 )
 from emotune.evaluation.crossed import Estimate, Pool, SeedSpread
-from emotune.evaluation.paired import LEVEL, Interval, mcnemar, why_withheld
 from emotune.evaluation.scores import Evaluation
+from emotune.statistics.paired import LEVEL, Interval, mcnemar, why_withheld
+from emotune.system.errors import DataError
 
 _NONE = Estimate(0.0, (), 0.0, 1)  # no difference
 

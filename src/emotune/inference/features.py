@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.inference.batching import Encoded, batches_by_length, encode
 from emotune.inference.forward import MAX_TOKENS
-from emotune.progress import SILENT, Progress
+from emotune.models.encoding import Encoded, batches_by_length, encode
+from emotune.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     import torch
@@ -54,8 +54,8 @@ def layer_features(
     import torch
 
     from emotune.engine.install import inner_model
-    from emotune.memory import keep_freed_memory
     from emotune.models.families import encoder as encoder_of
+    from emotune.system.memory import keep_freed_memory
 
     if not len(texts):
         raise ValueError("there are no texts to compute features of")

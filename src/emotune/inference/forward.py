@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.errors import ConfigError
-from emotune.inference.batching import Encoded, batches_by_length
-from emotune.progress import SILENT, Progress
+from emotune.models.encoding import Encoded, batches_by_length
+from emotune.system.errors import ConfigError
+from emotune.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +49,7 @@ def compute_logits(
     import torch
 
     from emotune.engine.install import installed
-    from emotune.memory import keep_freed_memory
+    from emotune.system.memory import keep_freed_memory
 
     keep_freed_memory()
     device = next(model.parameters()).device

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotune.progress import SILENT, Progress
+from emotune.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from emotune.data.judges import Features
@@ -31,9 +31,9 @@ def features_of(
 
     def features(texts: Sequence[str]) -> Features:
         from emotune.data.judges import Features
-        from emotune.errors import EmotuneError
         from emotune.inference.features import layer_features, side_by_side
         from emotune.models.load import load_base
+        from emotune.system.errors import EmotuneError
 
         try:
             base = load_base(model, labels=("0", "1"), max_length=max_length)

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.data.dataset import Split, TextDataset
-from emotune.errors import ConfigError, DataError
-from emotune.inference.batching import Encoded, encode
-from emotune.memory import return_freed_memory
-from emotune.progress import SILENT, Progress
-from emotune.text import is_blank
+from emotune.models.encoding import Encoded, encode
+from emotune.system.errors import ConfigError, DataError
+from emotune.system.memory import return_freed_memory
+from emotune.system.progress import SILENT, Progress
+from emotune.system.text import is_blank
 
 if TYPE_CHECKING:
     from emotune.models.classifier import Classifier
@@ -137,7 +137,7 @@ def _predict(
 ) -> Predictions:
     from emotune.evaluation.scores import softmax
     from emotune.inference.forward import compute_logits
-    from emotune.precision import choose_precision
+    from emotune.system.precision import choose_precision
 
     if calibrated and classifier.temperature is None:
         raise ConfigError(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from emotune.errors import MethodError
 from emotune.methods.base import LinearMethod, check_alpha, check_dropout, check_rank
-from emotune.methods.targets import ALL_LINEAR
+from emotune.models.targets import ALL_LINEAR
+from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
     import torch

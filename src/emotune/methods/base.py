@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from emotune.errors import ArtifactError, MethodError
-from emotune.methods.targets import resolve_targets, summarize_targets
-from emotune.text import reason_of
+from emotune.models.targets import resolve_targets, summarize_targets
+from emotune.system.errors import ArtifactError, MethodError
+from emotune.system.text import reason_of
 
 if TYPE_CHECKING:
     import torch

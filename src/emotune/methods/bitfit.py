@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from emotune.errors import MethodError
 from emotune.methods.base import PeftMethod, head_and_pooler
+from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
     from peft import PeftConfig

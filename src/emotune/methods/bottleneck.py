@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from emotune.methods.base import PeftMethod, check_dropout, head_and_pooler
-from emotune.methods.targets import resolve_targets
+from emotune.models.targets import resolve_targets
 
 if TYPE_CHECKING:
     from peft import PeftConfig

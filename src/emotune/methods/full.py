@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from emotune.errors import ArtifactError
 from emotune.methods.base import Method
-from emotune.text import reason_of
+from emotune.system.errors import ArtifactError
+from emotune.system.text import reason_of
 
 if TYPE_CHECKING:
     from torch import nn

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from emotune.errors import MethodError
 from emotune.methods.base import PeftMethod, head_and_pooler
-from emotune.methods.targets import resolve_targets
+from emotune.models.targets import resolve_targets
+from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
     from peft import PeftConfig

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from emotune.methods.base import LinearMethod, check_alpha, check_dropout, check_rank
-from emotune.methods.targets import ALL_LINEAR
+from emotune.models.targets import ALL_LINEAR
 
 if TYPE_CHECKING:
     from peft import LoraConfig

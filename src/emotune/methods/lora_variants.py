@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from emotune.errors import MethodError
 from emotune.methods.lora import LoRA
+from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
     from peft import LoraConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emotune.errors import MethodError
+from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

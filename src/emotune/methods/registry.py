@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from emotune.errors import ArtifactError, MethodError
 from emotune.methods.adalora import AdaLoRA
 from emotune.methods.base import Method
 from emotune.methods.bitfit import BitFit
@@ -17,6 +16,7 @@ from emotune.methods.lora_variants import DoRA, LoRAPlus, PiSSA
 from emotune.methods.prompts import PrefixTuning, PromptTuning
 from emotune.methods.qlora import QLoRA
 from emotune.methods.vera import VeRA
+from emotune.system.errors import ArtifactError, MethodError
 
 _ALL: tuple[type[Method], ...] = (
     LoRA,

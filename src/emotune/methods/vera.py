@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from emotune.methods.base import LinearMethod, check_dropout, check_rank
-from emotune.methods.targets import ALL_LINEAR
+from emotune.models.targets import ALL_LINEAR
 
 if TYPE_CHECKING:
     from peft import PeftConfig

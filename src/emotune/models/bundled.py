@@ -6,7 +6,7 @@ import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 
-from emotune.errors import ModelError
+from emotune.system.errors import ModelError
 
 SOURCE = "bundled:minilm"
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"

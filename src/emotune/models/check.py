@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emotune.errors import ModelError
-from emotune.text import reason_of
+from emotune.system.errors import ModelError
+from emotune.system.text import reason_of
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
     from transformers import PreTrainedModel
 
-    from emotune.inference.batching import Encoded
     from emotune.models.classifier import Classifier
+    from emotune.models.encoding import Encoded
 
 # Two texts of unlike lengths; what they say plays no part.
 PROBES = ("ok", "They charged me twice, put me on hold for an hour and then, of all things, asked how happy I was.")
@@ -35,8 +35,8 @@ def check_base(classifier: Classifier) -> list[str]:
     Raises:
         ModelError: There is no head, no linear layer in the encoder or no token for padding; a pass fails; or padding changes the logits.
     """
-    from emotune.methods.targets import summarize_targets
     from emotune.models.families import encoder_linear_modules, family_of, head_modules
+    from emotune.models.targets import summarize_targets
 
     model = classifier.model
     family = family_of(model)
@@ -92,7 +92,7 @@ def check_padding(classifier: Classifier) -> None:
 
 def probes(classifier: Classifier) -> Encoded:
     """The probes' token ids."""
-    from emotune.inference.batching import encode
+    from emotune.models.encoding import encode
 
     return encode(classifier.tokenizer, PROBES, classifier.max_length)
 

@@ -72,6 +72,6 @@ class Classifier:
             OutputError: The folder is not empty and `overwrite` is false, or it cannot be written.
             ArtifactError: The model was not fine-tuned, so there is nothing to save.
         """
-        from emotune.artifact import save
+        from emotune.folder.artifact import save
 
         return save(self, folder, overwrite=overwrite)

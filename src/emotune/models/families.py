@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from emotune.errors import MethodError, ModelError
+from emotune.system.errors import MethodError, ModelError
 
 if TYPE_CHECKING:
     from torch import nn

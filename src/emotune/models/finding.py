@@ -11,10 +11,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from emotune.errors import ModelError
 from emotune.models import bundled
 from emotune.models.folder import CONFIG, FILES_TO_DOWNLOAD, WEIGHT_FILES, WEIGHTS, WEIGHTS_INDEX
-from emotune.text import printable, reason_of
+from emotune.system.errors import ModelError
+from emotune.system.text import printable, reason_of
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
@@ -117,7 +117,7 @@ def download_model(hub_id: str, revision: str | None, *, weights: bool = True) -
     from huggingface_hub import snapshot_download, utils
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    from emotune.hub import translate_hub_errors, without_bars
+    from emotune.system.hub import translate_hub_errors, without_bars
 
     wanted = FILES_TO_DOWNLOAD if weights else [file for file in FILES_TO_DOWNLOAD if file not in WEIGHT_FILES]
     # How a download goes is for those who watch it, not for logs.

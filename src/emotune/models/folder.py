@@ -8,9 +8,9 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from emotune.errors import ModelError
-from emotune.output import DESCRIPTION
-from emotune.text import printable, reason_of
+from emotune.system.errors import ModelError
+from emotune.system.output import DESCRIPTION
+from emotune.system.text import printable, reason_of
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from emotune.data.wording import counted, listed
+from emotune.system.wording import counted, listed
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotune.errors import ModelError
-from emotune.memory import bound_product_cache
 from emotune.models.classifier import Classifier
 from emotune.models.finding import FoundModel, find_model
 from emotune.models.folder import CONFIG, check_folder, weight_files
-from emotune.text import reason_of
+from emotune.system.errors import ModelError
+from emotune.system.memory import bound_product_cache
+from emotune.system.text import reason_of
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from emotune.errors import MethodError
+from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
     import torch

@@ -7,9 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotune.errors import ModelError
 from emotune.models.folder import SENTENCEPIECE_FILES
-from emotune.text import reason_of
+from emotune.system.errors import ModelError
+from emotune.system.text import reason_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

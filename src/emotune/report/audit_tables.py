@@ -13,7 +13,7 @@ from emotune.data.tokens import ANOTHER_MODEL, is_unreadable
 from emotune.report.formats import percent, quantity
 from emotune.report.leaks import KINDS, kinds_in_words
 from emotune.report.tables import new_table, stacked
-from emotune.text import printable
+from emotune.system.text import printable
 
 if TYPE_CHECKING:
     from emotune.data.audit import Audit, Repeat, Row

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.errors import OutputError
 from emotune.report.formats import quantity, share
-from emotune.text import printable
+from emotune.system.errors import OutputError
+from emotune.system.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,16 +21,16 @@ from emotune.report.formats import duration, magnitude, nats, nats_difference, p
 from emotune.report.leaks import kinds_in_words
 from emotune.report.margin import margin_lines
 from emotune.report.verdict import interval_in_points, p_value, seeds_line, sentences, signed_points
-from emotune.text import printable
+from emotune.system.text import printable
 
 if TYPE_CHECKING:
     from emotune.data.audit import Audit
     from emotune.evaluation.calibration import Trust
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.leaks import Leaks
-    from emotune.evaluation.paired import Interval
     from emotune.evaluation.scores import Evaluation
     from emotune.evaluation.seeds import SeedSummary
+    from emotune.statistics.paired import Interval
     from emotune.training.record import TrainingRecord
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")

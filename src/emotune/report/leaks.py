@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from emotune.report.formats import quantity, share
-from emotune.text import printable
+from emotune.system.text import printable
 
 if TYPE_CHECKING:
     from emotune.evaluation.leaks import Leaks

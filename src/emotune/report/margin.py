@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from emotune.report.formats import quantity
 from emotune.report.verdict import interval_in_points, p_value, seeds_behind, signed_points
-from emotune.text import printable
+from emotune.system.text import printable
 
 if TYPE_CHECKING:
     from emotune.evaluation.comparison import Comparison

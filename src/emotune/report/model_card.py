@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotune.errors import ArtifactError
 from emotune.evaluation.scores import absent_classes
 from emotune.methods.base import PeftMethod, head_and_pooler
 from emotune.methods.qlora import QLoRA
@@ -21,7 +20,8 @@ from emotune.report.formats import duration, nats, nats_difference, percent, poi
 from emotune.report.margin import margin_lines
 from emotune.report.probabilities import probabilities_sentence
 from emotune.report.verdict import of_seeds, sentences
-from emotune.text import printable
+from emotune.system.errors import ArtifactError
+from emotune.system.text import printable
 
 if TYPE_CHECKING:
     from emotune.evaluation.calibration import Trust

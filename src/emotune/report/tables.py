@@ -30,7 +30,7 @@ from emotune.report.formats import (
 )
 from emotune.report.margin import margin_lines
 from emotune.report.verdict import of_seeds, p_value, sentences, signed_points
-from emotune.text import printable
+from emotune.system.text import printable
 
 if TYPE_CHECKING:
     from emotune.data.dataset import TextDataset

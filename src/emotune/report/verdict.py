@@ -15,14 +15,14 @@ from emotune.evaluation.rivals import Difference, Rival, differences, is_unbalan
 from emotune.evaluation.scores import absent_classes
 from emotune.report.formats import bound, quantity, share
 from emotune.report.leaks import leaks_sentence
-from emotune.text import printable
+from emotune.system.text import printable
 
 if TYPE_CHECKING:
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.leaks import Leaks
-    from emotune.evaluation.paired import Interval
     from emotune.evaluation.scores import Evaluation
     from emotune.evaluation.seeds import SeedSummary
+    from emotune.statistics.paired import Interval
 
 _LONGEST_NAME = 60
 _BETTER = {"accuracy": "is more accurate", "macro-F1": "has a higher macro-F1"}

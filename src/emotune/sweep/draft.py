@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
-from emotune.config import RunConfig, setting_schemas
-from emotune.drafting import Draft, PresetOf, did_you_mean, shown_value
+from emotune.settings.layers import Draft, PresetOf, did_you_mean, shown_value
+from emotune.settings.run import RunConfig, setting_schemas
 
 SETTINGS = ("methods", "models", "grid", "search", "searched", "margin")
 FOLDER = "sweep"

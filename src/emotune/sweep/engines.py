@@ -15,12 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from emotune.artifact import PREDICTIONS
-from emotune.errors import OutputError
-from emotune.output import check_room
+from emotune.folder.artifact import PREDICTIONS
 from emotune.sweep.plan import Trial
 from emotune.sweep.trial import RESULT, TASK
-from emotune.text import LONGEST_REASON, printable
+from emotune.system.errors import OutputError
+from emotune.system.output import check_room
+from emotune.system.text import LONGEST_REASON, printable
 
 # What a trial gives: the content of its files by name.
 Files = dict[str, bytes]

@@ -11,15 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from emotune.artifact import PREDICTIONS, sha256, versions
-from emotune.errors import ArtifactError, OutputError
 from emotune.evaluation.saved import read_predictions
 from emotune.evaluation.scores import Evaluation
-from emotune.output import check_output
+from emotune.folder.artifact import PREDICTIONS, sha256, versions
 from emotune.report.formats import quantity
 from emotune.sweep.engines import Files
 from emotune.sweep.plan import Candidate, Plan, Trial, fingerprint
 from emotune.sweep.trial import RESULT
+from emotune.system.errors import ArtifactError, OutputError
+from emotune.system.output import check_output
 
 STAMP, FAILED = "sweep.json", "failed.json"
 BEST = "best"

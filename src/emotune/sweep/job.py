@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotune.errors import ConfigError, DataError, EmotuneError
-from emotune.progress import SILENT, Progress
+from emotune.system.errors import ConfigError, DataError, EmotuneError
+from emotune.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from emotune.config import RunConfig
     from emotune.models.classifier import Classifier
     from emotune.pipeline import RunResult
+    from emotune.settings.run import RunConfig
     from emotune.sweep.engines import Engine, Files
     from emotune.sweep.folder import SweepFolder, TrialResult
     from emotune.sweep.leaderboard import Leaderboard
@@ -91,7 +91,7 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
         leaderboard_table,
         render_leaderboard,
     )
-    from emotune.training.processes import processes
+    from emotune.system.processes import processes
 
     if processes() > 1:
         raise ConfigError(
@@ -164,8 +164,8 @@ def refusals(candidates: Sequence[Candidate], base: Classifier, progress: Progre
         base: That model.
         progress: Is told of both.
     """
-    from emotune.errors import MethodError
     from emotune.methods.refusals import check_refusal
+    from emotune.system.errors import MethodError
     from emotune.training.finetune import check_positions
     from emotune.training.options import TrainingOptions
     from emotune.training.preflight import far_learning_rate
@@ -353,9 +353,9 @@ def refit(best: TrialResult, folder: SweepFolder, progress: Progress) -> RunResu
 
 def best_config(config: RunConfig, folder: SweepFolder) -> RunConfig:
     """The configuration of the main job for the best trial, which goes on where an earlier session left a checkpoint."""
-    from emotune.checkpoints import Checkpoints
-    from emotune.errors import OutputError
     from emotune.sweep.plan import with_settings
+    from emotune.system.errors import OutputError
+    from emotune.training.checkpoints import Checkpoints
 
     settings: dict[str, Any] = {"output.folder": str(folder.best), "output.overwrite": folder.best.exists()}
     config = with_settings(config, settings)
@@ -373,9 +373,9 @@ def best_config(config: RunConfig, folder: SweepFolder) -> RunConfig:
 
 def _is_there(config: RunConfig, folder: Path) -> bool:
     """Whether the main job with this configuration has been done."""
-    from emotune import portable
-    from emotune.artifact import read_description
-    from emotune.errors import ArtifactError
+    from emotune.folder.artifact import read_description
+    from emotune.settings import portable
+    from emotune.system.errors import ArtifactError
 
     try:
         found = read_description(folder).get("configuration", {})

@@ -8,12 +8,12 @@ from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import Any
 
-from emotune.config import RunConfig
-from emotune.errors import DataError
 from emotune.evaluation.differences import Difference, Power, differences, power
 from emotune.evaluation.seeds import SeedStudy, WinnersExcess
+from emotune.settings.run import RunConfig
 from emotune.sweep.folder import TrialResult
 from emotune.sweep.plan import Candidate
+from emotune.system.errors import DataError
 
 
 @dataclass(frozen=True)

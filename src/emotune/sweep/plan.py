@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emotune.config import RunConfig
+from emotune.settings.run import RunConfig
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emotune.errors import ConfigError
 from emotune.sweep.engines import Files, OnEpoch, TrialFailed, TrialProcess, TrialStopped, task_of
 from emotune.sweep.plan import Trial
-from emotune.text import reason_of
+from emotune.system.errors import ConfigError
+from emotune.system.text import reason_of
 
 # Results are kilobytes; Ray would set aside a third of the memory.
 _STORE_BYTES = 128 * 2**20

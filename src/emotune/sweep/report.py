@@ -13,13 +13,13 @@ import numpy as np
 
 from emotune.report.formats import bound, duration, magnitude, memory, percent, quantity, share
 from emotune.report.verdict import p_value
-from emotune.text import printable
+from emotune.system.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
 
     from emotune.evaluation.differences import Claim, Difference
-    from emotune.evaluation.paired import Interval
+    from emotune.statistics.paired import Interval
     from emotune.sweep.leaderboard import Leaderboard, Row, SeedNote, Spread
     from emotune.sweep.plan import Plan
 
@@ -223,7 +223,7 @@ def margin_lines(board: Leaderboard) -> list[str]:
 
 
 def _claim_line(what: str, claims: Sequence[tuple[Row, Claim | None]]) -> str:
-    from emotune.evaluation.paired import LEVEL
+    from emotune.statistics.paired import LEVEL
 
     held = [
         f"'{printable(row.label, _LONGEST_NAME)}' ({p_value(claim.adjusted_p)})"
@@ -381,7 +381,7 @@ def _relation(row: Row) -> str:
 
 def _directions(row: Row, *, corrected: bool = True) -> list[tuple[str, int]]:
     """Of accuracy and macro-F1: 1 where it is significantly better than that of the best, -1 where worse, 0 where neither."""
-    from emotune.evaluation.paired import LEVEL
+    from emotune.statistics.paired import LEVEL
 
     found = row.against_best
     if found is None:
@@ -406,8 +406,8 @@ def _names(rows: Sequence[Row]) -> str:
 
 def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
     """How the figures were made, a sentence each."""
-    from emotune.machine import processor
     from emotune.sweep.leaderboard import model_name
+    from emotune.system.machine import processor
     from emotune.training.options import usual_epochs
 
     rows = ", ".join(f"{count:,} {name}" for name, count in setting.rows.items())
@@ -498,9 +498,9 @@ def _how_seeds_are_tested(board: Leaderboard, spread: SeedNote) -> list[str]:
 
 def render_leaderboard(plan: Plan, board: Leaderboard, setting: Setting) -> str:
     """The page `leaderboard.html`."""
-    from emotune.artifact import versions
-    from emotune.portable import command
+    from emotune.folder.artifact import versions
     from emotune.report.html import render_page
+    from emotune.settings.portable import command
 
     numbered = [f"{row.rank}. {row.label}" for row in board.rows]
     return render_page(
@@ -613,8 +613,8 @@ def _markdown(text: str) -> str:
 
 def leaderboard_json(plan: Plan, board: Leaderboard, setting: Setting) -> str:
     """Everything of the leaderboard, for programs."""
-    from emotune import portable
-    from emotune.artifact import versions
+    from emotune.folder.artifact import versions
+    from emotune.settings import portable
 
     content = {
         "data": asdict(setting),

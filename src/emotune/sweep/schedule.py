@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Protocol
 
-from emotune.progress import Advance, Progress
 from emotune.report.formats import duration, share
 from emotune.sweep.engines import Engine, Files, TrialFailed, TrialStopped
 from emotune.sweep.plan import Trial
+from emotune.system.progress import Advance, Progress
 
 # How long the main thread waits at a time: Ctrl-C is heard in between.
 _PATIENCE = 0.5

@@ -16,8 +16,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from emotune.config import RunConfig, setting_schemas
-from emotune.drafting import (
+from emotune.methods.registry import METHODS
+from emotune.settings.layers import (
     NICKNAMES,
     Override,
     closest_setting,
@@ -26,7 +26,7 @@ from emotune.drafting import (
     read_value,
     shown_value,
 )
-from emotune.methods.registry import METHODS
+from emotune.settings.run import RunConfig, setting_schemas
 from emotune.sweep.draft import ELSEWHERE, SweepDraft
 from emotune.sweep.plan import Candidate, Plan, Range, absolute, described, folder_name, with_settings
 

@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emotune.artifact import PREDICTIONS, sha256
-from emotune.config import RunConfig
-from emotune.errors import EmotuneError
-from emotune.progress import Advance
+from emotune.folder.artifact import PREDICTIONS, sha256
+from emotune.settings.run import RunConfig
+from emotune.system.errors import EmotuneError
+from emotune.system.progress import Advance
 
 TASK, RESULT = "trial.json", "result.json"
 
@@ -71,12 +71,12 @@ def run_trial(
 
     from emotune.data.load import load_data
     from emotune.evaluation.evaluate import evaluate
+    from emotune.folder.verify import verify
     from emotune.handover import write_predictions
     from emotune.models.load import load_base
-    from emotune.precision import choose_device
+    from emotune.system.precision import choose_device
     from emotune.training.finetune import finetune
     from emotune.training.options import TrainingOptions
-    from emotune.verification import verify
 
     class Teller(TrainerCallback):
         def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:

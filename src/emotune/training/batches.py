@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.errors import DataError
+from emotune.system.errors import DataError
 
 
 class TokenBudgetBatches:

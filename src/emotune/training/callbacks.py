@@ -11,8 +11,8 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from emotune.engine.dropout import MaskPool
-from emotune.errors import TrainingError
-from emotune.progress import SILENT, Advance, Progress
+from emotune.system.errors import TrainingError
+from emotune.system.progress import SILENT, Advance, Progress
 
 
 class ProgressBar(TrainerCallback):

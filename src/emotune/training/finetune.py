@@ -17,22 +17,22 @@ from typing import TYPE_CHECKING, Any
 
 from emotune.data.dataset import TextDataset
 from emotune.data.tokens import ANOTHER_MODEL, are_unreadable
-from emotune.errors import DataError, MethodError, OutputError, TrainingError
 from emotune.methods.base import Method
 from emotune.methods.lora import LoRA
 from emotune.methods.refusals import check_refusal
 from emotune.models.classifier import Classifier
 from emotune.models.quantization import element_count
-from emotune.progress import SILENT, Progress
+from emotune.system.errors import DataError, MethodError, OutputError, TrainingError
+from emotune.system.processes import process, processes
+from emotune.system.progress import SILENT, Progress
 from emotune.training.options import TrainingOptions, usual_epochs
-from emotune.training.processes import process, processes
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel, TrainerCallback
 
     from emotune.engine.dropout import MaskPool
-    from emotune.precision import Precision
+    from emotune.system.precision import Precision
     from emotune.training.record import Epoch, TrainingRecord
     from emotune.training.trainer import AdapterTrainer
 
@@ -141,8 +141,8 @@ def _train(
     from transformers.trainer_utils import get_last_checkpoint
 
     from emotune.engine.install import install, use_pooled_dropout
-    from emotune.memory import keep_freed_memory
-    from emotune.precision import choose_device, choose_precision
+    from emotune.system.memory import keep_freed_memory
+    from emotune.system.precision import choose_device, choose_precision
     from emotune.training.preflight import preflight
 
     started = time.perf_counter()
@@ -243,7 +243,7 @@ def _make_trainer(
 ) -> AdapterTrainer:
     from transformers import PrinterCallback, TrainingArguments
 
-    from emotune.inference.batching import encode_split
+    from emotune.models.encoding import encode_split
     from emotune.training.callbacks import FiniteLoss, Patience, ProgressBar, RenewMasks, WeightsMoved
     from emotune.training.trainer import AdapterTrainer
 
@@ -366,7 +366,7 @@ def _record(
     seed: int,
     warnings: Sequence[str],
 ) -> TrainingRecord:
-    from emotune.memory import peak_memory_bytes
+    from emotune.system.memory import peak_memory_bytes
     from emotune.training.record import TrainingRecord
 
     epochs = _epochs(trainer.state.log_history)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.errors import ConfigError
+from emotune.system.errors import ConfigError
 from emotune.training.options import CLASS_WEIGHTS
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from emotune.errors import ConfigError
+from emotune.system.errors import ConfigError
 
 # Epochs of a training on ENOUGH_ROWS rows or more, and the most that fewer rows get where nobody says how many.
 LEAST_EPOCHS, MOST_EPOCHS = 4, 10

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from emotune.errors import DataError, MethodError, ModelError, TrainingError
-from emotune.text import reason_of
+from emotune.system.errors import DataError, MethodError, ModelError, TrainingError
+from emotune.system.text import reason_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -208,7 +208,7 @@ def far_learning_rate(method: Method, options: TrainingOptions) -> list[str]:
 
 def unread_end(base: Classifier, data: TextDataset) -> list[str]:
     """A warning where texts end with a token that is also padding, and the head reads the last token that is not."""
-    from emotune.inference.batching import encode_split
+    from emotune.models.encoding import encode_split
     from emotune.models.families import LAST, family_of
 
     if family_of(base.model).pooling != LAST:

@@ -16,12 +16,12 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainingArguments
 
 from emotune.data.dataset import Split
-from emotune.errors import TrainingError
 from emotune.evaluation.calibration import scaled_loss
 from emotune.evaluation.scores import score, softmax
-from emotune.inference.batching import Encoded
 from emotune.inference.forward import compute_logits
 from emotune.methods.base import Method
+from emotune.models.encoding import Encoded
+from emotune.system.errors import TrainingError
 from emotune.training import losses
 from emotune.training.batches import TokenBudgetBatches
 from emotune.training.callbacks import ProgressBar, require_finite

@@ -1,0 +1,1 @@
+"""The saved folder: its format, and what writes, loads and verifies it."""

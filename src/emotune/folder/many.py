@@ -1,0 +1,91 @@
+"""Many saved folders over one copy of their base model: the memory of one, and a little for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotune.folder.artifact import SavedFolder
+from emotune.system.errors import ArtifactError, EmotuneError
+from emotune.system.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from emotune.models.classifier import Classifier
+    from emotune.models.load import OpenBase
+
+
+def load_many(
+    folders: Iterable[str | Path], *, base: str | Path | None = None, progress: Progress = SILENT
+) -> dict[str, Classifier]:
+    """Load many saved folders over one copy of each base model, whatever their labels.
+
+    Each is a classifier as `load` gives it, with an adapter, pooler and head of its own, and the same predictions bit for bit. They share
+    the memory of the base's frozen weights, where the base is the same, and the tokenizer, where its files are the same. So their weights
+    must not be changed in place, and `model.to("cuda")` makes a copy for each. Folders of full fine-tuning are whole models: they share no
+    weights. Folders of QLoRA share all but the layers of four bits, which each has for itself.
+
+    Args:
+        folders: What `save` wrote.
+        base: Where the base model is, for folders whose base was a local folder; all folders then need the same one.
+        progress: Is told of folders that share no weights.
+
+    Returns:
+        The classifiers by folder, as it was given, in that order.
+
+    Raises:
+        ArtifactError: A folder is incomplete or damaged, or its base model is not known; there are no folders; or `base` is given for
+            folders with different ones.
+        ModelError: A base model cannot be loaded.
+        HubError: A base model is on the Hub, and the Hub cannot be reached.
+    """
+    from emotune.models.load import OpenBase
+
+    if isinstance(folders, (str, Path)):
+        raise ArtifactError(
+            f"load_many takes a list of folders, and was given one. Write load_many([{str(folders)!r}])."
+        )
+    wanted = {str(folder): SavedFolder.checked(folder, base) for folder in folders}
+    if not wanted:
+        raise ArtifactError("There is no folder to load. Give at least one that emotune run saved.")
+    if base is not None:
+        _refuse_different_bases(wanted)
+    bases: dict[tuple[str, str | None], OpenBase] = {}
+    tokenizers: dict[str, PreTrainedTokenizerBase] = {}
+
+    def on_shared(saved: SavedFolder) -> PreTrainedModel:
+        key = (str(saved.base), saved.base_revision)
+        if key not in bases:
+            bases[key] = OpenBase(saved.base, saved.base_revision)
+        # The saved head takes the place of any.
+        return bases[key].classifier(saved.labels, max_length=saved.max_length, seed=saved.seed, fresh_head=True).model
+
+    found = {}
+    for folder, saved in wanted.items():
+        if not saved.method.needs_base:
+            progress.say(f"'{folder}' is a whole model ({saved.method.name}): it shares no weights with the others")
+        try:
+            found[folder] = saved.classifier(partial(on_shared, saved), tokenizers)
+        except EmotuneError as error:
+            if f"'{folder}'" in str(error):
+                raise
+            raise type(error)(f"'{folder}': {error}") from None
+    return found
+
+
+def _refuse_different_bases(folders: dict[str, SavedFolder]) -> None:
+    """One base model that was given cannot be that of folders which name different ones."""
+    of_name = {
+        saved.description["base_model"]["name"]: folder
+        for folder, saved in reversed(folders.items())
+        if saved.method.needs_base
+    }
+    if len(of_name) > 1:
+        examples = ", ".join(f"'{folder}' on {name}" for name, folder in reversed(of_name.items()))
+        raise ArtifactError(
+            f"One base model was given, and the folders were trained on {len(of_name)}: {examples}. "
+            "Load the folders of each base model by themselves."
+        )

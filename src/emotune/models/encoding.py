@@ -1,0 +1,137 @@
+"""Token ids of a split, and batches of like lengths made of them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotune.system.locks import lock_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from emotune.data.dataset import Split
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Token ids of many texts, without padding.
+
+    Attributes:
+        ids: One int32 array per text, special tokens included.
+        lengths: Shape (texts,), tokens per text.
+        truncated: How many texts were longer than the limit and were cut.
+        pad_id: The id that pads a batch.
+    """
+
+    ids: tuple[NDArray[np.int32], ...]
+    lengths: NDArray[np.int64]
+    truncated: int
+    pad_id: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def batch(self, rows: Sequence[int] | NDArray[np.int64]) -> dict[str, Any]:
+        """Pad the given rows on the right to their longest.
+
+        Returns:
+            "input_ids" and "attention_mask", both int64 of shape (rows, longest).
+        """
+        import torch
+
+        longest = int(self.lengths[np.asarray(rows)].max())
+        ids = np.full((len(rows), longest), self.pad_id, dtype=np.int64)
+        mask = np.zeros((len(rows), longest), dtype=np.int64)
+        for place, row in enumerate(rows):
+            length = self.lengths[row]
+            ids[place, :length] = self.ids[row]
+            mask[place, :length] = 1
+        return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+
+    def packed(self, rows: Sequence[int] | NDArray[np.int64]) -> dict[str, Any]:
+        """The given rows one after another, without padding.
+
+        Returns:
+            "input_ids", a tensor of int64 and shape (tokens,), and "lengths", a NumPy array of int64 and shape (rows,), which stays on
+            the processor, where the layout of the batch is made.
+        """
+        import torch
+
+        ids = np.concatenate([self.ids[row] for row in rows]).astype(np.int64)
+        return {"input_ids": torch.from_numpy(ids), "lengths": self.lengths[np.asarray(rows)]}
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> Encoded:
+    """Tokenize texts.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        texts: The texts.
+        max_length: Tokens per text at most, special tokens counted; longer texts are cut.
+    """
+    with lock_of(tokenizer):  # it keeps the limit as a state of its own
+        return _encode(tokenizer, texts, max_length)
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> Encoded:
+    # Encoding one token past the limit tells a text that was cut from one that just fits.
+    whole = tokenizer(list(texts), truncation=True, max_length=max_length + 1, return_attention_mask=False)["input_ids"]
+    long_rows = [row for row, ids in enumerate(whole) if len(ids) > max_length]
+    if long_rows:
+        cut = tokenizer(
+            [texts[row] for row in long_rows], truncation=True, max_length=max_length, return_attention_mask=False
+        )
+        for row, ids in zip(long_rows, cut["input_ids"], strict=True):
+            whole[row] = ids
+    arrays = tuple(np.asarray(ids, dtype=np.int32) for ids in whole)
+    lengths = np.fromiter((len(ids) for ids in arrays), dtype=np.int64, count=len(arrays))
+    return Encoded(arrays, lengths, len(long_rows), int(tokenizer.pad_token_id))
+
+
+_CACHE: OrderedDict[tuple[str, int, int], tuple[PreTrainedTokenizerBase, Encoded]] = OrderedDict()
+_CACHE_SPLITS = 8
+
+
+def encode_split(tokenizer: PreTrainedTokenizerBase, split: Split, max_length: int) -> Encoded:
+    """Tokenize a split, once for each tokenizer object and limit: the last eight splits stay in memory.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        split: The rows.
+        max_length: Tokens per text, special tokens counted.
+    """
+    # The cache holds the tokenizer itself, so that its id cannot be given to another while the entry lives.
+    key = (split.fingerprint, id(tokenizer), max_length)
+    if key in _CACHE:
+        _CACHE.move_to_end(key)
+    else:
+        _CACHE[key] = (tokenizer, encode(tokenizer, split.texts, max_length))
+        if len(_CACHE) > _CACHE_SPLITS:
+            _CACHE.popitem(last=False)
+    return _CACHE[key][1]
+
+
+def batches_by_length(lengths: NDArray[np.int64], max_tokens: int) -> list[NDArray[np.int64]]:
+    """Batches of like lengths for prediction, longest first, so that a batch too big for the memory fails at once.
+
+    Args:
+        lengths: Shape (texts,), tokens per text.
+        max_tokens: Tokens per batch, padding counted; a text longer than this makes a batch of its own.
+
+    Returns:
+        Row numbers of each batch; every row stands in exactly one.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    batches = []
+    start = 0
+    while start < len(order):
+        rows = max(1, max_tokens // int(lengths[order[start]]))
+        batches.append(order[start : start + rows])
+        start += rows
+    return batches

@@ -1,0 +1,1 @@
+"""The settings of a run: its sections, presets, and the layers that they come in."""

@@ -1,0 +1,53 @@
+"""What a saved folder says of how it was made, with every path of this machine cut to its last part."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emotune.settings.run import RunConfig
+
+
+def configuration(config: RunConfig) -> dict[str, Any]:
+    """The configuration with every path of this machine cut to its last part."""
+    values = config.model_dump(mode="json")
+    for section, key in (
+        ("data", "source"),
+        ("data", "validation"),
+        ("data", "test"),
+        ("model", "name"),
+        ("output", "folder"),
+    ):
+        value = values[section][key]
+        if value is not None and (section == "output" or _is_path(value)):
+            values[section][key] = _last_part(value)
+    return values
+
+
+def command() -> str:
+    """The command line that started this process, paths cut to their last part; "" inside another program."""
+    program = Path(sys.argv[0]) if sys.argv else Path()
+    if program.stem != "emotune" and program.parts[-2:] != ("emotune", "__main__.py"):
+        return ""
+    return shlex.join(["emotune", *map(_portable_word, sys.argv[1:])])
+
+
+def _portable_word(word: str) -> str:
+    """A word of the command line, with the path that it is or holds ("--data=/home/me/x.csv") cut to its last part."""
+    option, equals, value = word.partition("=")
+    if not equals or _is_path(word):
+        option, value = "", word
+    value = value.strip("'\"")  # TOML's quotes, as in --set data.source="/home/me/x.csv"
+    return option + equals + _last_part(value) if _is_path(value) else word
+
+
+def _is_path(value: str) -> bool:
+    """Whether a word is a path rather than a name: a Hub id has one slash as well, but is no file."""
+    return value.startswith(("/", "~", "./", "../")) or Path(value).is_absolute() or Path(value).exists()
+
+
+def _last_part(path: str) -> str:
+    return Path(path).expanduser().resolve().name

@@ -1,0 +1,1 @@
+"""Arithmetic of paired comparisons, on arrays."""

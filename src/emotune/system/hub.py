@@ -1,0 +1,196 @@
+"""Talking to the Hugging Face Hub: fail within seconds where it cannot be reached, and say plainly what went wrong."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, Literal
+
+from emotune.models import bundled
+from emotune.system.errors import HubError
+
+Kind = Literal["model", "dataset"]
+
+PROBE_SECONDS = 8.0
+"""How long the Hub may take to answer at all before it counts as unreachable."""
+
+_WAYS_ON = (
+    "Without the network: `emotune run --preset quickstart` uses the model and data that come with emotune;\n"
+    "or give your own with `--model FOLDER` and `--data FILE`."
+)
+
+_logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def without_bars(library: Any) -> Iterator[None]:
+    """Without the progress bars of a library, which would run across those of the job; afterwards they are as they were.
+
+    Args:
+        library: The module with its switches: `huggingface_hub.utils` or `datasets.utils`.
+    """
+    if library.are_progress_bars_disabled():
+        yield
+        return
+    library.disable_progress_bars()
+    try:
+        yield
+    finally:
+        library.enable_progress_bars()
+
+
+@contextmanager
+def translate_hub_errors(what: str, kind: Kind) -> Iterator[None]:
+    """Wrap calls that download from the Hub, so that what fails comes out as a `HubError` and fails soon.
+
+    The libraries below wait on an unreachable Hub for minutes. So the Hub is asked for any answer first; where none
+    comes, they run in their offline mode: what is in the local cache is used at once, and a warning that says so is
+    logged; anything else fails at once. Errors that have nothing to do with the Hub pass unchanged.
+
+    Args:
+        what: The repository's id, such as "bert-base-uncased" or "dair-ai/emotion".
+        kind: What the repository holds.
+
+    Raises:
+        HubError: The Hub could not be reached and the cache does not help, or it refused what was asked for.
+    """
+    from huggingface_hub import constants
+
+    unreachable = None if constants.HF_HUB_OFFLINE else _why_unreachable()
+    try:
+        with nullcontext() if unreachable is None else _offline_mode(kind):
+            yield
+    except Exception as error:
+        message = _explain(error, what, kind, unreachable)
+        if message is None:
+            raise
+        raise HubError(message) from error
+    if unreachable is not None:
+        _logger.warning(
+            "The Hugging Face Hub could not be reached (%s): %s '%s' was taken from the local cache.",
+            unreachable,
+            kind,
+            what,
+        )
+
+
+def _why_unreachable() -> str | None:
+    """Why the Hub gave no answer within `PROBE_SECONDS`, in words; None where it answered.
+
+    An answer that the server is out of order (HTTP status 500 and up) counts as none.
+
+    The question goes through the Hub library's own session, which knows about proxies and certificates. It is asked
+    in a thread because the session's timeout starts anew at each of a host's addresses, and leaves out finding them.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
+
+    reasons: list[str | None] = []
+
+    def ask() -> None:
+        try:
+            status = get_session().head(constants.ENDPOINT, timeout=PROBE_SECONDS).status_code
+            reasons.append(f"HTTP status {status}" if status >= 500 else None)
+        except Exception as error:
+            reasons.append(_first_line(error))
+
+    thread = threading.Thread(target=ask, name="emotune-hub-probe", daemon=True)
+    thread.start()
+    thread.join(PROBE_SECONDS)
+    return reasons[0] if reasons else f"no answer within {PROBE_SECONDS:g} seconds"
+
+
+@contextmanager
+def _offline_mode(kind: Kind) -> Iterator[None]:
+    """Put the Hub libraries into offline mode for a while; they read the setting at each call."""
+    from huggingface_hub import constants
+
+    modules = [constants]
+    if kind == "dataset":
+        from datasets import config
+
+        modules.append(config)
+    before = [module.HF_HUB_OFFLINE for module in modules]
+    for module in modules:
+        module.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        for module, value in zip(modules, before, strict=True):
+            module.HF_HUB_OFFLINE = value
+
+
+def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None) -> str | None:
+    """The message for an error of the Hub libraries, or None where the error is not about the Hub."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    page = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{what}"
+    transport_error = HfHubHTTPError.__bases__[0]  # the base error of the Hub library's HTTP client, whichever that is
+    cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
+
+    here = _not_here(what, kind)
+
+    if isinstance(cause, GatedRepoError):
+        return (
+            f"The {kind} '{what}' is gated: its owners decide who may download it.\n"
+            f"Ask for access on {page}, then log in with `hf auth login`."
+        )
+    if isinstance(cause, RepositoryNotFoundError):
+        return (
+            f"The Hub has no {kind} '{what}', or it is private: check the spelling, or log in with `hf auth login`.\n"
+            f"If you meant something on this machine: {here}"
+        )
+    if isinstance(cause, RevisionNotFoundError):
+        return f"The {kind} '{what}' has no such revision. Its branches, tags and commits are listed on {page}."
+    if isinstance(cause, HFValidationError):
+        return f"'{what}' cannot be the name of a {kind} on the Hub: {_first_line(cause)}"
+    if isinstance(cause, EntryNotFoundError) and not isinstance(cause, LocalEntryNotFoundError):
+        return f"The {kind} '{what}' on the Hub lacks a file that is needed: {_first_line(cause)}"
+    if isinstance(cause, HfHubHTTPError):
+        return (
+            f"The Hub refused to hand out the {kind} '{what}' (HTTP status {cause.response.status_code}).\n"
+            "Try again later; if it stays so, look at the status page of the Hub."
+        )
+    if isinstance(cause, (LocalEntryNotFoundError, ConnectionError, TimeoutError, transport_error)):
+        if unreachable is None and constants.HF_HUB_OFFLINE:
+            return (
+                f"The {kind} '{what}' is not in the local cache, and HF_HUB_OFFLINE forbids to download it: unset it. "
+                f"If you meant something on this machine: {here}\n"
+                f"{_WAYS_ON}"
+            )
+        return (
+            f"The Hugging Face Hub ({constants.ENDPOINT}) could not be reached ({unreachable or _first_line(cause)}), "
+            f"and the {kind} '{what}' is not in the local cache. If you meant something on this machine: {here}\n{_WAYS_ON}"
+        )
+    if kind == "dataset" and isinstance(cause, FileNotFoundError):
+        # The datasets library drops the Hub's own error; its message says whether the data set is missing or gated.
+        return (
+            f"The Hub gave no data: {_first_line(cause)}\n"
+            f"Check the name, the revision and whether {page} asks for a login (`hf auth login`)."
+        )
+    return None
+
+
+def _not_here(what: str, kind: Kind) -> str:
+    """That nothing on this machine has the name, which is why the Hub was asked, and what may have been meant."""
+    if kind == "dataset":
+        return "there is no file or folder of that name here."
+    is_like_bundled = bundled.SOURCE.removeprefix("bundled:") in what.lower().replace("-", "").replace("_", "")
+    hint = f" Did you mean {bundled.SOURCE}, which comes with emotune?" if is_like_bundled else ""
+    return f"there is no folder of that name here.{hint}"
+
+
+def _first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type where it has none."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,0 +1,229 @@
+"""Folders that are written whole or not at all, and the checks that find a bad one before hours are spent."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+from emotune.system.errors import OutputError
+
+# The file that says that a folder is one of emotune's, and what it holds.
+DESCRIPTION = "emotune.json"
+# Checkpoints of two epochs with optimizer state, and the result, for the largest encoders emotune is meant for.
+NEEDED_BYTES = 200_000_000
+# File systems allow 255 bytes, and temporary names beside the output are some longer.
+LONGEST_NAME = 200
+# Marks of what emotune made stand near the beginning of a file.
+_BYTES_LOOKED_AT = 4096
+
+
+def check_output(
+    folder: Path,
+    overwrite: bool | None,
+    inputs: Sequence[Path] = (),
+    *,
+    option: str = "--output",
+    mark: str = DESCRIPTION,
+    goes_on: bool = False,
+) -> None:
+    """Refuse a folder that could not be written at the end, or whose replacement would lose something else.
+
+    Args:
+        folder: The folder to be written.
+        overwrite: Whether a result of emotune that stands there may be replaced; None where that is not offered.
+        inputs: Files and folders that the run reads, which must not lie in the folder.
+        option: The option that names the folder, for messages.
+        mark: The file that says that what stands there is a result of emotune, and may be replaced.
+        goes_on: Whether the job goes on with what stands there, so that nothing is replaced.
+
+    Raises:
+        OutputError: It is a file, holds something that may not be replaced, cannot be written, or the disk is nearly full.
+    """
+    folder = folder.expanduser().resolve()
+    if len(os.fsencode(folder.name)) > LONGEST_NAME:
+        raise OutputError(
+            f"The output's name has {len(os.fsencode(folder.name))} bytes; at most {LONGEST_NAME} are possible. "
+            f"Choose a shorter one with {option}."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(
+            f"The output '{folder.name}' exists and is a file, not a folder. Choose another with {option}."
+        )
+    if folder == Path.cwd() or folder in Path.cwd().parents:
+        raise OutputError(
+            f"The output folder '{folder}' holds the folder you are working in, so it cannot be replaced. "
+            f"Choose another with {option}."
+        )
+    for path in (path.resolve() for path in inputs):
+        if path == folder or folder in path.parents:
+            raise OutputError(
+                f"The output folder '{folder}' holds '{path.name}', which this run reads, so it cannot be replaced. "
+                f"Choose another with {option}."
+            )
+    if not goes_on:
+        _check_contents(folder, overwrite, option, mark)
+    _check_writable(folder, option)
+
+
+def _check_contents(folder: Path, overwrite: bool | None, option: str, mark: str) -> None:
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if overwrite is None:
+        raise OutputError(
+            f"The output folder '{folder}' exists and is not empty. Name an empty or a new one with {option}."
+        )
+    if not overwrite:
+        raise OutputError(
+            f"The output folder '{folder}' exists and is not empty. "
+            f"Choose another with {option}, or replace it with --overwrite."
+        )
+    if not (folder / mark).is_file():
+        raise OutputError(
+            f"The output folder '{folder}' has no {mark}, so it is no result of emotune, "
+            f"and --overwrite does not replace it.\nRemove it yourself, or choose another with {option}."
+        )
+
+
+def _check_writable(folder: Path, option: str) -> None:
+    place = folder
+    while not place.exists():
+        place = place.parent
+    # Where the folder exists it is moved aside, which its parent must allow too.
+    for written in {place, folder.parent if folder.exists() else place}:
+        try:
+            with tempfile.TemporaryDirectory(dir=written, prefix=".emotune-"):
+                pass
+        except OSError as error:
+            raise OutputError(
+                f"The output folder '{folder}' cannot be written: {error.strerror or error}. Choose another with {option}."
+            ) from None
+    check_room(place, option)
+
+
+def check_room(folder: Path, option: str = "--output") -> None:
+    """Refuse a disk that is nearly full.
+
+    Args:
+        folder: An existing folder on the disk.
+        option: The option that names it, for messages.
+
+    Raises:
+        OutputError: It has less room than a run may need.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < NEEDED_BYTES:
+        raise OutputError(
+            f"The disk of '{folder}' has {free / 1e6:.0f} MB free; {NEEDED_BYTES / 1e6:.0f} MB are needed. "
+            f"Make room, or choose another folder with {option}."
+        )
+
+
+@contextmanager
+def written_whole(folder: Path, overwrite: bool | None, *, option: str = "--output") -> Iterator[Path]:
+    """A temporary folder beside `folder` that takes its place when the block ends well, and vanishes when it does not.
+
+    Args:
+        folder: The folder to be written.
+        overwrite: Whether what stands there may be replaced; it goes only once the new one is complete. None where that is not offered.
+        option: The option that names the folder, for messages.
+
+    Yields:
+        The folder to write into.
+
+    Raises:
+        OutputError: As `check_output`, or the disk fills up while writing.
+    """
+    check_output(folder, overwrite, option=option)
+    folder = folder.expanduser().resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        yield work
+        _share(work)
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
+            folder.replace(old / "was")
+            try:
+                work.replace(folder)
+            except OSError:
+                (old / "was").replace(folder)
+                old.rmdir()
+                raise
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            work.replace(folder)
+    except OSError as error:
+        raise OutputError(
+            f"The output folder '{folder}' could not be written: {error.strerror or error}. What stood there before is untouched."
+        ) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def open_output(path: Path | None, overwrite: bool, mark: str = "") -> Iterator[TextIO]:
+    """Standard output, or a file that appears under its name only when it is complete.
+
+    Args:
+        path: The file of --output; None for standard output.
+        overwrite: Whether it may be replaced.
+        mark: What the beginning of a file must hold to be replaced, so that nothing is lost that emotune did not make.
+
+    Raises:
+        OutputError: It exists and may not be replaced, or it cannot be written.
+    """
+    if path is None:
+        yield sys.stdout
+        return
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise OutputError(
+            f"--output has a name of {len(os.fsencode(path.name))} bytes; at most {LONGEST_NAME} are possible. Choose a shorter one."
+        )
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise OutputError(f"--output {path} exists and is not a file. Name a file.")
+    if path.exists() and not overwrite:
+        raise OutputError(f"--output {path} exists. Add --overwrite to replace it, or choose another name.")
+    if mark and path.exists() and not _begins_with(path, mark):
+        raise OutputError(
+            f"--output {path} is no report of emotune, and --overwrite does not replace it.\n"
+            "Remove it yourself, or choose another name."
+        )
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        stream = partial.open("x", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise OutputError(
+            f"--output {path} cannot be written: {error.strerror}. Choose a folder you can write to."
+        ) from None
+    try:
+        with stream:
+            yield stream
+        partial.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            partial.unlink()
+
+
+def _begins_with(path: Path, mark: str) -> bool:
+    """Whether the first kilobytes of a file hold the mark; a file that cannot be read does not."""
+    try:
+        with path.open("rb") as file:
+            return mark.encode() in file.read(_BYTES_LOOKED_AT)
+    except OSError:
+        return False
+
+
+def _share(folder: Path) -> None:
+    """Give the folder and its files the modes that new ones get: temporary folders and safetensors files are private."""
+    mask = os.umask(0)
+    os.umask(mask)
+    folder.chmod(0o777 & ~mask)
+    for path in folder.iterdir():
+        path.chmod(0o666 & ~mask)

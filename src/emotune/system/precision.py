@@ -1,0 +1,95 @@
+"""Device and precision of training: chosen once, with the reason in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from emotune.system.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The arithmetic of matrix products in training; trained weights and their optimizer state are always float32.
+
+    Attributes:
+        name: "bf16", "fp32", or for prediction "int8".
+        reason: Why, in words.
+    """
+
+    name: str
+    reason: str
+
+    @property
+    def products(self) -> torch.dtype | None:
+        """The dtype of matrix products, or None for the weights' own float32."""
+        import torch
+
+        return {"bf16": torch.bfloat16, "int8": torch.int8}.get(self.name)
+
+
+def choose_device(asked: str = "auto") -> str:
+    """The device to train on: "cuda", "mps" or "cpu".
+
+    Args:
+        asked: One of these, or "auto" for the first that this machine has.
+
+    Raises:
+        ConfigError: A device that this machine does not have, or an unknown name.
+    """
+    import torch
+
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if asked == "auto":
+        return next(name for name, here in available.items() if here)
+    if not available.get(asked, False):
+        here = ", ".join(name for name, yes in available.items() if yes)
+        raise ConfigError(f"The device '{asked}' is not available. This machine has: {here}. Choose one, or 'auto'.")
+    return asked
+
+
+def choose_precision(asked: str, device: str, *, prediction: bool = False) -> Precision:
+    """The precision to train or predict in.
+
+    bfloat16 pays only where the hardware multiplies it: elsewhere it is emulated, and slower than float32.
+
+    Args:
+        asked: "bf16", "fp32", or "auto"; for prediction on a processor also "int8".
+        device: "cpu", "cuda" or "mps".
+        prediction: Whether to predict rather than train.
+
+    Raises:
+        ConfigError: An unknown name, or int8 where there is none.
+    """
+    if asked == "int8" and prediction and device != "cpu":
+        raise ConfigError(
+            f"int8 is computed on the processor, and the device is '{device}'. Choose --device cpu, or 'auto'."
+        )
+    if asked not in ("auto", "bf16", "fp32", *(["int8"] if prediction else [])):
+        names = "'auto', 'bf16', 'fp32' or 'int8'" if prediction else "'auto', 'bf16' or 'fp32'"
+        raise ConfigError(f"The precision '{asked}' is unknown. Choose {names}.")
+    if asked != "auto":
+        return Precision(asked, "as asked")
+    if device == "cuda":
+        import torch
+
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return Precision("bf16", "this GPU multiplies bfloat16")
+        return Precision("fp32", "this GPU does not multiply bfloat16")
+    if device == "cpu":
+        if cpu_multiplies_bf16():
+            return Precision("bf16", "this processor multiplies bfloat16 (AVX512-BF16 or AMX)")
+        return Precision("fp32", "this processor does not multiply bfloat16 (no AVX512-BF16, no AMX)")
+    return Precision("fp32", f"bfloat16 is not used on {device}")
+
+
+def cpu_multiplies_bf16() -> bool:
+    """Whether the processor has instructions for bfloat16 products."""
+    import torch
+
+    # These probes are private in PyTorch; where one is missing, the answer is the safe one.
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, probe, bool)() for probe in probes)

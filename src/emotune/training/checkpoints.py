@@ -1,0 +1,99 @@
+"""Checkpoints of an unfinished run, beside its output folder: who they belong to, and when they go."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotune.system.errors import OutputError
+
+if TYPE_CHECKING:
+    from emotune.data.dataset import TextDataset
+    from emotune.settings.run import RunConfig
+
+
+class Checkpoints:
+    """Trainer's checkpoints beside the output folder, kept while a run is unfinished so that it can be resumed.
+
+    A run that stops leaves them; the next run resumes from them, or refuses to throw them away unasked.
+
+    Args:
+        config: The run's configuration.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        output = Path(config.output.folder).expanduser().resolve()
+        self.folder = output.parent / f".{output.name}.checkpoints"
+        self._stamp = self.folder / "run.json"
+        self._overwrite = config.output.overwrite
+        self._resume = config.training.resume
+        self._wanted = config.model_dump(mode="json")
+        # What may differ between a run and its continuation without changing the result.
+        self._wanted["output"] = None
+        self._wanted["training"].pop("resume")
+        self._wanted["baselines"].pop("margin")
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a run that stopped has left a checkpoint to go on from."""
+        return self.folder.is_dir() and any(self.folder.rglob("checkpoint-*"))
+
+    def check(self) -> None:
+        """Refuse what would lose an unfinished run, or continue another one.
+
+        Raises:
+            OutputError: There is an unfinished run and neither resume nor overwrite was asked; or resume was, and there is
+                none, or it had another configuration.
+        """
+        if self._resume and not self.unfinished:
+            raise OutputError(f"There is no unfinished run to resume at '{self.folder}'. Start it without --resume.")
+        if self._resume and self._read().get("configuration") != self._wanted:
+            raise OutputError(
+                f"The unfinished run at '{self.folder}' had another configuration, so this one cannot continue it. "
+                "Give the options it had, or start anew with --overwrite."
+            )
+        if self.unfinished and not self._resume and not self._overwrite:
+            raise OutputError(
+                f"An unfinished run left checkpoints at '{self.folder}'. "
+                "Continue it with --resume, or discard it with --overwrite."
+            )
+
+    @contextmanager
+    def claimed(self, data: TextDataset) -> Iterator[Path]:
+        """The folder for training's checkpoints, marked as this run's; it goes at the end if it holds none.
+
+        Args:
+            data: What the run trains on.
+
+        Raises:
+            OutputError: The run to resume saw other data.
+        """
+        if self._resume and self._read().get("data") != data.fingerprint:
+            raise OutputError(
+                f"The data has changed since the run at '{self.folder}' began, so it cannot be resumed. "
+                "Start anew with --overwrite."
+            )
+        if not self._resume:
+            self.remove()
+            self.folder.mkdir(parents=True)
+            stamp = {"configuration": self._wanted, "data": data.fingerprint}
+            self._stamp.write_text(json.dumps(stamp), encoding="utf-8")
+        try:
+            yield self.folder
+        finally:
+            if not self.unfinished:
+                self.remove()
+
+    def remove(self) -> None:
+        """Drop the checkpoints: the run is complete, or was given up."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self._stamp.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return {}
