@@ -85,11 +85,9 @@ def folds_of(pool: Split) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
 
 def _scores(recipe: dict[str, Any], run: int, data: TextDataset) -> dict[str, Any]:
     """Scores on validation of the epoch that was kept, and the share of steps that were clipped."""
-    base = emotune.load_base("bundled:minilm", labels=data.labels, seed=run)
+    base = emotune.load_base("bundled:minilm", labels=data.labels)
     options = emotune.TrainingOptions(**{"patience": recipe["epochs"], **recipe})
-    record = emotune.finetune(base, data, options=options).training
-    if record is None:
-        raise RuntimeError("finetune gave a classifier without its training record")
+    record = emotune.finetune(base, data, options=options, seed=run).training
     kept = record.best
     return {
         "accuracy": round(kept.validation_accuracy, 4),

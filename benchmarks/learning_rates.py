@@ -63,7 +63,7 @@ def main() -> None:
 
 def _score(method: str, rate: float, data: emotune.TextDataset) -> float | None:
     """Macro-F1 on validation; None where training came to nothing, as at a rate too high."""
-    base = emotune.load_base("bundled:minilm", labels=data.labels, seed=0)
+    base = emotune.load_base("bundled:minilm", labels=data.labels)
     options = emotune.TrainingOptions(epochs=1, learning_rate=rate)
     try:
         tuned = emotune.finetune(base, data, METHODS[method.split()[0]](**OPTIONS.get(method, {})), options)

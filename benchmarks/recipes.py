@@ -75,10 +75,8 @@ def main() -> None:
 
 def _scores(recipe: Recipe, seed: int, data: emotune.TextDataset) -> dict[str, Any]:
     """Accuracy and macro-F1 of the epoch that was kept, and macro-F1 after every epoch."""
-    base = emotune.load_base("bundled:minilm", labels=data.labels, seed=seed)
-    record = emotune.finetune(base, data, recipe.method, emotune.TrainingOptions(**recipe.training)).training
-    if record is None:
-        raise RuntimeError("finetune gave a classifier without its training record")
+    base = emotune.load_base("bundled:minilm", labels=data.labels)
+    record = emotune.finetune(base, data, recipe.method, emotune.TrainingOptions(**recipe.training), seed=seed).training
     kept = record.best
     return {
         "accuracy": round(kept.validation_accuracy, 4),

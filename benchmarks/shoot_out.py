@@ -18,7 +18,7 @@ from pathlib import Path
 from emotune.evaluation.saved import read_predictions
 from emotune.evaluation.scores import Evaluation
 from emotune.evaluation.seeds import SeedStudy
-from emotune.folder.artifact import PREDICTIONS
+from emotune.folder.format import PREDICTIONS
 from emotune.statistics.paired import Interval
 
 sys.path.insert(0, str(Path(__file__).parent))

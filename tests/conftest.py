@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from transformers import BertTokenizer
 
     from emotune.data.dataset import Split, TextDataset
+    from emotune.folder.tuned import TunedClassifier
     from emotune.models.classifier import Classifier
     from emotune.pipeline import RunResult
     from emotune.system.progress import Advance
@@ -127,7 +128,7 @@ def tiny_base(tiny_bert: Path, tiny_data: TextDataset) -> Classifier:
 
 
 @pytest.fixture(scope="session")
-def tiny_tuned(tiny_base: Classifier, tiny_data: TextDataset, tiny_options: TrainingOptions) -> Classifier:
+def tiny_tuned(tiny_base: Classifier, tiny_data: TextDataset, tiny_options: TrainingOptions) -> TunedClassifier:
     """The tiny model, tuned on the tiny data. Shared: copy the model before changing anything."""
     from emotune.training.finetune import finetune
 
@@ -135,9 +136,14 @@ def tiny_tuned(tiny_base: Classifier, tiny_data: TextDataset, tiny_options: Trai
 
 
 @pytest.fixture(scope="session")
-def tiny_saved(tiny_tuned: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_saved(tiny_tuned: TunedClassifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the tuned tiny model. Shared: copy it before changing anything."""
     return tiny_tuned.save(tmp_path_factory.mktemp("saved") / "tuned")
+
+
+def described(folder: str | Path) -> dict[str, Any]:
+    """What `emotune.json` of a saved folder holds, as plain JSON."""
+    return dict(json.loads((Path(folder) / "emotune.json").read_text(encoding="utf-8")))
 
 
 @dataclass

@@ -18,7 +18,6 @@ import pytest
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-from emotune.folder.artifact import read_description
 from emotune.folder.verify import Verification, check
 from emotune.methods import refusals
 from emotune.pipeline import STEPS, run
@@ -28,7 +27,7 @@ from emotune.settings import portable
 from emotune.settings.run import RunConfig
 from emotune.system.errors import DataError, EmotuneError, MethodError, ModelError, OutputError, VerificationError
 
-from .conftest import EMOTIONS, Recording
+from .conftest import EMOTIONS, Recording, described
 from .tiny_models import make_folder
 
 if TYPE_CHECKING:
@@ -178,7 +177,7 @@ class TestFolder:
         np.testing.assert_allclose(probabilities.sum(axis=1), 1)
         assert columns["prediction"] == [EMOTIONS[i] for i in probabilities.argmax(axis=1)]
 
-        metrics = read_description(tiny_run.result.folder)["metrics"]["after"]
+        metrics = described(tiny_run.result.folder)["metrics"]["after"]
         assert metrics["accuracy"] == accuracy_score(columns["label"], columns["prediction"])
         f1 = f1_score(columns["label"], columns["prediction"], average="macro", zero_division=0.0)
         assert metrics["macro_f1"] == pytest.approx(f1)
@@ -186,7 +185,7 @@ class TestFolder:
         assert metrics["loss"] == pytest.approx(loss)
 
     def test_the_description_tells_the_whole_run(self, tiny_run: Run, tiny_data: TextDataset) -> None:
-        description = read_description(tiny_run.result.folder)
+        description = described(tiny_run.result.folder)
         comparison, training = tiny_run.result.comparison, tiny_run.result.classifier.training
         assert description["data"]["fingerprint"] == tiny_data.fingerprint
         assert description["data"]["name"] == "made-up"
@@ -199,8 +198,7 @@ class TestFolder:
         assert description["metrics"]["rows_broken"] == len(comparison.broken)
         assert description["metrics"]["before"]["accuracy"] == comparison.before.metrics.accuracy
         assert description["metrics"]["baselines"].keys() == {"majority class", "TF-IDF", "frozen features"}
-        assert training is not None
-        assert description["train_examples_per_second"] == training.train_examples_per_second > 0
+        assert description["training"]["train_examples_per_second"] == training.train_examples_per_second > 0
         assert description["peak_memory_bytes"] >= training.peak_memory_bytes
         seconds = description["seconds"]
         steps = ["data", "base_model", "before", "fine-tune_with_lora", "after", "compare"]
@@ -217,7 +215,7 @@ class TestFolder:
         assert "chance" in found[-1]
         assert any("'frozen" in sentence for sentence in found)
         assert result.verdict.splitlines() == found
-        assert read_description(result.folder)["verdict"] == " ".join(found)
+        assert described(result.folder)["verdict"] == " ".join(found)
         page = unescape(result.report.read_text(encoding="utf-8"))
         card = (result.folder / "README.md").read_text(encoding="utf-8").replace("\\", "")
         printed = " ".join(render(tiny_run.progress.shown[1], 120).split())
@@ -227,7 +225,7 @@ class TestFolder:
             assert sentence in printed
 
     def test_the_configuration_is_kept_without_the_machines_paths(self, tiny_run: Run) -> None:
-        configuration = read_description(tiny_run.result.folder)["configuration"]
+        configuration = described(tiny_run.result.folder)["configuration"]
         assert configuration["model"]["name"] == "tiny-bert"
         assert configuration["data"]["source"] == "made-up"
         assert configuration["output"]["folder"] == "tuned"
@@ -351,7 +349,7 @@ class TestVerify:
         monkeypatch.chdir(tmp_path)
         start(settings, model__name="mymodel", data__source="mydata", output__folder="out/tuned")
         assert unverified == [(Path("out/tuned"), "mymodel")]
-        description = read_description("out/tuned")
+        description = described("out/tuned")
         assert description["base_model"] == {"name": "mymodel", "source": None, "revision": None}
         assert description["configuration"]["output"]["folder"] == "tuned"
         assert "base_model:" not in (tmp_path / "out" / "tuned" / "README.md").read_text()
@@ -534,7 +532,7 @@ class TestSeeds:
         self, settings: Settings, unverified: list[tuple[Path, str | None]]
     ) -> None:
         heard = start(settings, training__seeds=2)
-        description = read_description(Path(settings["output.folder"]))
+        description = described(Path(settings["output.folder"]))
         seeds = description["seeds"]
         assert len(seeds["accuracy"]["values"]) == len(seeds["macro-F1"]["values"]) == 2
         assert description["metrics"]["after"]["accuracy"] == seeds["accuracy"]["values"][0]
@@ -567,7 +565,7 @@ class TestSeeds:
         assert sum(line.startswith("epoch ") for line in heard.lines) == 1 + 2  # of the second seed and the third
         whole = settings | {"output.folder": settings["output.folder"] + "-whole"}
         start(whole, training__seeds=3)
-        resumed, uninterrupted = (read_description(Path(one["output.folder"])) for one in (settings, whole))
+        resumed, uninterrupted = (described(Path(one["output.folder"])) for one in (settings, whole))
         assert resumed["seeds"] == uninterrupted["seeds"]
         assert resumed["metrics"]["after"] == uninterrupted["metrics"]["after"]
         assert beside(settings) == ["tuned", "tuned-whole"]
@@ -580,7 +578,7 @@ class TestFullFineTuning:
         result = run(RunConfig.load(overrides=settings | {"baselines.full": True}), Recording())
         assert all(baseline.validation_macro_f1 is not None for baseline in result.comparison.baselines)
         folder = Path(settings["output.folder"])
-        metrics = read_description(folder)["metrics"]
+        metrics = described(folder)["metrics"]
         assert list(metrics["baselines"]) == ["majority class", "TF-IDF", "frozen features", "full fine-tuning"]
         assert metrics["baselines"]["full fine-tuning"] != metrics["after"]
         assert "Every weight trained, seed 0, learning rate 0.0001." in (folder / "report.html").read_text()
@@ -604,7 +602,7 @@ class TestFullFineTuning:
         logits = names["model"].eval()(**batch).logits
         id2label = names["model"].config.id2label
         assert [id2label[int(row)] for row in logits.argmax(-1)] == table.column("prediction").to_pylist()
-        description = read_description(folder)
+        description = described(folder)
         assert description["method"] == {"name": "full fine-tuning"}
         record = description["training"]
         assert record["trainable_parameters"] == record["total_parameters"]

@@ -37,7 +37,7 @@ _HOMES = {
     "compare": "emotune.evaluation.comparison",
     "evaluate": "emotune.evaluation.evaluate",
     "finetune": "emotune.training.finetune",
-    "load": "emotune.folder.artifact",
+    "load": "emotune.folder.load",
     "load_base": "emotune.models.load",
     "load_data": "emotune.data.load",
     "load_many": "emotune.folder.many",
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from emotune.evaluation.comparison import compare as compare
     from emotune.evaluation.evaluate import evaluate as evaluate
     from emotune.evaluation.scores import Evaluation as Evaluation
-    from emotune.folder.artifact import load as load
+    from emotune.folder.load import load as load
     from emotune.folder.many import load_many as load_many
     from emotune.folder.verify import verify as verify
     from emotune.inference.predict import predict as predict

@@ -7,22 +7,28 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from emotune.data.audit import Audit
+from emotune.data.dataset import TextDataset
+from emotune.evaluation.attribution import Words, explain
+from emotune.evaluation.calibration import Calibration, Trust, assess
+from emotune.evaluation.comparison import Comparison
+from emotune.evaluation.leaks import Leaks
+from emotune.evaluation.saved import write_evaluation
+from emotune.evaluation.scores import Evaluation
+from emotune.evaluation.seeds import SeedSummary
+from emotune.folder.format import PREDICTIONS, DataEntry, Evidence, versions
+from emotune.folder.tuned import TunedClassifier, describe, write_model
+from emotune.report import figures
+from emotune.report.html import Report, most_telling, render_report
+from emotune.report.model_card import model_card
+from emotune.report.verdict import verdict
+from emotune.settings import portable
+from emotune.settings.run import RunConfig
+from emotune.system.memory import peak_memory_bytes
+from emotune.system.output import written_whole
 from emotune.system.progress import Progress
-
-if TYPE_CHECKING:
-    from emotune.data.audit import Audit
-    from emotune.data.dataset import TextDataset
-    from emotune.evaluation.attribution import Words
-    from emotune.evaluation.calibration import Calibration, Trust
-    from emotune.evaluation.comparison import Comparison
-    from emotune.evaluation.leaks import Leaks
-    from emotune.evaluation.scores import Evaluation
-    from emotune.evaluation.seeds import SeedSummary
-    from emotune.models.classifier import Classifier
-    from emotune.report.html import Report
-    from emotune.settings.run import RunConfig
 
 REPORT = "report.html"
 
@@ -43,7 +49,7 @@ class Findings:
     data: TextDataset
     audit: Audit
     comparison: Comparison
-    tuned: Classifier
+    tuned: TunedClassifier
     seeds: Mapping[str, SeedSummary]
     leaks: Leaks | None = None
 
@@ -63,13 +69,6 @@ def write_folder(
     Raises:
         OutputError: The folder cannot be written.
     """
-    from emotune.folder import artifact
-    from emotune.report import figures
-    from emotune.report.html import render_report
-    from emotune.report.model_card import model_card
-    from emotune.settings import portable
-    from emotune.system.output import written_whole
-
     created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     after, tuned = found.comparison.after, found.tuned
     trust = trust_in(after, tuned.temperature)
@@ -81,51 +80,44 @@ def write_folder(
         comparison=found.comparison,
         leaks=found.leaks,
         trust=trust,
-        versions=artifact.versions(),
+        versions=versions(),
         command=portable.command(),
         created=created,
     )
     with written_whole(folder, config.output.overwrite) as work:
-        artifact.write_model(tuned, work)
-        write_predictions(after, work / artifact.PREDICTIONS)
+        write_model(tuned, work)
+        write_evaluation(after, work / PREDICTIONS)
         figures.confusion_matrix(after, work / "confusion_matrix.png")
-        if tuned.training is not None:
-            figures.training_curve(tuned.training, work / "training_curve.png")
+        figures.training_curve(tuned.training, work / "training_curve.png")
         (work / "README.md").write_text(card, encoding="utf-8")
         (work / REPORT).write_text(render_report(report), encoding="utf-8")
-        evidence = {"created": created, **evidence_of(found, trust, config), "seconds": dict(seconds)}
-        artifact.write_description(tuned, work, evidence)
+        evidence = evidence_of(found, trust, config)
+        describe(tuned, work, evidence.changed(created=created, seconds=dict(seconds)))
 
 
 def trust_in(evaluation: Evaluation, temperature: float | None) -> Trust:
     """How far an evaluation's probabilities can be trusted."""
-    from emotune.evaluation.calibration import assess
-
     if evaluation.probabilities is None:
         raise ValueError(f"'{evaluation.name}' has no probabilities to judge")
     return assess(evaluation.split.label_ids, evaluation.probabilities, temperature)
 
 
-def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> dict[str, Any]:
+def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> Evidence:
     """The entries of `emotune.json` that say what was run, on what, and what came out."""
-    from emotune.report.verdict import verdict
-    from emotune.settings import portable
-    from emotune.system.memory import peak_memory_bytes
-
     data, comparison = found.data, found.comparison
-    return {
-        "command": portable.command(),
-        "configuration": portable.configuration(config),
-        "data": {
-            "name": data.name,
-            "was_local": Path(config.data.source).expanduser().exists(),
-            "fingerprint": data.fingerprint,
-            "rows": {split.name: len(split) for split in data.splits},
-            "counts": {split.name: split.counts for split in data.splits},
-            "notes": list(data.notes),
-            "columns": {split: asdict(columns) for split, columns in data.columns.items()},
-        },
-        "metrics": {
+    return Evidence(
+        command=portable.command(),
+        configuration=portable.configuration(config),
+        data=DataEntry(
+            name=data.name,
+            was_local=Path(config.data.source).expanduser().exists(),
+            fingerprint=data.fingerprint,
+            rows={split.name: len(split) for split in data.splits},
+            counts={split.name: split.counts for split in data.splits},
+            notes=data.notes,
+            columns={split: asdict(columns) for split, columns in data.columns.items()},
+        ),
+        metrics={
             "before": asdict(comparison.before.metrics),
             "after": asdict(comparison.after.metrics),
             "baselines": {evaluation.name: asdict(evaluation.metrics) for evaluation in comparison.baselines},
@@ -134,29 +126,25 @@ def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> dict[str, A
             "rows_broken": len(comparison.broken),
             "without_leaked_rows": None if found.leaks is None else found.leaks.figures(),
         },
-        "verdict": verdict(comparison, leaks=found.leaks),
-        "statistics": {
+        verdict=verdict(comparison, leaks=found.leaks),
+        statistics={
             evaluation.name: asdict(comparison.against(evaluation))
             for evaluation in (comparison.before, *comparison.baselines)
         },
-        "margin": None
+        margin=None
         if comparison.margin is None
         else {
             "points": comparison.margin,
             "tests": {evaluation.name: asdict(test) for evaluation, test in comparison.margin_tests},
         },
-        "seeds": {name: asdict(summary) for name, summary in found.seeds.items()},
-        "calibration": {"as_they_come": _figures(trust.plain), "scaled": _figures(trust.scaled)},
-        "peak_memory_bytes": peak_memory_bytes(),
-    }
+        seeds={name: asdict(summary) for name, summary in found.seeds.items()},
+        calibration={"as_they_come": _figures(trust.plain), "scaled": _figures(trust.scaled)},
+        peak_memory_bytes=peak_memory_bytes(),
+    )
 
 
 def report_of(found: Findings, trust: Trust, attributions: Mapping[int, Words], folder: str, created: str) -> Report:
     """What the report shows of a run."""
-    from emotune.folder import artifact
-    from emotune.report.html import Report
-    from emotune.settings import portable
-
     return Report(
         title=f"{found.tuned.name}, fine-tuned on {found.data.name}",
         subtitle=f"Made with emotune on {created}.",
@@ -168,37 +156,17 @@ def report_of(found: Findings, trust: Trust, attributions: Mapping[int, Words], 
         leaks=found.leaks,
         attributions=attributions,
         commands=[portable.command() or "emotune run", f"emotune reproduce {shlex.quote(folder)}"],
-        versions=artifact.versions(),
+        versions=versions(),
     )
 
 
-def explain_most_telling(tuned: Classifier, comparison: Comparison, progress: Progress) -> dict[int, Words]:
+def explain_most_telling(tuned: TunedClassifier, comparison: Comparison, progress: Progress) -> dict[int, Words]:
     """The words that drove the predictions which the report shows, by row number."""
-    from emotune.evaluation.attribution import explain
-    from emotune.report.html import most_telling
-
     rows = sorted({row for found in most_telling(comparison) for row in found})
     texts = [comparison.after.split.texts[row] for row in rows]
     labels = [int(comparison.after.predictions[row]) for row in rows]
     found = explain(tuned, texts, labels, progress=progress)
     return {} if found is None else dict(zip(rows, found, strict=True))
-
-
-def write_predictions(evaluation: Evaluation, path: Path) -> None:
-    """Write a split's predictions as Parquet: `text`, `label`, `prediction` (names), and `p_<label>` for each label."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    split = evaluation.split
-    if evaluation.probabilities is None:
-        raise ValueError(f"'{evaluation.name}' has no probabilities to write")
-    columns: dict[str, Any] = {
-        "text": list(split.texts),
-        "label": [split.labels[row] for row in split.label_ids],
-        "prediction": [split.labels[row] for row in evaluation.predictions],
-        **{f"p_{label}": evaluation.probabilities[:, column] for column, label in enumerate(split.labels)},
-    }
-    pq.write_table(pa.table(columns), path)
 
 
 def _figures(calibration: Calibration | None) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.leaks import Leaks
     from emotune.evaluation.scores import Evaluation
+    from emotune.folder.tuned import TunedClassifier
     from emotune.folder.verify import Verification
     from emotune.methods.base import Method
     from emotune.models.classifier import Classifier
@@ -44,7 +45,7 @@ class RunResult:
     """
 
     folder: Path
-    classifier: Classifier
+    classifier: TunedClassifier
     comparison: Comparison
     verification: Verification
     seconds: float
@@ -71,9 +72,7 @@ class RunResult:
     @property
     def local_base(self) -> str | None:
         """Where the base model is, if it is a folder of this machine, which the saved folder cannot name."""
-        from emotune.folder.artifact import portable_source
-
-        return None if portable_source(self.classifier) else self.classifier.source
+        return None if self.classifier.portable_source else self.classifier.source
 
 
 def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
@@ -96,10 +95,10 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.evaluation.leaks import find_leaks
     from emotune.evaluation.scores import absent_classes
     from emotune.evaluation.seeds import over_seeds
-    from emotune.folder.artifact import portable_source
     from emotune.folder.verify import verify
     from emotune.handover import REPORT, Findings, trust_in, write_folder
     from emotune.methods.refusals import check_refusal
+    from emotune.models.drawing import with_head_of
     from emotune.models.load import load_base
     from emotune.report import tables
     from emotune.report.audit_tables import audit_lines
@@ -109,7 +108,6 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.system.precision import choose_device, choose_precision
     from emotune.system.processes import processes
     from emotune.training.checkpoints import Checkpoints
-    from emotune.training.options import TrainingOptions
 
     if processes() > 1:
         raise ConfigError(
@@ -122,8 +120,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     inputs = [Path(name).expanduser() for name in read if name is not None and Path(name).expanduser().exists()]
     check_output(folder, config.output.overwrite, inputs)
     checkpoints.check()
-    method = config.method.build()
-    options = TrainingOptions(**config.training.model_dump(exclude={"seed", "seeds", "resume"}))
+    method, options = config.method, config.training
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
     watch = Stopwatch(progress)
@@ -140,10 +137,10 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
             config.model.name,
             labels=data.labels,
             max_length=config.model.max_length,
-            seed=config.training.seed,
             revision=config.model.revision,
             fresh_head=config.model.fresh_head,
         )
+        base = with_head_of(base, config.training.seed)
         base.model.to(device)
         tokens = count_tokens(
             base.tokenizer,
@@ -154,7 +151,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         audit = replace(audit, tokens=tokens)
         say_base(base, tokens, progress)
         check_refusal(method, base.model)
-        progress.say(f"{method.name} will train {method.trains(base.model)}")
+        progress.say(f"{method.title} will train {method.trains(base.model)}")
 
     with watch.step("Before"):
         before = evaluate(base, data.test, progress=progress)
@@ -169,15 +166,13 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         if absent:
             progress.say(absent)
 
-    with watch.step(f"Fine-tune with {method.name}"):
+    with watch.step(f"Fine-tune with {method.title}"):
         progress.say(f"{precision.name} on {device}: {precision.reason}")
         with checkpoints.claimed(data) as kept:
             tuned, others = train_seeds(base, data, method, options, config, kept, progress)
             if config.baselines.full:
                 baselines += (full_baseline(base, data, options, config, kept, progress),)
         training = tuned.training
-        if training is None:
-            raise RuntimeError("finetune gave a classifier without its training record")
         progress.say(
             f"kept epoch {training.best_epoch} of {len(training.epochs)}, whose validation loss is least at its best temperature; "
             f"{training.train_examples_per_second:.0f} examples/s"
@@ -209,7 +204,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         progress.say(f"saved to {folder}, with {REPORT}")
 
     with watch.step("Verify"):
-        verification = verify(folder, base=None if portable_source(tuned) else tuned.source)
+        verification = verify(folder, base=None if tuned.portable_source else tuned.source)
         progress.say(
             f"a fresh process gives the same labels on {verification.rows} texts; the largest difference is "
             f"{verification.largest_difference:.1e} (at most {verification.tolerance:.0e} passes)"
@@ -226,7 +221,7 @@ def train_seeds(
     config: RunConfig,
     checkpoints: Path,
     progress: Progress,
-) -> tuple[Classifier, list[Evaluation]]:
+) -> tuple[TunedClassifier, list[Evaluation]]:
     """Train the seeds that the configuration asks for.
 
     Args:
@@ -242,26 +237,14 @@ def train_seeds(
         The one that is best on validation, and the test scores of the others, whose models are not kept.
     """
     from emotune.evaluation.evaluate import evaluate
-    from emotune.models.load import load_base
 
-    best: Classifier | None = None
+    best: TunedClassifier | None = None
     scored: dict[int, Evaluation] = {}
     several = config.training.seeds > 1
     for seed in range(config.training.seed, config.training.seed + config.training.seeds):
-        start = base
-        if seed != base.seed:
-            start = load_base(
-                base.source,
-                labels=base.labels,
-                max_length=base.max_length,
-                seed=seed,
-                revision=base.revision,
-                fresh_head=config.model.fresh_head,
-            )
-            start.model.to(base.model.device)
         if several:
             progress.say(f"seed {seed}")
-        tuned = train(start, data, method, options, checkpoints / f"seed-{seed}", config.training.resume, progress)
+        tuned = train(base, data, method, options, seed, checkpoints / f"seed-{seed}", config.training.resume, progress)
         if several:
             scored[seed] = evaluate(tuned, data.test, name=f"tuned, seed {seed}", progress=progress)
         if best is None or _on_validation(tuned) > _on_validation(best):
@@ -269,8 +252,8 @@ def train_seeds(
     if best is None:
         raise RuntimeError("no seed was trained")
     if several:
-        progress.say(f"seed {best.seed} is best on validation, and is what is saved")
-    return best, [evaluation for seed, evaluation in scored.items() if seed != best.seed]
+        progress.say(f"seed {best.training.seed} is best on validation, and is what is saved")
+    return best, [evaluation for seed, evaluation in scored.items() if seed != best.training.seed]
 
 
 def full_baseline(
@@ -295,13 +278,13 @@ def full_baseline(
     from emotune.methods.full import FullFineTuning
 
     method = FullFineTuning()
-    progress.say(f"the yardstick: {method.name}")
-    options = replace(options, learning_rate=None)
-    tuned = train(base, data, method, options, checkpoints / method.key, config.training.resume, progress)
-    found = evaluate(tuned, data.test, name=method.name, progress=progress)
-    if tuned.training is None:
-        raise RuntimeError("finetune gave a classifier without its training record")
-    note = f"Every weight trained, seed {base.seed}, learning rate {method.usual_learning_rate:g}."
+    progress.say(f"the yardstick: {method.title}")
+    options = options.changed(learning_rate=None)
+    tuned = train(
+        base, data, method, options, config.training.seed, checkpoints / method.name, config.training.resume, progress
+    )
+    found = evaluate(tuned, data.test, name=method.title, progress=progress)
+    note = f"Every weight trained, seed {config.training.seed}, learning rate {method.usual_learning_rate:g}."
     validated = tuned.training.best.validation_macro_f1
     return replace(found, seconds=tuned.training.seconds, note=note, validation_macro_f1=validated)
 
@@ -311,21 +294,20 @@ def train(
     data: TextDataset,
     method: Method,
     options: TrainingOptions,
+    seed: int,
     checkpoints: Path,
     resume: bool,
     progress: Progress,
-) -> Classifier:
+) -> TunedClassifier:
     """Fine-tune, from the newest checkpoint in the folder where there is one and the run is resumed."""
     from emotune.training.finetune import finetune
 
     resume = resume and any(checkpoints.glob("checkpoint-*"))
-    return finetune(base, data, method, options, checkpoints=checkpoints, resume=resume, progress=progress)
+    return finetune(base, data, method, options, seed=seed, checkpoints=checkpoints, resume=resume, progress=progress)
 
 
-def _on_validation(tuned: Classifier) -> float:
+def _on_validation(tuned: TunedClassifier) -> float:
     """The macro-F1 on validation of the epoch that was kept."""
-    if tuned.training is None:
-        raise ValueError(f"'{tuned.name}' was not fine-tuned")
     return tuned.training.best.validation_macro_f1
 
 

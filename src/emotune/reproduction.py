@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from emotune.system.errors import ArtifactError, ConfigError, DataError
 from emotune.system.output import DESCRIPTION
@@ -13,6 +13,7 @@ from emotune.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from emotune.evaluation.comparison import Comparison
+    from emotune.folder.format import Description
     from emotune.settings.run import RunConfig
 
 
@@ -70,7 +71,7 @@ def reproduce(
     from emotune.data.load import load_data
     from emotune.evaluation.comparison import compare
     from emotune.evaluation.saved import read_evaluation
-    from emotune.folder.artifact import read_description, versions
+    from emotune.folder.format import read_description, versions
     from emotune.pipeline import run
 
     folder = Path(folder)
@@ -83,7 +84,7 @@ def reproduce(
             description, folder, {key: value for key, value in given.items() if value is not None}, output
         )
         found = load_data(**config.data_arguments())
-        expected = str(description["data"].get("fingerprint"))
+        expected = "" if description.data is None else description.data.fingerprint
         if found.fingerprint != expected:
             raise DataError(
                 f"The data at '{config.data.source}' is not what '{folder}' was made from: its fingerprint is {found.fingerprint[:12]}…, "
@@ -101,13 +102,13 @@ def reproduce(
         changed_labels=int((saved.predictions != again.predictions).sum()),
         other_versions={
             name: (then, now.get(name, "none"))
-            for name, then in description["versions"].items()
+            for name, then in (description.versions or {}).items()
             if now.get(name) != then
         },
     )
 
 
-def configuration_of(description: dict[str, Any], folder: Path, given: dict[str, str], output: Path) -> RunConfig:
+def configuration_of(description: Description, folder: Path, given: dict[str, str], output: Path) -> RunConfig:
     """The configuration that a saved folder was made with, writing to another folder.
 
     Args:
@@ -121,19 +122,17 @@ def configuration_of(description: dict[str, Any], folder: Path, given: dict[str,
     """
     from emotune.settings.run import RunConfig
 
-    stored = description.get("configuration")
-    if stored is None or "data" not in description or "versions" not in description:
+    stored = description.configuration
+    if stored is None or description.data is None or description.versions is None:
         raise ArtifactError(
             f"'{folder}' does not say how it was made: emotune.json has no configuration. Only emotune run writes one."
         )
-    base = description["base_model"]
-    if base.get("source") is None and "model.name" not in given:
+    base = description.base_model
+    if base.source is None and "model.name" not in given:
+        raise ArtifactError(f"The base model '{base.name}' was a local folder. Say where it is with --model FOLDER.")
+    if description.data.was_local and "data.source" not in given:
         raise ArtifactError(
-            f"The base model '{base.get('name')}' was a local folder. Say where it is with --model FOLDER."
-        )
-    if description["data"].get("was_local") and "data.source" not in given:
-        raise ArtifactError(
-            f"The data was the file or folder '{description['data'].get('name')}', and results hold no paths. Say where it is with --data."
+            f"The data was the file or folder '{description.data.name}', and results hold no paths. Say where it is with --data."
         )
     values = {
         f"{section}.{key}": value
@@ -141,8 +140,8 @@ def configuration_of(description: dict[str, Any], folder: Path, given: dict[str,
         for key, value in settings.items()
         if value is not None
     }
-    if base.get("revision") is not None and "model.name" not in given:
-        values["model.revision"] = base["revision"]  # the very commit, where the configuration named a branch or none
+    if base.revision is not None and "model.name" not in given:
+        values["model.revision"] = base.revision  # the very commit, where the configuration named a branch or none
     values |= {"output.folder": str(output), "output.overwrite": False, "training.resume": False}
     try:
         return RunConfig.load(overrides=values | given)

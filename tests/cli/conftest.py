@@ -51,7 +51,6 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> Classifier:
         tokenizer=cast(Any, None),
         labels=LABELS,
         max_length=16,
-        seed=0,
     )
 
     def load(folder: Path, *, base: str | None = None) -> Classifier:
@@ -74,8 +73,8 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> Classifier:
         assert folder == Path("tuned")
         return {"labels": list(LABELS)}
 
-    monkeypatch.setattr("emotune.folder.artifact.load", load)
-    monkeypatch.setattr("emotune.folder.artifact.read_description", read_description)
+    monkeypatch.setattr("emotune.folder.load.load", load)
+    monkeypatch.setattr("emotune.folder.load.read_description", read_description)
     monkeypatch.setattr("emotune.inference.predict.predict_stream", predict_stream)
     monkeypatch.setattr("emotune.system.precision.choose_device", lambda asked: asked)
     return classifier

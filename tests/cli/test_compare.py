@@ -17,7 +17,7 @@ import pytest
 
 from emotune.cli.compare import reports, told_apart
 from emotune.evaluation.scores import Evaluation, score
-from emotune.folder.artifact import PREDICTIONS
+from emotune.folder.format import PREDICTIONS
 from emotune.report.html import render_report
 
 from ..evaluation.test_saved import sign_again

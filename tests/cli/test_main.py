@@ -148,7 +148,9 @@ def test_bugs_keep_their_traceback(invoke: Invoke, failing: list[BaseException])
 
 
 def test_a_bug_s_traceback_is_python_s_own() -> None:
-    code = "import emotune.settings.layers, emotune.cli\nemotune.drafting.preset_names = None\nemotune.cli.main()"
+    code = (
+        "import emotune.settings.preset, emotune.cli\nemotune.settings.preset.preset_names = None\nemotune.cli.main()"
+    )
     done = subprocess.run([sys.executable, "-c", code, "presets"], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback (most recent call last):")
@@ -198,7 +200,7 @@ def test_only_a_closed_standard_output_has_lost_its_reader() -> None:
 
 def test_a_terminal_without_unicode_gets_escapes() -> None:
     code = (
-        "import emotune.settings.layers, emotune.cli\n"
+        "import emotune.settings.preset, emotune.cli\n"
         "emotune.settings.layers.read_preset = lambda name: '# caf\\u00e9 \\U0001f600.\\n'\n"
         "emotune.cli.main()"
     )

@@ -138,7 +138,7 @@ class TestRefusals:
         def load(*_: object, **__: object) -> None:
             raise AssertionError("the model was loaded before the input was checked")
 
-        monkeypatch.setattr("emotune.folder.artifact.load", load)
+        monkeypatch.setattr("emotune.folder.load.load", load)
 
     @pytest.mark.parametrize(
         ("arguments", "stdin", "expected"),
@@ -302,7 +302,7 @@ def test_standard_input_is_read_as_it_is_needed(saved: Classifier) -> None:
 def test_a_file_is_checked_whole_before_the_model_is_loaded(
     invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emotune.folder.artifact.load", lambda *_, **__: pytest.fail("the model was loaded"))
+    monkeypatch.setattr("emotune.folder.load.load", lambda *_, **__: pytest.fail("the model was loaded"))
     file = tmp_path / "texts.csv"
     file.write_text("text\n" + "fine\n" * 5000 + '" "\n', encoding="utf-8")
     result = invoke("predict", "tuned", "--file", file)
@@ -318,8 +318,8 @@ def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
         "import emotune.system.precision as precision\n"
         "precision.choose_device = lambda asked: asked\n"
         "model = SimpleNamespace(to=lambda device: None)\n"
-        "emotune.folder.artifact.read_description = lambda folder: {}\n"
-        "emotune.folder.artifact.load = lambda folder, base: SimpleNamespace(model=model)\n"
+        "emotune.folder.load.read_description = lambda folder: {}\n"
+        "emotune.folder.load.load = lambda folder, base: SimpleNamespace(model=model)\n"
         "def predict_stream(model, texts, **_):\n"
         "    for text in texts:\n"
         "        yield inference.Predictions((text,), ('joy',), np.ones((1, 1)), ('joy',), 0)\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emotune.settings.layers import preset_names, read_preset
+from emotune.settings.preset import preset_names, read_preset
 from emotune.settings.run import RunConfig
 
 from .conftest import Invoke

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from emotune.cli.sweep import FLAGS
-from emotune.settings.run import setting_help
+from emotune.settings.keys import setting_help
+from emotune.settings.run import RunConfig
 from emotune.sweep.plan import Plan
 from emotune.sweep.settings import load_plan
 from emotune.system.errors import DataError
@@ -90,7 +91,7 @@ def test_resume_and_overwrite(invoke: Invoke, sweeps: list[tuple[Plan, Any]]) ->
 def test_help_explains_each_option_in_the_configuration_s_words(invoke: Invoke) -> None:
     shown = " ".join(invoke("sweep", "--help").stdout.replace("│", " ").split())
     for name, flag in FLAGS.items():
-        description, default = setting_help(flag.key)
+        description, default = setting_help(RunConfig, flag.key)
         description, default = flag.text or description, flag.default or default
         assert f"--{name.replace('_', '-')} " in shown
         assert description in shown

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from emotune.data.audit import audit_source
-from emotune.data.load import LabelledSource
+from emotune.data.options import DataSource
 from emotune.system.errors import DataError
 
 ROWS = [(f"message {i}", "joy" if i % 3 else "anger") for i in range(12)]
@@ -25,7 +25,7 @@ def refusal(path: Path) -> str:
     return str(caught.value)
 
 
-def check(source: Path | LabelledSource) -> None:
+def check(source: Path | DataSource) -> None:
     found = audit_source(source, label_errors=False)
     assert [(row.text, row.label) for row in found.rows if row.place.split == "train"] == ROWS
 
@@ -122,4 +122,4 @@ def test_the_options_for_other_names(tmp_path: Path) -> None:
     for part in ("train", "validation", "test"):
         (tmp_path / f"{part}-00000-of-00001.csv").write_text(lines(","), encoding="utf-8")
     train, validation, test = re.findall(r"\S+-of-00001\.csv(?=[ .])", refusal(tmp_path).partition("or give")[2])
-    check(LabelledSource(Path(train), Path(validation), Path(test)))
+    check(DataSource(source=Path(train), validation=Path(validation), test=Path(test)))

@@ -19,7 +19,8 @@ from emotune.data.dataset import TextDataset
 from emotune.data.judges import Features, best_judge
 from emotune.data.label_errors import LabelError, find_label_errors
 from emotune.data.label_noise import estimate_noise
-from emotune.data.load import LabelledSource, load_data
+from emotune.data.load import load_data
+from emotune.data.options import DataSource
 
 NOISE = "abcdefghijklmnopqrstuvwxyz"
 
@@ -112,7 +113,7 @@ def test_a_near_copy_does_not_train_its_own_judge(monkeypatch: pytest.MonkeyPatc
         "all of these words stand in one test",
         "nothing of the kind stands here at all",
     ]
-    audit_source(LabelledSource(list(zip(texts, "aba", strict=True))))
+    audit_source(DataSource(source=list(zip(texts, "aba", strict=True))))
     assert seen[0].tolist() == [0, 0, 2]
 
 

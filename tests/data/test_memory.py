@@ -11,11 +11,12 @@ import pytest
 from emotune.data.audit import audit_source
 from emotune.data.columns import Columns
 from emotune.data.dataset import TextDataset
-from emotune.data.load import LabelledSource, load_data, load_split
+from emotune.data.load import load_data, load_split
+from emotune.data.options import DataSource
 from emotune.evaluation.evaluate import evaluate
 from emotune.models.classifier import Classifier
 from emotune.models.load import load_base
-from emotune.settings.run import DataConfig
+from emotune.settings.run import DataSection
 from emotune.system.errors import ConfigError, DataError, ModelError
 from emotune.training.finetune import finetune
 
@@ -135,7 +136,7 @@ def test_columns_of_a_data_frame() -> None:
 
 
 def test_an_audit_takes_them_too() -> None:
-    found = audit_source(LabelledSource(frame()), label_errors=False)
+    found = audit_source(DataSource(source=frame()), label_errors=False)
     assert (found.name, len(found.rows)) == ("DataFrame", 30)
 
 
@@ -185,7 +186,7 @@ class TestOneStringWhereNamesAreExpected:
 
     def test_labels_of_a_configuration(self) -> None:
         with pytest.raises(ValueError, match="labels"):
-            DataConfig(labels="joy")  # type: ignore[arg-type]
+            DataSection(labels="joy")
 
 
 class TestWhichSplit:
@@ -225,12 +226,12 @@ class TestCellsOfOtherLibraries:
 class TestListsOfDicts:
     def test_have_the_keys_of_all(self) -> None:
         rows = [{"text": "a"}, *RECORDS]
-        found = audit_source(LabelledSource(rows), label_errors=False)
+        found = audit_source(DataSource(source=rows), label_errors=False)
         assert len(found.rows) == len(RECORDS)
         assert [row.number for row in found.unusable["train"]] == [1]
 
     def test_a_bad_row_does_not_hide_the_others(self) -> None:
-        found = audit_source(LabelledSource([*PAIRS, "a text", ("a", "b", "c")]), label_errors=False)
+        found = audit_source(DataSource(source=[*PAIRS, "a text", ("a", "b", "c")]), label_errors=False)
         assert len(found.rows) == len(PAIRS)
         assert [row.number for row in found.unusable["train"]] == [31, 32]
         with pytest.raises(DataError, match=r"row 31: 'a text' is not a pair(?s:.*)2 rows cannot be read"):

@@ -9,7 +9,7 @@ import pytest
 
 from emotune.data.tokens import TokenCounts, are_unreadable, count_tokens, is_unreadable
 from emotune.models.encoding import encode
-from emotune.models.load import MAX_LENGTH
+from emotune.models.options import MAX_LENGTH
 from emotune.report.audit_tables import tokens_line, unknown_lines
 from emotune.settings.run import RunConfig
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from emotune.evaluation.saved import read_evaluation
-from emotune.folder.artifact import PREDICTIONS, sha256
+from emotune.folder.format import PREDICTIONS, sha256
 from emotune.system.errors import ArtifactError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emotune.data.load import load_data
-from emotune.folder.artifact import load
+from emotune.folder.load import load
 from emotune.folder.many import load_many
 from emotune.inference.predict import predict
 from emotune.methods.full import FullFineTuning

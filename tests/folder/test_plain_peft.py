@@ -148,12 +148,12 @@ def test_a_method_of_our_own_needs_the_import_that_the_card_names(
     method: BitFit | Bottleneck, tiny_run: Run, tiny_bert: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "tuned"
-    settings = tiny_run.settings | {"training.epochs": 1, "method.name": method.key, "output.folder": str(folder)}
+    settings = tiny_run.settings | {"training.epochs": 1, "method.name": method.name, "output.folder": str(folder)}
     if isinstance(method, Bottleneck):
         settings["method.size"] = method.size
     run(RunConfig.load(overrides=settings))
     code = code_of_the_card(folder)
-    line = f"import {method.tuner}  # registers {method.name} with PEFT\n"
+    line = f"import {method.tuner}  # registers {method.title} with PEFT\n"
     assert code.startswith(line)
     source = str(Path(emotune.__file__).parents[1])
     with serve_hub(models={"owner/tiny-bert": tiny_bert}) as hub:
@@ -161,7 +161,7 @@ def test_a_method_of_our_own_needs_the_import_that_the_card_names(
         found = load_elsewhere(folder, code, tmp_path, environment, source)
         assert found["labels"] == found["saved"]
         assert float(str(found["difference"])) < 1e-5
-        with pytest.raises(AssertionError, match=f"KeyError: 'EMOTUNE_{method.key.upper()}'"):
+        with pytest.raises(AssertionError, match=f"KeyError: 'EMOTUNE_{method.name.upper()}'"):
             load_elsewhere(folder, code.removeprefix(line), tmp_path, environment)
 
 

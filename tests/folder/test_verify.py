@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from emotune.folder.artifact import sha256
+from emotune.folder.format import sha256
 from emotune.folder.verify import Verification, check, in_words, verify
 from emotune.system.errors import ArtifactError, VerificationError
 

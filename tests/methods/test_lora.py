@@ -238,7 +238,7 @@ def test_a_value_out_of_range_is_refused(options: dict[str, Any], seen: str) -> 
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    with pytest.raises(MethodError, match=r"r is -1.*alpha is 0.*dropout is 2"):
+    with pytest.raises(MethodError, match=r"(?s)r is -1.*alpha is 0.*dropout is 2"):
         LoRA(r=-1, alpha=0, dropout=2)
 
 

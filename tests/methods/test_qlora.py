@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import importlib.util
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,9 @@ import torch
 from scipy.stats import norm
 from torch import nn
 
-from emotune.folder.artifact import load
+from emotune.folder.load import load
 from emotune.folder.verify import plain_logits
+from emotune.methods.base import Method
 from emotune.methods.lora import LoRA
 from emotune.methods.qlora import QLoRA
 from emotune.models.families import encoder_linear_modules
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from emotune.training.options import TrainingOptions
 
 
-def apply(method: LoRA, model: Any = None, seed: int = 1) -> Any:
+def apply(method: Method, model: Any = None, seed: int = 1) -> Any:
     torch.manual_seed(seed)
     return method.apply(make_model() if model is None else model, "owner/base")
 
@@ -142,7 +142,7 @@ def test_predicting_and_low_precision_leave_the_layers_as_they_were() -> None:
 def test_the_record_counts_packed_weights_as_what_they_stand_for(
     tiny_base: Classifier, tiny_data: TextDataset, tiny_options: TrainingOptions
 ) -> None:
-    record = finetune(tiny_base, tiny_data, QLoRA(r=2), replace(tiny_options, epochs=1)).training
+    record = finetune(tiny_base, tiny_data, QLoRA(r=2), tiny_options.changed(epochs=1)).training
     lora = LoRA(r=2).apply(copy.deepcopy(tiny_base.model), "owner/base")
     assert record is not None
     assert record.trainable_parameters == sum(parameter.numel() for parameter in trained(lora).values())
@@ -154,7 +154,7 @@ def test_the_record_counts_packed_weights_as_what_they_stand_for(
 def test_trains_in_bf16_without_touching_the_packed_weights(
     tiny_base: Classifier, tiny_data: TextDataset, tiny_options: TrainingOptions, tmp_path: Path
 ) -> None:
-    tuned = finetune(tiny_base, tiny_data, QLoRA(r=2), replace(tiny_options, epochs=1, precision="bf16"))
+    tuned = finetune(tiny_base, tiny_data, QLoRA(r=2), tiny_options.changed(epochs=1, precision="bf16"))
     texts = list(tiny_data.test.texts[:6])
     tuned.save(tmp_path / "saved")
     again = load(tmp_path / "saved", base=tiny_base.source)

@@ -12,11 +12,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emotune.evaluation.evaluate import KEPT_HEAD, UNTRAINED_HEAD, evaluate
-from emotune.folder.artifact import load
+from emotune.folder.load import load
 from emotune.inference.predict import predict
 from emotune.methods.full import FullFineTuning
 from emotune.methods.head import HeadOnly
 from emotune.methods.lora import LoRA
+from emotune.models.drawing import with_head_of
 from emotune.models.heads import label_order
 from emotune.models.load import load_base
 from emotune.pipeline import run
@@ -114,7 +115,8 @@ class TestKept:
         assert tuple(base.model.config.id2label[i] for i in range(6)) == LABELS
 
     def test_is_the_same_for_every_seed_and_said(self, checkpoint: Path) -> None:
-        first, second = (load_base(checkpoint, labels=LABELS, max_length=32, seed=seed) for seed in (0, 1))
+        first = load_base(checkpoint, labels=LABELS, max_length=32)
+        second = with_head_of(first, 1)
         assert torch.equal(first.model.classifier.weight, second.model.classifier.weight)
         said = str(first.checkpoint_head)
         assert said.startswith(
@@ -134,7 +136,7 @@ class TestKept:
         assert "is left out and a new one made: a new one was asked for" in str(base.checkpoint_head)
         found = evaluate(base, tiny_data.test)
         assert (found.name, found.note, found.is_chance) == ("base (untrained head)", UNTRAINED_HEAD, True)
-        other = load_base(checkpoint, labels=tiny_data.labels, max_length=32, fresh_head=True, seed=1)
+        other = with_head_of(base, 1)
         assert not torch.equal(base.model.classifier.weight, other.model.classifier.weight)
 
     def test_needs_no_architecture_in_the_configuration(self, checkpoint: Path) -> None:
@@ -152,7 +154,7 @@ class TestKept:
         from emotune.models.load import OpenBase
 
         opened = OpenBase(checkpoint)
-        first, second = (opened.classifier(SHUFFLED, max_length=32, seed=0).model for _ in range(2))
+        first, second = (opened.classifier(SHUFFLED, max_length=32).model for _ in range(2))
         assert torch.equal(first.classifier.weight, second.classifier.weight)
         assert first.classifier.weight.data_ptr() != second.classifier.weight.data_ptr()
 
@@ -194,7 +196,7 @@ class TestLeftOut:
         base = load_base(folder, labels=LABELS, max_length=32)
         assert re.search(said, str(base.checkpoint_head))
         assert base.has_new_head
-        again = load_base(folder, labels=LABELS, max_length=32, seed=1)
+        again = with_head_of(base, 1)
         assert not torch.equal(base.model.classifier.weight, again.model.classifier.weight)
         stored = load_file(folder / "model.safetensors")
         assert not torch.equal(base.model.classifier.weight, stored["classifier.weight"])

@@ -20,6 +20,7 @@ from emotune.methods.head import HeadOnly
 from emotune.methods.ia3 import IA3
 from emotune.methods.lora import LoRA
 from emotune.models.bundled import HUB_ID
+from emotune.models.drawing import with_head_of
 from emotune.models.load import load_base, load_tokenizer
 from emotune.system.errors import ModelError
 from emotune.training.finetune import finetune
@@ -52,7 +53,7 @@ def tiny_config(tiny_bert: Path) -> BertConfig:
 
 def head(folder: Path, seed: int = 0) -> torch.Tensor:
     """The weights of a newly made head."""
-    model = load_base(folder, labels=LABELS, max_length=32, seed=seed).model
+    model = with_head_of(load_base(folder, labels=LABELS, max_length=32), seed).model
     weights: torch.Tensor = model.classifier.weight.detach()
     return weights
 
@@ -108,7 +109,7 @@ class TestHead:
     def test_seed_reaches_python_and_numpy(self, tiny_bert: Path) -> None:
         draws = []
         for _ in range(2):
-            load_base(tiny_bert, labels=LABELS, max_length=32, seed=3)
+            with_head_of(load_base(tiny_bert, labels=LABELS, max_length=32), 3)
             draws.append((random.random(), float(np.random.rand())))
         assert draws[0] == draws[1]
 
@@ -297,7 +298,12 @@ def test_tokenizer_of_another_model_is_refused(folder: Path) -> None:
         load_base(folder, labels=LABELS, max_length=32)
 
 
-@pytest.mark.parametrize("max_length", [65, 2])
+def test_length_below_any_use_is_refused(tiny_bert: Path) -> None:
+    with pytest.raises(ModelError, match="max_length is 2; expected a whole number of at least 8"):
+        load_base(tiny_bert, labels=LABELS, max_length=2)
+
+
+@pytest.mark.parametrize("max_length", [65])
 def test_length_that_the_model_has_no_positions_for_is_refused(max_length: int, tiny_bert: Path) -> None:
     with pytest.raises(ModelError, match=rf"{max_length} tokens does not fit .*, which takes from 3 to 64\."):
         load_base(tiny_bert, labels=LABELS, max_length=max_length)
@@ -504,7 +510,7 @@ class TestAdapterAsBase:
         options = TrainingOptions(epochs=1, precision="fp32", device="cpu")
         tuned = finetune(tiny_base, tiny_data, LoRA(r=2), options)
         folder = tuned.save(tmp_path / "tuned")
-        said = r"is a folder that emotune saved: it holds what LoRA trained on tiny-bert, and not a whole model"
+        said = r"is a folder that emotune saved: it holds what lora trained on tiny-bert, and not a whole model"
         with pytest.raises(ModelError, match=said) as raised:
             load_base(folder, labels=tiny_data.labels, max_length=32)
         assert len(str(raised.value).splitlines()) <= 3

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from emotune.folder.artifact import load
+from emotune.folder.load import load
 from emotune.inference.predict import predict
 from emotune.methods.lora import LoRA
 from emotune.models.load import load_base, load_tokenizer

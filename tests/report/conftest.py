@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from emotune.data.dataset import Split, TextDataset
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.scores import Evaluation, score
-from emotune.training.record import Epoch, TrainingRecord
+from emotune.folder.record import Epoch, TrainingRecord
 
 EMOTIONS = ("sadness", "joy", "love", "anger", "fear", "surprise")
 UNTRAINED = "The head is random numbers: this is chance."

@@ -17,7 +17,7 @@ from .test_html import full_report
 
 if TYPE_CHECKING:
     from emotune.data.dataset import TextDataset
-    from emotune.training.record import TrainingRecord
+    from emotune.folder.record import TrainingRecord
 
 
 @pytest.fixture

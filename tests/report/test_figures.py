@@ -11,6 +11,7 @@ import pytest
 from sklearn.metrics import confusion_matrix as reference_confusion_matrix
 
 from emotune.evaluation.comparison import Comparison
+from emotune.folder.record import TrainingRecord
 from emotune.report.figures import (
     confusion_counts,
     confusion_matrix,
@@ -19,7 +20,6 @@ from emotune.report.figures import (
     training_curve,
 )
 from emotune.system.errors import OutputError
-from emotune.training.record import TrainingRecord
 
 from .conftest import EMOTIONS, HOSTILE, UNTRAINED, make_evaluation, make_record, make_split
 

@@ -12,11 +12,11 @@ from markdown_it import MarkdownIt
 
 from emotune.evaluation.calibration import Trust, assess
 from emotune.evaluation.comparison import Comparison
+from emotune.folder.tuned import TunedClassifier
 from emotune.methods.bitfit import BitFit
 from emotune.methods.bottleneck import Bottleneck
 from emotune.methods.full import FullFineTuning
 from emotune.methods.lora import LoRA
-from emotune.models.classifier import Classifier
 from emotune.report.leaks import leaks_sentence
 from emotune.report.model_card import model_card
 from emotune.report.verdict import sentences
@@ -39,8 +39,8 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 """
 
 
-def make_classifier(labels: tuple[str, ...] = EMOTIONS, **changes: Any) -> Classifier:
-    classifier = Classifier(
+def make_classifier(labels: tuple[str, ...] = EMOTIONS, **changes: Any) -> TunedClassifier:
+    classifier = TunedClassifier(
         name="sentence-transformers/all-MiniLM-L6-v2",
         source="bundled:minilm",
         revision=None,
@@ -48,7 +48,6 @@ def make_classifier(labels: tuple[str, ...] = EMOTIONS, **changes: Any) -> Class
         tokenizer=cast("Any", None),
         labels=labels,
         max_length=128,
-        seed=7,
         method=LoRA(r=16),
         training=make_record(),
     )
@@ -56,7 +55,7 @@ def make_classifier(labels: tuple[str, ...] = EMOTIONS, **changes: Any) -> Class
 
 
 def make_card(
-    classifier: Classifier | None = None,
+    classifier: TunedClassifier | None = None,
     comparison: Comparison | None = None,
     dataset_name: str = "owner/emotions",
     **changes: Any,
@@ -93,7 +92,7 @@ def test_scaling_is_called_worse_where_it_is() -> None:
 
 
 def test_a_method_without_adapters_has_no_table_of_them() -> None:
-    record = dataclasses.replace(make_record(), target_modules=(), trainable_parameters=23_406_348)
+    record = make_record().changed(target_modules=(), trainable_parameters=23_406_348)
     card = make_card(make_classifier(method=FullFineTuning(), training=record))
     assert "adapted modules" not in card
     assert "23,406,348 of 23,406,348 (100.00 %)" in card
@@ -147,8 +146,8 @@ def test_a_class_without_rows_is_named() -> None:
 @pytest.mark.parametrize("name", ["owner/base", "a-folder"])
 def test_a_method_that_peft_lacks_is_registered_first(method: BitFit | Bottleneck, name: str) -> None:
     card = make_card(make_classifier(name=name, method=method))
-    assert f"```python\nimport {method.tuner}  # registers {method.name} with PEFT\nfrom peft import" in card
-    assert f"PEFT does not have {method.name} itself" in card
+    assert f"```python\nimport {method.tuner}  # registers {method.title} with PEFT\nfrom peft import" in card
+    assert f"PEFT does not have {method.title} itself" in card
     assert "registers" not in make_card()
 
 
@@ -301,7 +300,7 @@ def test_a_hostile_command_stays_in_its_block() -> None:
 
 
 def test_modules_and_options_of_any_form() -> None:
-    record = dataclasses.replace(make_record(), target_modules=("h.0.attn.c_attn", "h.11.attn.c_attn", "score2.x|y"))
+    record = make_record().changed(target_modules=("h.0.attn.c_attn", "h.11.attn.c_attn", "score2.x|y"))
     card = make_card(make_classifier(method=LoRA(target_modules=("c_attn", "score2")), training=record))
     targets = tables(parse(card)[1])[3]
     assert targets[1:] == [["h.*.attn.c_attn", "2"], ["score2.x|y", "1"]]

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 
 from emotune.data.dataset import TextDataset
 from emotune.evaluation.comparison import Comparison
+from emotune.folder.record import TrainingRecord
 from emotune.report.tables import (
     comparison_table,
     cost_table,
@@ -19,7 +20,6 @@ from emotune.report.tables import (
     render,
     scores_line,
 )
-from emotune.training.record import TrainingRecord
 
 from .conftest import (
     EMOTIONS,

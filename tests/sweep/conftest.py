@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from emotune.evaluation.saved import write_evaluation
 from emotune.evaluation.scores import Evaluation, score
-from emotune.folder.artifact import PREDICTIONS, sha256
-from emotune.handover import write_predictions
+from emotune.folder.format import PREDICTIONS, sha256
 from emotune.settings.layers import Override
 from emotune.sweep.engines import Files, OnEpoch, TrialFailed, TrialStopped
 from emotune.sweep.plan import Plan, Trial
@@ -66,7 +66,7 @@ def made_up(trial: Trial, data: TextDataset, quality: float, folder: Path) -> Fi
     digest, test = None, None
     if trial.scores_test:
         found = guesses(data.test, quality, rng)
-        write_predictions(found, folder / PREDICTIONS)
+        write_evaluation(found, folder / PREDICTIONS)
         files[PREDICTIONS] = (folder / PREDICTIONS).read_bytes()
         digest = sha256(folder / PREDICTIONS)
         test = {"accuracy": found.metrics.accuracy, "macro_f1": found.metrics.macro_f1}

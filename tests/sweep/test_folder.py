@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.folder.artifact import PREDICTIONS, versions
+from emotune.folder.format import PREDICTIONS, versions
 from emotune.sweep.folder import STAMP, SweepFolder
 from emotune.sweep.plan import Plan, with_settings
 from emotune.sweep.trial import RESULT

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from emotune.folder.artifact import PREDICTIONS, read_description
+from emotune.folder.format import PREDICTIONS
 from emotune.methods import refusals
 from emotune.settings.run import RunConfig
 from emotune.sweep import job
@@ -19,7 +19,7 @@ from emotune.sweep.plan import Plan, Trial
 from emotune.sweep.trial import RESULT, run_trial
 from emotune.system.errors import ConfigError, DataError, HubError, ModelError
 
-from ..conftest import Recording
+from ..conftest import Recording, described
 from .conftest import FakeEngine, MakePlan
 from .test_folder import resumed
 
@@ -302,7 +302,7 @@ def test_for_good(make_plan: MakePlan, engine: FakeEngine, tmp_path: Path, tiny_
     assert f"The model in {plan.folder / 'best'} labels every test row as the trial did." in progress.lines
     row, best = result.leaderboard.rows[0], result.leaderboard.best
     place = row.seeds.index(best.trial.config.training.seed)
-    after = read_description(plan.folder / "best")["metrics"]["after"]
+    after = described(plan.folder / "best")["metrics"]["after"]
     assert after["accuracy"] == row.test_accuracy.values[place]
     assert after["macro_f1"] == row.test_macro_f1.values[place]
     assert len(progress.steps) == job.steps(plan)

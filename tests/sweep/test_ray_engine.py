@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.folder.artifact import read_description
-
+from ..conftest import described
 from .conftest import SHARED
 
 pytest.importorskip("ray", reason="ray is not installed: the extra emotune[ray]")
@@ -60,5 +59,5 @@ def test_a_sweep_on_two_workers(tiny_files: Path, tiny_bert: Path, tmp_path: Pat
     assert list(board["failures"]) == [f"LoRA, weight_decay 1e+30, seed {seed}" for seed in (0, 1)]
     assert all("Lower training.learning_rate" in reason for reason in board["failures"].values())
     assert "the Ray cluster of 2 machines, 2 at a time with 1 processors each" in board["places"][0]
-    saved = read_description(tmp_path / "sweep" / "best")
+    saved = described(tmp_path / "sweep" / "best")
     assert saved["metrics"]["after"]["accuracy"] in board["rows"][0]["test_accuracy"]["values"]

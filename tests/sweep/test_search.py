@@ -58,7 +58,7 @@ def test_finds_what_validation_likes_best_within_the_ranges(make_plan: MakePlan,
     finished = [record for record in records.values() if record["state"] == FINISHED]
     best = max(finished, key=lambda record: record["macro_f1"])
     assert found.config.training.learning_rate == best["settings"]["training.learning_rate"]
-    assert found.config.method.r == best["settings"]["method.r"]
+    assert dict(found.config.method)["r"] == best["settings"]["method.r"]
     assert found.key == plan.candidates[0].key
     assert found.label.startswith("LoRA, found: learning_rate ")
     assert len(progress.lines) > 8

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from emotune.methods.registry import METHODS
-from emotune.settings.layers import Override, preset_names, read_preset
+from emotune.settings.layers import Override
+from emotune.settings.preset import preset_names, read_preset
 from emotune.sweep.plan import Plan, Range
 from emotune.sweep.settings import load_plan
 from emotune.system.errors import ConfigError
@@ -31,7 +32,7 @@ class TestPlan:
     def test_every_method_is_the_default(self) -> None:
         plan = load_plan()
         assert [candidate.config.method.name for candidate in plan.candidates] == list(METHODS)
-        assert [candidate.label for candidate in plan.candidates] == [method.name for method in METHODS.values()]
+        assert [candidate.label for candidate in plan.candidates] == [method.title for method in METHODS.values()]
         assert plan.seeds == (0, 1, 2)  # one says nothing of how seeds differ
         assert plan.margin is None
         assert plan.folder == Path("sweep")
@@ -69,7 +70,8 @@ class TestPlan:
         assert plan.candidates[0].label == "LoRA, r 4, learning_rate 0.0001 on bundled:minilm"
         last = plan.candidates[-1]
         assert last.label == "rank-stabilized, r 64, learning_rate 0.001 on owner/other"
-        assert (last.config.method.rslora, last.config.method.r, last.config.training.epochs) == (True, 64, 7)
+        options = dict(last.config.method)
+        assert (options["rslora"], options["r"], last.config.training.epochs) == (True, 64, 7)
         assert (last.config.model.name, last.config.training.learning_rate) == ("owner/other", 1e-3)
         assert len({candidate.key for candidate in plan.candidates}) == len(plan.candidates)
 

@@ -55,7 +55,7 @@ CELLS = [(method, family) for method in METHODS for family in FAMILIES if (metho
 LOADER = """
 import json, sys
 import numpy as np
-from emotune.folder.artifact import load
+from emotune.folder.load import load
 from emotune.folder.verify import plain_logits
 
 print("ready", flush=True)
@@ -138,7 +138,7 @@ def test_what_cannot_work_is_refused_with_its_reason(
     class Refused(LoRA):
         """Stands for the method, whose options are not looked at any more."""
 
-        key = refused_cell[0]
+        name: Any = refused_cell[0]
 
     with pytest.raises(MethodError) as raised:
         finetune(bases(refused_cell[1]), tiny_data, Refused(), TRAINING)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def gpt2(tiny_tokenizer: BertTokenizer, tiny_data: TextDataset, tmp_path: Path) 
     return load_base(make_folder("gpt2", tmp_path / "gpt2", tiny_tokenizer), labels=tiny_data.labels, max_length=32)
 
 
-@pytest.mark.parametrize("method", [LoRA(r=2), FullFineTuning()], ids=lambda method: method.key)
+@pytest.mark.parametrize("method", [LoRA(r=2), FullFineTuning()], ids=lambda method: method.name)
 def test_what_is_right_passes_without_a_word_and_without_a_trace(
     method: LoRA | FullFineTuning, base: Classifier, tiny_data: TextDataset
 ) -> None:
@@ -129,9 +129,8 @@ class TestPadding:
         from peft import PromptTuningConfig, TaskType, get_peft_model
 
         class Prompt(LoRA):
-            key = "of a test"
-            name = "prompt tuning"
-            moving = ("prompt_encoder.",)
+            title: ClassVar[str] = "prompt tuning"
+            moving: ClassVar[tuple[str, ...]] = ("prompt_encoder.",)
 
             def apply(self, model: PreTrainedModel, base_model_name: str) -> Any:
                 return get_peft_model(model, PromptTuningConfig(task_type=TaskType.SEQ_CLS, num_virtual_tokens=4))
@@ -241,7 +240,7 @@ class TestMethod:
 def test_a_learning_rate_of_another_order_is_named(
     rate: float | None, warned: str | None, base: Classifier, tiny_data: TextDataset
 ) -> None:
-    warnings, _ = check(base, tiny_data, options=dataclasses.replace(OPTIONS, learning_rate=rate))
+    warnings, _ = check(base, tiny_data, options=OPTIONS.changed(learning_rate=rate))
     if warned is None:
         assert warnings == []
     else:
@@ -255,7 +254,7 @@ class TestOneClass:
     def test_is_said_after_the_epoch_and_of_the_kept_one(self, base: Classifier, tiny_data: TextDataset) -> None:
         train = tiny_data.train.take(range(0, 120, 6))  # sadness alone
         progress = Recording()
-        options = dataclasses.replace(OPTIONS, learning_rate=8e-3, epochs=2, batch_tokens=32)
+        options = OPTIONS.changed(learning_rate=8e-3, epochs=2, batch_tokens=32)
         data = dataclasses.replace(tiny_data, train=train)
         tuned = finetune(base, data, LoRA(r=2), options, progress=progress)
         assert sum("so far every validation text gets the same label" in line for line in progress.lines) == 2
@@ -275,7 +274,7 @@ class TestOneClass:
             tiny_data, train=emoji(tiny_data.train), validation=emoji(tiny_data.validation), test=emoji(tiny_data.test)
         )
         progress = Recording()
-        finetune(base, data, LoRA(r=2), dataclasses.replace(OPTIONS, batch_tokens=32), progress=progress)
+        finetune(base, data, LoRA(r=2), OPTIONS.changed(batch_tokens=32), progress=progress)
         last = progress.lines[-1]
         assert last.startswith("the kept epoch gives every validation text the same label: nothing useful was learned")
         assert f"the tokenizer of {base.name} leaves too much of the texts unread: choose a model" in last
@@ -287,7 +286,7 @@ class TestOneClass:
         train = tiny_data.train.take(range(0, 120, 6))
         progress = Recording()
         data = dataclasses.replace(tiny_data, train=train, validation=validation)
-        options = dataclasses.replace(OPTIONS, learning_rate=8e-3, batch_tokens=32)
+        options = OPTIONS.changed(learning_rate=8e-3, batch_tokens=32)
         finetune(base, data, LoRA(r=2), options, progress=progress)
         assert not any("same label" in line for line in progress.lines)
 
@@ -295,7 +294,7 @@ class TestOneClass:
         self, base: Classifier, tiny_data: TextDataset, tiny_options: TrainingOptions
     ) -> None:
         progress = Recording()
-        finetune(base, tiny_data, options=dataclasses.replace(tiny_options, epochs=4), progress=progress)
+        finetune(base, tiny_data, options=tiny_options.changed(epochs=4), progress=progress)
         assert not any("the kept epoch" in line for line in progress.lines)
 
 

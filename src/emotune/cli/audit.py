@@ -75,10 +75,11 @@ def audit(
     from emotune.data.audit import audit_source
     from emotune.data.clean import DROPPED, OPTION
     from emotune.data.clean import write_clean as write
-    from emotune.data.load import MAX_CHARACTERS, LabelledSource
+    from emotune.data.options import MAX_CHARACTERS, DataSource
     from emotune.data.tokens import count_tokens
     from emotune.inference.judging import features_of
-    from emotune.models.load import MAX_LENGTH, load_tokenizer
+    from emotune.models.load import load_tokenizer
+    from emotune.models.options import MAX_LENGTH
     from emotune.report.audit_tables import EXAMPLES, audit_page
     from emotune.report.formats import quantity
     from emotune.system.errors import ConfigError
@@ -92,10 +93,10 @@ def audit(
         raise ConfigError("--examples was given with --json, which has every finding whole. Leave one of them out.")
     if write_clean is not None:
         check_output(write_clean, overwrite=None, option=OPTION)
-    source = LabelledSource(
-        data,
-        validation_data,
-        test_data,
+    source = DataSource(
+        source=data,
+        validation=validation_data,
+        test=test_data,
         config=data_config,
         revision=data_revision,
         text_column=text_column,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from emotune.system.errors import ConfigError
 
 if TYPE_CHECKING:
     from emotune.evaluation.scores import Evaluation
+    from emotune.folder.format import Description
     from emotune.report.html import Report
     from emotune.statistics.paired import PairedStatistics
 
@@ -49,7 +50,7 @@ def compare(
     from emotune.cli.console import make_console
     from emotune.evaluation.margin import checked_margin
     from emotune.evaluation.saved import read_evaluation
-    from emotune.folder.artifact import read_description
+    from emotune.folder.format import read_description
     from emotune.report.html import MARK, render_report
     from emotune.report.tables import comparison_table, ranking_table
     from emotune.system.output import open_output
@@ -67,7 +68,7 @@ def compare(
     with open_output(output, overwrite, mark=MARK) as target:
         evaluations = [read_evaluation(folder, name=name) for folder, name in zip(folders, names, strict=True)]
         descriptions = [read_description(folder) for folder in folders]
-        temperatures = [description.get("temperature") for description in descriptions]
+        temperatures = [description.temperature for description in descriptions]
         repeats = [repeats_of_training(*pair) for pair in zip(names, descriptions, strict=True)]
         pages = reports(evaluations, temperatures, margin, repeats)
         target.write(render_report(*pages))
@@ -97,7 +98,7 @@ def told_apart(places: Sequence[Path]) -> list[str]:
     return names
 
 
-def repeats_of_training(name: str, description: Mapping[str, Any]) -> str:
+def repeats_of_training(name: str, description: Description) -> str:
     """How many of the test rows a model was trained on, by what its run counted; "" where it counted none.
 
     Args:
@@ -108,10 +109,14 @@ def repeats_of_training(name: str, description: Mapping[str, Any]) -> str:
     from emotune.report.leaks import kinds_in_words
     from emotune.system.text import printable
 
-    metrics = description.get("metrics")
-    leaks = metrics.get("without_leaked_rows") if isinstance(metrics, dict) else None
-    kinds = leaks.get("leaked") if isinstance(leaks, dict) else None
-    if not isinstance(kinds, dict) or not all(isinstance(number, int) for number in kinds.values()):
+    leaks = (description.metrics or {}).get("without_leaked_rows")
+    counted = leaks.get("leaked") if isinstance(leaks, dict) else None
+    kinds = (
+        {kind: number for kind, number in counted.items() if isinstance(number, int)}
+        if isinstance(counted, dict)
+        else {}
+    )
+    if not kinds or not isinstance(counted, dict) or len(kinds) < len(counted):
         return ""  # nothing was counted, or the entry is not that of a run
     rows = sum(kinds.values())
     return (
@@ -137,7 +142,7 @@ def reports(
     from emotune.evaluation.calibration import assess
     from emotune.evaluation.comparison import compare as compare_evaluations
     from emotune.evaluation.margin import corrected, margin_test
-    from emotune.folder.artifact import versions
+    from emotune.folder.format import versions
     from emotune.report.html import Report
     from emotune.report.margin import margin_sentence
     from emotune.report.verdict import seeds_behind, sentences

@@ -38,15 +38,17 @@ def evaluate(
     $ emotune evaluate fine_tuned_lora_model --data messages.csv --text-column message
     """
     from emotune.cli.console import ConsoleProgress, make_console, print_notice
-    from emotune.data.load import MAX_CHARACTERS, load_split
+    from emotune.data.load import load_split
+    from emotune.data.options import MAX_CHARACTERS
     from emotune.evaluation.evaluate import evaluate as score_split
-    from emotune.folder.artifact import load, read_description
+    from emotune.folder.format import read_description
+    from emotune.folder.load import load
     from emotune.report.tables import evaluation_table
 
     # Loading the model takes longer than anything that can be wrong with the paths, so it comes last.
     rows = load_split(
         data,
-        labels=tuple(read_description(folder)["labels"]),
+        labels=read_description(folder).labels,
         split=split,
         config=data_config,
         revision=data_revision,

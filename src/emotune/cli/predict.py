@@ -126,7 +126,8 @@ def predict(
             )
     if overwrite and output is None:
         raise ConfigError("--overwrite was given without --output. Add --output FILE, or leave it out.")
-    from emotune.folder.artifact import load, read_description
+    from emotune.folder.format import read_description
+    from emotune.folder.load import load
 
     # Everything that can be wrong with a path comes up before the model is loaded; what is wrong with standard input comes up
     # when reading gets there, since nobody can read it twice.
@@ -210,7 +211,8 @@ def _open_texts(
                 f"--file is {str(file)!r}; standard input is read where there is neither --file nor a text. Leave --file out."
             )
         from emotune.cli.console import print_notice
-        from emotune.data.load import MAX_CHARACTERS, open_texts
+        from emotune.data.load import open_texts
+        from emotune.data.options import MAX_CHARACTERS
 
         limit = MAX_CHARACTERS if max_characters is None else max_characters
         found = open_texts(file, text_column=text_column, max_characters=limit)

@@ -17,7 +17,7 @@ def presets(
     $ emotune presets quickstart > my.toml
     $ emotune presets shoot-out > my_sweep.toml
     """
-    from emotune.settings.layers import preset_names, read_preset
+    from emotune.settings.preset import preset_names, read_preset
 
     of_runs = preset_names()
     of_sweeps = preset_names("sweep")

@@ -44,12 +44,13 @@ def settings_command(flags: Mapping[str, Flag]) -> type[TyperCommand]:
             """Fill in the settings' help, and show the page."""
             from rich.markup import escape
 
-            from emotune.settings.run import setting_help
+            from emotune.settings.keys import setting_help
+            from emotune.settings.run import RunConfig
 
             for option in self.params:
                 if isinstance(option, TyperOption) and option.name in flags:
                     flag = flags[option.name]
-                    description, default = setting_help(flag.key)
+                    description, default = setting_help(RunConfig, flag.key)
                     default = flag.default or default
                     option.help = escape(flag.text or description)
                     if default is not None and not option.is_flag:

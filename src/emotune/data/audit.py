@@ -17,8 +17,9 @@ from emotune.data.dataset import SPLIT_NAMES, TextDataset
 from emotune.data.duplicates import Groups, find_duplicates
 from emotune.data.label_names import label_findings
 from emotune.data.lengths import Lengths
-from emotune.data.load import LabelledSource, advising_on_unlabelled, open_splits, reading_notes
+from emotune.data.load import advising_on_unlabelled, open_splits, reading_notes
 from emotune.data.memory import called
+from emotune.data.options import DataSource
 from emotune.data.rows import UnusableRow, none_usable, read_all
 from emotune.system.errors import DataError
 from emotune.system.wording import listed
@@ -169,7 +170,7 @@ def audit_data(data: TextDataset, *, label_errors: bool = False) -> Audit:
 
 
 def audit_source(
-    source: str | Path | LabelledSource,
+    source: str | Path | DataSource,
     *,
     label_errors: bool = True,
     features: Callable[[Sequence[str]], Features] | None = None,
@@ -177,7 +178,7 @@ def audit_source(
     """Audit a source as it stands, rows included that cannot be used; nothing is cut from training.
 
     Args:
-        source: As for `load_data`; a `LabelledSource` says more than where it is.
+        source: As for `load_data`; a `DataSource` says more than where it is.
         label_errors: Whether to look for likely label errors.
         features: Gives what a model makes of texts, for a better judge of labels than words alone.
 
@@ -186,7 +187,7 @@ def audit_source(
         ConfigError: The longest text accepted is out of range.
         HubError: The Hub cannot be reached, or does not have the data set.
     """
-    asked = source if isinstance(source, LabelledSource) else LabelledSource(source)
+    asked = source if isinstance(source, DataSource) else DataSource(source=source)
     found, tables = open_splits(asked)
     if not set(SPLIT_NAMES) & set(tables):
         raise DataError(

@@ -25,45 +25,21 @@ from emotune.data.files import open_lines, open_table
 from emotune.data.label_names import clean_name, refuse_lists
 from emotune.data.labels import ordered_labels
 from emotune.data.memory import called, kind_of, open_object
+from emotune.data.options import MAX_CHARACTERS, DataSource
 from emotune.data.rows import LabelledRows, read_labelled, stream_texts
 from emotune.data.sources import Source, find_source, local_path, split_name
 from emotune.data.splitting import Cut, cut_splits
 from emotune.data.table import Row, Table
-from emotune.system.errors import ConfigError, DataError
+from emotune.system.errors import DataError
+from emotune.system.options import checked_seed
 from emotune.system.text import is_blank
 from emotune.system.wording import counted, escaped, listed, quoted, shown
 
 # Rows that are in memory already: what `emotune.data.memory` opens.
 InMemory = Any
 
-MAX_CHARACTERS = 20_000
 # How many times the rows of the smallest class the largest one has, where the output points to what helps.
 _UNBALANCED = 20
-
-
-@dataclass(frozen=True)
-class LabelledSource:
-    """Where labelled rows come from, and how they are read.
-
-    Attributes:
-        source: What to open; it and the others are what `load_data` says of its arguments.
-        validation: A file with the validation rows, where the source has none.
-        test: A file with the test rows, where the source has none.
-        config: The configuration of a Hub data set.
-        revision: The branch, tag or commit of a Hub data set.
-        text_column: The column of texts; None finds it by name.
-        label_column: The column of labels; None finds it by name.
-        max_characters: The longest text that can be used.
-    """
-
-    source: str | Path | InMemory
-    validation: str | Path | InMemory | None = None
-    test: str | Path | InMemory | None = None
-    config: str | None = None
-    revision: str | None = None
-    text_column: str | None = None
-    label_column: str | None = None
-    max_characters: int = MAX_CHARACTERS
 
 
 def load_data(
@@ -113,10 +89,20 @@ def load_data(
         ConfigError: A size, the seed or `max_characters` is out of range.
         HubError: The Hub cannot be reached, or does not have the data set.
     """
-    refuse_one_string(labels, "labels")
-    asked = LabelledSource(
-        source, validation, test, config, revision, text_column, label_column, max_characters=max_characters
+    asked = DataSource(
+        source=source,
+        validation=validation,
+        test=test,
+        config=config,
+        revision=revision,
+        text_column=text_column,
+        label_column=label_column,
+        labels=labels,
+        validation_size=validation_size,
+        test_size=test_size,
+        max_characters=max_characters,
     )
+    checked_seed(seed)
     found, tables = open_splits(asked)
     if "train" not in tables:
         notes_on_it = "".join(f"\n{note}" for note in found.notes)
@@ -132,7 +118,7 @@ def load_data(
     train = rows["train"]
     refuse_lists(Counter(train.names), train.source)
     _refuse_untrainable(train)
-    order = ordered_labels(train.names, class_names=train.class_names, requested=labels)
+    order = ordered_labels(train.names, class_names=train.class_names, requested=asked.labels)
     for split_rows in rows.values():
         _refuse_labels_outside(order, split_rows, "the training rows lack")
     splits = {split: _split(split, split_rows, order) for split, split_rows in rows.items()}
@@ -145,8 +131,6 @@ def load_data(
     notes += _notes_on_left_out(tables, train, order)
     notes += _notes_on_balance(splits["train"])
     if missing:
-        if not 0 <= seed < 2**32:
-            raise ConfigError(f"The seed is {seed}; expected 0 to {2**32 - 1}.")
         cut, known = _cut_apart(splits, missing, seed)
         splits |= cut.splits
         notes += cut.notes
@@ -163,7 +147,7 @@ def load_data(
 
 
 @contextmanager
-def advising_on_unlabelled(asked: LabelledSource, tables: Mapping[str, Table], split: str) -> Iterator[None]:
+def advising_on_unlabelled(asked: DataSource, tables: Mapping[str, Table], split: str) -> Iterator[None]:
     """Say of a validation or test split without labels how to do without it; of training rows nothing can be said but the error itself.
 
     Args:
@@ -204,9 +188,8 @@ def reading_notes(tables: Mapping[str, Table], columns: Mapping[str, Columns]) -
     yield from column_notes(columns)
 
 
-def open_splits(asked: LabelledSource) -> tuple[Source, dict[str, Table]]:
+def open_splits(asked: DataSource) -> tuple[Source, dict[str, Table]]:
     """Find a source and open its splits, by name, without reading their rows; errors as in `load_data`."""
-    _check_limit(asked.max_characters)
     found = find_source(asked.source, config=asked.config, revision=asked.revision, max_characters=asked.max_characters)
     # A file on its own is what to train on.
     tables = {"train": next(iter(found.tables.values()))} if found.is_one_file else dict(found.tables)
@@ -255,8 +238,15 @@ def load_split(
         ConfigError: `max_characters` is out of range.
         HubError: The Hub cannot be reached, or does not have the data set.
     """
-    _check_limit(max_characters)
-    refuse_one_string(labels, "labels")
+    DataSource(
+        source=source,
+        config=config,
+        revision=revision,
+        text_column=text_column,
+        label_column=label_column,
+        labels=labels,
+        max_characters=max_characters,
+    )
     found = find_source(source, config=config, revision=revision, max_characters=max_characters)
     if found.is_one_file:
         if split is not None:
@@ -320,7 +310,7 @@ def open_texts(
         DataError: The file cannot be opened (at once), a row has no proper text (when reading gets there), or some are blank (at the end).
         ConfigError: `max_characters` is out of range.
     """
-    _check_limit(max_characters)
+    DataSource(source=path, text_column=text_column, max_characters=max_characters)
     file = _file(path)
     table = open_table(file, max_characters=max_characters)
     is_labelled = bool(known_columns(table, "text") and known_columns(table, "label"))
@@ -339,23 +329,6 @@ def _not_blank(lines: Iterator[tuple[int, str]], on_blank: Callable[[int], None]
             yield number, (line,)
         elif on_blank is not None:
             on_blank(number)
-
-
-def refuse_one_string(names: object, argument: str) -> None:
-    """Refuse one string where several names are expected: taken apart, it would be a list of its letters.
-
-    Raises:
-        ConfigError: It is one string.
-    """
-    if isinstance(names, str):
-        raise ConfigError(
-            f"{argument} is the string {quoted(names)}; expected a list of names, such as [{names!r}, …]."
-        )
-
-
-def _check_limit(max_characters: int) -> None:
-    if max_characters < 1:
-        raise ConfigError(f"max_characters is {max_characters}; expected at least 1.")
 
 
 def _file(path: str | Path) -> Path:

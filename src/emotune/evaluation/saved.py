@@ -10,13 +10,24 @@ from numpy.typing import NDArray
 
 from emotune.data.dataset import Split
 from emotune.evaluation.scores import Evaluation, score
-from emotune.folder.artifact import PREDICTIONS, read_description, sha256
+from emotune.folder.format import PREDICTIONS, read_description, sha256
+from emotune.folder.predictions import numbers_of, read_table, write_predictions
 from emotune.system.errors import ArtifactError
-from emotune.system.text import reason_of
 from emotune.system.wording import counted, listed, quoted
 
 # How far the probabilities of a row may be from adding up to 1: they are written in float64.
 SUM_TOLERANCE = 1e-8
+
+
+def write_evaluation(evaluation: Evaluation, path: Path) -> None:
+    """Write an evaluation's predictions as Parquet.
+
+    Raises:
+        ValueError: It has no probabilities.
+    """
+    if evaluation.probabilities is None:
+        raise ValueError(f"'{evaluation.name}' has no probabilities to write")
+    write_predictions(evaluation.split, evaluation.predictions, evaluation.probabilities, path)
 
 
 def read_evaluation(folder: str | Path, *, name: str | None = None) -> Evaluation:
@@ -36,19 +47,19 @@ def read_evaluation(folder: str | Path, *, name: str | None = None) -> Evaluatio
         raise ArtifactError(
             f"'{folder}' has no {PREDICTIONS}, so there is nothing to compare. It comes with emotune run, and not with save alone."
         )
-    expected = description["files"].get(PREDICTIONS)
+    expected = description.files.get(PREDICTIONS)
     if expected is not None and sha256(path) != expected:
         raise ArtifactError(
             f"'{path}' is not the file that was saved: its checksum differs. Restore it, or run the job again."
         )
-    return read_predictions(path, tuple(description["labels"]), name or folder.resolve().name)
+    return read_predictions(path, description.labels, name or folder.resolve().name)
 
 
 def read_predictions(path: Path, labels: tuple[str, ...], name: str) -> Evaluation:
     """Read a file of predictions of the test split.
 
     Args:
-        path: What `write_predictions` wrote.
+        path: What `write_evaluation` wrote.
         labels: The labels in the order of their ids.
         name: What to call the model.
 
@@ -72,40 +83,6 @@ def read_predictions(path: Path, labels: tuple[str, ...], name: str) -> Evaluati
     )
 
 
-def read_table(path: Path, labels: tuple[str, ...]) -> dict[str, list[Any]]:
-    """The columns of a file of predictions by name, as they stand there.
-
-    Args:
-        path: The file.
-        labels: The model's labels.
-
-    Returns:
-        "text", all of them texts, "label", "prediction", and "p_<label>" for each label.
-
-    Raises:
-        ArtifactError: The file is damaged, lacks a column or has no rows.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise ArtifactError(
-            f"'{path}' is damaged: {reason_of(error)}. Restore the file, or run the job again."
-        ) from None
-    wanted = ["text", "label", "prediction", *(f"p_{label}" for label in labels)]
-    missing = [column for column in wanted if column not in table.column_names]
-    if missing:
-        raise ArtifactError(f"'{path}' has no column {listed(missing)}. Restore the file, or run the job again.")
-    if not len(table):
-        raise ArtifactError(f"'{path}' has no rows. Restore the file, or run the job again.")
-    columns = {column: table.column(column).to_pylist() for column in wanted}
-    if not all(isinstance(text, str) and text.strip() for text in columns["text"]):
-        raise ArtifactError(f"'{path}': a text is missing. Restore the file, or run the job again.")
-    return columns
-
-
 def _ids(names: list[Any], labels: tuple[str, ...], path: Path) -> NDArray[np.int64]:
     numbers = {label: number for number, label in enumerate(labels)}
     for row, name in enumerate(names, start=1):
@@ -114,19 +91,6 @@ def _ids(names: list[Any], labels: tuple[str, ...], path: Path) -> NDArray[np.in
                 f"'{path}', row {row:,}: {quoted(name)} is none of the model's labels, {listed(labels)}. Restore the file."
             )
     return np.fromiter((numbers[name] for name in names), np.int64, len(names))
-
-
-def numbers_of(table: dict[str, list[Any]], labels: tuple[str, ...], path: Path) -> NDArray[np.float64]:
-    """The probabilities of a table, shape (rows, classes); NaN where one is missing.
-
-    Raises:
-        ArtifactError: They are no numbers.
-    """
-    columns = [table[f"p_{label}"] for label in labels]
-    # Looked at one by one, since NumPy would read numbers out of texts and truth values.
-    if not all(value is None or type(value) in (int, float) for column in columns for value in column):
-        raise ArtifactError(f"'{path}': the probabilities are not all numbers. Restore the file, or run the job again.")
-    return np.column_stack([np.array(column, np.float64) for column in columns])
 
 
 def _refuse_disagreement(

@@ -1,130 +1,290 @@
-"""What `emotune.json` must hold: every entry that is used later is looked at here, before anything is done with it."""
+"""`emotune.json`: one model of everything that a saved folder says of itself, with a version number.
+
+It is written and read here alone. Folders of format 1, which emotune 0.1.0 wrote, are migrated when they are read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import PurePath
-from typing import Any
+import hashlib
+import json
+from pathlib import Path, PurePath
+from typing import Annotated, Any, Final, Literal
 
-from emotune.system.text import is_unicode, printable
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
+from emotune.folder.record import Record, TrainingRecord
+from emotune.methods.registry import METHODS, AnyMethod
+from emotune.models.folder import what_it_is
+from emotune.system.errors import ArtifactError
+from emotune.system.options import SEEDS, mistakes_in
+from emotune.system.output import DESCRIPTION
+from emotune.system.text import reason_of
+
+FORMAT: Final = 2
+PREDICTIONS = "predictions.parquet"
+# Files that decide predictions, or hold them. The model card is left out: people may edit it.
+CHECKED = (
+    "adapter_model.safetensors",
+    "adapter_config.json",
+    "model.safetensors",
+    "config.json",
+    PREDICTIONS,
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+# Same weights, same arithmetic: what remains between two processes is the order of float32 sums.
+LOGIT_TOLERANCE = 1e-4
 # A temperature that is fitted lies between 0.05 and 20; dividing by one that is far off gives nothing but zeros and ones, or overflows.
 COLDEST, HOTTEST = 0.001, 1000.0
-# Random generators take seeds below.
-_SEEDS = 2**32
-# Beyond, a float32 is infinite.
-_LARGEST_FLOAT = 3e38
 _MOST_MISTAKES = 3
-_LONGEST_VALUE = 60
 
 
-def mistakes_in(description: dict[str, Any]) -> str:
-    """What is wrong with the entries of a description, in words.
+def _is_one_line(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("expected text that is not blank")
+    return value
 
-    Args:
-        description: What `emotune.json` holds.
 
-    Returns:
-        At most three mistakes, each with the entry, what it is and what was expected, and how many more there are; "" where there is none.
+def _are_distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(labels)) < len(labels):
+        raise ValueError("expected different texts")
+    return labels
+
+
+def _are_names(files: dict[str, str]) -> dict[str, str]:
+    if any(not name or "\0" in name or PurePath(name).name != name for name in files):
+        raise ValueError("expected checksums by the names of files")
+    return files
+
+
+Name = Annotated[str, Field(pattern=r"\S"), AfterValidator(_is_one_line)]
+
+
+class BaseModelEntry(Record):
+    """Which base model the folder stands on.
+
+    Attributes:
+        name: Its Hub id, or the base name of its local folder.
+        source: What loads it anywhere: "bundled:…" or a Hub id; None for a folder of one machine.
+        revision: Its commit on the Hub.
     """
-    found = list(_mistakes(description))
-    more = f"; and {len(found) - _MOST_MISTAKES} more" if len(found) > _MOST_MISTAKES else ""
-    return "; ".join(found[:_MOST_MISTAKES]) + more
+
+    name: Name
+    source: Name | None
+    revision: Name | None
 
 
-def _mistakes(description: dict[str, Any]) -> Iterator[str]:
-    good = set()
-    for name, (check, expected, required) in _ENTRIES.items():
-        section, _, key = name.rpartition(".")
-        if section and section not in good:  # it is missing, or a mistake itself
-            continue
-        holder = description[section] if section else description
-        if key not in holder:
-            if required:
-                yield f"{name} is missing"
-        elif check(holder[key]):
-            good.add(name)
-        else:
-            yield f"{name} is {printable(repr(holder[key]), _LONGEST_VALUE)}, expected {expected}"
-    if {"labels", "verification.texts", "verification.logits"} <= good:
-        texts, logits = description["verification"]["texts"], description["verification"]["logits"]
-        if len(logits) != len(texts) or any(len(row) != len(description["labels"]) for row in logits):
-            yield "verification.logits is of another shape, expected a row a text and a number a label"
+class VerificationEntry(Record):
+    """What the folder is verified by.
+
+    Attributes:
+        texts: Texts of our own.
+        logits: Their logits when the folder was saved, one row per text.
+        tolerance: The largest absolute difference that passes.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    texts: tuple[Name, ...] = Field(min_length=1)
+    logits: tuple[tuple[float, ...], ...]
+    tolerance: float = Field(ge=0)
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip()) and is_unicode(value)
+class DataEntry(Record):
+    """What the run was trained and scored on.
+
+    Attributes:
+        name: The data's name, never a path.
+        was_local: Whether it was a file or folder of the machine.
+        fingerprint: SHA-256 over its rows.
+        rows: Rows by split.
+        counts: Rows by split and label.
+        notes: How it was read, one sentence each.
+        columns: Which columns were read, by split.
+    """
+
+    name: Name
+    was_local: bool
+    fingerprint: Name
+    rows: dict[str, int] = Field(default_factory=dict)
+    counts: dict[str, dict[str, int]] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    columns: dict[str, Any] = Field(default_factory=dict)
 
 
-def _is_name(value: Any) -> bool:
-    return _is_text(value) and "\0" not in value
+class Evidence(Record):
+    """What `emotune run` knows beside the model: how the folder was made, and what came out. All of it is missing where Python saved it.
+
+    Attributes:
+        created: When, in UTC.
+        command: The command line, paths cut to their last part; "" where there was none.
+        configuration: The settings by section, paths cut likewise.
+        data: The data.
+        metrics: Scores of before, after and baselines.
+        verdict: What the comparison comes to, in words.
+        statistics: Tests and intervals by the name of the other model.
+        margin: Tests against a margin; None where none was asked for.
+        seeds: Scores over seeds.
+        calibration: How far probabilities can be trusted, as they come and scaled.
+        peak_memory_bytes: The process's highest memory.
+        seconds: Wall time by step.
+    """
+
+    created: str | None = None
+    command: str | None = None
+    configuration: dict[str, dict[str, Any]] | None = None
+    data: DataEntry | None = None
+    metrics: dict[str, Any] | None = None
+    verdict: str | None = None
+    statistics: dict[str, Any] | None = None
+    margin: dict[str, Any] | None = None
+    seeds: dict[str, Any] | None = None
+    calibration: dict[str, Any] | None = None
+    peak_memory_bytes: int | None = None
+    seconds: dict[str, float] | None = None
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and -_LARGEST_FLOAT < value < _LARGEST_FLOAT
+class Description(Evidence):
+    """`emotune.json`.
+
+    Attributes:
+        format: The version of this model.
+        emotune: The version that wrote it.
+        base_model: The base model.
+        task: The name of the task.
+        labels: Label names, in the order of the logits.
+        max_length: Tokens per text.
+        method: The method with its options, saved by its name.
+        temperature: What logits are divided by for calibrated probabilities.
+        training: How it was trained.
+        versions: Versions of what a result depends on, by package.
+        verification: What the folder is verified by.
+        files: Checksums, SHA-256 in hexadecimal, by file.
+    """
+
+    format: Literal[2] = 2
+    emotune: str = ""
+    base_model: BaseModelEntry
+    task: Name
+    labels: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_are_distinct)]
+    max_length: int = Field(ge=1, lt=SEEDS)
+    method: AnyMethod
+    temperature: Annotated[float, Field(ge=COLDEST, le=HOTTEST, allow_inf_nan=False)] | None = None
+    training: TrainingRecord
+    versions: dict[str, str] | None = None
+    verification: VerificationEntry
+    files: Annotated[dict[str, str], AfterValidator(_are_names)]
+
+    @model_validator(mode="after")
+    def _logits_fit(self) -> Description:
+        rows = self.verification.logits
+        if len(rows) != len(self.verification.texts) or any(len(row) != len(self.labels) for row in rows):
+            raise ValueError(
+                "verification.logits is of another shape; expected one row per text and one number per label"
+            )
+        return self
 
 
-def _is_whole(value: Any, least: int, below: float) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value < below
+def read_description(folder: str | Path) -> Description:
+    """Read `emotune.json`.
+
+    Raises:
+        ArtifactError: The folder or the file is missing, damaged, or of a newer format.
+    """
+    folder = Path(folder)
+    if folder.is_file():
+        raise ArtifactError(f"'{folder}' is a file. Give the folder that emotune run saved.")
+    if not folder.is_dir():
+        raise ArtifactError(f"There is no folder '{folder}'. Give the folder that emotune run saved.")
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise ArtifactError(
+            f"'{folder}' has no {DESCRIPTION}, so it is not a folder that emotune saved, or it is incomplete."
+            f"{what_it_is(folder)}"
+        )
+    remedy = "Save the model again, or restore the file."
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        seen = values["format"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ArtifactError(f"'{path}' is damaged: {reason_of(error)}. {remedy}") from None
+    if seen not in (1, FORMAT) or isinstance(seen, bool):
+        raise ArtifactError(
+            f"'{path}' has format {seen}; this emotune reads formats 1 and {FORMAT}. Install the version that wrote it."
+        )
+    if seen == 1:
+        values = _from_format_1(values)
+    try:
+        return Description.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        found = [str(mistake) for mistake in mistakes_in(Description, values, error)]
+        more = f"; and {len(found) - _MOST_MISTAKES} more" if len(found) > _MOST_MISTAKES else ""
+        raise ArtifactError(f"'{path}' is damaged: {'; '.join(found[:_MOST_MISTAKES])}{more}. {remedy}") from None
+    except (ValueError, RecursionError) as error:  # such as text that is not Unicode, or nested beyond what can be read
+        raise ArtifactError(f"'{path}' is damaged: {reason_of(error)}. {remedy}") from None
 
 
-def _is_labels(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value)) and len(set(value)) == len(value) > 1
+def write_description(folder: Path, description: Description) -> None:
+    """Write `emotune.json` into an existing folder."""
+    text = json.dumps(description.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
 
 
-def _is_table(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(row, list) and all(map(_is_number, row)) for row in value)
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _is_file(name: str, digest: Any) -> bool:
-    return _is_name(name) and PurePath(name).name == name and isinstance(digest, str)
+def versions() -> dict[str, str]:
+    """Return the versions of what a result depends on, by package name."""
+    import platform
+    from importlib.metadata import version
+
+    import emotune
+
+    packages = ("torch", "transformers", "peft", "tokenizers", "scikit-learn", "numpy")
+    return {
+        "emotune": emotune.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+    }
 
 
-def _is_object(value: Any) -> bool:
-    return isinstance(value, dict)
+def _from_format_1(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what emotune 0.1.0 wrote, as format 2 has it.
+
+    The method was saved by its title, the only task had no name, and the seed stood beside the training record, which was lost
+    where a folder was loaded and saved again.
+    """
+    found = {name: value for name, value in values.items() if name != "seed"} | {
+        "format": FORMAT,
+        "task": "single-label",
+    }
+    method = values.get("method")
+    if isinstance(method, dict):
+        titles = {known.title: name for name, known in METHODS.items()}
+        title = method.get("name")
+        found["method"] = {**method, "name": titles.get(title, title) if isinstance(title, str) else title}
+    if values.get("training") is None:
+        found["training"] = _lost_record(values.get("seed")).model_dump(mode="json")
+    return found
 
 
-# By name: whether a value will do, what is expected in words, and whether it must be there.
-_ENTRIES: dict[str, tuple[Callable[[Any], bool], str, bool]] = {
-    "base_model": (_is_object, "an object", True),
-    "base_model.name": (_is_name, "text", True),
-    "base_model.source": (lambda value: value is None or _is_name(value), "text or null", True),
-    "base_model.revision": (lambda value: value is None or _is_name(value), "text or null", True),
-    "labels": (_is_labels, "a list of at least two different texts", True),
-    "max_length": (lambda value: _is_whole(value, 1, _SEEDS), "a whole number of at least 1", True),
-    "seed": (lambda value: _is_whole(value, 0, _SEEDS), f"a whole number from 0 to {_SEEDS - 1}", True),
-    "method": (_is_object, "an object", True),
-    "method.name": (_is_text, "text", True),
-    "temperature": (
-        lambda value: value is None or (_is_number(value) and COLDEST <= value <= HOTTEST),
-        f"a number from {COLDEST:g} to {HOTTEST:g}, or null",
-        False,
-    ),
-    "verification": (_is_object, "an object", True),
-    "verification.texts": (
-        lambda value: isinstance(value, list) and bool(value) and all(map(_is_text, value)),
-        "a list of texts",
-        True,
-    ),
-    "verification.logits": (_is_table, "lists of numbers", True),
-    "verification.tolerance": (lambda value: _is_number(value) and value >= 0, "a number of at least 0", True),
-    "files": (
-        lambda value: _is_object(value) and all(_is_file(name, digest) for name, digest in value.items()),
-        "checksums by the names of files",
-        True,
-    ),
-    "versions": (
-        lambda value: _is_object(value) and all(isinstance(version, str) for version in value.values()),
-        "versions by the names of packages",
-        False,
-    ),
-    "configuration": (
-        lambda value: _is_object(value) and all(map(_is_object, value.values())),
-        "an object of sections",
-        False,
-    ),
-    "data": (_is_object, "an object", False),
-    "data.name": (_is_text, "text", False),
-    "data.fingerprint": (_is_text, "text", False),
-    "data.was_local": (lambda value: isinstance(value, bool), "true or false", False),
-}
+def _lost_record(seed: Any) -> TrainingRecord:
+    return TrainingRecord(
+        epochs=(),
+        best_epoch=0,
+        stopped_early=False,
+        trainable_parameters=0,
+        total_parameters=0,
+        target_modules=(),
+        examples=0,
+        seconds=0.0,
+        train_examples_per_second=0.0,
+        peak_memory_bytes=0,
+        device="",
+        precision="",
+        precision_reason="",
+        seed=seed if isinstance(seed, int) else 0,
+    )

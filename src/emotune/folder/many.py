@@ -7,20 +7,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotune.folder.artifact import SavedFolder
+from emotune.folder.load import SavedFolder
+from emotune.folder.tuned import TunedClassifier
+from emotune.models.load import OpenBase
 from emotune.system.errors import ArtifactError, EmotuneError
 from emotune.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from emotune.models.classifier import Classifier
-    from emotune.models.load import OpenBase
-
 
 def load_many(
     folders: Iterable[str | Path], *, base: str | Path | None = None, progress: Progress = SILENT
-) -> dict[str, Classifier]:
+) -> dict[str, TunedClassifier]:
     """Load many saved folders over one copy of each base model, whatever their labels.
 
     Each is a classifier as `load` gives it, with an adapter, pooler and head of its own, and the same predictions bit for bit. They share
@@ -42,8 +41,6 @@ def load_many(
         ModelError: A base model cannot be loaded.
         HubError: A base model is on the Hub, and the Hub cannot be reached.
     """
-    from emotune.models.load import OpenBase
-
     if isinstance(folders, (str, Path)):
         raise ArtifactError(
             f"load_many takes a list of folders, and was given one. Write load_many([{str(folders)!r}])."
@@ -61,12 +58,12 @@ def load_many(
         if key not in bases:
             bases[key] = OpenBase(saved.base, saved.base_revision)
         # The saved head takes the place of any.
-        return bases[key].classifier(saved.labels, max_length=saved.max_length, seed=saved.seed, fresh_head=True).model
+        return bases[key].classifier(saved.labels, max_length=saved.max_length, fresh_head=True).model
 
     found = {}
     for folder, saved in wanted.items():
         if not saved.method.needs_base:
-            progress.say(f"'{folder}' is a whole model ({saved.method.name}): it shares no weights with the others")
+            progress.say(f"'{folder}' is a whole model ({saved.method.title}): it shares no weights with the others")
         try:
             found[folder] = saved.classifier(partial(on_shared, saved), tokenizers)
         except EmotuneError as error:
@@ -79,7 +76,7 @@ def load_many(
 def _refuse_different_bases(folders: dict[str, SavedFolder]) -> None:
     """One base model that was given cannot be that of folders which name different ones."""
     of_name = {
-        saved.description["base_model"]["name"]: folder
+        saved.description.base_model.name: folder
         for folder, saved in reversed(folders.items())
         if saved.method.needs_base
     }

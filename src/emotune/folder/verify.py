@@ -9,6 +9,7 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,7 +100,7 @@ def in_words(found: Verification, folder: str | Path) -> str:
         found: The outcome of the check.
         folder: The folder, for the message.
     """
-    from emotune.folder.artifact import PREDICTIONS
+    from emotune.folder.format import PREDICTIONS
     from emotune.report.formats import quantity
 
     lists = (("changed", found.changed_files), ("missing", found.missing_files))
@@ -137,22 +138,23 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
     """
     import numpy as np
 
-    from emotune.evaluation.saved import numbers_of, read_table
     from emotune.evaluation.scores import softmax
-    from emotune.folder.artifact import PREDICTIONS, load, read_description, sha256
+    from emotune.folder.format import PREDICTIONS, read_description, sha256
+    from emotune.folder.load import load
+    from emotune.folder.predictions import numbers_of, read_table
 
     folder = Path(folder)
     description = read_description(folder)
-    saved_files = description["files"]
+    saved_files = description.files
     missing_files = tuple(name for name in saved_files if not (folder / name).is_file())
     changed_files = tuple(
         name for name, digest in saved_files.items() if name not in missing_files and sha256(folder / name) != digest
     )
     classifier = load(folder, base=base)
-    probes = description["verification"]
-    logits = plain_logits(classifier, probes["texts"])
-    difference = probe_difference = _largest_difference(logits, np.asarray(probes["logits"]))
-    rows = len(probes["texts"])
+    probes = description.verification
+    logits = plain_logits(classifier, probes.texts)
+    difference = probe_difference = _largest_difference(logits, np.asarray(probes.logits))
+    rows = len(probes.texts)
     changed_labels = 0
     if (folder / PREDICTIONS).is_file():
         table = read_table(folder / PREDICTIONS, classifier.labels)
@@ -164,7 +166,7 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
         difference = max(difference, _largest_difference(again, saved))
         rows += len(texts)
     return Verification(
-        rows, difference, probes["tolerance"], changed_labels, changed_files, missing_files, probe_difference
+        rows, difference, probes.tolerance, changed_labels, changed_files, missing_files, probe_difference
     )
 
 
@@ -176,7 +178,7 @@ def _largest_difference(found: NDArray[Any], saved: NDArray[Any]) -> float:
     return math.inf if math.isnan(largest) else largest
 
 
-def plain_logits(classifier: Classifier, texts: list[str]) -> NDArray[np.float32]:
+def plain_logits(classifier: Classifier, texts: Sequence[str]) -> NDArray[np.float32]:
     """Logits from the model as transformers and PEFT wrote it: what was saved came from the fast path, so this checks both."""
     from emotune.inference.forward import compute_logits
     from emotune.models.encoding import encode

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from emotune.methods.base import LinearMethod, check_alpha, check_dropout, check_rank
-from emotune.models.targets import ALL_LINEAR
+from pydantic import Field, model_validator
+
+from emotune.methods.base import Alpha, Dropout, LinearMethod
+from emotune.models.targets import ALL_LINEAR, Targets
 from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
@@ -24,45 +24,33 @@ FIRST_STEPS, LEAST_STEPS = 4, 10
 _UNKNOWN = 10**9
 
 
-@dataclass(frozen=True)
 class AdaLoRA(LinearMethod):
     """Each adapter is a product P diag(E) Q of higher rank, whose least important singular values are pruned while training.
 
     Pruning begins after a tenth of all steps and ends four tenths before the last. A term of the loss keeps P and Q nearly orthogonal.
-
-    Attributes:
-        r: The mean rank that is left at the end.
-        initial_r: The rank that every adapter starts with; None stands for one and a half times `r`.
-        alpha: Numerator of the scale; None stands for 2 r.
-        dropout: Dropout on the adapters' input.
-        target_modules: As for LoRA.
-        orthogonality: Weight of the loss term that keeps P and Q orthogonal.
-
-    Raises:
-        MethodError: A value out of range; all mistakes at once.
     """
 
-    key: ClassVar[str] = "adalora"
-    name: ClassVar[str] = "AdaLoRA"
+    title: ClassVar[str] = "AdaLoRA"
     learning_rate: ClassVar[float] = 4e-3
     moving: ClassVar[tuple[str, ...]] = (".lora_E.",)
 
-    r: int = 8
-    initial_r: int | None = None
-    alpha: float | None = None
-    dropout: float = 0.0
-    target_modules: str | Sequence[str] = ALL_LINEAR
-    orthogonality: float = 0.5
+    name: Literal["adalora"] = "adalora"
+    r: int = Field(default=8, ge=1, description="Mean rank that is left at the end.")
+    initial_r: int | None = Field(
+        default=None, ge=1, description="Rank to prune from; one and a half times the rank if not given."
+    )
+    alpha: Alpha = None
+    dropout: Dropout = 0.0
+    target_modules: Targets = ALL_LINEAR
+    orthogonality: float = Field(
+        default=0.5, ge=0, description="Weight of the loss term that keeps P and Q orthogonal."
+    )
 
-    def mistakes(self) -> Iterator[str]:
-        """Values out of range."""
-        yield from check_rank(self.r)
-        if self.initial_r is not None and not self.initial_r >= self.r:
-            yield f"initial_r is {self.initial_r}; expected at least r, which is {self.r}"
-        yield from check_alpha(self.alpha)
-        yield from check_dropout(self.dropout)
-        if not self.orthogonality >= 0:
-            yield f"orthogonality is {self.orthogonality}; expected a number of at least 0"
+    @model_validator(mode="after")
+    def _starts_above_the_end(self) -> Self:
+        if self.initial_r is not None and self.initial_r < self.r:
+            raise ValueError(f"initial_r is {self.initial_r}; expected at least r, which is {self.r}")
+        return self
 
     @property
     def first_r(self) -> int:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from emotune.models.targets import resolve_targets, summarize_targets
-from emotune.system.errors import ArtifactError, MethodError
+from pydantic import Field
+
+from emotune.models.targets import Targets, resolve_targets, summarize_targets
+from emotune.system.errors import ArtifactError, EmotuneError, MethodError
+from emotune.system.options import Options
 from emotune.system.text import reason_of
 
 if TYPE_CHECKING:
@@ -21,32 +22,40 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainerCallback
 
 
-@dataclass(frozen=True)
-class Method(ABC):
-    """One way of fine-tuning a sequence classifier. Subclasses are frozen dataclasses whose fields are the options.
+Alpha = Annotated[
+    float | None, Field(gt=0, description="Numerator of the adapters' scale; twice the rank if not given.")
+]
+Dropout = Annotated[float, Field(ge=0, lt=1, description="Dropout on the adapters' input.")]
+
+
+class Method(Options, ABC):
+    """One way of fine-tuning a sequence classifier. The fields of a subclass are its options, `name` aside.
 
     Attributes:
-        key: What configurations and the command call it.
-        name: What people call it.
+        name: What configurations, the command and saved folders call it.
+        title: What people call it.
         learning_rate: The peak rate of AdamW that suits the method with its default options.
         needs_base: Whether a saved folder needs the base model beside it.
         files: What a saved folder must hold, the trained weights first.
     """
 
-    key: ClassVar[str]
-    name: ClassVar[str]
+    error: ClassVar[type[EmotuneError]] = MethodError
+    title: ClassVar[str]
     learning_rate: ClassVar[float]
     needs_base: ClassVar[bool]
     files: ClassVar[tuple[str, ...]]
 
-    def __post_init__(self) -> None:
-        mistakes = list(self.mistakes())
-        if mistakes:
-            raise MethodError(f"{self.name} cannot be built: {'; '.join(mistakes)}.")
+    name: str
 
-    def mistakes(self) -> Iterator[str]:
-        """What is wrong with the options, in words."""
-        yield from ()
+    @classmethod
+    def noun(cls) -> str:
+        """Return what messages call the method."""
+        return cls.title
+
+    @classmethod
+    def option_names(cls) -> tuple[str, ...]:
+        """Return the names of the options."""
+        return tuple(name for name in cls.model_fields if name != "name")
 
     @property
     def usual_learning_rate(self) -> float:
@@ -131,7 +140,7 @@ class Method(ABC):
 
     def options(self) -> dict[str, Any]:
         """The options by name, with the defaults that follow from others filled in."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.option_names()}
 
     def extra_tokens(self) -> int:
         """How many positions of the model the method takes up beside the text."""
@@ -243,12 +252,8 @@ class PeftMethod(Method):
 class LinearMethod(PeftMethod):
     """A method of PEFT that adapts linear layers of the encoder, which the option `target_modules` chooses."""
 
-    target_modules: str | Sequence[str]
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.target_modules, str):
-            object.__setattr__(self, "target_modules", tuple(self.target_modules))
-        super().__post_init__()
+    if TYPE_CHECKING:  # each subclass declares it, in its own order and with its own default
+        target_modules: Targets
 
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
         """The linear layers that `target_modules` matches."""
@@ -291,21 +296,3 @@ def _tensor_names(path: Path) -> set[str]:
         raise ArtifactError(
             f"'{path}' is damaged: {reason_of(error)}. Copy the folder again, or save the model again."
         ) from None
-
-
-def check_rank(r: object) -> Iterator[str]:
-    """A mistake where a rank is not a whole number of at least 1."""
-    if not isinstance(r, int) or r < 1:
-        yield f"the rank r is {r}; expected a whole number of at least 1"
-
-
-def check_alpha(alpha: float | None) -> Iterator[str]:
-    """A mistake where the numerator of a scale is not above 0."""
-    if alpha is not None and not 0 < alpha < math.inf:
-        yield f"alpha is {alpha}; expected a number above 0, or none for the method's own"
-
-
-def check_dropout(dropout: float) -> Iterator[str]:
-    """A mistake where a dropout is no share."""
-    if not 0 <= dropout < 1:
-        yield f"dropout is {dropout}; expected a share from 0 up to, not including, 1"

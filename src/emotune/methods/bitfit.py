@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from emotune.methods.base import PeftMethod, head_and_pooler
 from emotune.system.errors import MethodError
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-@dataclass(frozen=True)
 class BitFit(PeftMethod):
     """Train the bias of every linear layer and every normalization of the encoder, the embeddings' normalization included.
 
@@ -21,11 +19,12 @@ class BitFit(PeftMethod):
     what the model gives: it adds the same to every score that a softmax compares.
     """
 
-    key: ClassVar[str] = "bitfit"
-    name: ClassVar[str] = "BitFit"
+    title: ClassVar[str] = "BitFit"
     learning_rate: ClassVar[float] = 4e-3
     moving: ClassVar[tuple[str, ...]] = (".emotune_bitfit_delta.",)
     tuner: ClassVar[str | None] = "emotune.methods.tuners.bitfit"
+
+    name: Literal["bitfit"] = "bitfit"
 
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
         """The linear layers and normalizations of the encoder, pooler aside, that have a bias.

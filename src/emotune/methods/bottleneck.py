@@ -5,22 +5,18 @@ Houlsby et al., 2019, arXiv 1902.00751; Pfeiffer et al., 2020, arXiv 2005.00247.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from emotune.methods.base import PeftMethod, check_dropout, head_and_pooler
-from emotune.models.targets import resolve_targets
+from pydantic import Field, model_validator
+
+from emotune.methods.base import Dropout, PeftMethod, head_and_pooler
+from emotune.models.targets import Targets, resolve_targets
 
 if TYPE_CHECKING:
     from peft import PeftConfig
     from transformers import PreTrainedModel
 
-PLACEMENTS = ("houlsby", "pfeiffer")
-ACTIVATIONS = ("gelu", "relu")
 
-
-@dataclass(frozen=True)
 class Bottleneck(PeftMethod):
     """Bottleneck adapters: what a block gives, y, becomes y + up(activation(down(y))).
 
@@ -33,46 +29,33 @@ class Bottleneck(PeftMethod):
     the sum is normalized once more behind it.
 
     The activation keeps adapters from being merged into the weights, so they cost time in prediction too.
-
-    Attributes:
-        size: Width of the bottleneck; with BERT base, 48 is a sixteenth of the encoder's.
-        placement: "houlsby" or "pfeiffer".
-        activation: "gelu" or "relu".
-        dropout: Dropout on the adapters' input.
-        target_modules: The layers to put adapters behind, in place of the placement's: as for LoRA. None for the placement's.
-
-    Raises:
-        MethodError: A value out of range, or two that contradict each other; all mistakes at once.
     """
 
-    key: ClassVar[str] = "bottleneck"
-    name: ClassVar[str] = "bottleneck adapter"
+    title: ClassVar[str] = "bottleneck adapter"
     learning_rate: ClassVar[float] = 2e-3
     moving: ClassVar[tuple[str, ...]] = (".emotune_bottleneck_up.",)
     tuner: ClassVar[str | None] = "emotune.methods.tuners.bottleneck"
 
-    size: int = 48
-    placement: str = "houlsby"
-    activation: str = "gelu"
-    dropout: float = 0.0
-    target_modules: str | Sequence[str] | None = None
+    name: Literal["bottleneck"] = "bottleneck"
+    size: int = Field(
+        default=48, ge=1, description="Width of bottleneck adapters; 48 is a sixteenth of the encoder's with BERT base."
+    )
+    placement: Literal["houlsby", "pfeiffer"] = Field(
+        default="houlsby",
+        description="Where bottleneck adapters stand: houlsby, behind attention and feed-forward; pfeiffer, behind feed-forward.",
+    )
+    activation: Literal["gelu", "relu"] = Field(default="gelu", description="Activation inside bottleneck adapters.")
+    dropout: Dropout = 0.0
+    target_modules: Targets | None = Field(
+        default=None,
+        description="Layers to put adapters behind, in place of the placement's: all-linear, a list of names, or a regular expression.",
+    )
 
-    def __post_init__(self) -> None:
-        if self.target_modules is not None and not isinstance(self.target_modules, str):
-            object.__setattr__(self, "target_modules", tuple(self.target_modules))
-        super().__post_init__()
-
-    def mistakes(self) -> Iterator[str]:
-        """Values out of range, and options that contradict each other."""
-        if not isinstance(self.size, int) or self.size < 1:
-            yield f"the size is {self.size}; expected a whole number of at least 1"
-        if self.placement not in PLACEMENTS:
-            yield f"the placement is {self.placement!r}; expected {' or '.join(PLACEMENTS)}"
-        if self.activation not in ACTIVATIONS:
-            yield f"the activation is {self.activation!r}; expected {' or '.join(ACTIVATIONS)}"
-        yield from check_dropout(self.dropout)
+    @model_validator(mode="after")
+    def _placed_once(self) -> Self:
         if self.target_modules is not None and self.placement == "pfeiffer":
-            yield "both placement and target_modules say where adapters go; give one of them"
+            raise ValueError("both placement and target_modules say where adapters go; give one of them")
+        return self
 
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
         """The output projections that adapters stand behind.

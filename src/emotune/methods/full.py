@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from emotune.methods.base import Method
 from emotune.system.errors import ArtifactError
@@ -16,15 +15,15 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-@dataclass(frozen=True)
 class FullFineTuning(Method):
     """Train every weight, in float32 copies. The saved folder is a whole model, and needs no base beside it."""
 
-    key: ClassVar[str] = "full"
-    name: ClassVar[str] = "full fine-tuning"
+    title: ClassVar[str] = "full fine-tuning"
     learning_rate: ClassVar[float] = 1e-4
     needs_base: ClassVar[bool] = False
     files: ClassVar[tuple[str, ...]] = ("model.safetensors",)
+
+    name: Literal["full"] = "full"
 
     def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
         """The model itself, with nothing frozen."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from emotune.methods.base import Method, head_and_pooler
 from emotune.system.errors import ArtifactError
@@ -16,15 +15,15 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-@dataclass(frozen=True)
 class HeadOnly(Method):
     """Train head and pooler alone: what the base model's own features give, where they are read from one token."""
 
-    key: ClassVar[str] = "head"
-    name: ClassVar[str] = "head only"
+    title: ClassVar[str] = "head only"
     learning_rate: ClassVar[float] = 1e-2
     needs_base: ClassVar[bool] = True
     files: ClassVar[tuple[str, ...]] = ("head.safetensors",)
+
+    name: Literal["head"] = "head"
 
     def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
         """The model itself, with all but head and pooler frozen."""

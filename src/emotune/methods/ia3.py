@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
 
 from emotune.methods.base import PeftMethod, head_and_pooler
-from emotune.models.targets import resolve_targets
+from emotune.models.targets import Targets, resolve_targets
 from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
@@ -15,28 +15,21 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-@dataclass(frozen=True)
 class IA3(PeftMethod):
     """Multiply keys, values, and what goes into the feed-forward block's second layer by trained vectors, which start at one.
 
     A few thousand numbers beside the head. Where query, key and value are one layer, as in GPT-2, the query is scaled with them.
-
-    Attributes:
-        target_modules: The layers whose outputs are scaled, in place of keys and values, and feed-forward layers whose inputs are: as for
-            LoRA. None for the family's. Where it cannot be told which layers end the feed-forward block, the outputs of all are scaled.
     """
 
-    key: ClassVar[str] = "ia3"
-    name: ClassVar[str] = "IA3"
+    title: ClassVar[str] = "IA3"
     learning_rate: ClassVar[float] = 2e-2
     moving: ClassVar[tuple[str, ...]] = (".ia3_l.",)
 
-    target_modules: str | Sequence[str] | None = None
-
-    def __post_init__(self) -> None:
-        if self.target_modules is not None and not isinstance(self.target_modules, str):
-            object.__setattr__(self, "target_modules", tuple(self.target_modules))
-        super().__post_init__()
+    name: Literal["ia3"] = "ia3"
+    target_modules: Targets | None = Field(
+        default=None,
+        description="Layers to scale, in place of keys, values and feed-forward: all-linear, a list of names, or a regular expression.",
+    )
 
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
         """Key, value and the layer that ends the feed-forward block, or what `target_modules` names."""

@@ -3,52 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from emotune.methods.base import LinearMethod, check_alpha, check_dropout, check_rank
-from emotune.models.targets import ALL_LINEAR
+from pydantic import Field
+
+from emotune.methods.base import Alpha, Dropout, LinearMethod
+from emotune.models.targets import ALL_LINEAR, Targets
 
 if TYPE_CHECKING:
     from peft import LoraConfig
     from transformers import PreTrainedModel
 
 
-@dataclass(frozen=True)
-class LoRA(LinearMethod):
-    """Low-rank adaptation: each adapted layer W x becomes W x + (alpha / r) B A x.
+class LowRank(LinearMethod):
+    """What LoRA and its relatives share: their options, and PEFT's LoRA configuration.
 
-    Only A, B and the head are trained, and with the head BERT's pooler.
-
-    Attributes:
-        r: Rank of the adapters. Quality depends on it little; size and time a little more.
-        alpha: Numerator of the scale; None stands for 2 r.
-        dropout: Dropout on the adapters' input.
-        target_modules: "all-linear" for every linear layer of the encoder, a list of names, or a regular expression over
-            full module names.
-        rslora: Scale by alpha / sqrt(r) instead (Kalajdzievski, 2023, arXiv 2312.03732): matters at high rank.
-
-    Raises:
-        MethodError: A value out of range; all mistakes at once.
+    Adapters are "all-linear" on every linear layer of the encoder, unless `target_modules` says otherwise.
     """
 
-    key: ClassVar[str] = "lora"
-    name: ClassVar[str] = "LoRA"
-    learning_rate: ClassVar[float] = 1e-3
     moving: ClassVar[tuple[str, ...]] = (".lora_B.",)
+    learning_rate: ClassVar[float] = 1e-3
 
-    r: int = 16
-    alpha: float | None = None
-    dropout: float = 0.0
-    target_modules: str | Sequence[str] = ALL_LINEAR
-    rslora: bool = False
-
-    def mistakes(self) -> Iterator[str]:
-        """Values out of range."""
-        yield from check_rank(self.r)
-        yield from check_alpha(self.alpha)
-        yield from check_dropout(self.dropout)
+    r: int = Field(default=16, ge=1, description="Rank of the adapters.")
+    alpha: Alpha = None
+    dropout: Dropout = 0.0
+    target_modules: Targets = ALL_LINEAR
+    rslora: bool = Field(
+        default=False,
+        description="Scale by alpha over the square root of the rank, not over the rank; matters at high rank.",
+    )
 
     @property
     def scale_numerator(self) -> float:
@@ -60,7 +43,7 @@ class LoRA(LinearMethod):
         """The method's own; with rslora less by as much as the scale is more than the default alpha gives without it."""
         if not self.rslora:
             return self.learning_rate
-        plain = replace(self, alpha=None).scale_numerator / self.r
+        plain = self.changed(alpha=None).scale_numerator / self.r
         return self.learning_rate * min(1.0, plain * math.sqrt(self.r) / self.scale_numerator)
 
     def options(self) -> dict[str, Any]:
@@ -79,3 +62,15 @@ class LoRA(LinearMethod):
             bias="none",
             **self.shared_options(model),
         )
+
+
+class LoRA(LowRank):
+    """Low-rank adaptation: each adapted layer W x becomes W x + (alpha / r) B A x.
+
+    Only A, B and the head are trained, and with the head BERT's pooler. `rslora` scales by alpha / sqrt(r) instead
+    (Kalajdzievski, 2023, arXiv 2312.03732).
+    """
+
+    title: ClassVar[str] = "LoRA"
+
+    name: Literal["lora"] = "lora"

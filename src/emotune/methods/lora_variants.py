@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from emotune.methods.lora import LoRA
+from pydantic import Field
+
+from emotune.methods.lora import LowRank
 from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-@dataclass(frozen=True)
-class DoRA(LoRA):
+class DoRA(LowRank):
     """Weight-decomposed LoRA (Liu et al., 2024, arXiv 2402.09353): LoRA turns the rows of a weight, a vector of its own scales them.
 
     Row i of an adapted weight W becomes m_i v_i / ||v_i|| with v = W + (alpha / r) B A. The magnitudes m start as the norms of W's
     rows. Closer to full fine-tuning than LoRA at low rank, and slower: the norms are computed anew at every step.
     """
 
-    key: ClassVar[str] = "dora"
-    name: ClassVar[str] = "DoRA"
+    title: ClassVar[str] = "DoRA"
     moving: ClassVar[tuple[str, ...]] = (".lora_B.", ".lora_magnitude_vector.")
+
+    name: Literal["dora"] = "dora"
 
     def peft_config(self, model: PreTrainedModel) -> LoraConfig:
         """PEFT's LoRA configuration with magnitudes."""
@@ -37,22 +37,23 @@ class DoRA(LoRA):
         return config
 
 
-@dataclass(frozen=True)
-class PiSSA(LoRA):
+class PiSSA(LowRank):
     """LoRA that starts from the principal singular vectors (Meng et al., 2024, arXiv 2404.02948).
 
     A and B start as the first r singular directions of each weight, and what remains of the weight is frozen: so training begins in the
     directions that matter most. What is saved is ordinary LoRA of rank 2 r on the untouched base, which is the same function: the trained
     adapter, minus the one it started as.
-
-    Attributes:
-        alpha: None stands for r here, as in the paper: the adapter then holds the weight's own principal part.
     """
 
-    key: ClassVar[str] = "pissa"
-    name: ClassVar[str] = "PiSSA"
+    title: ClassVar[str] = "PiSSA"
     learning_rate: ClassVar[float] = 1e-3
     moving: ClassVar[tuple[str, ...]] = (".lora_A.", ".lora_B.")
+
+    name: Literal["pissa"] = "pissa"
+    alpha: Annotated[
+        float | None,
+        Field(gt=0, description="Numerator of the adapters' scale; the rank if not given, as in the paper."),
+    ] = None
 
     @property
     def scale_numerator(self) -> float:
@@ -114,25 +115,14 @@ class PiSSA(LoRA):
         super().save(model, folder)
 
 
-@dataclass(frozen=True)
-class LoRAPlus(LoRA):
-    """LoRA whose B learns faster than its A (Hayou et al., 2024, arXiv 2402.12354). The saved folder is ordinary LoRA.
+class LoRAPlus(LowRank):
+    """LoRA whose B learns faster than its A (Hayou et al., 2024, arXiv 2402.12354). The saved folder is ordinary LoRA."""
 
-    Attributes:
-        ratio: B's learning rate over that of A, pooler and head.
-    """
-
-    key: ClassVar[str] = "lora-plus"
-    name: ClassVar[str] = "LoRA+"
+    title: ClassVar[str] = "LoRA+"
     learning_rate: ClassVar[float] = 5e-4
 
-    ratio: float = 4.0
-
-    def mistakes(self) -> Iterator[str]:
-        """Values out of range."""
-        yield from super().mistakes()
-        if not 1 <= self.ratio < math.inf:
-            yield f"the ratio is {self.ratio}; expected a number of at least 1"
+    name: Literal["lora-plus"] = "lora-plus"
+    ratio: float = Field(default=4.0, ge=1, description="Learning rate of B over that of A, pooler and head.")
 
     def parameter_groups(self, model: nn.Module, learning_rate: float) -> list[dict[str, Any]]:
         """A, pooler and head at the rate, B at `ratio` times the rate."""

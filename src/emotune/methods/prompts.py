@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from emotune.methods.base import PeftMethod, head_and_pooler
 from emotune.methods.refusals import check_refusal
@@ -16,27 +16,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-@dataclass(frozen=True)
 class _VirtualTokens(PeftMethod):
-    """What prompt and prefix tuning share.
-
-    Attributes:
-        tokens: How many vectors stand before the text; they count towards the positions that the model has.
-
-    Raises:
-        MethodError: `tokens` is out of range.
-    """
+    """What prompt and prefix tuning share."""
 
     moving: ClassVar[tuple[str, ...]] = ("prompt_encoder.",)
     vectors: ClassVar[str]
     """What stands before the text, of which there are `tokens`."""
 
-    tokens: int = 20
-
-    def mistakes(self) -> Iterator[str]:
-        """Values out of range."""
-        if not isinstance(self.tokens, int) or self.tokens < 1:
-            yield f"tokens is {self.tokens}; expected a whole number of at least 1"
+    tokens: int = Field(
+        default=20, ge=1, description="Vectors before the text; they count towards the positions that the model has."
+    )
 
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
         """None: the encoder stays as it is."""
@@ -70,7 +59,6 @@ class _VirtualTokens(PeftMethod):
     def _width(self, model: PreTrainedModel) -> int: ...
 
 
-@dataclass(frozen=True)
 class PromptTuning(_VirtualTokens):
     """Train vectors that stand before the text's embeddings (Lester et al., 2021, arXiv 2104.08691), and head and pooler.
 
@@ -78,10 +66,11 @@ class PromptTuning(_VirtualTokens):
     models of billions of parameters. Heads that read the first token then read the first of the vectors.
     """
 
-    key: ClassVar[str] = "prompt"
-    name: ClassVar[str] = "prompt tuning"
+    title: ClassVar[str] = "prompt tuning"
     vectors: ClassVar[str] = "vectors"
     learning_rate: ClassVar[float] = 2e-2
+
+    name: Literal["prompt"] = "prompt"
 
     def _empty_config(self) -> PeftConfig:
         from peft import PromptTuningConfig
@@ -93,17 +82,17 @@ class PromptTuning(_VirtualTokens):
         return embeddings.embedding_dim
 
 
-@dataclass(frozen=True)
 class PrefixTuning(_VirtualTokens):
     """Train keys and values that every layer attends to before the text's own (Li and Liang, 2021, arXiv 2101.00190), head and pooler.
 
     The vectors are trained directly, without the paper's perceptron in front of them.
     """
 
-    key: ClassVar[str] = "prefix"
-    name: ClassVar[str] = "prefix tuning"
-    vectors: ClassVar[str] = "keys and values a layer"
+    title: ClassVar[str] = "prefix tuning"
+    vectors: ClassVar[str] = "keys and values per layer"
     learning_rate: ClassVar[float] = 2e-2
+
+    name: Literal["prefix"] = "prefix"
 
     def _empty_config(self) -> PeftConfig:
         from peft import PrefixTuningConfig

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from emotune.methods.lora import LoRA
+from pydantic import Field
+
+from emotune.methods.lora import LowRank
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
 
-@dataclass(frozen=True)
-class QLoRA(LoRA):
+class QLoRA(LowRank):
     """LoRA on an encoder whose linear layers are kept in NF4, a data type of four bits for weights that are normally distributed.
 
     Embeddings, normalizations, pooler and head stay as they are. The folder holds the adapter alone; loading it quantizes the base
     again, in the same way.
-
-    Attributes:
-        double_quant: Whether the scales of the weights are quantized too: saves 0.4 bits a weight.
     """
 
-    key: ClassVar[str] = "qlora"
-    name: ClassVar[str] = "QLoRA"
+    title: ClassVar[str] = "QLoRA"
 
-    double_quant: bool = True
+    name: Literal["qlora"] = "qlora"
+    double_quant: bool = Field(
+        default=True, description="Quantize the scales of the four-bit weights too: saves 0.4 bits per weight."
+    )
 
     def check_installed(self) -> None:
         """Refuse to go on without bitsandbytes."""

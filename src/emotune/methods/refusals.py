@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from emotune.methods.base import Method
 
 _NO_PAST = "its layers in transformers take no keys and values from outside, which the prefixes are"
-# By the method's key and the model's type.
+# By the method's name and the model's type.
 REFUSED: dict[tuple[str, str], str] = {
     **{
         ("prefix", family): _NO_PAST
@@ -38,7 +38,7 @@ def refusal(method: str, model: PreTrainedModel) -> str | None:
     """Why a method cannot train a model, in words; None where nothing is known against it.
 
     Args:
-        method: The method's key.
+        method: The method's name.
         model: A sequence classifier.
     """
     known = REFUSED.get((method, model.config.model_type))
@@ -62,8 +62,8 @@ def check_refusal(method: Method, model: PreTrainedModel) -> None:
         MethodError: With the reason, and what takes its place; or a library that the method needs is not installed.
     """
     method.check_installed()
-    reason = refusal(method.key, model)
+    reason = refusal(method.name, model)
     if reason is not None:
         raise MethodError(
-            f"{method.name} cannot train a {model.config.model_type!r} model: {reason}. Use another method, such as lora."
+            f"{method.title} cannot train a {model.config.model_type!r} model: {reason}. Use another method, such as lora."
         )

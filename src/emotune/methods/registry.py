@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
-from emotune.methods.adalora import AdaLoRA
+from pydantic import Field
+
+from emotune.methods import MODULES
 from emotune.methods.base import Method
-from emotune.methods.bitfit import BitFit
-from emotune.methods.bottleneck import Bottleneck
-from emotune.methods.full import FullFineTuning
-from emotune.methods.head import HeadOnly
-from emotune.methods.ia3 import IA3
-from emotune.methods.lora import LoRA
-from emotune.methods.lora_variants import DoRA, LoRAPlus, PiSSA
-from emotune.methods.prompts import PrefixTuning, PromptTuning
-from emotune.methods.qlora import QLoRA
-from emotune.methods.vera import VeRA
 from emotune.system.errors import ArtifactError, MethodError
 
-_ALL: tuple[type[Method], ...] = (
-    LoRA,
-    QLoRA,
-    DoRA,
-    PiSSA,
-    LoRAPlus,
-    AdaLoRA,
-    VeRA,
-    IA3,
-    BitFit,
-    Bottleneck,
-    PrefixTuning,
-    PromptTuning,
-    HeadOnly,
-    FullFineTuning,
-)
-METHODS: dict[str, type[Method]] = {method.key: method for method in _ALL}
+METHODS: dict[str, type[Method]] = {
+    method.model_fields["name"].default: method
+    for method in (
+        getattr(importlib.import_module(f"emotune.methods.{module}"), name) for name, module in MODULES.items()
+    )
+}
+
+if TYPE_CHECKING:
+    AnyMethod = Method
+else:
+    AnyMethod = Annotated[Union[tuple(METHODS.values())], Field(discriminator="name")]  # noqa: UP007
+"""The type of a field that holds any of the methods, told apart by `name`."""
 
 
 def method_of_folder(description: dict[str, Any], folder: str) -> Method:
-    """The method that a saved folder was made with.
+    """Build the method that a saved folder was made with.
 
     Args:
-        description: What its `emotune.json` holds under "method": the method's name for people, and its options.
+        description: What its `emotune.json` holds under "method": the method's name and its options. Folders of format 1 have
+            the title in place of the name.
         folder: The folder, for messages.
 
     Raises:
@@ -49,11 +38,11 @@ def method_of_folder(description: dict[str, Any], folder: str) -> Method:
     """
     options = dict(description)
     name = options.pop("name", None)
-    method = next((method for method in METHODS.values() if method.name == name), None)
+    method = METHODS.get(str(name)) or next((found for found in METHODS.values() if found.title == name), None)
     if method is None:
-        known = ", ".join(method.name for method in METHODS.values())
+        known = ", ".join(METHODS)
         raise ArtifactError(f"'{folder}' was made with the method {name!r}; this emotune knows {known}.")
     try:
         return method(**options)
-    except (TypeError, MethodError) as error:
+    except MethodError as error:
         raise ArtifactError(f"'{folder}' is damaged: its options of {name} are not valid: {error}") from None

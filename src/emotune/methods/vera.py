@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from emotune.methods.base import LinearMethod, check_dropout, check_rank
-from emotune.models.targets import ALL_LINEAR
+from pydantic import Field
+
+from emotune.methods.base import Dropout, LinearMethod
+from emotune.models.targets import ALL_LINEAR, Targets
 
 if TYPE_CHECKING:
     from peft import PeftConfig
     from transformers import PreTrainedModel
 
 
-@dataclass(frozen=True)
 class VeRA(LinearMethod):
     """Each adapted layer W x becomes W x + diag(b) B diag(d) A x: A and B are random, frozen and shared by all layers; b and d are trained.
 
     Fewer than a tenth of LoRA's parameters, beside the head.
-
-    Attributes:
-        r: Rank of the shared matrices: high, since it costs little.
-        dropout: Dropout on the adapters' input.
-        target_modules: As for LoRA.
-
-    Raises:
-        MethodError: A value out of range; all mistakes at once.
     """
 
-    key: ClassVar[str] = "vera"
-    name: ClassVar[str] = "VeRA"
+    title: ClassVar[str] = "VeRA"
     learning_rate: ClassVar[float] = 2e-2
     moving: ClassVar[tuple[str, ...]] = (".vera_lambda_b.",)
 
-    r: int = 256
-    dropout: float = 0.0
-    target_modules: str | Sequence[str] = ALL_LINEAR
-
-    def mistakes(self) -> Iterator[str]:
-        """Values out of range."""
-        yield from check_rank(self.r)
-        yield from check_dropout(self.dropout)
+    name: Literal["vera"] = "vera"
+    r: int = Field(default=256, ge=1, description="Rank of the shared matrices: high, since it costs little.")
+    dropout: Dropout = 0.0
+    target_modules: Targets = ALL_LINEAR
 
     def peft_config(self, model: PreTrainedModel) -> PeftConfig:
         """PEFT's VeRA configuration. The random matrices are saved with the adapter: another machine might draw others."""

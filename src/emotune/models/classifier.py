@@ -1,4 +1,4 @@
-"""The noun of the models: a `Classifier`, a text classifier with its tokenizer and label names, tuned or not."""
+"""The noun of the models: a `Classifier`, a text classifier with its tokenizer and label names."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotune.system.errors import ArtifactError
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from emotune.methods.base import Method
     from emotune.models.heads import CheckpointHead
-    from emotune.training.record import TrainingRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,14 +25,13 @@ class Classifier:
         model: The transformers model in float32, or, once tuned, the PEFT model around it. In evaluation mode.
         tokenizer: Its tokenizer.
         labels: Label names; logit i belongs to `labels[i]`.
-        max_length: Tokens a text, special tokens counted; longer texts are cut.
-        seed: The seed that was set before the head was created.
-        method: The fine-tuning method, or None for a base model.
-        training: How the tuned model was trained, or None.
+        max_length: Tokens per text, special tokens counted; longer texts are cut.
         temperature: What logits are divided by for calibrated probabilities, fitted on validation; None where nobody fitted one, or
             validation could choose none.
         checkpoint_head: The head that the base's checkpoint holds, and whether it was kept; None where it holds none, and for a model that
             was loaded from a saved folder.
+        new_parameters: Names of the parameters that `load_base` drew at random, since the checkpoint lacks them: those of a new head, and
+            of a pooler. `finetune` draws them again from its own seed.
     """
 
     name: str
@@ -42,16 +41,14 @@ class Classifier:
     tokenizer: PreTrainedTokenizerBase
     labels: tuple[str, ...]
     max_length: int
-    seed: int
-    method: Method | None = None
-    training: TrainingRecord | None = None
     temperature: float | None = None
     checkpoint_head: CheckpointHead | None = None
+    new_parameters: tuple[str, ...] = ()
 
     @property
     def is_tuned(self) -> bool:
-        """Whether emotune fine-tuned it."""
-        return self.method is not None
+        """Whether emotune fine-tuned it: then it is a `TunedClassifier`."""
+        return False
 
     @property
     def has_new_head(self) -> bool:
@@ -59,19 +56,9 @@ class Classifier:
         return not self.is_tuned and not (self.checkpoint_head is not None and self.checkpoint_head.kept)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
-        """Save the tuned adapter, head, tokenizer and labels as a folder that plain PEFT and transformers load.
-
-        Args:
-            folder: Where to; made if it is missing.
-            overwrite: Replace a result of emotune that stands there.
-
-        Returns:
-            The folder.
+        """Refuse: there is nothing to save of a base model.
 
         Raises:
-            OutputError: The folder is not empty and `overwrite` is false, or it cannot be written.
-            ArtifactError: The model was not fine-tuned, so there is nothing to save.
+            ArtifactError: Always; a classifier that `finetune` gave can be saved.
         """
-        from emotune.folder.artifact import save
-
-        return save(self, folder, overwrite=overwrite)
+        raise ArtifactError(f"'{self.name}' was not fine-tuned: there is nothing to save. Call finetune first.")

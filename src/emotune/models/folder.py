@@ -138,7 +138,7 @@ def _saved_by_emotune(folder: Path, name: str) -> ModelError:
     adapter = folder / ADAPTER_CONFIG
     kind = _read_object(adapter, name).get("peft_type") if adapter.is_file() else None
     refusal = f"'{name}' is a folder that emotune saved: it holds {what}, and not a whole model to start from."
-    if kind != _MERGED or method.get("name") == "QLoRA":
+    if kind != _MERGED or method.get("name") in ("qlora", "QLoRA"):
         return ModelError(f"{refusal}\nThis cannot be merged into its base model. Start from the base model itself.")
     given = "" if base.get("source") else ", base='ITS BASE'"
     return ModelError(

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotune.models.classifier import Classifier
+from emotune.models.drawing import set_seeds
 from emotune.models.finding import FoundModel, find_model
 from emotune.models.folder import CONFIG, check_folder, weight_files
+from emotune.models.options import MAX_LENGTH, ModelSource
 from emotune.system.errors import ModelError
 from emotune.system.memory import bound_product_cache
 from emotune.system.text import reason_of
@@ -24,29 +26,26 @@ if TYPE_CHECKING:
 
     from emotune.models.heads import CheckpointHead
 
-MAX_LENGTH = 128
-
 
 def load_base(
     name: str | Path = "bert-base-uncased",
     *,
     labels: Sequence[str],
     max_length: int = MAX_LENGTH,
-    seed: int = 0,
     revision: str | None = None,
     fresh_head: bool = False,
 ) -> Classifier:
     """Load a pre-trained encoder and its tokenizer, with a classification head for the labels.
 
     Where the checkpoint holds the weights of a head for the same labels, in any order, that head is kept. Otherwise the head is
-    new: random numbers, for which the global random generators of Python, NumPy and PyTorch are set to `seed` right before.
+    new: random numbers, the same each time, for which the global random generators of Python, NumPy and PyTorch are set to 0
+    right before. `finetune` draws a new head again, from its own seed.
     `checkpoint_head` of the result says what was found in the checkpoint and what became of it.
 
     Args:
         name: A local folder; else "bundled:minilm", which needs no network; else the id of a model on the Hub.
         labels: Label names; logit i belongs to `labels[i]`.
-        max_length: Tokens a text, special tokens counted; longer texts are cut.
-        seed: Makes the same new head each time.
+        max_length: Tokens per text, special tokens counted; longer texts are cut.
         revision: A branch, tag or commit of the Hub's repository; its default branch where it is not given.
         fresh_head: Make a new head even where the checkpoint's could be kept.
 
@@ -59,7 +58,8 @@ def load_base(
         HubError: The Hub could not be reached, or refused the model.
     """
     _check_labels(labels)
-    return OpenBase(name, revision).classifier(labels, max_length=max_length, seed=seed, fresh_head=fresh_head)
+    asked = ModelSource(name=str(name), revision=revision, max_length=max_length, fresh_head=fresh_head)
+    return OpenBase(asked.name, revision).classifier(labels, max_length=max_length, fresh_head=fresh_head)
 
 
 class OpenBase:
@@ -83,7 +83,7 @@ class OpenBase:
         self._stored = check_folder(self._base.folder, self._base.source)
         self._weights: dict[str, Tensor] = {}
 
-    def classifier(self, labels: Sequence[str], *, max_length: int, seed: int, fresh_head: bool = False) -> Classifier:
+    def classifier(self, labels: Sequence[str], *, max_length: int, fresh_head: bool = False) -> Classifier:
         """A classifier with a head, a pooler where the files have none, and a tokenizer of its own.
 
         Arguments, result and errors are those of `load_base`.
@@ -92,7 +92,7 @@ class OpenBase:
         base = self._base
         config = _load_config(base, self._stored, labels)
         tokenizer = _load_tokenizer(base)
-        model, head = self._load_model(config, labels, seed, fresh_head)
+        model, head, new = self._load_model(config, labels, fresh_head)
         _fit_tokenizer(base, model, tokenizer, max_length)
         model.config.architectures = [type(model).__name__]  # not what the checkpoint was, such as a language model
         # The folder is this machine's affair: whatever is saved later must carry the name instead.
@@ -105,13 +105,13 @@ class OpenBase:
             tokenizer=tokenizer,
             labels=tuple(labels),
             max_length=max_length,
-            seed=seed,
             checkpoint_head=head,
+            new_parameters=new,
         )
 
     def _load_model(
-        self, config: PreTrainedConfig, labels: Sequence[str], seed: int, fresh_head: bool
-    ) -> tuple[PreTrainedModel, CheckpointHead | None]:
+        self, config: PreTrainedConfig, labels: Sequence[str], fresh_head: bool
+    ) -> tuple[PreTrainedModel, CheckpointHead | None, tuple[str, ...]]:
         """Put the encoder on the stored weights and make the head, and refuse an encoder that would be random numbers in any part."""
         import torch
 
@@ -137,7 +137,7 @@ class OpenBase:
                     for key, tensor in self._weights.items()
                     if not key.startswith(tuple(f"{module}." for module in head))
                 }
-                _set_seed(seed)
+                set_seeds(0)
                 model, report = type(shell).from_pretrained(
                     None,
                     config=config,
@@ -150,7 +150,8 @@ class OpenBase:
             raise ModelError(f"'{base.source}': its weights cannot be loaded: {reason_of(error)}.") from error
         _check_encoder(base, model, report, head)
         model.eval()
-        return model, found
+        drawn = {*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])}
+        return model, found, tuple(name for name, _ in model.named_parameters() if name in drawn)
 
     def _read_weights(self) -> None:
         """Read the files' tensors, once. Models take them as they are, without a copy."""
@@ -196,7 +197,7 @@ def load_tokenizer(
 
     Args:
         name: As in `load_base`.
-        max_length: Tokens a text, special tokens counted; the model must take so many.
+        max_length: Tokens per text, special tokens counted; the model must take so many.
         revision: As in `load_base`.
 
     Returns:
@@ -267,18 +268,6 @@ def _without_weights(base: FoundModel, config: PreTrainedConfig) -> PreTrainedMo
             return AutoModelForSequenceClassification.from_config(config)
     except Exception as error:
         raise ModelError(f"'{base.source}': no model can be built from its {CONFIG}: {reason_of(error)}") from error
-
-
-def _set_seed(seed: int) -> None:
-    """Set the global random generators; the function of transformers for this costs the import of its whole trainer."""
-    import random
-
-    import numpy as np
-    import torch
-
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
 
 
 def _check_encoder(base: FoundModel, model: PreTrainedModel, report: dict[str, Any], head: tuple[str, ...]) -> None:

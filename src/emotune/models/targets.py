@@ -9,10 +9,35 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from emotune.system.errors import MethodError
+from emotune.system.options import Text, Texts
 
 ALL_LINEAR = "all-linear"
+
+
+def _compiles(target_modules: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    if isinstance(target_modules, str):
+        try:
+            re.compile(target_modules)
+        except re.error as error:
+            raise ValueError(
+                f"expected {ALL_LINEAR}, a list of names or a regular expression, and this is not one: {error}"
+            ) from None
+    return target_modules
+
+
+Targets = Annotated[
+    Text | Texts,
+    AfterValidator(_compiles),
+    Field(
+        description="Layers to adapt: all-linear, for every linear layer of the encoder; a list of names; or a regular "
+        "expression over full module names."
+    ),
+]
 
 
 def resolve_targets(linear_modules: Sequence[str], target_modules: str | Sequence[str]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from emotune.report.tables import costs
 
 if TYPE_CHECKING:
     from emotune.evaluation.calibration import Calibration, Trust
-    from emotune.training.record import TrainingRecord
+    from emotune.folder.record import TrainingRecord
 
 # Bins of fewer rows say nothing about how often the model is right, and stay out of the diagram.
 LEAST_IN_BIN = 5

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from emotune.evaluation.scores import Evaluation
-    from emotune.training.record import TrainingRecord
+    from emotune.folder.record import TrainingRecord
 
 _FONT = "DejaVu Sans"  # comes with matplotlib, so pictures do not depend on the fonts of a machine
 _WIDTH = 8.0  # inches; with the resolution below, 1,200 pixels

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from emotune.evaluation.leaks import Leaks
     from emotune.evaluation.scores import Evaluation
     from emotune.evaluation.seeds import SeedSummary
+    from emotune.folder.record import TrainingRecord
     from emotune.statistics.paired import Interval
-    from emotune.training.record import TrainingRecord
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 _STYLE = Path(__file__).with_name("style.css")

@@ -20,7 +20,6 @@ from emotune.report.formats import duration, nats, nats_difference, percent, poi
 from emotune.report.margin import margin_lines
 from emotune.report.probabilities import probabilities_sentence
 from emotune.report.verdict import of_seeds, sentences
-from emotune.system.errors import ArtifactError
 from emotune.system.text import printable
 
 if TYPE_CHECKING:
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.leaks import Leaks
     from emotune.evaluation.scores import Evaluation
+    from emotune.folder.record import TrainingRecord
+    from emotune.folder.tuned import TunedClassifier
     from emotune.methods.base import Method
-    from emotune.models.classifier import Classifier
-    from emotune.training.record import TrainingRecord
 
 _TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
 _LOSS = "loss (cross-entropy), lower is better"
@@ -39,7 +38,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 def model_card(
     *,
-    classifier: Classifier,
+    classifier: TunedClassifier,
     dataset_name: str,
     dataset_notes: Sequence[str],
     comparison: Comparison,
@@ -64,15 +63,8 @@ def model_card(
 
     Returns:
         The text of README.md: YAML front matter that the Hub reads, then Markdown.
-
-    Raises:
-        ArtifactError: The classifier was not fine-tuned, so there is nothing to describe.
     """
     method, record = classifier.method, classifier.training
-    if method is None or record is None:
-        raise ArtifactError(
-            f"There is no model card to write: '{printable(classifier.name)}' was not fine-tuned. Fine-tune it first."
-        )
     evaluations = (comparison.before, comparison.after, *comparison.baselines)
     head = classifier.checkpoint_head
     return (
@@ -113,7 +105,7 @@ def model_card(
     )
 
 
-def _quantized(classifier: Classifier, method: Method) -> dict[str, Any] | None:
+def _quantized(classifier: TunedClassifier, method: Method) -> dict[str, Any] | None:
     """How plain transformers quantizes the base as QLoRA does; None for other methods."""
     if not isinstance(method, QLoRA):
         return None
@@ -186,7 +178,7 @@ def _longest_run_of_ticks(text: str) -> int:
     return max(map(len, re.findall("`+", text)), default=0)
 
 
-def _front_matter(classifier: Classifier, method: Method, dataset_name: str, after: Evaluation) -> str:
+def _front_matter(classifier: TunedClassifier, method: Method, dataset_name: str, after: Evaluation) -> str:
     """The card's metadata in the Hub's own format, as YAML. Names that are not Hub ids stay out of it."""
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -210,16 +202,16 @@ def _front_matter(classifier: Classifier, method: Method, dataset_name: str, aft
         base_model=classifier.name if _is_on_hub(classifier) else None,
         library_name="peft" if isinstance(method, PeftMethod) else "transformers",
         pipeline_tag="text-classification",
-        tags=["emotune", method.name.lower().replace(" ", "-")],
+        tags=["emotune", method.title.lower().replace(" ", "-")],
         datasets=[dataset_name] if dataset_is_on_hub else None,
         metrics=["accuracy", "f1", "precision", "recall"],
-        model_name=f"{classifier.name} with {method.name}" if dataset_is_on_hub else None,
+        model_name=f"{classifier.name} with {method.title}" if dataset_is_on_hub else None,
         eval_results=results if dataset_is_on_hub else None,
     )
     return data.to_yaml()
 
 
-def _is_on_hub(classifier: Classifier) -> bool:
+def _is_on_hub(classifier: TunedClassifier) -> bool:
     """Whether the base model's name is one that the Hub knows, rather than that of a local folder."""
     return classifier.revision is not None or _HUB_ID.fullmatch(classifier.name) is not None
 

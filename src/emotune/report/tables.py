@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.leaks import Leaks
     from emotune.evaluation.scores import Evaluation
-    from emotune.training.record import TrainingRecord
+    from emotune.folder.record import TrainingRecord
 
 _LONGEST_NAME = 60
 _LOSS = "loss (cross-entropy), lower is better"

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
-from emotune.settings.layers import Draft, PresetOf, did_you_mean, shown_value
-from emotune.settings.run import RunConfig, setting_schemas
+from emotune.settings.keys import did_you_mean, fields_of
+from emotune.settings.layers import Draft
+from emotune.settings.preset import PresetOf
+from emotune.settings.run import RunConfig
+from emotune.system.options import shown_value
 
 SETTINGS = ("methods", "models", "grid", "search", "searched", "margin")
 FOLDER = "sweep"
@@ -22,13 +25,13 @@ ELSEWHERE = {
 }
 
 
-class SweepDraft(Draft):
+class SweepDraft(Draft[RunConfig]):
     """A draft of the settings that all trials share, with the [sweep] table beside it."""
 
     command: ClassVar[PresetOf] = "sweep"
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(RunConfig)
         self.sweep: dict[str, Any] = {}
         self.sweep_places: dict[str, str] = {}
         super().add("default", "output.folder", FOLDER)
@@ -53,7 +56,7 @@ class SweepDraft(Draft):
 
     def add(self, place: str, key: str, value: Any) -> None:
         """Put one setting over what there is, unless a sweep has another place for it."""
-        if key.startswith("method.") and key in setting_schemas():
+        if key.startswith("method.") and key in fields_of(RunConfig):
             where = "put a method's options in sweep.methods, or those of all methods in sweep.grid"
             self.mistake(place, f"{key} is not for sweeps; {ELSEWHERE.get(key, where)}")
         elif key in ("model.name", "training.resume") and place != "--resume":

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from emotune.folder.artifact import PREDICTIONS
+from emotune.folder.format import PREDICTIONS
 from emotune.sweep.plan import Trial
 from emotune.sweep.trial import RESULT, TASK
 from emotune.system.errors import OutputError

@@ -13,7 +13,7 @@ from typing import Any
 
 from emotune.evaluation.saved import read_predictions
 from emotune.evaluation.scores import Evaluation
-from emotune.folder.artifact import PREDICTIONS, sha256, versions
+from emotune.folder.format import PREDICTIONS, sha256, versions
 from emotune.report.formats import quantity
 from emotune.sweep.engines import Files
 from emotune.sweep.plan import Candidate, Plan, Trial, fingerprint

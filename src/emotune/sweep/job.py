@@ -112,7 +112,6 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
                 model.name,
                 labels=data.labels,
                 max_length=model.max_length,
-                seed=plan.seeds[0],
                 revision=model.revision,
                 fresh_head=model.fresh_head,
             )
@@ -172,7 +171,7 @@ def refusals(candidates: Sequence[Candidate], base: Classifier, progress: Progre
 
     refused = {}
     for candidate in candidates:
-        method = candidate.config.method.build()
+        method = candidate.config.method
         try:
             check_refusal(method, base.model)
             check_positions(base, method)
@@ -373,12 +372,12 @@ def best_config(config: RunConfig, folder: SweepFolder) -> RunConfig:
 
 def _is_there(config: RunConfig, folder: Path) -> bool:
     """Whether the main job with this configuration has been done."""
-    from emotune.folder.artifact import read_description
+    from emotune.folder.format import read_description
     from emotune.settings import portable
     from emotune.system.errors import ArtifactError
 
     try:
-        found = read_description(folder).get("configuration", {})
+        found = read_description(folder).configuration or {}
     except ArtifactError:
         return False
     expected = portable.configuration(config)

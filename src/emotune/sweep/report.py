@@ -498,7 +498,7 @@ def _how_seeds_are_tested(board: Leaderboard, spread: SeedNote) -> list[str]:
 
 def render_leaderboard(plan: Plan, board: Leaderboard, setting: Setting) -> str:
     """The page `leaderboard.html`."""
-    from emotune.folder.artifact import versions
+    from emotune.folder.format import versions
     from emotune.report.html import render_page
     from emotune.settings.portable import command
 
@@ -613,7 +613,7 @@ def _markdown(text: str) -> str:
 
 def leaderboard_json(plan: Plan, board: Leaderboard, setting: Setting) -> str:
     """Everything of the leaderboard, for programs."""
-    from emotune.folder.artifact import versions
+    from emotune.folder.format import versions
     from emotune.settings import portable
 
     content = {

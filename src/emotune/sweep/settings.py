@@ -17,18 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from emotune.methods.registry import METHODS
-from emotune.settings.layers import (
-    NICKNAMES,
-    Override,
-    closest_setting,
-    did_you_mean,
-    mistakes_error,
-    read_value,
-    shown_value,
-)
-from emotune.settings.run import RunConfig, setting_schemas
+from emotune.settings.keys import NICKNAMES, closest_setting, did_you_mean, fields_of, read_value, schemas
+from emotune.settings.layers import Override, mistakes_error
+from emotune.settings.run import RunConfig
 from emotune.sweep.draft import ELSEWHERE, SweepDraft
 from emotune.sweep.plan import Candidate, Plan, Range, absolute, described, folder_name, with_settings
+from emotune.system.options import shown_value
 
 ALL = "all"
 # More is a mistake, or needs another tool.
@@ -200,15 +194,15 @@ class _Expansion:
             if key in ("name", "label"):
                 continue
             setting = next(
-                (full for full in (f"method.{key}", f"training.{key}", key) if full in setting_schemas()), None
+                (full for full in (f"method.{key}", f"training.{key}", key) if full in fields_of(RunConfig)), None
             )
             if setting is None:
-                hint = closest_setting(f"method.{NICKNAMES.get(key, key)}")
+                hint = closest_setting(RunConfig, f"method.{NICKNAMES.get(key, key)}")
                 self.mistakes.append(f"{place}: in sweep.methods, {shown_value(key)} of {name} is not a setting{hint}")
             elif self._may_differ(place, setting):
                 settings[setting] = value
         own = {key: value for key, value in settings.items() if key != "method.name"}
-        default = METHODS[name].name + (f" ({described(own)})" if own else "")
+        default = METHODS[name].title + (f" ({described(own)})" if own else "")
         label = table.get("label", default)
         if not isinstance(label, str) or not label.strip():
             self._mistake(place, f"in sweep.methods, the label of {name} is {shown_value(label)}; expected text")
@@ -221,8 +215,8 @@ class _Expansion:
             self._mistake(place, f"{key} cannot differ between trials; {ELSEWHERE[key]}")
         elif key.partition(".")[0] in ("data", "output", "baselines"):
             self._mistake(place, f"{key} cannot differ between trials: all of them see the same rows")
-        elif key not in setting_schemas():
-            self.mistakes.append(f"{place}: {shown_value(key)} is not a setting{closest_setting(key)}")
+        elif key not in fields_of(RunConfig):
+            self.mistakes.append(f"{place}: {shown_value(key)} is not a setting{closest_setting(RunConfig, key)}")
         else:
             return True
         return False
@@ -244,7 +238,7 @@ class _Expansion:
 
     def _values_of(self, key: str, text: str) -> Any:
         """The values of the command line: "1e-4,1e-3", or a list as TOML has it."""
-        schema = setting_schemas()[key]
+        schema = schemas(RunConfig)[key]
         if text.startswith("["):
             return read_value(text, {"type": "array"})
         return [read_value(part.strip(), schema) for part in text.split(",")] if text else []
@@ -260,7 +254,7 @@ class _Expansion:
                 continue
             if key in self.grid:
                 self._mistake(place, f"{key} stands in sweep.grid and in sweep.search; it can only be in one")
-            found = _range(value, setting_schemas()[key])
+            found = _range(value, schemas(RunConfig)[key])
             if found is None:
                 self._mistake(
                     place,
@@ -358,5 +352,5 @@ def _range(value: Any, schema: Mapping[str, Any]) -> Range | None:
 
 def _learning_rates(config: RunConfig) -> Range:
     """What a search chooses where no ranges are given: from a tenth of the method's own learning rate to ten times it."""
-    usual = config.training.learning_rate or config.method.build().usual_learning_rate
+    usual = config.training.learning_rate or config.method.usual_learning_rate
     return Range(usual / 10, min(10 * usual, 0.5), log=True)

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emotune.folder.artifact import PREDICTIONS, sha256
+from emotune.folder.format import PREDICTIONS, sha256
 from emotune.settings.run import RunConfig
 from emotune.system.errors import EmotuneError
 from emotune.system.progress import Advance
@@ -71,12 +71,11 @@ def run_trial(
 
     from emotune.data.load import load_data
     from emotune.evaluation.evaluate import evaluate
+    from emotune.evaluation.saved import write_evaluation
     from emotune.folder.verify import verify
-    from emotune.handover import write_predictions
     from emotune.models.load import load_base
     from emotune.system.precision import choose_device
     from emotune.training.finetune import finetune
-    from emotune.training.options import TrainingOptions
 
     class Teller(TrainerCallback):
         def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:
@@ -84,21 +83,19 @@ def run_trial(
                 after_epoch(round(state.epoch or 0), given["metrics"]["eval_macro_f1"])
 
     data = load_data(**config.data_arguments())
-    options = TrainingOptions(**config.training.model_dump(exclude={"seed", "seeds", "resume"}))
     base = load_base(
         config.model.name,
         labels=data.labels,
         max_length=config.model.max_length,
-        seed=config.training.seed,
         revision=config.model.revision,
         fresh_head=config.model.fresh_head,
     )
-    base.model.to(choose_device(options.device))
+    base.model.to(choose_device(config.training.device))
     notes = Notes()
-    tuned = finetune(base, data, config.method.build(), options, callbacks=[Teller()], progress=notes)
+    tuned = finetune(
+        base, data, config.method, config.training, seed=config.training.seed, callbacks=[Teller()], progress=notes
+    )
     record = tuned.training
-    if record is None or tuned.method is None:
-        raise RuntimeError("finetune gave a classifier without its training record")
     best = record.best
     result: dict[str, Any] = {
         "data": data.fingerprint,
@@ -123,7 +120,7 @@ def run_trial(
     }
     if scores_test:
         test = evaluate(tuned, data.test)
-        write_predictions(test, folder / PREDICTIONS)
+        write_evaluation(test, folder / PREDICTIONS)
         result["test"] = {"accuracy": test.metrics.accuracy, "macro_f1": test.metrics.macro_f1}
         result["predictions_sha256"] = sha256(folder / PREDICTIONS)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:

@@ -11,18 +11,20 @@ import copy
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotune.data.dataset import TextDataset
 from emotune.data.tokens import ANOTHER_MODEL, are_unreadable
+from emotune.folder.tuned import TunedClassifier
 from emotune.methods.base import Method
 from emotune.methods.lora import LoRA
 from emotune.methods.refusals import check_refusal
 from emotune.models.classifier import Classifier
+from emotune.models.drawing import with_head_of
 from emotune.models.quantization import element_count
 from emotune.system.errors import DataError, MethodError, OutputError, TrainingError
+from emotune.system.options import checked_seed
 from emotune.system.processes import process, processes
 from emotune.system.progress import SILENT, Progress
 from emotune.training.options import TrainingOptions, usual_epochs
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainerCallback
 
     from emotune.engine.dropout import MaskPool
+    from emotune.folder.record import Epoch, TrainingRecord
     from emotune.system.precision import Precision
-    from emotune.training.record import Epoch, TrainingRecord
     from emotune.training.trainer import AdapterTrainer
 
 # What the families call the dropout on attention weights in their configurations.
@@ -46,15 +48,16 @@ def finetune(
     method: Method | None = None,
     options: TrainingOptions | None = None,
     *,
+    seed: int = 0,
     checkpoints: str | Path | None = None,
     resume: bool = False,
     callbacks: Sequence[TrainerCallback] = (),
     progress: Progress = SILENT,
-) -> Classifier:
+) -> TunedClassifier:
     """Fine-tune a base model; the base itself is left as it was.
 
     The epoch is kept whose loss on the validation split is least once a temperature scales its logits; the test split is not looked at.
-    The base's seed decides adapters, order of rows and dropout: on one machine, equal arguments give equal weights.
+    On one machine, equal arguments give equal weights.
 
     Several processes, started by torchrun, share the batches of every epoch and get the same result; a step then has as many
     batches of `batch_tokens` as there are processes.
@@ -64,6 +67,7 @@ def finetune(
         data: The data; `train` trains, `validation` chooses.
         method: What is trained; LoRA on every linear layer where it is not given.
         options: How it is trained.
+        seed: Decides a new head, adapters, order of rows and dropout; 0 to 2**32 - 1.
         checkpoints: Folder for Trainer's checkpoints, one per epoch, so that an interrupted run can resume; the caller
             removes them. A temporary folder where it is not given.
         resume: Go on from the newest checkpoint in `checkpoints`.
@@ -82,6 +86,7 @@ def finetune(
     """
     method = method or LoRA()
     options = options or TrainingOptions()
+    checked_seed(seed)
     if base.is_tuned:
         raise TrainingError(
             f"'{base.name}' is fine-tuned already. Load the base model afresh with load_base, and fine-tune that."
@@ -105,9 +110,9 @@ def finetune(
     if resume and checkpoints is None:
         raise OutputError("resume needs the checkpoints folder of the interrupted run.")
     if checkpoints is not None:
-        return _train(base, data, method, options, Path(checkpoints), resume, callbacks, progress)
+        return _train(base, data, method, options, seed, Path(checkpoints), resume, callbacks, progress)
     with tempfile.TemporaryDirectory(prefix="emotune-") as folder:
-        return _train(base, data, method, options, Path(folder), resume, callbacks, progress)
+        return _train(base, data, method, options, seed, Path(folder), resume, callbacks, progress)
 
 
 def check_positions(base: Classifier, method: Method) -> None:
@@ -121,7 +126,7 @@ def check_positions(base: Classifier, method: Method) -> None:
     limit, own = position_limit(base.model), method.extra_tokens()
     if limit is not None and base.max_length + own > limit:
         raise MethodError(
-            f"{base.max_length} tokens of text and {own} of {method.name} are more than the {limit} positions that the model has. "
+            f"{base.max_length} tokens of text and {own} of {method.title} are more than the {limit} positions that the model has. "
             f"Lower model.max_length to {limit - own} or less."
         )
 
@@ -131,11 +136,12 @@ def _train(
     data: TextDataset,
     method: Method,
     options: TrainingOptions,
+    seed: int,
     checkpoints: Path,
     resume: bool,
     callbacks: Sequence[TrainerCallback],
     progress: Progress,
-) -> Classifier:
+) -> TunedClassifier:
     import torch
     from transformers import set_seed
     from transformers.trainer_utils import get_last_checkpoint
@@ -153,9 +159,10 @@ def _train(
     checkpoint = get_last_checkpoint(str(checkpoints)) if resume and checkpoints.is_dir() else None
     if resume and checkpoint is None:
         raise OutputError(f"There is no checkpoint to resume from in {checkpoints}. Start the run without resume.")
+    base = with_head_of(base, seed)
     copied = _copy_for_training(base.model, device)
     # After the copy, which draws random numbers, and before the adapters, which must come from the seed alone.
-    set_seed(base.seed)
+    set_seed(seed)
     model = method.apply(copied, base.name)
     targets = method.adapted_modules(base.model)
     warnings = preflight(base, data, method, options, model)
@@ -173,10 +180,22 @@ def _train(
     if options.epochs is None:
         epochs = usual_epochs(len(data.train))
         progress.say(f"at most {epochs} epochs, as {len(data.train):,} training rows usually need (training.epochs)")
-        options = replace(options, epochs=epochs)
+        options = options.changed(epochs=epochs)
     keep_freed_memory()
     trainer = _make_trainer(
-        base, data, method, model, options, device, precision, checkpoints, reason is None, pools, callbacks, progress
+        base,
+        data,
+        method,
+        model,
+        options,
+        seed,
+        device,
+        precision,
+        checkpoints,
+        reason is None,
+        pools,
+        callbacks,
+        progress,
     )
     _run(trainer, checkpoint, options.patience, progress)
     for warning in _one_class(trainer, base):
@@ -184,10 +203,10 @@ def _train(
         trainer.warnings.append(warning)
     warnings += trainer.warnings
     seconds = time.perf_counter() - started
-    record = _record(trainer, options, targets, model, seconds, device, precision, base.seed, warnings)
+    record = _record(trainer, options, targets, model, seconds, device, precision, seed, warnings)
     tuned = _on_base(base, method, model)
     del trainer, model, copied
-    return Classifier(
+    return TunedClassifier(
         name=base.name,
         source=base.source,
         revision=base.revision,
@@ -195,7 +214,6 @@ def _train(
         tokenizer=base.tokenizer,
         labels=base.labels,
         max_length=base.max_length,
-        seed=base.seed,
         method=method,
         training=record,
         checkpoint_head=base.checkpoint_head,
@@ -233,6 +251,7 @@ def _make_trainer(
     method: Method,
     model: nn.Module,
     options: TrainingOptions,
+    seed: int,
     device: str,
     precision: Precision,
     checkpoints: Path,
@@ -258,7 +277,7 @@ def _make_trainer(
         max_grad_norm=options.max_grad_norm,
         bf16=precision.name == "bf16",
         use_cpu=device == "cpu",
-        seed=base.seed,
+        seed=seed,
         eval_strategy="epoch",
         save_strategy="epoch",
         logging_strategy="epoch",
@@ -336,7 +355,7 @@ def _one_class(trainer: AdapterTrainer, base: Classifier) -> list[str]:
 
 def _epochs(history: list[dict[str, Any]]) -> tuple[Epoch, ...]:
     """Epochs from Trainer's log, which survives a resume: a training entry and a validation entry each."""
-    from emotune.training.record import Epoch
+    from emotune.folder.record import Epoch
 
     losses = {round(entry["epoch"]): entry["loss"] for entry in history if "loss" in entry}
     return tuple(
@@ -366,8 +385,8 @@ def _record(
     seed: int,
     warnings: Sequence[str],
 ) -> TrainingRecord:
+    from emotune.folder.record import TrainingRecord
     from emotune.system.memory import peak_memory_bytes
-    from emotune.training.record import TrainingRecord
 
     epochs = _epochs(trainer.state.log_history)
     best = min(epochs, key=lambda epoch: epoch.validation_scaled_loss)

@@ -104,7 +104,7 @@ def check_head(base: Classifier, method: Method, model: nn.Module) -> None:
     frozen = [name for name in expected if name not in trained]
     if frozen:
         raise MethodError(
-            f"{method.name} leaves {frozen[0]} frozen, {len(frozen)} of {len(expected)} parameters of head and pooler: they are new, "
+            f"{method.title} leaves {frozen[0]} frozen, {len(frozen)} of {len(expected)} parameters of head and pooler: they are new, "
             "or of another task, and have to be trained."
         )
     beside = [
@@ -113,7 +113,7 @@ def check_head(base: Classifier, method: Method, model: nn.Module) -> None:
     twice = [*beside, *(name for name in expected if trained[name] > 1)]
     if twice:
         raise MethodError(
-            f"{method.name} adapts {twice[0]}, though {', '.join(modules)} are trained in full already. "
+            f"{method.title} adapts {twice[0]}, though {', '.join(modules)} are trained in full already. "
             "Leave them out of target_modules."
         )
 
@@ -135,14 +135,14 @@ def check_adapted(base: Classifier, method: Method, model: nn.Module) -> None:
 
     watched = method.must_move(model)
     if not watched:
-        raise MethodError(f"{method.name} trains nothing in this {base.model.config.model_type!r} model.")
+        raise MethodError(f"{method.title} trains nothing in this {base.model.config.model_type!r} model.")
     frozen = [name for name, weight in watched.items() if not weight.requires_grad]
     if frozen:
-        raise MethodError(f"{method.name} should train {frozen[0]}, which is frozen.")
+        raise MethodError(f"{method.title} should train {frozen[0]}, which is frozen.")
     new = set(new_parameters(base.model))
     wanted = method.adapted_modules(base.model)
     if wanted and all(plain_name(name) in new for name in watched):
-        raise MethodError(f"{method.name} should adapt {wanted[0]}, but trains the head alone: no module matched.")
+        raise MethodError(f"{method.title} should adapt {wanted[0]}, but trains the head alone: no module matched.")
 
 
 def check_passes(base: Classifier, method: Method, model: nn.Module) -> None:
@@ -175,14 +175,14 @@ def check_passes(base: Classifier, method: Method, model: nn.Module) -> None:
         gradients = torch.autograd.grad(loss, list(head.values()), allow_unused=True)
     except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
         raise MethodError(
-            f"{method.name} cannot train a {kind!r} model: {reason_of(error)}. Use another method, such as lora."
+            f"{method.title} cannot train a {kind!r} model: {reason_of(error)}. Use another method, such as lora."
         ) from error
     finally:
         model.train(was_training)
     if difference > tolerance(model):
         check_base(base)  # if the base is at fault, it says so
         raise MethodError(
-            f"{method.name} cannot train a {kind!r} model: with it, padding changes the logits by {difference:.0%} of their size, so "
+            f"{method.title} cannot train a {kind!r} model: with it, padding changes the logits by {difference:.0%} of their size, so "
             "the head reads the wrong token. Use another method, such as lora."
         )
     still = [name for name, gradient in zip(head, gradients, strict=True) if gradient is None or not gradient.any()]
@@ -201,7 +201,7 @@ def far_learning_rate(method: Method, options: TrainingOptions) -> list[str]:
         return []
     how = "above" if rate > usual else "below"
     return [
-        f"the learning rate {rate:g} is far {how} the {usual:g} that {method.name} usually takes; "
+        f"the learning rate {rate:g} is far {how} the {usual:g} that {method.title} usually takes; "
         "leave training.learning_rate out for that"
     ]
 

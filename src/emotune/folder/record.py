@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import ConfigDict
+
+from emotune.system.errors import ArtifactError, EmotuneError
+from emotune.system.options import Options
 
 
-@dataclass(frozen=True)
-class Epoch:
+class Record(Options):
+    """A part of `emotune.json`. Entries that this version does not know are left aside."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=True)
+
+    error: ClassVar[type[EmotuneError]] = ArtifactError
+
+
+class Epoch(Record):
     """Scores after one epoch.
 
     Attributes:
         number: Counted from 1.
-        train_loss: Mean over the rows of the loss that was minimized, with dropout; label smoothing, class weights (their mean over the
-            training rows is 1), offsets to the logits and the focal factor included. Comparable between epochs, and between runs with
-            the same such options.
+        train_loss: Mean over the rows of the loss that was minimized, with dropout; label smoothing, class weights (their mean
+            over the training rows is 1), offsets to the logits and the focal factor included. Comparable between epochs, and
+            between runs with the same such options.
         validation_loss: Mean cross-entropy on validation, plain whatever was minimized: comparable between all runs.
         validation_scaled_loss: The same once the logits are divided by the temperature that suits them best: chooses the epoch.
         validation_accuracy: Accuracy on validation.
@@ -32,12 +44,11 @@ class Epoch:
     clipped_steps: float = 0.0
 
 
-@dataclass(frozen=True)
-class TrainingRecord:
+class TrainingRecord(Record):
     """One finished training run.
 
     Attributes:
-        epochs: One entry an epoch that ran.
+        epochs: One entry per epoch that ran. None are known of a folder that 0.1.0 loaded and saved again, which lost its record.
         best_epoch: Number of the epoch whose weights were kept.
         stopped_early: Whether training ended before the epochs asked for.
         trainable_parameters: Parameters that were trained, head included.
@@ -45,14 +56,15 @@ class TrainingRecord:
         target_modules: Full names of the modules that got an adapter; none where the method trains something else.
         examples: Training rows.
         seconds: Wall time of training, validation after each epoch included.
-        train_examples_per_second: Rows trained a second, validation not counted.
-        peak_memory_bytes: Up to the end of training, the highest memory of the GPU that trained, or else the highest resident memory of
-            the process.
+        train_examples_per_second: Rows trained per second, validation not counted.
+        peak_memory_bytes: Up to the end of training, the highest memory of the GPU that trained, or else the highest resident
+            memory of the process.
         device: "cpu", "cuda" or "mps".
         precision: "bf16" or "fp32".
         precision_reason: Why this precision, in words.
         seed: The seed.
-        warnings: What looked wrong, a sentence each: a learning rate of another method, one label for every text, too little memory.
+        warnings: What looked wrong, a sentence each: a learning rate of another method, one label for every text, too little
+            memory.
     """
 
     epochs: tuple[Epoch, ...]

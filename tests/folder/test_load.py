@@ -15,14 +15,16 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emotune.evaluation.evaluate import evaluate
-from emotune.folder import artifact
-from emotune.folder.artifact import load, portable_source, read_description
+from emotune.folder import load as loading
+from emotune.folder.load import load
 from emotune.inference.predict import predict
-from emotune.models.load import load_base
 from emotune.system.errors import ArtifactError, ModelError, OutputError
+
+from ..conftest import described
 
 if TYPE_CHECKING:
     from emotune.data.dataset import TextDataset
+    from emotune.folder.tuned import TunedClassifier
     from emotune.models.classifier import Classifier
 
 WEIGHTS = "adapter_model.safetensors"
@@ -46,10 +48,9 @@ class TestSaved:
     def test_the_files(self, tiny_saved: Path) -> None:
         assert {path.name for path in tiny_saved.iterdir()} == FILES
 
-    def test_is_small(self, tiny_saved: Path, tiny_tuned: Classifier) -> None:
+    def test_is_small(self, tiny_saved: Path, tiny_tuned: TunedClassifier) -> None:
         """Adapter and head alone: four bytes a trained parameter, and names."""
         weights = load_file(tiny_saved / WEIGHTS)
-        assert tiny_tuned.training is not None
         assert sum(tensor.numel() for tensor in weights.values()) == tiny_tuned.training.trainable_parameters
         assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
 
@@ -68,7 +69,7 @@ class TestSaved:
         assert adapter["inference_mode"] is True
 
     def test_the_tokenizer_is_as_loaded_and_cuts_where_training_did(
-        self, tiny_saved: Path, tiny_tuned: Classifier, tiny_base: Classifier
+        self, tiny_saved: Path, tiny_tuned: TunedClassifier, tiny_base: Classifier
     ) -> None:
         from transformers import AutoTokenizer
 
@@ -84,7 +85,7 @@ class TestSaved:
             assert tokenizer(text, truncation=True)["input_ids"] == cut
 
     def test_saving_twice_gives_the_same_weights_and_leaves_the_model_as_it_was(
-        self, tiny_saved: Path, tiny_tuned: Classifier, tiny_data: TextDataset, tmp_path: Path
+        self, tiny_saved: Path, tiny_tuned: TunedClassifier, tiny_data: TextDataset, tmp_path: Path
     ) -> None:
         before = evaluate(tiny_tuned, tiny_data.test).logits
         tiny_tuned.save(tmp_path / "again")
@@ -97,7 +98,7 @@ class TestSaved:
             tiny_base.save(tmp_path / "out")
         assert list(tmp_path.iterdir()) == []
 
-    def test_what_stands_there_is_replaced_only_if_asked(self, tiny_tuned: Classifier, tmp_path: Path) -> None:
+    def test_what_stands_there_is_replaced_only_if_asked(self, tiny_tuned: TunedClassifier, tmp_path: Path) -> None:
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "mine.txt").write_text("mine")
         with pytest.raises(OutputError, match="not empty"):
@@ -111,30 +112,30 @@ class TestSaved:
 
 
 class TestDescription:
-    def test_says_everything_that_loading_needs(self, tiny_saved: Path, tiny_tuned: Classifier) -> None:
-        description = read_description(tiny_saved)
-        assert description["format"] == 1
+    def test_says_everything_that_loading_needs(self, tiny_saved: Path, tiny_tuned: TunedClassifier) -> None:
+        description = described(tiny_saved)
+        assert description["format"] == 2
+        assert description["task"] == "single-label"
         assert description["base_model"] == {"name": "tiny-bert", "source": None, "revision": None}
         assert tuple(description["labels"]) == tiny_tuned.labels
-        assert (description["max_length"], description["seed"]) == (32, 0)
-        assert description["method"]["name"] == "LoRA"
+        assert (description["max_length"], description["training"]["seed"]) == (32, 0)
+        assert description["method"]["name"] == "lora"
         assert description["method"]["r"] == 16
         training = tiny_tuned.training
-        assert training is not None
-        assert description["train_examples_per_second"] == training.train_examples_per_second
+        assert description["training"]["train_examples_per_second"] == training.train_examples_per_second
         assert len(description["training"]["epochs"]) == len(training.epochs)
         assert {"emotune", "python", "torch", "transformers", "peft"} <= description["versions"].keys()
 
     def test_holds_the_checksums_of_the_files(self, tiny_saved: Path) -> None:
         import hashlib
 
-        files = read_description(tiny_saved)["files"]
+        files = described(tiny_saved)["files"]
         assert files.keys() == FILES - {"README.md", "emotune.json"}
         for name, digest in files.items():
             assert hashlib.sha256((tiny_saved / name).read_bytes()).hexdigest() == digest
 
-    def test_holds_texts_with_their_logits(self, tiny_saved: Path, tiny_tuned: Classifier) -> None:
-        probes = read_description(tiny_saved)["verification"]
+    def test_holds_texts_with_their_logits(self, tiny_saved: Path, tiny_tuned: TunedClassifier) -> None:
+        probes = described(tiny_saved)["verification"]
         assert len(probes["texts"]) == len(set(probes["texts"])) >= 5
         with torch.no_grad():
             batch = tiny_tuned.tokenizer(
@@ -154,10 +155,10 @@ class TestDescription:
         ],
     )
     def test_the_source_of_the_base_is_never_a_local_folder(
-        self, tiny_tuned: Classifier, source: str, name: str, revision: str | None, expected: str | None
+        self, tiny_tuned: TunedClassifier, source: str, name: str, revision: str | None, expected: str | None
     ) -> None:
         classifier = dataclasses.replace(tiny_tuned, source=source, name=name, revision=revision)
-        assert portable_source(classifier) == expected
+        assert classifier.portable_source == expected
 
 
 def test_no_file_tells_of_the_machine(tiny_saved: Path, tiny_bert: Path) -> None:
@@ -168,14 +169,14 @@ def test_no_file_tells_of_the_machine(tiny_saved: Path, tiny_bert: Path) -> None
 
 class TestLoaded:
     def test_gives_bitwise_the_same_logits(
-        self, tiny_saved: Path, tiny_bert: Path, tiny_tuned: Classifier, tiny_data: TextDataset
+        self, tiny_saved: Path, tiny_bert: Path, tiny_tuned: TunedClassifier, tiny_data: TextDataset
     ) -> None:
         loaded = load(tiny_saved, base=tiny_bert)
         expected, found = (evaluate(classifier, tiny_data.test).logits for classifier in (tiny_tuned, loaded))
         np.testing.assert_array_equal(found, expected)
 
     def test_is_a_tuned_classifier_as_it_was_saved(
-        self, tiny_saved: Path, tiny_bert: Path, tiny_tuned: Classifier
+        self, tiny_saved: Path, tiny_bert: Path, tiny_tuned: TunedClassifier
     ) -> None:
         loaded = load(str(tiny_saved), base=str(tiny_bert))
         assert loaded.is_tuned
@@ -184,7 +185,7 @@ class TestLoaded:
         assert not any(module.training for module in loaded.model.modules())
 
     def test_can_be_saved_again(
-        self, tiny_saved: Path, tiny_bert: Path, tiny_tuned: Classifier, tiny_data: TextDataset, tmp_path: Path
+        self, tiny_saved: Path, tiny_bert: Path, tiny_tuned: TunedClassifier, tiny_data: TextDataset, tmp_path: Path
     ) -> None:
         load(tiny_saved, base=tiny_bert).save(tmp_path / "again")
         again = load(tmp_path / "again", base=tiny_bert)
@@ -204,7 +205,7 @@ class TestLoaded:
         with pytest.raises(ModelError, match="There is no folder"):
             load(tiny_saved, base=tmp_path / "missing")
 
-    def test_a_base_of_another_size(self, tiny_saved: Path, tiny_tuned: Classifier, tmp_path: Path) -> None:
+    def test_a_base_of_another_size(self, tiny_saved: Path, tiny_tuned: TunedClassifier, tmp_path: Path) -> None:
         from transformers import BertConfig, BertModel
 
         small = BertConfig(
@@ -261,12 +262,12 @@ def add_a_tensor(folder: Path) -> None:
         (write("emotune.json", b"\xff\xfe\x00"), "emotune.json' is damaged"),
         (write("emotune.json", b"[" * 100_000), "emotune.json' is damaged"),
         (write("emotune.json", b"{}"), "emotune.json' is damaged"),
-        (describe(format=2), "has format 2; this emotune reads format 1. Install"),
-        (describe(format="1"), "has format 1; this emotune reads format 1. Install"),
-        (describe(labels=None), "labels is None, expected a list of at least two different texts"),
+        (describe(format=3), "has format 3; this emotune reads formats 1 and 2. Install"),
+        (describe(format="1"), "has format 1; this emotune reads formats 1 and 2. Install"),
+        (describe(labels=None), "labels is None; expected a list of texts"),
         (
             describe(method=None, max_length="32"),
-            "max_length is '32', expected a whole number of at least 1; method is None, expected an object",
+            "max_length is '32'; expected a whole number of at least 1 .*; method",
         ),
         (describe(labels=["no", "yes"]), "verification.logits is of another shape"),
         (remove(WEIGHTS), f"incomplete: {WEIGHTS} is missing"),
@@ -307,14 +308,14 @@ def test_damage_is_found_before_the_base_is_loaded(
     (folder / WEIGHTS).unlink()
     monkeypatch.setattr("emotune.models.load.load_base", lambda *_, **__: pytest.fail("the base was loaded"))
     with pytest.raises(ArtifactError):
-        artifact.load(folder, base=tiny_bert)
+        loading.load(folder, base=tiny_bert)
 
 
 def test_a_base_with_new_numbers_in_its_head_does_not_matter(
     tiny_saved: Path, tiny_bert: Path, tiny_data: TextDataset
 ) -> None:
     """The head that is loaded is the trained one, whatever seed made the one it replaces."""
-    load_base(tiny_bert, labels=tiny_data.labels, max_length=32, seed=77)
+    torch.manual_seed(77)
     first = evaluate(load(tiny_saved, base=tiny_bert), tiny_data.test).logits
     torch.manual_seed(123)
     second = evaluate(load(tiny_saved, base=tiny_bert), tiny_data.test).logits

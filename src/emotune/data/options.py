@@ -1,0 +1,65 @@
+"""Where labelled rows come from, and how they are read: declared once for Python, the command and configurations."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from emotune.system.options import Options, Text, Texts
+
+
+def _several_distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
+    if not len(labels) == len(set(labels)) >= 2:
+        raise ValueError("expected at least two labels, none of them twice")
+    return labels
+
+
+class DataSource(Options):
+    """What `load_data` is asked for.
+
+    Raises:
+        ConfigError: A value out of range; names all mistakes at once.
+    """
+
+    source: Any = Field(
+        default="dair-ai/emotion",
+        description="The data: a Hub data set id, a file, a folder with one file per split, or bundled:sample.",
+    )
+    validation: Any = Field(default=None, description="File of the validation split.")
+    test: Any = Field(default=None, description="File of the test split.")
+    config: Text | None = Field(default=None, description="Configuration of a Hub data set that has several.")
+    revision: Text | None = Field(default=None, description="Branch, tag or commit of a Hub data set.")
+    text_column: Text | None = Field(default=None, description="Column of the texts; found by its name if not given.")
+    label_column: Text | None = Field(default=None, description="Column of the labels; found by its name if not given.")
+    labels: Annotated[Texts, AfterValidator(_several_distinct)] | None = Field(
+        default=None, description="All labels in the order to use; the data's own if not given."
+    )
+    validation_size: float = Field(
+        default=0.15,
+        gt=0,
+        lt=1,
+        description="Share of the training rows cut off for validation where there is no such split.",
+    )
+    test_size: float = Field(
+        default=0.15,
+        gt=0,
+        lt=1,
+        description="Share of the training rows cut off for the test where there is no such split.",
+    )
+    max_characters: int = Field(
+        default=20_000,
+        ge=1,
+        description="Longest text accepted, in characters; a longer one is usually an unclosed quote.",
+    )
+
+    @model_validator(mode="after")
+    def _something_left_to_train_on(self) -> Self:
+        if self.validation_size + self.test_size >= 1:
+            raise ValueError(
+                f"validation_size and test_size are {self.validation_size} and {self.test_size}; expected a sum below 1"
+            )
+        return self
+
+
+MAX_CHARACTERS: int = DataSource.model_fields["max_characters"].default

@@ -1,0 +1,146 @@
+"""Load a saved folder: `load` for one; what `load_many` and `verify` share of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotune.folder.format import PREDICTIONS, Description, read_description, sha256
+from emotune.folder.tuned import TunedClassifier
+from emotune.methods.base import Method
+from emotune.models.folder import TOKENIZER_FILES
+from emotune.models.load import OpenBase, untrained_model
+from emotune.system.errors import ArtifactError
+from emotune.system.text import reason_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def load(folder: str | Path, *, base: str | Path | None = None) -> TunedClassifier:
+    """Load a saved folder.
+
+    Args:
+        folder: What `save` wrote.
+        base: Where the base model is, for folders whose base was a local folder; also a local copy of a Hub model.
+
+    Raises:
+        ArtifactError: The folder is incomplete or damaged, or its base model is not known.
+        ModelError: The base model cannot be loaded.
+        HubError: The base model is on the Hub, and the Hub cannot be reached.
+    """
+    saved = SavedFolder.checked(folder, base)
+
+    def fresh() -> PreTrainedModel:
+        # The saved head takes the place of any.
+        opened = OpenBase(saved.base, saved.base_revision)
+        return opened.classifier(saved.labels, max_length=saved.max_length, fresh_head=True).model
+
+    return saved.classifier(fresh)
+
+
+@dataclass(frozen=True)
+class SavedFolder:
+    """A saved folder that was found complete, with what it says of itself.
+
+    Attributes:
+        folder: The folder.
+        description: Its `emotune.json`.
+        given: Where the caller says that the base model is.
+    """
+
+    folder: Path
+    description: Description
+    given: str | Path | None
+
+    @classmethod
+    def checked(cls, folder: str | Path, base: str | Path | None) -> SavedFolder:
+        """Look at a folder without loading anything; arguments and errors as in `load`."""
+        folder = Path(folder)
+        description = read_description(folder)
+        method, recorded = description.method, description.base_model
+        if base is None and recorded.source is None and method.needs_base:
+            raise ArtifactError(
+                f"'{folder}' was trained on a base model from a local folder ('{recorded.name}'), "
+                "which it does not contain. "
+                "Say where it is with --base FOLDER (base=... in Python)."
+            )
+        for name in (*method.files, "config.json", "tokenizer_config.json", *description.files):
+            if name == PREDICTIONS:  # of use to people and to verify
+                continue
+            if not (folder / name).is_file():
+                raise ArtifactError(
+                    f"'{folder}' is incomplete: {name} is missing. Copy the whole folder, or save the model again."
+                )
+        return cls(folder, description, base)
+
+    @property
+    def base(self) -> str | Path:
+        """What loads the base model; the folder itself, where it holds a whole model of a base that it cannot name."""
+        source = self.description.base_model.source if self.given is None else self.given
+        return self.folder if source is None else source
+
+    @property
+    def base_revision(self) -> str | None:
+        """The base's commit on the Hub, where it is loaded from there."""
+        return None if self.given is not None else self.description.base_model.revision
+
+    @property
+    def method(self) -> Method:
+        """The method it was made with."""
+        return self.description.method
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Its labels."""
+        return self.description.labels
+
+    @property
+    def max_length(self) -> int:
+        """Tokens per text."""
+        return self.description.max_length
+
+    def classifier(
+        self, base: Callable[[], PreTrainedModel], tokenizers: dict[str, PreTrainedTokenizerBase] | None = None
+    ) -> TunedClassifier:
+        """Load it.
+
+        Args:
+            base: Gives the base model, for methods that need one.
+            tokenizers: Those loaded so far, by base model and checksums of their files; None to share none.
+        """
+        model = self.method.load(self.folder, base if self.method.needs_base else lambda: untrained_model(self.folder))
+        tokenizer = self._tokenizer({} if tokenizers is None else tokenizers)
+        recorded = self.description.base_model
+        return TunedClassifier(
+            name=recorded.name,
+            source=str(self.base),
+            revision=recorded.revision,
+            model=model.eval(),
+            tokenizer=tokenizer,
+            labels=self.labels,
+            max_length=self.max_length,
+            method=self.method,
+            training=self.description.training,
+            temperature=self.description.temperature,
+        )
+
+    def _tokenizer(self, tokenizers: dict[str, PreTrainedTokenizerBase]) -> PreTrainedTokenizerBase:
+        # Imported only now: it takes seconds, which nobody should wait for who has mistyped a path.
+        from transformers import AutoTokenizer
+
+        files = {name: sha256(self.folder / name) for name in TOKENIZER_FILES if (self.folder / name).is_file()}
+        # The kind of model has a say in how the files are read.
+        key = json.dumps([self.description.base_model.name, files], sort_keys=True)
+        if key not in tokenizers:
+            try:
+                tokenizers[key] = AutoTokenizer.from_pretrained(str(self.folder), trust_remote_code=False)
+            except Exception as error:
+                raise ArtifactError(
+                    f"The tokenizer in '{self.folder}' is damaged: {reason_of(error)}. "
+                    "Copy the folder again, or save the model again."
+                ) from None
+        return tokenizers[key]

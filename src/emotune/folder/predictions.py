@@ -1,0 +1,84 @@
+"""predictions.parquet: the predictions of the test rows that a saved folder holds, one row per text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotune.data.dataset import Split
+from emotune.system.errors import ArtifactError
+from emotune.system.text import reason_of
+from emotune.system.wording import listed
+
+
+def write_predictions(
+    split: Split, predictions: NDArray[np.int64], probabilities: NDArray[np.float64], path: Path
+) -> None:
+    """Write a split's predictions as Parquet: `text`, `label`, `prediction` (names), and `p_<label>` for each label.
+
+    Args:
+        split: The rows.
+        predictions: Shape (rows,), label ids.
+        probabilities: Shape (rows, classes).
+        path: Where to.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns: dict[str, Any] = {
+        "text": list(split.texts),
+        "label": [split.labels[row] for row in split.label_ids],
+        "prediction": [split.labels[row] for row in predictions],
+        **{f"p_{label}": probabilities[:, column] for column, label in enumerate(split.labels)},
+    }
+    pq.write_table(pa.table(columns), path)
+
+
+def read_table(path: Path, labels: tuple[str, ...]) -> dict[str, list[Any]]:
+    """The columns of a file of predictions by name, as they stand there.
+
+    Args:
+        path: The file.
+        labels: The model's labels.
+
+    Returns:
+        "text", all of them texts, "label", "prediction", and "p_<label>" for each label.
+
+    Raises:
+        ArtifactError: The file is damaged, lacks a column or has no rows.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise ArtifactError(
+            f"'{path}' is damaged: {reason_of(error)}. Restore the file, or run the job again."
+        ) from None
+    wanted = ["text", "label", "prediction", *(f"p_{label}" for label in labels)]
+    missing = [column for column in wanted if column not in table.column_names]
+    if missing:
+        raise ArtifactError(f"'{path}' has no column {listed(missing)}. Restore the file, or run the job again.")
+    if not len(table):
+        raise ArtifactError(f"'{path}' has no rows. Restore the file, or run the job again.")
+    columns = {column: table.column(column).to_pylist() for column in wanted}
+    if not all(isinstance(text, str) and text.strip() for text in columns["text"]):
+        raise ArtifactError(f"'{path}': a text is missing. Restore the file, or run the job again.")
+    return columns
+
+
+def numbers_of(table: dict[str, list[Any]], labels: tuple[str, ...], path: Path) -> NDArray[np.float64]:
+    """The probabilities of a table, shape (rows, classes); NaN where one is missing.
+
+    Raises:
+        ArtifactError: They are no numbers.
+    """
+    columns = [table[f"p_{label}"] for label in labels]
+    # Looked at one by one, since NumPy would read numbers out of texts and truth values.
+    if not all(value is None or type(value) in (int, float) for column in columns for value in column):
+        raise ArtifactError(f"'{path}': the probabilities are not all numbers. Restore the file, or run the job again.")
+    return np.column_stack([np.array(column, np.float64) for column in columns])

@@ -1,0 +1,151 @@
+"""A `TunedClassifier`, what `finetune` gives and `load` brings back; and the folder that it is saved as.
+
+The folder holds the trained weights with the head (PEFT's own files, or a whole model after full fine-tuning), the tokenizer,
+`config.json` with the labels, `emotune.json` with everything else, and no path of the machine that made it. Plain PEFT and
+transformers load it; the model card in it says how.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotune.folder.format import (
+    CHECKED,
+    LOGIT_TOLERANCE,
+    BaseModelEntry,
+    Description,
+    Evidence,
+    VerificationEntry,
+    sha256,
+    versions,
+    write_description,
+)
+from emotune.folder.record import TrainingRecord
+from emotune.inference.forward import compute_logits
+from emotune.methods.base import Method
+from emotune.models.bundled import SOURCE as BUNDLED
+from emotune.models.classifier import Classifier
+from emotune.models.encoding import encode
+from emotune.system.output import written_whole
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+# Texts of our own whose logits are saved, so that any folder can be verified without its data.
+PROBES = (
+    "I can't stop smiling today.",
+    "nobody came, not even my brother",
+    "I have missed your voice more than I can say, come home soon.",
+    "They charged me twice and then put me on hold for an hour!",
+    "something is scratching at the back door and I am alone in the house",
+    "Wait, you two are married? Since when?",
+    "ok",
+    "It isn't that I mind the rain, the long walk or the broken umbrella; it is that you promised, and I believed you.",
+)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TunedClassifier(Classifier):
+    """A classifier that emotune fine-tuned.
+
+    Attributes:
+        method: The fine-tuning method.
+        training: How it was trained.
+    """
+
+    method: Method
+    training: TrainingRecord
+
+    @property
+    def is_tuned(self) -> bool:
+        """True: emotune fine-tuned it."""
+        return True
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Save the tuned adapter, head, tokenizer and labels as a folder that plain PEFT and transformers load.
+
+        Args:
+            folder: Where to; made if it is missing.
+            overwrite: Replace a result of emotune that stands there.
+
+        Returns:
+            The folder.
+
+        Raises:
+            OutputError: The folder is not empty and `overwrite` is false, or it cannot be written.
+        """
+        with written_whole(Path(folder), overwrite) as work:
+            write_model(self, work)
+            describe(self, work)
+        return Path(folder)
+
+    @property
+    def portable_source(self) -> str | None:
+        """What loads the base again anywhere: "bundled:…" or its Hub id; None for a folder of this machine."""
+        # A local folder may be called like its model; what came from the Hub has a revision.
+        from_hub = self.source == self.name and self.revision is not None
+        return self.source if from_hub or self.source == BUNDLED else None
+
+
+def write_model(classifier: TunedClassifier, folder: Path) -> None:
+    """Write the trained weights, the tokenizer and the labels into an existing folder."""
+    from transformers import AutoConfig
+
+    classifier.method.save(classifier.model, folder)
+    _clean_tokenizer(classifier).save_pretrained(folder)
+    config = AutoConfig.for_model(**classifier.model.config.to_dict())
+    config._name_or_path = ""
+    config.save_pretrained(folder)
+
+
+def _clean_tokenizer(classifier: Classifier) -> PreTrainedTokenizerBase:
+    """A copy of the tokenizer without what the last call left in it, that cuts long texts where training did."""
+    tokenizer = copy.deepcopy(classifier.tokenizer)
+    for setting in (
+        "max_length",
+        "stride",
+        "truncation_strategy",
+        "truncation_side",
+        "pad_to_multiple_of",
+        "local_files_only",
+        "is_local",
+    ):
+        tokenizer.init_kwargs.pop(setting, None)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        backend.no_truncation()
+        backend.no_padding()
+    tokenizer.model_max_length = classifier.max_length
+    return tokenizer
+
+
+def describe(classifier: TunedClassifier, folder: Path, evidence: Evidence | None = None) -> None:
+    """Write `emotune.json` into the classifier's folder, last: it holds the checksums of every other file.
+
+    Args:
+        classifier: The saved classifier.
+        folder: The folder, all other files in place.
+        evidence: What a run knows beside it.
+    """
+    logits = compute_logits(classifier.model, encode(classifier.tokenizer, PROBES, classifier.max_length))
+    verification = VerificationEntry(texts=PROBES, logits=tuple(map(tuple, logits.tolist())), tolerance=LOGIT_TOLERANCE)
+    description = Description(
+        emotune=versions()["emotune"],
+        base_model=BaseModelEntry(
+            name=classifier.name, source=classifier.portable_source, revision=classifier.revision
+        ),
+        task="single-label",
+        labels=classifier.labels,
+        max_length=classifier.max_length,
+        method=classifier.method,
+        temperature=classifier.temperature,
+        training=classifier.training,
+        versions=versions(),
+        verification=verification,
+        files={name: sha256(folder / name) for name in CHECKED if (folder / name).is_file()},
+        **dict(evidence or {}),
+    )
+    write_description(folder, description)

@@ -1,0 +1,51 @@
+"""Random numbers for what a checkpoint lacks: the head of new labels, drawn again from any seed without reading the weights again."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+from emotune.models.classifier import Classifier
+
+
+def set_seeds(seed: int) -> None:
+    """Set the global random generators of Python, NumPy and PyTorch.
+
+    The function of transformers for this costs the import of its whole trainer.
+    """
+    import random
+
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def with_head_of(classifier: Classifier, seed: int) -> Classifier:
+    """Return a classifier whose new parameters are drawn from a seed, as loading it would have drawn them.
+
+    The encoder's parameters are those of the given classifier, not copies; what was new is a copy. The global random generators
+    are set to the seed.
+
+    Args:
+        classifier: A base model; one without new parameters is returned as it is.
+        seed: The seed.
+    """
+    import torch
+
+    if not classifier.new_parameters:
+        return classifier
+    new = set(classifier.new_parameters)
+    shared = {id(weight): weight for name, weight in classifier.model.named_parameters() if name not in new}
+    model = copy.deepcopy(classifier.model, shared)
+    set_seeds(seed)
+    # What transformers does with weights that a checkpoint lacks: it goes through all modules, and passes over filled parameters.
+    for name, weight in model.named_parameters():
+        weight._is_hf_initialized = name not in new
+    for module in model.modules():
+        module._is_hf_initialized = False
+    with torch.no_grad():
+        model.initialize_weights()
+    return replace(classifier, model=model)

@@ -1,0 +1,37 @@
+"""Which base model to load, and how: declared once for Python, the command and configurations."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from emotune.system.errors import EmotuneError, ModelError
+from emotune.system.options import Options, PathText, Text
+
+
+class ModelSource(Options):
+    """What `load_base` is asked for, labels aside.
+
+    Raises:
+        ModelError: A value out of range; names all mistakes at once.
+    """
+
+    error: ClassVar[type[EmotuneError]] = ModelError
+
+    name: PathText = Field(
+        default="bert-base-uncased", description="The base model: a Hub id, a local folder, or bundled:minilm."
+    )
+    revision: Text | None = Field(default=None, description="Branch, tag or commit of a Hub model.")
+    max_length: int = Field(
+        default=128,
+        ge=8,
+        description="Tokens per text, special tokens counted; longer texts are cut, and the output says so.",
+    )
+    fresh_head: bool = Field(
+        default=False,
+        description="Start with a new head even where the model's own has the data's labels and would be kept.",
+    )
+
+
+MAX_LENGTH: int = ModelSource.model_fields["max_length"].default
