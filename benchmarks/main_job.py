@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from results import machine, quote_in_readme, read, write
 
 # The default configuration on the real data, and one with a leaning to rare classes, which was better on validation and not on test
-# (docs/LOG.md), so no table quotes it.
+# (benchmarks/LOG.md), so no table quotes it.
 REAL: dict[str, list[str]] = {"emotion": [], "emotion_adjusted": ["--set", "training.logit_adjustment=0.2"]}
 UNQUOTED = "emotion_adjusted"
 JOBS = (("emotion", "emotion (2,000 test rows)"), ("quickstart", "bundled messages (225 test rows)"))

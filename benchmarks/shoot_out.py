@@ -57,7 +57,7 @@ harder. Both count.
   number of comparisons (Holm).
 
 How often these tests err when configurations are equal, and what they find when they are not, is
-measured by `benchmarks/seed_tests.py`. Its figures are in [the log](LOG.md) and in
+measured by `benchmarks/seed_tests.py`. Its figures are in [the log](../benchmarks/LOG.md) and in
 `benchmarks/results/seed_tests.json`.
 """
 COMPARED = ("LoRA", "QLoRA")

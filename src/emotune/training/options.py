@@ -17,7 +17,7 @@ SAMPLING = ("plain", "balanced")
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Options of one training run; docs/LOG.md says how the defaults were chosen.
+    """Options of one training run; benchmarks/LOG.md says how the defaults were chosen.
 
     For unbalanced classes there are `class_weights`, `logit_adjustment`, `focal_gamma` and `sampling`. What they and label smoothing do to
     the loss together is one formula, that of `emotune.training.losses.summed_loss`. Of weights, adjusted logits and balanced sampling one
