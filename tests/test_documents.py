@@ -9,7 +9,15 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DECISIONS = ROOT / "docs" / "decisions"
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "benchmarks").glob("*.md"),
+        ROOT / "src" / "emotune" / "data" / "sample" / "README.md",
+    ]
+)
+LONGEST_LINE = 100
 
 
 def anchors(page: Path) -> set[str]:
@@ -39,3 +47,14 @@ def test_every_decision_is_numbered_and_stands_in_the_index() -> None:
         lines = (DECISIONS / name).read_text(encoding="utf-8").splitlines()
         assert lines[0] == f"# {title}", name
         assert re.fullmatch(rf"\d{{4}}-\d\d-\d\d, {re.escape(status)}", " ".join(lines[2 : lines.index("", 2)])), name
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name != "shoot-out.md"], ids=lambda page: page.relative_to(ROOT).as_posix()
+)
+def test_lines_of_prose_end_at_100_characters(page: Path) -> None:
+    """Tables and code cannot be wrapped, and the leaderboard of the shoot-out is quoted as the sweep wrote it."""
+    fenced = False
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
+        fenced ^= line.startswith("```")
+        assert fenced or line.startswith("|") or len(line) <= LONGEST_LINE, f"{page.name}, line {number}"
