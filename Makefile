@@ -29,7 +29,7 @@ lint: setup  ## Ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup .venv/.bench-installed  ## The README's figures, on the data that EMOTUNE_EMOTION_DATA names: about an hour
+bench: setup .venv/.bench-installed  ## The figures of docs/benchmarks.md, on the data that EMOTUNE_EMOTION_DATA names: about an hour
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/main_job.py
 

@@ -8,7 +8,7 @@ Run it alone on the machine:
 Protocol: every run is `emotune run` in a process of its own, one after another, nothing else running, all cores, default
 configuration but for the seed. Wall time is the whole process, imports and verification included. Quality comes from the
 `emotune.json` that the run wrote: the test split is scored once a run, for the epoch that validation chose. Results go to
-benchmarks/results/*.json, and as a Markdown table to benchmarks/results/main_job.md and into the README.
+benchmarks/results/*.json, and as a Markdown table to benchmarks/results/main_job.md and into docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from results import machine, quote_in_readme, read, write
+from results import machine, quote, read, write
 
 # The default configuration on the real data, and one with a leaning to rare classes, which was better on validation and not on test
-# (docs/LOG.md), so no table quotes it.
+# (benchmarks/LOG.md), so no table quotes it.
 REAL: dict[str, list[str]] = {"emotion": [], "emotion_adjusted": ["--set", "training.logit_adjustment=0.2"]}
 UNQUOTED = "emotion_adjusted"
 JOBS = (("emotion", "emotion (2,000 test rows)"), ("quickstart", "bundled messages (225 test rows)"))
@@ -79,9 +79,9 @@ def mean_and_deviation(values: list[float]) -> str:
 
 
 def table() -> str:
-    """The Markdown table of the README, with the quickstart's verdict below it, from the results on disk."""
+    """The Markdown table of docs/benchmarks.md, with the quickstart's verdict below it, from the results on disk."""
     lines = [
-        "| data | model | seeds | accuracy | macro-F1 | above the best baseline, in points | whole job |",
+        "| data | model | seeds | accuracy | macro-F1 | lead over the best baseline, in points | time of the job |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, label in JOBS:
@@ -159,7 +159,7 @@ def main() -> None:
     for name, arguments in REAL.items():
         if data and (options.only == name or (options.only is None and name != UNQUOTED)):
             measure_on_real(name, data, arguments, options.seeds)
-    quote_in_readme("main_job", table())
+    quote("main_job", table())
     print(table())
 
 

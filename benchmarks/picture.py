@@ -1,4 +1,4 @@
-"""Draw the README's pictures: what the quickstart prints, recorded as it runs, as an SVG of a terminal; and its report, in Chromium.
+"""Draw the README's pictures: what the quickstart prints, recorded as it runs, as an SVG; and the top of its report, in Chromium.
 
 python benchmarks/picture.py docs/images
 """
@@ -33,7 +33,7 @@ class Recorded(ConsoleProgress):
 
 
 def photograph(page: Path, picture: Path, part: str | None = None) -> None:
-    """Save the first screens of a page as a picture, or the first element that a CSS selector finds."""
+    """Save the top of a page as a picture, or the first element that a CSS selector finds."""
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
@@ -42,7 +42,7 @@ def photograph(page: Path, picture: Path, part: str | None = None) -> None:
     options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=options)
-        view = browser.new_page(viewport={"width": 1000, "height": 1500}, device_scale_factor=1 if part is None else 2)
+        view = browser.new_page(viewport={"width": 1000, "height": 850}, device_scale_factor=1 if part is None else 2)
         view.goto(page.as_uri())
         if part is None:
             view.screenshot(path=str(picture))

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine they ran on, results on disk, and their tables in the README."""
+"""What the benchmarks share: the machine they ran on, results on disk, and their tables in the documents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Any
 from emotune.system.machine import processor
 
 RESULTS = Path(__file__).parent / "results"
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "benchmarks.md"
 PACKAGES = ("emotune", "torch", "transformers", "peft", "tokenizers", "numpy")
 
 
@@ -67,13 +68,13 @@ def read(name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def quote_in_readme(name: str, table: str) -> None:
-    """Write a table beside the results, and put it between the README's two markers for it."""
+def quote(name: str, table: str, page: Path = PAGE) -> None:
+    """Write a table beside the results, and put it between the two markers that a document has for it."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(table, encoding="utf-8")
-    text = README.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     head, begin, rest = text.partition(f"<!-- results: written by benchmarks/{name}.py -->\n")
     _, end, tail = rest.partition("<!-- end of results -->")
     if not begin or not end:
-        raise SystemExit(f"{README.name} has lost the markers around the results of {name}")
-    README.write_text(f"{head}{begin}{table}{end}{tail}", encoding="utf-8")
+        raise SystemExit(f"{page.name} has lost the markers around the results of {name}")
+    page.write_text(f"{head}{begin}{table}{end}{tail}", encoding="utf-8")

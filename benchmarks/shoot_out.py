@@ -26,16 +26,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = """# The shoot-out
 
-{count} ways of fine-tuning, one small BERT, the same tweets: what `emotune sweep --preset shoot-out` found.
-What follows from it: [Which method should I use?](which-method.md)
+{count} ways of fine-tuning, one small BERT, the same tweets: what
+`emotune sweep --preset shoot-out` found. What follows from it:
+[Which method should I use?](which-method.md)
 
-![Macro-F1 on validation by training time, one point a method](images/shoot-out.png)
+![Macro-F1 on validation by training time, one point per method](images/shoot-out.png)
 
 {leaderboard}
 ## QLoRA beside LoRA
 
-How far QLoRA's test scores are above LoRA's, in points. Intervals (95 %) and p-values are by the same
-model as above, and not corrected.
+QLoRA's test scores minus LoRA's, in points. Intervals (95 %) and p-values are by the same model as
+above, and not corrected.
 
 | | difference | p |
 |---|---|---|
@@ -48,17 +49,17 @@ harder. Both count.
 
 - **Seeds.** Three seeds say little about how far seeds spread: an interval from three alone is 2.2
   times as wide as one from many. So the spread is pooled over all configurations that agree in it.
-  A configuration whose seeds spread wider than that (Cochran's test, and an F test at 5 %) is
-  judged by its own spread alone.
-- **Rows.** Two configurations are compared row by row, so that what is hard for both does not count.
-- **Once.** What one seed does on one row is in the spread of both. The two-way analysis of variance
-  takes it out of one of them.
-- **Together.** The two parts are joined after Behrens and Fisher, and p-values are corrected for the
-  number of comparisons (Holm).
+  A configuration whose seeds spread wider (Cochran's test, and an F test at 5 %) is judged by its
+  own spread alone.
+- **Rows.** Two configurations are compared row by row, so what is hard for both does not count.
+- **Once.** What one seed does on one row is in both spreads. The two-way analysis of variance
+  removes it from one of them.
+- **Together.** The two parts are joined after Behrens and Fisher. The p-values are corrected for
+  the number of comparisons (Holm).
 
 How often these tests err when configurations are equal, and what they find when they are not, is
-measured by `benchmarks/seed_tests.py`. Its figures are in [the log](LOG.md) and in
-`benchmarks/results/seed_tests.json`.
+measured by `benchmarks/seed_tests.py`. Its figures are in [the log](../benchmarks/LOG.md) and
+in `benchmarks/results/seed_tests.json`.
 """
 COMPARED = ("LoRA", "QLoRA")
 

@@ -7,7 +7,7 @@ Protocol: every contender is a process of its own (benchmarks/contenders.py), pi
 sets up, warms up, and then waits; the contenders take turns, a block of work each (A B C A B C ...), so that what else happens on the
 machine meets all of them alike. A row of the table is the median over the blocks, with the smallest and the largest; ratios are
 medians of the ratios within a round. Peak memory is that of the contender's process. Results go to
-benchmarks/results/speed.json and speed.md, and into the README.
+benchmarks/results/speed.json and speed.md, and into docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from results import machine, quote_in_readme, read, write
+from results import machine, quote, read, write
 
 CONTENDERS = Path(__file__).parent / "contenders.py"
 
@@ -202,8 +202,11 @@ def measure(only: str, rounds: int) -> dict[str, Any]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """The Markdown tables of the README: contenders, then growth and start."""
-    lines = ["| | a second | emotune is faster by | useful arithmetic | peak memory |", "|---|---|---|---|---|"]
+    """The Markdown tables of docs/benchmarks.md: contenders, then growth and start."""
+    lines = [
+        "| | examples per second | time relative to emotune | share of the product rate | peak memory |",
+        "|---|---|---|---|---|",
+    ]
     for part in DUELS:
         if part.key not in result:
             continue
@@ -211,14 +214,14 @@ def table(result: dict[str, Any]) -> str:
         lines.append(f"| **{part.title}** | | | of {limit['limit_gflops']:.0f} GFLOP/s | |")
         first = next(iter(part.contenders))
         for name, figures in result[part.key].items():
-            ratio = "" if name == first else f"{figures['emotune_is_faster_by']:.1f} times"
+            ratio = "1" if name == first else f"{figures['emotune_is_faster_by']:.1f}"
             rate = (
                 f"{figures['per_second']:.3g} ({figures['per_second_least']:.3g} to {figures['per_second_most']:.3g})"
             )
             share = limit["share"] * figures["per_second"] / result[part.key][first]["per_second"]
             memory = f"{figures['peak_memory_bytes'] / 1e9:.2f} GB"
             lines.append(f"| {part.contenders[name]} | {rate} | {ratio} | {share:.0%} | {memory} |")
-    lines += ["", "| | |", "|---|---|"]
+    lines += ["", "| what grows | relative to | factor |", "|---|---|---|"]
     for key, what, unit in (
         ("growth", "training time", "rows"),
         ("growth_with_layers", "training time", "layers"),
@@ -227,10 +230,11 @@ def table(result: dict[str, Any]) -> str:
         figures = result.get(key, {})
         sizes = sorted(figures, key=int)
         lines.extend(
-            f"| {what}, {int(size):,} {unit} against {int(sizes[0]):,} | {figures[size] / figures[sizes[0]]:.2f} times |"
+            f"| {what} with {int(size):,} {unit} | {int(sizes[0]):,} {unit} | {figures[size] / figures[sizes[0]]:.2f} |"
             for size in sizes[1:]
         )
-    lines.extend(f"| start: `{what}` | {seconds:.2f} s |" for what, seconds in result.get("start_seconds", {}).items())
+    lines += ["", "| command | time to start |", "|---|---|"]
+    lines.extend(f"| `{what}` | {seconds:.2f} s |" for what, seconds in result.get("start_seconds", {}).items())
     return "\n".join(lines) + "\n"
 
 
@@ -244,7 +248,7 @@ def main() -> None:
     if arguments.only == "all":
         write("speed", result)
     if arguments.only in ("all", "table"):
-        quote_in_readme("speed", table(result))
+        quote("speed", table(result))
     print(table(result))
 
 

@@ -2,7 +2,7 @@
 
 The optimum is that of scikit-learn's `LogisticRegression` on standardized features. The way there is shorter: L-BFGS runs in coordinates
 in which the loss curves alike in all directions, by the Cholesky factor of the features' covariance. It needs about 15 passes over the
-features instead of 100 to 300: hidden states of neighbouring layers are so correlated that plain coordinates are slow (docs/LOG.md).
+features instead of 100 to 300: hidden states of neighbouring layers are so correlated that plain coordinates are slow (benchmarks/LOG.md).
 """
 
 from __future__ import annotations

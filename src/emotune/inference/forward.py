@@ -15,7 +15,7 @@ from emotune.system.progress import SILENT, Progress
 if TYPE_CHECKING:
     import torch
 
-# 2,048 tokens keep two cores busy and the activations of a layer in their caches (docs/LOG.md).
+# 2,048 tokens keep two cores busy and the activations of a layer in their caches (benchmarks/LOG.md).
 MAX_TOKENS = 2048
 
 

@@ -58,7 +58,7 @@ def predict(
         classifier: A tuned classifier.
         texts: The texts, none of them blank.
         precision: What matrix products are computed in: "fp32", which is what `evaluate` and plain transformers compute; "bf16";
-            "int8", on a processor; or "auto": bf16 where the hardware multiplies it, else fp32. The README says what each costs.
+            "int8", on a processor; or "auto": bf16 where the hardware multiplies it, else fp32. docs/benchmarks.md says what each costs.
         calibrated: Divide the logits by the temperature that was fitted on validation: no label changes. It aims at probabilities of
             0.8 that are right 80 % of the time; the report says how near it came on the test rows. Without it probabilities are those
             of plain transformers.

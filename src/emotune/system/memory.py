@@ -28,7 +28,7 @@ def keep_freed_memory() -> None:
     """Ask glibc to keep freed memory for the next allocation, where there is glibc; elsewhere do nothing.
 
     By default blocks of some megabytes, which is what activations are, go back to the system when they are freed and are mapped
-    and zeroed afresh when they are wanted again: a tenth of a training step (docs/LOG.md). `mallopt(3)` has the numbers.
+    and zeroed afresh when they are wanted again: a tenth of a training step (benchmarks/LOG.md). `mallopt(3)` has the numbers.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -1,0 +1,62 @@
+"""The figures of docs/benchmarks.md are those that were measured."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+WORDS = " ".join(PAGE.split())
+
+
+def measured(name: str) -> dict[str, Any]:
+    """A result on disk."""
+    return dict(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("benchmark", ["main_job", "speed"])
+def test_quotes_the_results_that_the_benchmark_wrote(benchmark: str) -> None:
+    rest = PAGE.split(f"<!-- results: written by benchmarks/{benchmark}.py -->\n")[1]
+    table = (RESULTS / f"{benchmark}.md").read_text(encoding="utf-8")
+    assert rest.split("<!-- end of results -->")[0] == table
+
+
+@pytest.mark.parametrize("data", ["emotion", "quickstart"])
+def test_the_scores_follow_from_the_runs(data: str) -> None:
+    table = (RESULTS / "main_job.md").read_text(encoding="utf-8")
+    runs = measured(data)["runs"]
+    for key in ("test_accuracy", "test_macro_f1"):
+        values = [run[key] for run in runs]
+        spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+        assert f"{statistics.mean(values):.4f}{spread}" in table
+
+
+def test_the_speeds_follow_from_what_was_measured() -> None:
+    table = (RESULTS / "speed.md").read_text(encoding="utf-8")
+    speed = measured("speed")
+    for part in ("training_minilm", "training_bert-base", "training_fp32", "prediction_minilm"):
+        for name, figures in speed[part].items():
+            rate = f"| {figures['per_second']:.3g} ({figures['per_second_least']:.3g} to"
+            rows = [line for line in table.splitlines() if rate in line]
+            assert len(rows) == 1, name
+            first = name == next(iter(speed[part]))
+            assert f"| {'1' if first else format(figures['emotune_is_faster_by'], '.1f')} |" in rows[0]
+            assert figures["per_second_least"] <= figures["per_second"] <= figures["per_second_most"]
+
+
+def test_what_precision_costs_follows_from_what_was_measured() -> None:
+    accuracy = measured("precision")["accuracy"]
+    assert (
+        f"{accuracy['fp32']:.4f} in float32, {accuracy['bf16']:.4f} in bf16 and {accuracy['int8']:.4f} in int8" in WORDS
+    )
+
+
+def test_the_time_of_an_audit_follows_from_what_was_measured() -> None:
+    seconds = measured("audit")["seconds_by_rows"]
+    assert f"400,000 rows in {seconds['400000']:.0f} seconds" in WORDS
