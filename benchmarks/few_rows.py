@@ -29,7 +29,8 @@ from sklearn.preprocessing import StandardScaler
 
 import emotune
 from emotune.data.dataset import Split, TextDataset
-from emotune.inference.features import layer_features, side_by_side
+from emotune.inference.features import layer_features
+from emotune.tasks.probe import side_by_side
 
 sys.path.insert(0, str(Path(__file__).parent))
 from results import machine, read, write

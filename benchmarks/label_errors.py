@@ -23,7 +23,7 @@ from results import machine, write
 
 if TYPE_CHECKING:
     from emotune.data.dataset import TextDataset
-    from emotune.data.judges import Features
+    from emotune.tasks.judges import Features
 
 SHARES = (0.0, 0.01, 0.05, 0.2)
 

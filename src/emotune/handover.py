@@ -12,7 +12,6 @@ from typing import Any
 from emotune.data.audit import Audit
 from emotune.data.dataset import TextDataset
 from emotune.evaluation.attribution import Words, explain
-from emotune.evaluation.calibration import Calibration, Trust, assess
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.leaks import Leaks
 from emotune.evaluation.saved import write_evaluation
@@ -29,6 +28,7 @@ from emotune.settings.run import RunConfig
 from emotune.system.memory import peak_memory_bytes
 from emotune.system.output import written_whole
 from emotune.system.progress import Progress
+from emotune.tasks.calibration import Calibration, Trust
 
 REPORT = "report.html"
 
@@ -99,7 +99,8 @@ def trust_in(evaluation: Evaluation, temperature: float | None) -> Trust:
     """How far an evaluation's probabilities can be trusted."""
     if evaluation.probabilities is None:
         raise ValueError(f"'{evaluation.name}' has no probabilities to judge")
-    return assess(evaluation.split.label_ids, evaluation.probabilities, temperature)
+    split = evaluation.split
+    return split.task.trust(split.label_ids, evaluation.probabilities, temperature)
 
 
 def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> Evidence:

@@ -89,7 +89,6 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.data.load import load_data
     from emotune.data.tokens import count_tokens
     from emotune.evaluation.baselines import bag_of_words, frozen_features, majority_class
-    from emotune.evaluation.calibration import fit_temperature
     from emotune.evaluation.comparison import compare
     from emotune.evaluation.evaluate import evaluate
     from emotune.evaluation.leaks import find_leaks
@@ -187,7 +186,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         on_validation = evaluate(tuned, data.validation, progress=progress)
         if on_validation.logits is None:
             raise RuntimeError("evaluate gave no logits")
-        tuned = replace(tuned, temperature=fit_temperature(data.validation.label_ids, on_validation.logits))
+        tuned = replace(tuned, temperature=data.task.fit_temperature(data.validation.label_ids, on_validation.logits))
         progress.say(probabilities_sentence(trust_in(after, tuned.temperature)))
 
     with watch.step("Compare"):

@@ -13,14 +13,14 @@ from sklearn.metrics import recall_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from emotune.data import label_noise
 from emotune.data.audit import Place, Row, audit_data, audit_source
 from emotune.data.dataset import TextDataset
-from emotune.data.judges import Features, best_judge
 from emotune.data.label_errors import LabelError, find_label_errors
-from emotune.data.label_noise import estimate_noise
 from emotune.data.load import load_data
 from emotune.data.options import DataSource
+from emotune.tasks import label_noise
+from emotune.tasks.judges import Features, best_judge
+from emotune.tasks.label_noise import estimate_noise
 
 NOISE = "abcdefghijklmnopqrstuvwxyz"
 

@@ -18,9 +18,9 @@ from sklearn.metrics import f1_score, log_loss
 from sklearn.preprocessing import StandardScaler
 
 from emotune.evaluation.baselines import frozen_features, majority_class
-from emotune.evaluation.choosing import Judges
-from emotune.evaluation.frozen import STRENGTHS
 from emotune.inference.features import layer_features
+from emotune.tasks.choosing import Judges
+from emotune.tasks.probe import STRENGTHS
 
 from ..conftest import EMOTIONS
 from .conftest import MakeSplit

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from emotune.evaluation.scores import absent_classes, score, softmax
+from emotune.evaluation.scores import score
+from emotune.tasks.scores import absent_classes, softmax
 
 from .conftest import MakeSplit
 

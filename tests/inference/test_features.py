@@ -13,9 +13,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from emotune.inference.features import layer_features, side_by_side
+from emotune.inference.features import layer_features
 from emotune.models.encoding import encode
 from emotune.models.load import load_base
+from emotune.tasks.probe import side_by_side
 
 from ..conftest import Recording
 from ..tiny_models import CONFIGS, HIDDEN, LAYERS, make_folder

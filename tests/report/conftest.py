@@ -91,10 +91,12 @@ def make_record(epochs: int = 4, *, stopped_early: bool = False) -> TrainingReco
             Epoch(
                 number=number,
                 train_loss=1.2 / number,
-                validation_loss=0.9 / number + 0.05 * max(0, number - best),
-                validation_scaled_loss=0.8 / number + 0.6 * max(0, number - best),
-                validation_accuracy=0.94 - 0.05 * abs(best - number),
-                validation_macro_f1=0.91 - 0.06 * abs(best - number),
+                validation={
+                    "loss": 0.9 / number + 0.05 * max(0, number - best),
+                    "scaled_loss": 0.8 / number + 0.6 * max(0, number - best),
+                    "accuracy": 0.94 - 0.05 * abs(best - number),
+                    "macro_f1": 0.91 - 0.06 * abs(best - number),
+                },
                 seconds=61.5,
             )
             for number in range(1, epochs + 1)

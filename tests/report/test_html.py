@@ -15,7 +15,6 @@ from emotune.data.dataset import TextDataset
 from emotune.data.lengths import Lengths
 from emotune.data.tokens import TokenCounts
 from emotune.evaluation.attribution import Words
-from emotune.evaluation.calibration import assess
 from emotune.evaluation.comparison import Comparison, compare
 from emotune.evaluation.leaks import Leaks, find_leaks
 from emotune.folder.record import TrainingRecord
@@ -24,6 +23,7 @@ from emotune.report.curves import calibration_part
 from emotune.report.formats import share
 from emotune.report.html import Report, most_telling, render_report
 from emotune.report.verdict import sentences
+from emotune.tasks.calibration import assess
 
 from .conftest import HOSTILE, make_comparison, make_comparison_without, make_dataset, make_evaluation, make_split
 

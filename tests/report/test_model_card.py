@@ -10,7 +10,6 @@ from typing import Any, cast
 import pytest
 from markdown_it import MarkdownIt
 
-from emotune.evaluation.calibration import Trust, assess
 from emotune.evaluation.comparison import Comparison
 from emotune.folder.tuned import TunedClassifier
 from emotune.methods.bitfit import BitFit
@@ -21,6 +20,7 @@ from emotune.report.leaks import leaks_sentence
 from emotune.report.model_card import model_card
 from emotune.report.verdict import sentences
 from emotune.system.errors import ArtifactError
+from emotune.tasks.calibration import Trust, assess
 
 from .conftest import EMOTIONS, HOSTILE, UNTRAINED, make_comparison, make_comparison_without, make_record
 from .test_html import leaks_of

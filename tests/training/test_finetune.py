@@ -242,12 +242,12 @@ class TestRepetition:
 
 
 class TestBestEpoch:
-    def test_is_the_one_that_validation_likes_best(self, misled: Classifier) -> None:
+    def test_is_the_one_that_validation_likes_best(self, misled: TunedClassifier) -> None:
         losses = [epoch.validation_scaled_loss for epoch in record_of(misled).epochs]
         assert record_of(misled).best_epoch == 1 + int(np.argmin(losses)) < len(losses)
 
     def test_validation_judges_by_the_loss_at_the_best_temperature(
-        self, misled: Classifier, contrary: TextDataset
+        self, misled: TunedClassifier, contrary: TextDataset
     ) -> None:
         logits = evaluate(misled, contrary.validation).logits
         assert logits is not None
@@ -257,7 +257,7 @@ class TestBestEpoch:
         ]
         assert record_of(misled).best.validation_scaled_loss == pytest.approx(min(losses), rel=1e-4)
 
-    def test_its_weights_are_kept(self, misled: Classifier, contrary: TextDataset) -> None:
+    def test_its_weights_are_kept(self, misled: TunedClassifier, contrary: TextDataset) -> None:
         record = record_of(misled)
         best, last = record.epochs[record.best_epoch - 1], record.epochs[-1]
         found = evaluate(misled, contrary.validation).metrics

@@ -21,6 +21,7 @@ from emotune.models.load import load_base
 from emotune.system.errors import TrainingError
 from emotune.system.progress import SILENT, Silent
 from emotune.training.callbacks import ProgressBar
+from emotune.training.options import TrainingOptions
 from emotune.training.trainer import AdapterTrainer
 
 if TYPE_CHECKING:
@@ -56,15 +57,13 @@ def make_trainer(tiny_bert: Path, tiny_data: TextDataset, tmp_path: Path) -> Mak
             args=TrainingArguments(
                 output_dir=str(tmp_path / "out"), use_cpu=True, report_to="none", disable_tqdm=True, **arguments
             ),
+            data=dataclasses.replace(tiny_data, train=train),
             encoded=encode_split(base.tokenizer, train, 64),
-            label_ids=train.label_ids,
-            validation=tiny_data.validation,
             encoded_validation=encode_split(base.tokenizer, tiny_data.validation, 64),
-            batch_tokens=200,
+            options=TrainingOptions(batch_tokens=200, **(loss or {})),
             packed=packed,
             clock=ProgressBar(SILENT),
             callbacks=[],
-            **(loss or {}),
         )
 
     return make
@@ -120,7 +119,7 @@ class TestLoss:
     def test_is_torchs_cross_entropy_with_its_label_smoothing(
         self, make_trainer: MakeTrainer, smoothing: float
     ) -> None:
-        trainer = make_trainer(label_smoothing_factor=smoothing)
+        trainer = make_trainer(loss={"label_smoothing": smoothing} if smoothing else None)
         batch = trainer.collate([3, 1, 4, 15])
         found, outputs = trainer.compute_loss(trainer.model, batch, return_outputs=True)
         share = 4 / (len(trainer.encoded) / len(trainer.batches))
@@ -143,7 +142,7 @@ class TestLoss:
             losses.append(loss.item())
         by_batches = gradients(trainer.model)
 
-        labels = trainer.label_ids.numpy()
+        labels = trainer.targets.numpy()
         weights = compute_class_weight("balanced", classes=np.arange(6), y=labels)
         if kind == "sqrt":
             weights = np.sqrt(weights) / np.sqrt(weights)[labels].mean()
@@ -160,15 +159,15 @@ class TestLoss:
         trainer = make_trainer(loss={"logit_adjustment": 0.5})
         batch = trainer.collate([3, 1, 4, 15])
         found, outputs = trainer.compute_loss(trainer.model, batch, return_outputs=True)
-        shares = torch.bincount(trainer.label_ids, minlength=6) / len(trainer.label_ids)
+        shares = torch.bincount(trainer.targets, minlength=6) / len(trainer.targets)
         expected = nn.functional.cross_entropy(outputs.logits + 0.5 * shares.log(), batch["labels"], reduction="sum")
         torch.testing.assert_close(found, expected / trainer.batches.mean_rows)
 
     def test_is_the_focal_loss_with_all_that_was_asked_for(self, make_trainer: MakeTrainer) -> None:
-        trainer = make_trainer(loss={"focal_gamma": 2.0, "class_weights": "balanced"}, label_smoothing_factor=0.1)
+        trainer = make_trainer(loss={"focal_gamma": 2.0, "class_weights": "balanced", "label_smoothing": 0.1})
         batch = trainer.collate([3, 1, 4, 15])
         found, outputs = trainer.compute_loss(trainer.model, batch, return_outputs=True)
-        weights = compute_class_weight("balanced", classes=np.arange(6), y=trainer.label_ids.numpy())
+        weights = compute_class_weight("balanced", classes=np.arange(6), y=trainer.targets.numpy())
         targets = torch.full((4, 6), 0.1 / 6)
         targets[range(4), batch["labels"]] += 0.9
         p = outputs.logits.softmax(-1)
@@ -176,7 +175,7 @@ class TestLoss:
         torch.testing.assert_close(found, expected / trainer.batches.mean_rows)
 
     def test_of_balanced_sampling_is_the_mean_over_the_rows_drawn(self, make_trainer: MakeTrainer) -> None:
-        trainer = make_trainer(loss={"balanced": True})
+        trainer = make_trainer(loss={"sampling": "balanced"})
         loader = trainer.get_train_dataloader()
         for epoch in (0, 1):
             loader.set_epoch(epoch)  # type: ignore[attr-defined]
@@ -201,7 +200,7 @@ class TestBatches:
         trainer = make_trainer()
         rows = [7, 0, 100]
         batch = trainer.collate(rows)
-        assert batch["labels"].tolist() == trainer.label_ids[rows].tolist()
+        assert batch["labels"].tolist() == trainer.targets[rows].tolist()
         for place, row in enumerate(rows):
             length = trainer.encoded.lengths[row]
             assert batch["input_ids"][place, :length].tolist() == trainer.encoded.ids[row].tolist()
@@ -210,7 +209,7 @@ class TestBatches:
     def test_an_epoch_of_the_loader_has_every_row_once(self, make_trainer: MakeTrainer) -> None:
         trainer = make_trainer()
         labels = torch.cat([batch["labels"] for batch in trainer.get_train_dataloader()])
-        assert torch.bincount(labels).tolist() == np.bincount(trainer.label_ids.numpy()).tolist()
+        assert torch.bincount(labels).tolist() == np.bincount(trainer.targets.numpy()).tolist()
 
 
 class Heard(Silent):

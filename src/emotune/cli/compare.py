@@ -139,7 +139,6 @@ def reports(
         margin: Points of accuracy for the tests of a margin.
         repeats: Of each, what is said of test rows that it was trained on.
     """
-    from emotune.evaluation.calibration import assess
     from emotune.evaluation.comparison import compare as compare_evaluations
     from emotune.evaluation.margin import corrected, margin_test
     from emotune.folder.format import versions
@@ -170,7 +169,9 @@ def reports(
             margin=said[place : place + 1],
             trust=None
             if comparison.after.probabilities is None
-            else assess(comparison.after.split.label_ids, comparison.after.probabilities, temperature),
+            else comparison.after.split.task.trust(
+                comparison.after.split.label_ids, comparison.after.probabilities, temperature
+            ),
             commands=[command()] if command() else [],
             versions=versions(),
         )

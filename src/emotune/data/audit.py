@@ -25,10 +25,10 @@ from emotune.system.errors import DataError
 from emotune.system.wording import listed
 
 if TYPE_CHECKING:
-    from emotune.data.judges import Features
     from emotune.data.label_errors import LabelError
     from emotune.data.shortcuts import Shortcut
     from emotune.data.tokens import TokenCounts
+    from emotune.tasks.judges import Features
 
 KINDS = ("exact", "trivial", "near")
 # What programs write for a missing value, in lower case.

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.data.columns import Columns
+from emotune.tasks.base import Task
+from emotune.tasks.single_label import SINGLE_LABEL
 
 if TYPE_CHECKING:
     from emotune.data.duplicates import KnownGroups
@@ -29,6 +31,7 @@ class Split:
         label_ids: Shape (rows,), int64; each an index into `labels`.
         labels: The label names, in the data set's order. The same tuple in every split of a data set.
         notes: How rows that were loaded on their own were read, one plain sentence each; of a data set, the whole has them.
+        task: What kind of label the rows have.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Split:
     label_ids: NDArray[np.int64] = field(repr=False)
     labels: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    task: Task = SINGLE_LABEL
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -47,14 +51,13 @@ class Split:
         for part in ("\x1f".join(self.labels), *self.texts):
             data = part.encode("utf-8", "surrogatepass")
             digest.update(len(data).to_bytes(8, "little") + data)
-        digest.update(self.label_ids.astype("<i8").tobytes())
+        digest.update(self.label_ids.astype("<i8" if self.label_ids.dtype.kind in "iu" else "<f8").tobytes())
         return digest.hexdigest()
 
     @property
     def counts(self) -> dict[str, int]:
         """Rows per label, in label order; labels without rows count 0."""
-        found = np.bincount(self.label_ids, minlength=len(self.labels))
-        return {label: int(count) for label, count in zip(self.labels, found, strict=True)}
+        return self.task.counts(self.label_ids, self.labels)
 
     def take(self, rows: Sequence[int] | NDArray[np.int64], name: str | None = None) -> Split:
         """A split of the given rows, in the given order.
@@ -68,6 +71,7 @@ class Split:
             texts=tuple(self.texts[row] for row in rows),
             label_ids=self.label_ids[np.asarray(rows, dtype=np.int64)],
             labels=self.labels,
+            task=self.task,
         )
 
 
@@ -94,6 +98,11 @@ class TextDataset:
     notes: tuple[str, ...] = ()
     known_groups: KnownGroups | None = None
     columns: Mapping[str, Columns] = field(default_factory=dict)
+
+    @property
+    def task(self) -> Task:
+        """What kind of label the rows have."""
+        return self.train.task
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:

@@ -50,7 +50,7 @@ class Rows:
     @property
     def in_largest_group(self) -> int:
         """A row of the largest group."""
-        return int(self.sizes[self.numbers].argmax())
+        return int(np.flatnonzero(self.sizes[self.numbers] == self.sizes.max())[0])
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -97,10 +97,15 @@ def _targets(counts: NDArray[np.int64], size: int, least_left: int) -> NDArray[n
     most = np.maximum(counts - least_left, 1)
     targets = np.clip(np.floor(exact).astype(np.int64), 1, most)
     while targets.sum() < size and (targets < most).any():
-        targets[np.where(targets < most, exact - targets, -np.inf).argmax()] += 1
+        targets[_largest(np.where(targets < most, exact - targets, -np.inf))] += 1
     while targets.sum() > size and (targets > 1).any():
-        targets[np.where(targets > 1, targets - exact, -np.inf).argmax()] -= 1
+        targets[_largest(np.where(targets > 1, targets - exact, -np.inf))] -= 1
     return targets
+
+
+def _largest(values: NDArray[np.float64]) -> int:
+    """Return the place of the largest value, the first of equal ones."""
+    return int(np.flatnonzero(values == values.max())[0])
 
 
 def _deal_groups(

@@ -1,7 +1,7 @@
 """Labels that are probably wrong: a classifier that never saw a text disagrees with its label, and the label is the likelier mistake.
 
 The classifier is the best at hand, on words or on what a model makes of the texts, by out-of-fold scores; repeats of a text share a
-fold. `emotune.data.label_noise` estimates from its scores how many labels are wrong and how good the classifier is by the true ones.
+fold. `emotune.tasks.label_noise` estimates from its scores how many labels are wrong and how good the classifier is by the true ones.
 One that is weak names no row, however many of its mistakes the labels might explain; and a row is named only where its label
 is more likely wrong than right.
 """
@@ -20,7 +20,7 @@ from emotune.system.wording import listed
 
 if TYPE_CHECKING:
     from emotune.data.audit import Row
-    from emotune.data.judges import Features
+    from emotune.tasks.judges import Features
 
 FOLDS = 5
 # How far the classifier's mean recall by the true labels must lie between chance (0) and no mistake (1), at the least noise that the
@@ -78,8 +78,8 @@ def find_label_errors(
 
     from sklearn.model_selection import StratifiedGroupKFold
 
-    from emotune.data.judges import best_judge
-    from emotune.data.label_noise import estimate_noise
+    from emotune.tasks.judges import best_judge
+    from emotune.tasks.label_noise import estimate_noise, likeliest_others
 
     names = sorted({row.label for row in rows})
     numbers = {name: number for number, name in enumerate(names)}
@@ -108,13 +108,10 @@ def find_label_errors(
         ]
     if noise.least_rate == 0:
         return (), [*notes, f"No label is probably wrong as far as the judge can tell. It is {skill}."]
-    own = noise.true[np.arange(len(rows)), labels]
-    others = noise.true.copy()
-    others[np.arange(len(rows)), labels] = -1
-    best = others.argmax(axis=1)
+    own, best, likely = likeliest_others(noise.true, labels)
     found = np.flatnonzero(1 - own > LEAST_WRONG)
     errors = tuple(
-        LabelError(rows[i], names[best[i]], float(others[i, best[i]]), float(own[i]))
+        LabelError(rows[i], names[best[i]], float(likely[i]), float(own[i]))
         for i in found[np.argsort(own[found], kind="stable")].tolist()
     )
     return errors, [

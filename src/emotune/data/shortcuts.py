@@ -128,6 +128,12 @@ def find_shortcuts(rows: Sequence[Row], groups: NDArray[np.int64] | None = None)
     )
 
 
+def _first_largest(table: NDArray[np.number] | NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the column of each row's largest value, the first of equal ones."""
+    places: NDArray[np.int64] = np.argsort(-table.astype(np.float64), axis=1, kind="stable")[:, 0]
+    return places
+
+
 def _significant(by_label: NDArray[np.int64], prior: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Which features are shortcuts.
 
@@ -143,13 +149,13 @@ def _significant(by_label: NDArray[np.int64], prior: NDArray[np.int64]) -> tuple
     total = by_label.sum(axis=1)
     lift = by_label / total[:, None] * (prior.sum() / prior)
     enough = by_label >= LEAST_SHARE * total[:, None]
-    best = np.where(enough.any(axis=1), enough.argmax(axis=1), lift.argmax(axis=1))
+    best = np.where(enough.any(axis=1), _first_largest(enough), _first_largest(lift))
     each = np.arange(len(best))
     likely = np.flatnonzero(enough[each, best] & (lift[each, best] >= LEAST_LIFT))
     if not len(likely):
         return likely, best
     of_best = prior[best[likely]]
-    chance = hypergeom.sf(by_label[likely, best[likely]] - 1, prior.sum(), of_best, total[likely])
+    chance = np.asarray(hypergeom.sf(by_label[likely, best[likely]] - 1, prior.sum(), of_best, total[likely]))
     # Every feature might have been listed for any label, those too that are not likely: they count as tests that failed.
     tests = by_label.size
     order = np.argsort(chance, kind="stable")

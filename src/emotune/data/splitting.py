@@ -81,7 +81,7 @@ def cut_splits(
     rows: dict[str, NDArray[np.int64]] = {}
     for number, (name, share) in enumerate(sizes.items()):
         size = round(share * len(train))
-        here = Rows(train.label_ids[left], apart[left], len(train.labels))
+        here = Rows(train.task.strata(train.label_ids)[left], apart[left], len(train.labels))
         aside = _cut(train, here, name, size, still_to_cut=len(sizes) - number - 1, seed=seed)
         rows[name], left = left[aside], left[~aside]
         notes.append(_note(train, name, len(rows[name]), size, seed))
@@ -94,7 +94,7 @@ def cut_splits(
 
 def _leaves_enough(train: Split, groups: NDArray[np.int64], stay: NDArray[np.bool_], cuts: int) -> bool:
     """Whether every class has enough groups, and the whole enough rows, besides those that are to stay in training."""
-    free = Rows(train.label_ids, groups, len(train.labels)).groups_of(~stay)
+    free = Rows(train.task.strata(train.label_ids), groups, len(train.labels)).groups_of(~stay)
     return bool((free > cuts).all() and 2 * (~stay).sum() >= len(train))
 
 
@@ -170,7 +170,9 @@ def _stratified(rows: Rows, size: int, seed: int) -> NDArray[np.bool_]:
 def _refuse_rare_classes(train: Split, groups: NDArray[np.int64], cut: tuple[str, ...]) -> None:
     """Refuse classes that have fewer rows, or fewer rows that are no copies of each other, than there will be splits."""
     needed = 1 + len(cut)
-    different = Rows(train.label_ids, groups, len(train.labels)).groups_of(np.ones(len(train), dtype=bool))
+    different = Rows(train.task.strata(train.label_ids), groups, len(train.labels)).groups_of(
+        np.ones(len(train), dtype=bool)
+    )
     rare = [label for label, count in zip(train.labels, different.tolist(), strict=True) if count < needed]
     if not rare:
         return
@@ -216,7 +218,9 @@ def _notes_on_groups(groups: NDArray[np.int64], rows: Mapping[str, NDArray[np.in
     several = sizes[sizes > 1]
     if not len(several):
         return
-    where = next(name for name, chosen in rows.items() if int(sizes.argmax()) in groups[chosen])
+    where = next(
+        name for name, chosen in rows.items() if int(np.flatnonzero(sizes == sizes.max())[0]) in groups[chosen]
+    )
     large = f"; the largest has {int(sizes.max()):,} rows, all in {where}"
     yield (
         f"Copies were kept together: {counted(int(several.sum()), 'row')} are in {counted(len(several), 'group')} of equal "

@@ -1,16 +1,13 @@
-"""What something simpler would have scored. Here the majority class; words and the frozen encoder have modules of their own."""
+"""What something simpler would have scored: the majority class, words without BERT; the frozen encoder has a module of its own."""
 
 from __future__ import annotations
 
 import time
 
-import numpy as np
-
-from emotune.data.dataset import Split
-from emotune.evaluation.choosing import macro_f1
+from emotune.data.dataset import Split, TextDataset
 from emotune.evaluation.frozen import frozen_features
 from emotune.evaluation.scores import Evaluation, score
-from emotune.evaluation.words import bag_of_words
+from emotune.tasks.base import Simple
 
 __all__ = ["bag_of_words", "frozen_features", "majority_class"]
 
@@ -24,20 +21,29 @@ def majority_class(train: Split, split: Split, validation: Split | None = None) 
         validation: The rows by which baselines are compared.
     """
     started = time.perf_counter()
-    frequencies = np.bincount(train.label_ids, minlength=len(train.labels)) / len(train)
-    probabilities = np.tile(frequencies, (len(split), 1))
-    predictions = np.full(len(split), int(frequencies.argmax()), dtype=np.int64)
+    return _scored("majority class", split, train.task.commonest(train, len(split), validation), started)
+
+
+def bag_of_words(data: TextDataset) -> Evaluation:
+    """Score a linear classifier on TF-IDF weights of words: what needs no BERT at all. The test split is scored once.
+
+    Args:
+        data: The data.
+    """
+    started = time.perf_counter()
+    return _scored("TF-IDF", data.test, data.task.words(data.train, data.validation, data.test), started)
+
+
+def _scored(name: str, split: Split, found: Simple, started: float) -> Evaluation:
     return Evaluation(
-        name="majority class",
+        name=name,
         split=split,
-        probabilities=probabilities,
+        probabilities=found.probabilities,
         logits=None,
-        predictions=predictions,
-        metrics=score(split, predictions, probabilities),
+        predictions=found.predictions,
+        metrics=score(split, found.predictions, found.probabilities),
         seconds=time.perf_counter() - started,
-        parameters=len(train.labels),
-        validation_macro_f1=None
-        if validation is None
-        else macro_f1(validation.label_ids, np.full(len(validation), predictions[0]), len(train.labels)),
-        note=f"Always says '{train.labels[int(frequencies.argmax())]}', the commonest training label.",
+        note=found.note,
+        parameters=found.parameters,
+        validation_macro_f1=found.validated,
     )

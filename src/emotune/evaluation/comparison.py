@@ -79,13 +79,11 @@ class Comparison:
 
     def against(self, other: Evaluation) -> PairedStatistics:
         """The second model against any other of the comparison."""
-        from emotune.statistics.paired import paired_statistics
-
         for known, statistics in self._found:
             if known is other:
                 return statistics
         split = self.after.split
-        statistics = paired_statistics(split.label_ids, other.predictions, self.after.predictions, split.labels)
+        statistics = split.task.compare(split.label_ids, other.predictions, self.after.predictions, split.labels)
         self._found.append((other, statistics))
         return statistics
 

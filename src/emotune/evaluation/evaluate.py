@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotune.data.dataset import Split, TextDataset
-from emotune.evaluation.scores import Evaluation, score, softmax
+from emotune.evaluation.scores import Evaluation, score
 from emotune.models.quantization import element_count
 from emotune.system.errors import DataError, ModelError
 from emotune.system.progress import SILENT, Progress
@@ -58,6 +58,11 @@ def evaluate(
             f"The classifier's labels are {', '.join(classifier.labels)}; those of '{split.name}' are "
             f"{', '.join(split.labels)}. Score it on data with the same labels in the same order."
         )
+    if split.task is not classifier.task:
+        raise DataError(
+            f"The classifier's task is {classifier.task.name}; that of '{split.name}' is {split.task.name}. "
+            "Score it on data of its own kind."
+        )
     if len(split) == 0:
         raise DataError(f"'{split.name}' has no rows to score.")
     started = time.perf_counter()
@@ -70,8 +75,7 @@ def evaluate(
             f"'{name or _name(classifier)}' gives {counted(broken, 'row')} of {len(split):,} of '{split.name}' logits that are not "
             "finite numbers, so there is nothing to score. Its weights are broken: load or train it again, or score it with precision fp32."
         )
-    probabilities = softmax(logits)
-    predictions = logits.argmax(axis=1)
+    probabilities, predictions = classifier.task.probabilities(logits), classifier.task.decide(logits)
     return Evaluation(
         name=name or _name(classifier),
         split=split,

@@ -14,9 +14,9 @@ from emotune.folder.format import PREDICTIONS, read_description, sha256
 from emotune.folder.predictions import numbers_of, read_table, write_predictions
 from emotune.system.errors import ArtifactError
 from emotune.system.wording import counted, listed, quoted
-
-# How far the probabilities of a row may be from adding up to 1: they are written in float64.
-SUM_TOLERANCE = 1e-8
+from emotune.tasks.base import Task
+from emotune.tasks.registry import TASKS
+from emotune.tasks.single_label import SINGLE_LABEL
 
 
 def write_evaluation(evaluation: Evaluation, path: Path) -> None:
@@ -52,25 +52,26 @@ def read_evaluation(folder: str | Path, *, name: str | None = None) -> Evaluatio
         raise ArtifactError(
             f"'{path}' is not the file that was saved: its checksum differs. Restore it, or run the job again."
         )
-    return read_predictions(path, description.labels, name or folder.resolve().name)
+    return read_predictions(path, description.labels, name or folder.resolve().name, TASKS[description.task])
 
 
-def read_predictions(path: Path, labels: tuple[str, ...], name: str) -> Evaluation:
+def read_predictions(path: Path, labels: tuple[str, ...], name: str, task: Task = SINGLE_LABEL) -> Evaluation:
     """Read a file of predictions of the test split.
 
     Args:
         path: What `write_evaluation` wrote.
         labels: The labels in the order of their ids.
         name: What to call the model.
+        task: What kind of label it gives.
 
     Raises:
         ArtifactError: It is damaged.
     """
     table = read_table(path, labels)
-    split = Split("test", tuple(table["text"]), _ids(table["label"], labels, path), labels)
-    probabilities = _checked(numbers_of(table, labels, path), path)
-    predictions = _ids(table["prediction"], labels, path)
-    _refuse_disagreement(predictions, probabilities, labels, path)
+    split = Split("test", tuple(table["text"]), _targets(table["label"], task, labels, path), labels, task=task)
+    probabilities = numbers_of(table, labels, path)
+    predictions = _targets(table["prediction"], task, labels, path)
+    _refuse_wrong_rows(predictions, probabilities, task, labels, path)
     return Evaluation(
         name=name,
         split=split,
@@ -83,39 +84,23 @@ def read_predictions(path: Path, labels: tuple[str, ...], name: str) -> Evaluati
     )
 
 
-def _ids(names: list[Any], labels: tuple[str, ...], path: Path) -> NDArray[np.int64]:
-    numbers = {label: number for number, label in enumerate(labels)}
-    for row, name in enumerate(names, start=1):
-        if not isinstance(name, str) or name not in numbers:
-            raise ArtifactError(
-                f"'{path}', row {row:,}: {quoted(name)} is none of the model's labels, {listed(labels)}. Restore the file."
-            )
-    return np.fromiter((numbers[name] for name in names), np.int64, len(names))
+def _targets(names: list[Any], task: Task, labels: tuple[str, ...], path: Path) -> NDArray[Any]:
+    try:
+        return task.read_names(names, labels)
+    except ValueError as error:
+        (row,) = error.args
+        raise ArtifactError(
+            f"'{path}', row {row + 1:,}: {quoted(names[row])} is none of the model's labels, {listed(labels)}. Restore the file."
+        ) from None
 
 
-def _refuse_disagreement(
-    predictions: NDArray[np.int64], probabilities: NDArray[np.float64], labels: tuple[str, ...], path: Path
+def _refuse_wrong_rows(
+    predictions: NDArray[Any], probabilities: NDArray[np.float64], task: Task, labels: tuple[str, ...], path: Path
 ) -> None:
-    """Refuse a file whose predictions are not the likeliest labels; of equally likely ones any will do."""
-    others = np.flatnonzero(probabilities[np.arange(len(predictions)), predictions] < probabilities.max(axis=1))
-    if len(others):
-        row = int(others[0])
+    """Refuse a file whose probabilities are none, or whose predictions are not what they say."""
+    wrong = task.wrong_rows(predictions, probabilities, labels)
+    if wrong:
+        row = min(wrong)
         raise ArtifactError(
-            f"'{path}', row {row + 1:,}: the prediction is {quoted(labels[predictions[row]])}, and its probabilities say "
-            f"{quoted(labels[int(probabilities[row].argmax())])} ({counted(len(others), 'such row')}). "
-            "Restore the file, or run the job again."
+            f"'{path}', row {row + 1:,}: {wrong[row]} ({counted(len(wrong), 'such row')}). Restore the file, or run the job again."
         )
-
-
-def _checked(probabilities: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
-    good = np.isfinite(probabilities).all(axis=1) & (probabilities >= 0).all(axis=1)
-    good &= np.abs(probabilities.sum(axis=1) - 1) < SUM_TOLERANCE
-    if not good.all():
-        row = int(np.argmin(good))
-        shown = ", ".join(f"{value:.4g}" for value in probabilities[row])
-        raise ArtifactError(
-            f"'{path}', row {row + 1:,}: the probabilities {shown} are out of range or do not add up to 1 "
-            f"({counted(int((~good).sum()), 'such row')}). "
-            "Restore the file, or run the job again."
-        )
-    return probabilities

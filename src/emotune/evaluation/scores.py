@@ -1,4 +1,4 @@
-"""Scores of predictions on one split: what scikit-learn computes, under the names the field uses."""
+"""The noun of what `evaluate` gives: an `Evaluation`, one model's predictions and scores on one split."""
 
 from __future__ import annotations
 
@@ -8,40 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.data.dataset import Split
-from emotune.system.wording import listed
-
-
-@dataclass(frozen=True)
-class ClassScores:
-    """Precision, recall and F1 of one class, and the number of rows that carry it."""
-
-    precision: float
-    recall: float
-    f1: float
-    support: int
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """The scores of one model on one split.
-
-    Attributes:
-        accuracy: Share of rows whose predicted label is the true one.
-        macro_precision: Mean over classes, each counted once; likewise `macro_recall`, `macro_f1`.
-        weighted_precision: Mean over classes, weighted by support; likewise `weighted_recall`, `weighted_f1`.
-        loss: Mean cross-entropy in nats: a loss, not an accuracy. None where a model gives labels without probabilities.
-        per_class: Scores by label name, in label order.
-    """
-
-    accuracy: float
-    macro_precision: float
-    macro_recall: float
-    macro_f1: float
-    weighted_precision: float
-    weighted_recall: float
-    weighted_f1: float
-    loss: float | None
-    per_class: dict[str, ClassScores]
+from emotune.tasks.scores import Metrics
+from emotune.tasks.scores import absent_classes as absent_classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,59 +50,15 @@ class Evaluation:
         return self.predictions == self.split.label_ids
 
 
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Softmax over the last axis in float64; the numerically stable form."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    exponentials = np.exp(shifted)
-    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
-
-
 def score(split: Split, predictions: NDArray[np.int64], probabilities: NDArray[np.float64] | None) -> Metrics:
-    """Score predictions against a split's labels.
-
-    Classes that are never predicted get precision 0, and classes without rows recall 0, without a warning: both stand in
-    the per-class table with their support, and `absent_classes` says what the latter does to the macro scores.
+    """Score predictions against a split's labels, as the split's task does.
 
     Args:
         split: The rows, with true labels.
         predictions: Shape (rows,), label ids.
         probabilities: Shape (rows, classes), or None where there are none; then `loss` is None.
     """
-    from sklearn.metrics import log_loss, precision_recall_fscore_support
-
-    ids = np.arange(len(split.labels))
-    truth = split.label_ids
-    precision, recall, f1, support = precision_recall_fscore_support(
-        truth, predictions, labels=ids, average=None, zero_division=0.0
-    )
-    macro = precision_recall_fscore_support(truth, predictions, labels=ids, average="macro", zero_division=0.0)
-    weighted = precision_recall_fscore_support(truth, predictions, labels=ids, average="weighted", zero_division=0.0)
-    return Metrics(
-        accuracy=float(np.mean(predictions == truth)),
-        macro_precision=float(macro[0]),
-        macro_recall=float(macro[1]),
-        macro_f1=float(macro[2]),
-        weighted_precision=float(weighted[0]),
-        weighted_recall=float(weighted[1]),
-        weighted_f1=float(weighted[2]),
-        loss=None if probabilities is None else float(log_loss(truth, probabilities, labels=ids)),
-        per_class={
-            label: ClassScores(float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
-            for i, label in enumerate(split.labels)
-        },
-    )
-
-
-def absent_classes(metrics: Metrics) -> str:
-    """A sentence that names the classes without rows, which the macro scores count as 0; "" where every class has rows."""
-    names = [label for label, found in metrics.per_class.items() if found.support == 0]
-    if not names:
-        return ""
-    count = "it" if len(names) == 1 else "each of them"
-    return (
-        f"No row that was scored is labelled {listed(names)}: "
-        f"macro precision, macro recall and macro-F1 count {count} as 0."
-    )
+    return split.task.score(split.label_ids, predictions, probabilities, split.labels)
 
 
 def restrict(evaluation: Evaluation, rows: NDArray[np.int64]) -> Evaluation:

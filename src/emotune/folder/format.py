@@ -19,6 +19,8 @@ from emotune.system.errors import ArtifactError
 from emotune.system.options import SEEDS, mistakes_in
 from emotune.system.output import DESCRIPTION
 from emotune.system.text import reason_of
+from emotune.tasks.registry import TASKS
+from emotune.tasks.single_label import SINGLE_LABEL
 
 FORMAT: Final = 2
 PREDICTIONS = "predictions.parquet"
@@ -55,6 +57,12 @@ def _are_names(files: dict[str, str]) -> dict[str, str]:
     if any(not name or "\0" in name or PurePath(name).name != name for name in files):
         raise ValueError("expected checksums by the names of files")
     return files
+
+
+def _is_task(name: str) -> str:
+    if name not in TASKS:
+        raise ValueError(f"expected one of {', '.join(TASKS)}")
+    return name
 
 
 Name = Annotated[str, Field(pattern=r"\S"), AfterValidator(_is_one_line)]
@@ -165,7 +173,7 @@ class Description(Evidence):
     format: Literal[2] = 2
     emotune: str = ""
     base_model: BaseModelEntry
-    task: Name
+    task: Annotated[Name, AfterValidator(_is_task)]
     labels: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_are_distinct)]
     max_length: int = Field(ge=1, lt=SEEDS)
     method: AnyMethod
@@ -254,21 +262,33 @@ def versions() -> dict[str, str]:
 def _from_format_1(values: dict[str, Any]) -> dict[str, Any]:
     """Return what emotune 0.1.0 wrote, as format 2 has it.
 
-    The method was saved by its title, the only task had no name, and the seed stood beside the training record, which was lost
-    where a folder was loaded and saved again.
+    The method was saved by its title, the only task had no name, scores of validation were entries of an epoch, and the seed stood
+    beside the training record, which was lost where a folder was loaded and saved again.
     """
     found = {name: value for name, value in values.items() if name != "seed"} | {
         "format": FORMAT,
-        "task": "single-label",
+        "task": SINGLE_LABEL.name,
     }
     method = values.get("method")
     if isinstance(method, dict):
         titles = {known.title: name for name, known in METHODS.items()}
         title = method.get("name")
         found["method"] = {**method, "name": titles.get(title, title) if isinstance(title, str) else title}
-    if values.get("training") is None:
+    training = values.get("training")
+    if training is None:
         found["training"] = _lost_record(values.get("seed")).model_dump(mode="json")
+    elif isinstance(training, dict) and isinstance(training.get("epochs"), list):
+        found["training"] = {**training, "epochs": [_epoch_of_format_1(epoch) for epoch in training["epochs"]]}
     return found
+
+
+def _epoch_of_format_1(epoch: Any) -> Any:
+    """Return an epoch whose scores of validation stand in a table."""
+    if not isinstance(epoch, dict):
+        return epoch
+    start = "validation_"
+    scores = {name.removeprefix(start): value for name, value in epoch.items() if name.startswith(start)}
+    return {name: value for name, value in epoch.items() if not name.startswith(start)} | {"validation": scores}
 
 
 def _lost_record(seed: Any) -> TrainingRecord:

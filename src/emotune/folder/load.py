@@ -15,6 +15,8 @@ from emotune.models.folder import TOKENIZER_FILES
 from emotune.models.load import OpenBase, untrained_model
 from emotune.system.errors import ArtifactError
 from emotune.system.text import reason_of
+from emotune.tasks.base import Task
+from emotune.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -37,7 +39,7 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> TunedClassifi
     def fresh() -> PreTrainedModel:
         # The saved head takes the place of any.
         opened = OpenBase(saved.base, saved.base_revision)
-        return opened.classifier(saved.labels, max_length=saved.max_length, fresh_head=True).model
+        return opened.classifier(saved.labels, max_length=saved.max_length, fresh_head=True, task=saved.task).model
 
     return saved.classifier(fresh)
 
@@ -94,6 +96,11 @@ class SavedFolder:
         return self.description.method
 
     @property
+    def task(self) -> Task:
+        """What kind of label it gives."""
+        return TASKS[self.description.task]
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Its labels."""
         return self.description.labels
@@ -123,6 +130,7 @@ class SavedFolder:
             tokenizer=tokenizer,
             labels=self.labels,
             max_length=self.max_length,
+            task=self.task,
             method=self.method,
             training=self.description.training,
             temperature=self.description.temperature,

@@ -58,7 +58,7 @@ def load_many(
         if key not in bases:
             bases[key] = OpenBase(saved.base, saved.base_revision)
         # The saved head takes the place of any.
-        return bases[key].classifier(saved.labels, max_length=saved.max_length, fresh_head=True).model
+        return bases[key].classifier(saved.labels, max_length=saved.max_length, fresh_head=True, task=saved.task).model
 
     found = {}
     for folder, saved in wanted.items():

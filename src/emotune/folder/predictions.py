@@ -30,9 +30,7 @@ def write_predictions(
 
     columns: dict[str, Any] = {
         "text": list(split.texts),
-        "label": [split.labels[row] for row in split.label_ids],
-        "prediction": [split.labels[row] for row in predictions],
-        **{f"p_{label}": probabilities[:, column] for column, label in enumerate(split.labels)},
+        **split.task.columns(split.label_ids, predictions, probabilities, split.labels),
     }
     pq.write_table(pa.table(columns), path)
 

@@ -26,22 +26,36 @@ class Epoch(Record):
         train_loss: Mean over the rows of the loss that was minimized, with dropout; label smoothing, class weights (their mean
             over the training rows is 1), offsets to the logits and the focal factor included. Comparable between epochs, and
             between runs with the same such options.
-        validation_loss: Mean cross-entropy on validation, plain whatever was minimized: comparable between all runs.
-        validation_scaled_loss: The same once the logits are divided by the temperature that suits them best: chooses the epoch.
-        validation_accuracy: Accuracy on validation.
-        validation_macro_f1: Macro-F1 on validation.
+        validation: Scores of validation by name, as the task gives them.
         seconds: Wall time of the epoch's training, validation not counted.
         clipped_steps: Share of the epoch's steps whose gradient was longer than `max_grad_norm` and was clipped.
     """
 
     number: int
     train_loss: float
-    validation_loss: float
-    validation_scaled_loss: float
-    validation_accuracy: float
-    validation_macro_f1: float
+    validation: dict[str, float]
     seconds: float
     clipped_steps: float = 0.0
+
+    @property
+    def validation_loss(self) -> float:
+        """Loss on validation, plain whatever was minimized: comparable between all runs."""
+        return self.validation["loss"]
+
+    @property
+    def validation_scaled_loss(self) -> float:
+        """The same once the logits are divided by the temperature that suits them best."""
+        return self.validation["scaled_loss"]
+
+    @property
+    def validation_accuracy(self) -> float:
+        """Accuracy on validation."""
+        return self.validation["accuracy"]
+
+    @property
+    def validation_macro_f1(self) -> float:
+        """Macro-F1 on validation."""
+        return self.validation["macro_f1"]
 
 
 class TrainingRecord(Record):

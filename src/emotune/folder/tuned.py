@@ -137,7 +137,7 @@ def describe(classifier: TunedClassifier, folder: Path, evidence: Evidence | Non
         base_model=BaseModelEntry(
             name=classifier.name, source=classifier.portable_source, revision=classifier.revision
         ),
-        task="single-label",
+        task=classifier.task.name,
         labels=classifier.labels,
         max_length=classifier.max_length,
         method=classifier.method,

@@ -138,7 +138,6 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
     """
     import numpy as np
 
-    from emotune.evaluation.scores import softmax
     from emotune.folder.format import PREDICTIONS, read_description, sha256
     from emotune.folder.load import load
     from emotune.folder.predictions import numbers_of, read_table
@@ -160,8 +159,8 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
         table = read_table(folder / PREDICTIONS, classifier.labels)
         texts, labels = table["text"], table["prediction"]
         saved = numbers_of(table, classifier.labels, folder / PREDICTIONS)
-        again = softmax(plain_logits(classifier, texts))
-        found = [classifier.labels[best] for best in again.argmax(axis=1)]
+        again = classifier.task.probabilities(plain_logits(classifier, texts))
+        found = classifier.task.names(classifier.task.decide(again), classifier.labels)
         changed_labels = sum(a != b for a, b in zip(found, labels, strict=True))
         difference = max(difference, _largest_difference(again, saved))
         rows += len(texts)

@@ -83,18 +83,6 @@ def layer_features(
     return features
 
 
-def side_by_side(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """All states of a text as one vector.
-
-    Args:
-        features: Shape (states, texts, hidden size), as `layer_features` returns them.
-
-    Returns:
-        Shape (texts, states * hidden size).
-    """
-    return features.swapaxes(0, 1).reshape(features.shape[1], -1)
-
-
 _Means = Callable[[Encoded, NDArray[np.int64]], "torch.Tensor"]
 
 

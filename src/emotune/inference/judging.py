@@ -11,7 +11,7 @@ import numpy as np
 from emotune.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from emotune.data.judges import Features
+    from emotune.tasks.judges import Features
 
 # Layers are chosen, evenly spread and the last among them, so that a text has no more numbers than this: the time of a linear model on
 # them grows with their square.
@@ -30,10 +30,11 @@ def features_of(
     """
 
     def features(texts: Sequence[str]) -> Features:
-        from emotune.data.judges import Features
-        from emotune.inference.features import layer_features, side_by_side
+        from emotune.inference.features import layer_features
         from emotune.models.load import load_base
         from emotune.system.errors import EmotuneError
+        from emotune.tasks.judges import Features
+        from emotune.tasks.probe import side_by_side
 
         try:
             base = load_base(model, labels=("0", "1"), max_length=max_length)

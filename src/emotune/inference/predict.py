@@ -135,7 +135,6 @@ def _predict(
     calibrated: bool,
     progress: Progress,
 ) -> Predictions:
-    from emotune.evaluation.scores import softmax
     from emotune.inference.forward import compute_logits
     from emotune.system.precision import choose_precision
 
@@ -147,8 +146,9 @@ def _predict(
     device = next(classifier.model.parameters()).device.type
     dtype = choose_precision(precision, device, prediction=True).products
     logits = compute_logits(classifier.model, encoded, dtype=dtype, progress=progress)
-    probabilities = softmax(logits.astype(np.float64) / (classifier.temperature or 1.0) if calibrated else logits)
-    labels = tuple(classifier.labels[int(best)] for best in logits.argmax(axis=1))
+    task = classifier.task
+    probabilities = task.probabilities(logits, classifier.temperature if calibrated else None)
+    labels = task.names(task.decide(logits), classifier.labels)
     return Predictions(texts, labels, probabilities, classifier.labels, encoded.truncated)
 
 

@@ -16,7 +16,7 @@ class BitFit(PeftMethod):
     """Train the bias of every linear layer and every normalization of the encoder, the embeddings' normalization included.
 
     With them pooler and head are trained in full. The bias of BERT's keys is among them, as in the paper, though it cannot change
-    what the model gives: it adds the same to every score that a softmax compares.
+    what the model gives: it adds the same to every score of a token, and only their differences count.
     """
 
     title: ClassVar[str] = "BitFit"

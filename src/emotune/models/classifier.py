@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotune.system.errors import ArtifactError
+from emotune.tasks.base import Task
+from emotune.tasks.single_label import SINGLE_LABEL
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -25,6 +27,7 @@ class Classifier:
         model: The transformers model in float32, or, once tuned, the PEFT model around it. In evaluation mode.
         tokenizer: Its tokenizer.
         labels: Label names; logit i belongs to `labels[i]`.
+        task: What kind of label it gives.
         max_length: Tokens per text, special tokens counted; longer texts are cut.
         temperature: What logits are divided by for calibrated probabilities, fitted on validation; None where nobody fitted one, or
             validation could choose none.
@@ -42,6 +45,7 @@ class Classifier:
     labels: tuple[str, ...]
     max_length: int
     temperature: float | None = None
+    task: Task = SINGLE_LABEL
     checkpoint_head: CheckpointHead | None = None
     new_parameters: tuple[str, ...] = ()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emotune.system.wording import counted, listed
+from emotune.tasks.base import trained_for
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,7 +91,7 @@ def read_head(
     names = _names(config, rows.pop())
     fits = len(labels) == stored[with_rows[0]].shape[0]
     order = label_order(names, labels)
-    if config.get("problem_type") == "regression":
+    if trained_for(config) == "regression":
         return CheckpointHead(names, False, "it was trained for regression, not for classes", fits), {}
     if order is None:
         return CheckpointHead(names, False, _why_not(names, stored[with_rows[0]].shape[0], labels), fits), {}
@@ -99,7 +100,7 @@ def read_head(
     if fresh:
         return CheckpointHead(names, False, "a new one was asked for", fits), {}
     reason = "its labels are those of the data"
-    if config.get("problem_type") == "multi_label_classification":
+    if trained_for(config) == "multi_label_classification":
         reason += "; it was trained for several labels per text, and of them the likeliest is taken"
     weights = {name: stored[name][order] if name in with_rows else stored[name].clone() for name in own}
     return CheckpointHead(names, True, reason, fits), weights

@@ -19,6 +19,8 @@ from emotune.models.options import MAX_LENGTH, ModelSource
 from emotune.system.errors import ModelError
 from emotune.system.memory import bound_product_cache
 from emotune.system.text import reason_of
+from emotune.tasks.base import Task
+from emotune.tasks.single_label import SINGLE_LABEL
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,6 +36,7 @@ def load_base(
     max_length: int = MAX_LENGTH,
     revision: str | None = None,
     fresh_head: bool = False,
+    task: Task = SINGLE_LABEL,
 ) -> Classifier:
     """Load a pre-trained encoder and its tokenizer, with a classification head for the labels.
 
@@ -48,6 +51,7 @@ def load_base(
         max_length: Tokens per text, special tokens counted; longer texts are cut.
         revision: A branch, tag or commit of the Hub's repository; its default branch where it is not given.
         fresh_head: Make a new head even where the checkpoint's could be kept.
+        task: What kind of label; of data with another kind than one label per text, `data.task`.
 
     Returns:
         The classifier in float32 and evaluation mode.
@@ -57,9 +61,9 @@ def load_base(
             configuration, or it is of a kind that cannot classify texts.
         HubError: The Hub could not be reached, or refused the model.
     """
-    _check_labels(labels)
+    _check_labels(labels, task)
     asked = ModelSource(name=str(name), revision=revision, max_length=max_length, fresh_head=fresh_head)
-    return OpenBase(asked.name, revision).classifier(labels, max_length=max_length, fresh_head=fresh_head)
+    return OpenBase(asked.name, revision).classifier(labels, max_length=max_length, fresh_head=fresh_head, task=task)
 
 
 class OpenBase:
@@ -83,14 +87,16 @@ class OpenBase:
         self._stored = check_folder(self._base.folder, self._base.source)
         self._weights: dict[str, Tensor] = {}
 
-    def classifier(self, labels: Sequence[str], *, max_length: int, fresh_head: bool = False) -> Classifier:
+    def classifier(
+        self, labels: Sequence[str], *, max_length: int, fresh_head: bool = False, task: Task = SINGLE_LABEL
+    ) -> Classifier:
         """A classifier with a head, a pooler where the files have none, and a tokenizer of its own.
 
         Arguments, result and errors are those of `load_base`.
         """
-        _check_labels(labels)
+        _check_labels(labels, task)
         base = self._base
-        config = _load_config(base, self._stored, labels)
+        config = _load_config(base, self._stored, labels, task)
         tokenizer = _load_tokenizer(base)
         model, head, new = self._load_model(config, labels, fresh_head)
         _fit_tokenizer(base, model, tokenizer, max_length)
@@ -105,6 +111,7 @@ class OpenBase:
             tokenizer=tokenizer,
             labels=tuple(labels),
             max_length=max_length,
+            task=task,
             checkpoint_head=head,
             new_parameters=new,
         )
@@ -167,11 +174,10 @@ class OpenBase:
         }
 
 
-def _check_labels(labels: Sequence[str]) -> None:
+def _check_labels(labels: Sequence[str], task: Task) -> None:
     if isinstance(labels, str):
         raise ModelError(f"labels is the string {labels!r}; expected a list of names, such as data.labels.")
-    if len(labels) < 2 or len(set(labels)) < len(labels):
-        raise ModelError(f"A classifier needs at least two labels, all different; got {', '.join(labels) or 'none'}.")
+    task.config(labels)
 
 
 def untrained_model(folder: Path) -> PreTrainedModel:
@@ -209,14 +215,14 @@ def load_tokenizer(
     """
     base = find_model(name, revision, weights=False)
     stored = check_folder(base.folder, base.source, weights=False)
-    config = _load_config(base, stored, ("0", "1"))
+    config = _load_config(base, stored, ("0", "1"), SINGLE_LABEL)
     tokenizer = _load_tokenizer(base)
     _fit_tokenizer(base, _without_weights(base, config), tokenizer, max_length)
     tokenizer.name_or_path = base.name
     return tokenizer
 
 
-def _load_config(base: FoundModel, stored: dict[str, Any], labels: Sequence[str]) -> PreTrainedConfig:
+def _load_config(base: FoundModel, stored: dict[str, Any], labels: Sequence[str], task: Task) -> PreTrainedConfig:
     """Load the configuration with the new labels, once it is clear that the model's kind can classify texts."""
     import transformers
     from transformers import CONFIG_MAPPING, AutoConfig
@@ -239,10 +245,7 @@ def _load_config(base: FoundModel, stored: dict[str, Any], labels: Sequence[str]
         return AutoConfig.from_pretrained(
             base.folder,
             trust_remote_code=False,
-            num_labels=len(labels),
-            id2label=dict(enumerate(labels)),
-            label2id={label: i for i, label in enumerate(labels)},
-            problem_type="single_label_classification",
+            **task.config(labels),
         )
     except Exception as error:
         raise ModelError(

@@ -12,8 +12,8 @@ from emotune.report.probabilities import gap, probabilities_sentence
 from emotune.report.tables import costs
 
 if TYPE_CHECKING:
-    from emotune.evaluation.calibration import Calibration, Trust
     from emotune.folder.record import TrainingRecord
+    from emotune.tasks.calibration import Calibration, Trust
 
 # Bins of fewer rows say nothing about how often the model is right, and stay out of the diagram.
 LEAST_IN_BIN = 5

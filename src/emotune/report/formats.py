@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from emotune.evaluation.scores import Metrics
+    from emotune.tasks.scores import Metrics
 
 
 def scores(metrics: Metrics) -> dict[str, float]:

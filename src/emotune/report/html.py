@@ -25,13 +25,13 @@ from emotune.system.text import printable
 
 if TYPE_CHECKING:
     from emotune.data.audit import Audit
-    from emotune.evaluation.calibration import Trust
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.leaks import Leaks
     from emotune.evaluation.scores import Evaluation
     from emotune.evaluation.seeds import SeedSummary
     from emotune.folder.record import TrainingRecord
     from emotune.statistics.paired import Interval
+    from emotune.tasks.calibration import Trust
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 _STYLE = Path(__file__).with_name("style.css")

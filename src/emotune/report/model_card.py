@@ -23,13 +23,13 @@ from emotune.report.verdict import of_seeds, sentences
 from emotune.system.text import printable
 
 if TYPE_CHECKING:
-    from emotune.evaluation.calibration import Trust
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.leaks import Leaks
     from emotune.evaluation.scores import Evaluation
     from emotune.folder.record import TrainingRecord
     from emotune.folder.tuned import TunedClassifier
     from emotune.methods.base import Method
+    from emotune.tasks.calibration import Trust
 
 _TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
 _LOSS = "loss (cross-entropy), lower is better"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from emotune.report.formats import bound, nats, quantity
 
 if TYPE_CHECKING:
-    from emotune.evaluation.calibration import Calibration, Trust
+    from emotune.tasks.calibration import Calibration, Trust
 
 NO_TEMPERATURE = (
     "No temperature was fitted: no validation row is wrong, so that the surer the probabilities are made, the better they fit, or the "

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from emotune.engine.dropout import MaskPool
 from emotune.system.errors import TrainingError
 from emotune.system.progress import SILENT, Advance, Progress
+from emotune.training.choice import NAME, best_epoch
 
 
 class ProgressBar(TrainerCallback):
@@ -55,10 +56,20 @@ class ProgressBar(TrainerCallback):
         """Say the epoch's losses and scores."""
         found = metrics or {}
         train_loss = next(entry["loss"] for entry in reversed(state.log_history) if "loss" in entry)
+        scores = [
+            f"{words} {found[f'eval_{name}']:.4f}"
+            for name, words in (("accuracy", "accuracy"), ("macro_f1", "macro-F1"))
+            if f"eval_{name}" in found
+        ]
         self.progress.say(
-            f"epoch {round(state.epoch or 0)}: training loss {train_loss:.3f}, validation loss {found['eval_loss']:.3f}, "
-            f"accuracy {found['eval_accuracy']:.4f}, macro-F1 {found['eval_macro_f1']:.4f}, "
-            f"{found['train_seconds']:.0f} s"
+            ", ".join(
+                [
+                    f"epoch {round(state.epoch or 0)}: training loss {train_loss:.3f}",
+                    f"validation loss {found['eval_loss']:.3f}",
+                    *scores,
+                    f"{found['train_seconds']:.0f} s",
+                ]
+            )
         )
         if found.get("eval_one_class"):
             self.progress.say(
@@ -82,8 +93,18 @@ class RenewMasks(TrainerCallback):
             pool.renew(hash((args.seed, round(state.epoch or 0), number)) + args.process_index)
 
 
+def validation_scores(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the scores of validation by name from Trainer's log, one entry per epoch; it survives a resume."""
+    start = "eval_"
+    return [
+        {name.removeprefix(start): value for name, value in entry.items() if name.startswith(start)}
+        for entry in history
+        if f"{start}{NAME}" in entry
+    ]
+
+
 class Patience(TrainerCallback):
-    """Ends training after so many epochs in which validation's loss, scaled by its best temperature, was no lower.
+    """Ends training after so many epochs of which none was better than the best before.
 
     It counts in the log, which a checkpoint holds; transformers' own callback keeps a counter, which a resumed run begins anew.
 
@@ -101,8 +122,8 @@ class Patience(TrainerCallback):
 
     def is_exhausted(self, state: TrainerState) -> bool:
         """Whether the best epoch lies too far back."""
-        losses = [entry["eval_scaled_loss"] for entry in state.log_history if "eval_scaled_loss" in entry]
-        return bool(losses) and len(losses) - 1 - int(np.argmin(losses)) >= self.epochs
+        scores = validation_scores(state.log_history)
+        return bool(scores) and len(scores) - 1 - best_epoch(scores) >= self.epochs
 
 
 class WeightsMoved(TrainerCallback):

@@ -10,33 +10,48 @@ from __future__ import annotations
 import copy
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotune.data.dataset import TextDataset
 from emotune.data.tokens import ANOTHER_MODEL, are_unreadable
+from emotune.engine.dropout import MaskPool
+from emotune.engine.install import install, use_pooled_dropout
+from emotune.folder.record import Epoch, TrainingRecord
 from emotune.folder.tuned import TunedClassifier
 from emotune.methods.base import Method
 from emotune.methods.lora import LoRA
 from emotune.methods.refusals import check_refusal
 from emotune.models.classifier import Classifier
 from emotune.models.drawing import with_head_of
+from emotune.models.encoding import encode_split
+from emotune.models.families import position_limit
 from emotune.models.quantization import element_count
 from emotune.system.errors import DataError, MethodError, OutputError, TrainingError
+from emotune.system.memory import keep_freed_memory, peak_memory_bytes
 from emotune.system.options import checked_seed
+from emotune.system.precision import Precision, choose_device, choose_precision
 from emotune.system.processes import process, processes
 from emotune.system.progress import SILENT, Progress
+from emotune.training.callbacks import (
+    FiniteLoss,
+    Patience,
+    ProgressBar,
+    RenewMasks,
+    WeightsMoved,
+    validation_scores,
+)
+from emotune.training.choice import NAME, best_epoch
 from emotune.training.options import TrainingOptions, usual_epochs
+from emotune.training.preflight import preflight
+from emotune.training.trainer import AdapterTrainer
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import PreTrainedModel, TrainerCallback
-
-    from emotune.engine.dropout import MaskPool
-    from emotune.folder.record import Epoch, TrainingRecord
-    from emotune.system.precision import Precision
-    from emotune.training.trainer import AdapterTrainer
+    from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
 
 # What the families call the dropout on attention weights in their configurations.
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
@@ -101,6 +116,11 @@ def finetune(
             f"The base model was loaded for the labels {', '.join(base.labels)}; the data has {', '.join(data.labels)}. "
             "Load it with labels=data.labels."
         )
+    if data.task is not base.task:
+        raise DataError(
+            f"The base model was loaded for {base.task.name}; the data is {data.task.name}. Load it with task=data.task."
+        )
+    data.task.check_options(options)
     check_positions(base, method)
     if processes() > 1 and checkpoints is None:
         raise OutputError(
@@ -109,10 +129,57 @@ def finetune(
     check_refusal(method, base.model)
     if resume and checkpoints is None:
         raise OutputError("resume needs the checkpoints folder of the interrupted run.")
-    if checkpoints is not None:
-        return _train(base, data, method, options, seed, Path(checkpoints), resume, callbacks, progress)
+    with _folder(checkpoints) as folder:
+        return _train(_Job(base, data, method, options, seed, folder, resume), callbacks, progress)
+
+
+@contextmanager
+def _folder(given: str | Path | None) -> Iterator[Path]:
+    """The folder for checkpoints, a temporary one where none is given."""
+    if given is not None:
+        yield Path(given)
+        return
     with tempfile.TemporaryDirectory(prefix="emotune-") as folder:
-        return _train(base, data, method, options, seed, Path(folder), resume, callbacks, progress)
+        yield Path(folder)
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What `finetune` was asked for, checked."""
+
+    base: Classifier
+    data: TextDataset
+    method: Method
+    options: TrainingOptions
+    seed: int
+    checkpoints: Path
+    resume: bool
+
+    @property
+    def device(self) -> str:
+        return choose_device(self.options.device)
+
+    @property
+    def precision(self) -> Precision:
+        return choose_precision(self.options.precision, self.device)
+
+    @property
+    def checkpoint(self) -> str | None:
+        """The checkpoint to go on from; None for a run that begins.
+
+        Raises:
+            OutputError: There is none, and the run is to go on.
+        """
+        from transformers.trainer_utils import get_last_checkpoint
+
+        if not self.resume:
+            return None
+        found: str | None = get_last_checkpoint(str(self.checkpoints)) if self.checkpoints.is_dir() else None
+        if found is None:
+            raise OutputError(
+                f"There is no checkpoint to resume from in {self.checkpoints}. Start the run without resume."
+            )
+        return found
 
 
 def check_positions(base: Classifier, method: Method) -> None:
@@ -121,8 +188,6 @@ def check_positions(base: Classifier, method: Method) -> None:
     Raises:
         MethodError: The text's tokens and the method's are more than the model has positions for.
     """
-    from emotune.models.families import position_limit
-
     limit, own = position_limit(base.model), method.extra_tokens()
     if limit is not None and base.max_length + own > limit:
         raise MethodError(
@@ -131,41 +196,21 @@ def check_positions(base: Classifier, method: Method) -> None:
         )
 
 
-def _train(
-    base: Classifier,
-    data: TextDataset,
-    method: Method,
-    options: TrainingOptions,
-    seed: int,
-    checkpoints: Path,
-    resume: bool,
-    callbacks: Sequence[TrainerCallback],
-    progress: Progress,
-) -> TunedClassifier:
+def _train(job: _Job, callbacks: Sequence[TrainerCallback], progress: Progress) -> TunedClassifier:
     import torch
     from transformers import set_seed
-    from transformers.trainer_utils import get_last_checkpoint
-
-    from emotune.engine.install import install, use_pooled_dropout
-    from emotune.system.memory import keep_freed_memory
-    from emotune.system.precision import choose_device, choose_precision
-    from emotune.training.preflight import preflight
 
     started = time.perf_counter()
     if process() > 0:
         progress = SILENT
-    device = choose_device(options.device)
-    precision = choose_precision(options.precision, device)
-    checkpoint = get_last_checkpoint(str(checkpoints)) if resume and checkpoints.is_dir() else None
-    if resume and checkpoint is None:
-        raise OutputError(f"There is no checkpoint to resume from in {checkpoints}. Start the run without resume.")
-    base = with_head_of(base, seed)
+    device, precision, checkpoint = job.device, job.precision, job.checkpoint
+    base, data, method = with_head_of(job.base, job.seed), job.data, job.method
     copied = _copy_for_training(base.model, device)
     # After the copy, which draws random numbers, and before the adapters, which must come from the seed alone.
-    set_seed(seed)
+    set_seed(job.seed)
     model = method.apply(copied, base.name)
     targets = method.adapted_modules(base.model)
-    warnings = preflight(base, data, method, options, model)
+    warnings = preflight(base, data, method, job.options, model)
     for warning in warnings:
         progress.say(warning)
     _store_frozen_in(model, precision)
@@ -177,33 +222,32 @@ def _train(
         if reason is None
         else f"plain path, padded batches and PEFT's own layers: the fast one does not cover this model, since {reason}"
     )
+    options = job.options
     if options.epochs is None:
         epochs = usual_epochs(len(data.train))
         progress.say(f"at most {epochs} epochs, as {len(data.train):,} training rows usually need (training.epochs)")
         options = options.changed(epochs=epochs)
+        job = replace(job, options=options)
     keep_freed_memory()
-    trainer = _make_trainer(
-        base,
-        data,
-        method,
-        model,
-        options,
-        seed,
-        device,
-        precision,
-        checkpoints,
-        reason is None,
-        pools,
-        callbacks,
-        progress,
+    own = [RenewMasks(pools), WeightsMoved(method.must_move(model)), FiniteLoss(), Patience(options.patience)]
+    trainer = AdapterTrainer(
+        method=method,
+        model=model,
+        args=_arguments(job),
+        data=data,
+        encoded=encode_split(base.tokenizer, data.train, base.max_length),
+        encoded_validation=encode_split(base.tokenizer, data.validation, base.max_length),
+        options=options,
+        packed=reason is None,
+        clock=ProgressBar(progress),
+        callbacks=[*own, *callbacks],
     )
     _run(trainer, checkpoint, options.patience, progress)
     for warning in _one_class(trainer, base):
         progress.say(warning)
         trainer.warnings.append(warning)
     warnings += trainer.warnings
-    seconds = time.perf_counter() - started
-    record = _record(trainer, options, targets, model, seconds, device, precision, seed, warnings)
+    record = _record(trainer, job, targets, time.perf_counter() - started, warnings)
     tuned = _on_base(base, method, model)
     del trainer, model, copied
     return TunedClassifier(
@@ -214,6 +258,7 @@ def _train(
         tokenizer=base.tokenizer,
         labels=base.labels,
         max_length=base.max_length,
+        task=base.task,
         method=method,
         training=record,
         checkpoint_head=base.checkpoint_head,
@@ -245,46 +290,29 @@ def _store_frozen_in(model: nn.Module, precision: Precision) -> None:
             parameter.data = parameter.data.to(precision.products)
 
 
-def _make_trainer(
-    base: Classifier,
-    data: TextDataset,
-    method: Method,
-    model: nn.Module,
-    options: TrainingOptions,
-    seed: int,
-    device: str,
-    precision: Precision,
-    checkpoints: Path,
-    packed: bool,
-    pools: dict[float, MaskPool],
-    callbacks: Sequence[TrainerCallback],
-    progress: Progress,
-) -> AdapterTrainer:
-    from transformers import PrinterCallback, TrainingArguments
+def _arguments(job: _Job) -> TrainingArguments:
+    """What transformers' Trainer is told."""
+    from transformers import TrainingArguments
 
-    from emotune.models.encoding import encode_split
-    from emotune.training.callbacks import FiniteLoss, Patience, ProgressBar, RenewMasks, WeightsMoved
-    from emotune.training.trainer import AdapterTrainer
-
+    options, device = job.options, job.device
     arguments = TrainingArguments(
-        output_dir=str(checkpoints),
+        output_dir=str(job.checkpoints),
         num_train_epochs=options.epochs,
-        learning_rate=method.usual_learning_rate if options.learning_rate is None else options.learning_rate,
+        learning_rate=job.method.usual_learning_rate if options.learning_rate is None else options.learning_rate,
         lr_scheduler_type="linear",
         warmup_steps=options.warmup,
         weight_decay=options.weight_decay,
-        label_smoothing_factor=options.label_smoothing,
         max_grad_norm=options.max_grad_norm,
-        bf16=precision.name == "bf16",
+        bf16=job.precision.name == "bf16",
         use_cpu=device == "cpu",
-        seed=seed,
+        seed=job.seed,
         eval_strategy="epoch",
         save_strategy="epoch",
         logging_strategy="epoch",
         logging_nan_inf_filter=False,  # it would leave such steps out of the epoch's loss, and nobody would know
         save_total_limit=2,  # with 1, Trainer drops the last at the end, and resuming would train again what came after the best
         load_best_model_at_end=True,
-        metric_for_best_model="scaled_loss",
+        metric_for_best_model=NAME,
         greater_is_better=False,
         report_to="none",
         disable_tqdm=True,
@@ -295,38 +323,13 @@ def _make_trainer(
     # tokens. Several GPUs train as several processes.
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1
-    trainer = AdapterTrainer(
-        method=method,
-        model=model,
-        args=arguments,
-        encoded=encode_split(base.tokenizer, data.train, base.max_length),
-        label_ids=data.train.label_ids,
-        validation=data.validation,
-        encoded_validation=encode_split(base.tokenizer, data.validation, base.max_length),
-        batch_tokens=options.batch_tokens,
-        packed=packed,
-        class_weights=options.class_weights,
-        logit_adjustment=options.logit_adjustment,
-        focal_gamma=options.focal_gamma,
-        balanced=options.sampling == "balanced",
-        clock=ProgressBar(progress),
-        callbacks=[
-            RenewMasks(pools),
-            WeightsMoved(method.must_move(model)),
-            FiniteLoss(),
-            Patience(options.patience),
-            *callbacks,
-        ],
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
+    return arguments
 
 
 def _run(trainer: AdapterTrainer, checkpoint: str | None, patience: int, progress: Progress) -> None:
-    from transformers import TrainerState
+    from transformers import PrinterCallback, TrainerState
 
-    from emotune.training.callbacks import Patience
-
+    trainer.remove_callback(PrinterCallback)
     if checkpoint is not None:
         state = TrainerState.load_from_json(str(Path(checkpoint) / "trainer_state.json"))
         if Patience(patience).is_exhausted(state):  # training had ended; what is left is to load the best weights
@@ -343,9 +346,8 @@ def _run(trainer: AdapterTrainer, checkpoint: str | None, patience: int, progres
 
 def _one_class(trainer: AdapterTrainer, base: Classifier) -> list[str]:
     """A warning where the kept epoch gives every validation text the same label: its scores are those of no training at all."""
-    epochs = [entry for entry in trainer.state.log_history if "eval_scaled_loss" in entry]
-    kept = min(epochs, key=lambda entry: entry["eval_scaled_loss"])
-    if not kept.get("eval_one_class"):
+    scores = validation_scores(trainer.state.log_history)
+    if not scores[best_epoch(scores)].get("one_class"):
         return []
     found = "the kept epoch gives every validation text the same label: nothing useful was learned"
     if are_unreadable(base.tokenizer, trainer.encoded_validation.ids):
@@ -355,46 +357,30 @@ def _one_class(trainer: AdapterTrainer, base: Classifier) -> list[str]:
 
 def _epochs(history: list[dict[str, Any]]) -> tuple[Epoch, ...]:
     """Epochs from Trainer's log, which survives a resume: a training entry and a validation entry each."""
-    from emotune.folder.record import Epoch
-
     losses = {round(entry["epoch"]): entry["loss"] for entry in history if "loss" in entry}
+    validated = [entry for entry in history if f"eval_{NAME}" in entry]
     return tuple(
         Epoch(
             number=round(entry["epoch"]),
             train_loss=losses[round(entry["epoch"])],
-            validation_loss=entry["eval_loss"],
-            validation_scaled_loss=entry["eval_scaled_loss"],
-            validation_accuracy=entry["eval_accuracy"],
-            validation_macro_f1=entry["eval_macro_f1"],
+            validation={name: float(value) for name, value in scores.items() if name != NAME},
             seconds=entry["train_seconds"],
             clipped_steps=entry.get("clipped_steps", 0.0),
         )
-        for entry in history
-        if "eval_scaled_loss" in entry
+        for entry, scores in zip(validated, validation_scores(history), strict=True)
     )
 
 
 def _record(
-    trainer: AdapterTrainer,
-    options: TrainingOptions,
-    targets: tuple[str, ...],
-    model: nn.Module,
-    seconds: float,
-    device: str,
-    precision: Precision,
-    seed: int,
-    warnings: Sequence[str],
+    trainer: AdapterTrainer, job: _Job, targets: tuple[str, ...], seconds: float, warnings: Sequence[str]
 ) -> TrainingRecord:
-    from emotune.folder.record import TrainingRecord
-    from emotune.system.memory import peak_memory_bytes
-
     epochs = _epochs(trainer.state.log_history)
-    best = min(epochs, key=lambda epoch: epoch.validation_scaled_loss)
-    rows = len(trainer.encoded)
+    best = epochs[best_epoch([epoch.validation for epoch in epochs])]
+    rows, model = len(trainer.encoded), trainer.model
     return TrainingRecord(
         epochs=epochs,
         best_epoch=best.number,
-        stopped_early=len(epochs) < (options.epochs or 0),
+        stopped_early=len(epochs) < (job.options.epochs or 0),
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         # PEFT keeps the untrained head beside the trained one.
         total_parameters=sum(
@@ -404,11 +390,11 @@ def _record(
         examples=rows,
         seconds=seconds,
         train_examples_per_second=rows * len(epochs) / sum(epoch.seconds for epoch in epochs),
-        peak_memory_bytes=peak_memory_bytes(device),
-        device=device,
-        precision=precision.name,
-        precision_reason=precision.reason,
-        seed=seed,
+        peak_memory_bytes=peak_memory_bytes(job.device),
+        device=job.device,
+        precision=job.precision.name,
+        precision_reason=job.precision.reason,
+        seed=job.seed,
         warnings=tuple(warnings),
     )
 

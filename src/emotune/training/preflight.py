@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from emotune.system.errors import DataError, MethodError, ModelError, TrainingError
+from emotune.system.errors import MethodError, ModelError, TrainingError
 from emotune.system.text import reason_of
 
 if TYPE_CHECKING:
@@ -62,13 +62,7 @@ def check_labels(data: TextDataset) -> None:
         DataError: One is not.
     """
     for split in data.splits:
-        wrong = (split.label_ids < 0) | (split.label_ids >= len(data.labels))
-        if wrong.any():
-            row = int(wrong.argmax())
-            raise DataError(
-                f"Row {row} of {split.name} has the label id {split.label_ids[row]}; with {len(data.labels)} labels, ids go from 0 to "
-                f"{len(data.labels) - 1}. Number the labels in the order of data.labels."
-            )
+        data.task.check_targets(split.name, split.label_ids, data.labels)
 
 
 def check_dtypes(base: Classifier, model: nn.Module) -> None:

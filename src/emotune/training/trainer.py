@@ -1,31 +1,27 @@
-"""The thin subclass of transformers' Trainer: our batches, our loss, our validation; the loop, checkpoints and resume are Trainer's."""
+"""Our training step in the loop of transformers' Trainer: our batches, our loss, our validation; checkpoints and resume are Trainer's."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate.data_loader import prepare_data_loader
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainingArguments
 
-from emotune.data.dataset import Split
-from emotune.evaluation.calibration import scaled_loss
-from emotune.evaluation.scores import score, softmax
+from emotune.data.dataset import TextDataset
 from emotune.inference.forward import compute_logits
 from emotune.methods.base import Method
 from emotune.models.encoding import Encoded
 from emotune.system.errors import TrainingError
-from emotune.training import losses
 from emotune.training.batches import TokenBudgetBatches
 from emotune.training.callbacks import ProgressBar, require_finite
-from emotune.training.sampling import draw_balanced
+from emotune.training.choice import NAME, criterion
+from emotune.training.options import TrainingOptions
 
 # At each of the first steps, and now and then, the loss is looked at; a run that is lost should not cost an epoch.
 FIRST_STEPS, STEPS_BETWEEN = 10, 50
@@ -77,16 +73,11 @@ class AdapterTrainer(Trainer):
         method: What is trained.
         model: The model, as the method made it.
         args: Trainer's arguments.
+        data: Training and validation rows, with their labels.
         encoded: The training rows.
-        label_ids: Shape (rows,), their labels.
-        validation: The validation split, with its labels.
-        encoded_validation: The same rows, encoded.
-        batch_tokens: Tokens per batch.
+        encoded_validation: The validation rows.
+        options: How to train.
         packed: Whether the model takes packed batches.
-        class_weights: What each class weighs in the loss, as `losses.class_weights` names it.
-        logit_adjustment: Strength of the offsets to the logits, as `losses.logit_offsets` has it.
-        focal_gamma: The focal loss's gamma; 0 for plain cross-entropy.
-        balanced: Draw every class equally often.
         clock: Shows progress, and knows how long the last epoch took.
         callbacks: Further callbacks.
     """
@@ -97,40 +88,31 @@ class AdapterTrainer(Trainer):
         method: Method,
         model: torch.nn.Module,
         args: TrainingArguments,
+        data: TextDataset,
         encoded: Encoded,
-        label_ids: NDArray[np.int64],
-        validation: Split,
         encoded_validation: Encoded,
-        batch_tokens: int,
+        options: TrainingOptions,
         packed: bool,
         clock: ProgressBar,
         callbacks: Sequence[TrainerCallback],
-        class_weights: str = "none",
-        logit_adjustment: float = 0.0,
-        focal_gamma: float = 0.0,
-        balanced: bool = False,
     ) -> None:
         self.method = method
+        self.task = data.task
         self.encoded = encoded
-        self.label_ids = torch.from_numpy(label_ids)
-        self.validation = validation
+        self.targets = torch.from_numpy(data.train.label_ids)
+        self.validation = data.validation
         self.encoded_validation = encoded_validation
         self.packed = packed
         self.batches = TokenBudgetBatches(
             encoded.lengths,
-            batch_tokens,
+            options.batch_tokens,
             args.seed,
             process=args.process_index,
             processes=args.world_size,
-            draw=partial(draw_balanced, label_ids, args.seed) if balanced else None,
+            draw=self.task.draw(options, data.train.label_ids, args.seed),
             epochs=math.ceil(args.num_train_epochs),
         )
-        counts = np.bincount(label_ids, minlength=len(validation.labels))
-        self.class_weights, self.offsets = (
-            None if values is None else torch.from_numpy(values).float().to(args.device)
-            for values in (losses.class_weights(class_weights, counts), losses.logit_offsets(logit_adjustment, counts))
-        )
-        self.focal_gamma = focal_gamma
+        self.summed_loss = self.task.loss(options, data.train.label_ids, data.labels, args.device)
         self.warnings: list[str] = []
         self.clipped_steps = torch.zeros((), dtype=torch.int64, device=args.device)
         self.parts = 1
@@ -148,7 +130,7 @@ class AdapterTrainer(Trainer):
     def collate(self, rows: list[int]) -> dict[str, Any]:
         """Pack or pad the rows' token ids and add their labels."""
         cut = self.encoded.packed if self.packed else self.encoded.batch
-        return {**cut(rows), "labels": self.label_ids[rows]}
+        return {**cut(rows), "labels": self.targets[rows]}
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches of like lengths within the token budget; those of this process alone, where several train together."""
@@ -197,7 +179,7 @@ class AdapterTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """The loss of `losses.summed_loss`, plain cross-entropy by default, divided by the mean number of rows per batch.
+        """The task's loss, plain cross-entropy by default for one label per text, divided by the mean number of rows per batch.
 
         Batches hold unlike numbers of rows. Dividing by their mean number, and not by each batch's own, gives every row the same
         weight in the gradient, or the weight of its class, in every step that is not clipped. A clipped step weighs its rows less,
@@ -206,14 +188,7 @@ class AdapterTrainer(Trainer):
         """
         labels = inputs["labels"]
         outputs = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
-        total = losses.summed_loss(
-            outputs.logits.float(),
-            labels,
-            weights=self.class_weights,
-            offsets=self.offsets,
-            smoothing=self.args.label_smoothing_factor,
-            gamma=self.focal_gamma,
-        )
+        total = self.summed_loss(outputs.logits.float(), labels)
         loss = total / self.batches.mean_rows
         penalty = self.method.penalty(self.accelerator.unwrap_model(model)) if model.training else None
         if penalty is not None:
@@ -282,15 +257,10 @@ class AdapterTrainer(Trainer):
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
         """Score the validation split in the precision of training."""
         logits = compute_logits(self.model, self.encoded_validation, dtype=torch.bfloat16 if self.args.bf16 else None)
-        predictions = logits.argmax(axis=1)
-        metrics = score(self.validation, predictions, softmax(logits))
-        one_class = len(np.unique(predictions)) == 1 < len(np.unique(self.validation.label_ids))
+        scores = self.task.validate(self.validation.label_ids, logits, self.validation.labels)
+        scores[NAME] = criterion(scores)
         result = {
-            f"{metric_key_prefix}_loss": float(metrics.loss or 0.0),
-            f"{metric_key_prefix}_scaled_loss": scaled_loss(self.validation.label_ids, logits),
-            f"{metric_key_prefix}_accuracy": metrics.accuracy,
-            f"{metric_key_prefix}_macro_f1": metrics.macro_f1,
-            f"{metric_key_prefix}_one_class": float(one_class),
+            **{f"{metric_key_prefix}_{name}": value for name, value in scores.items()},
             "train_seconds": self.clock.epoch_seconds[-1],
             "clipped_steps": float(self.clipped_steps) / len(self.batches),
         }

@@ -9,7 +9,7 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from emotune.evaluation.softmax_regression import SoftmaxRegression, root_of_products
+from emotune.tasks.softmax_regression import SoftmaxRegression, root_of_products
 
 
 def make(rows: int, width: int, classes: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

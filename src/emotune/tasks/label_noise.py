@@ -231,3 +231,20 @@ def _recall(scores: NDArray[np.float64], true: NDArray[np.float64]) -> float:
     best = scores.argmax(axis=1)
     right = np.bincount(best, weights=true[np.arange(len(best)), best], minlength=true.shape[1])
     return float((right / np.maximum(true.sum(axis=0), 1e-300)).mean())
+
+
+def likeliest_others(
+    true: NDArray[np.float64], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return how likely each row's own label is, which other label is likeliest, and how likely that one is.
+
+    Args:
+        true: Shape (rows, labels), probabilities of the true label.
+        labels: Shape (rows,), the labels as they stand.
+    """
+    rows = np.arange(len(labels))
+    own = true[rows, labels]
+    others = true.copy()
+    others[rows, labels] = -1
+    best = others.argmax(axis=1)
+    return own, best, others[rows, best]

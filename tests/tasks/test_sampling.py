@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotune.training.sampling import draw_balanced
+from emotune.tasks.sampling import draw_balanced
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ from sklearn.svm import LinearSVC
 
 from emotune.data.dataset import Split, TextDataset
 from emotune.data.load import load_data
-from emotune.evaluation.choosing import Judges
-from emotune.evaluation.words import LEARNERS, VOCABULARIES, WORD, Learner, Vocabulary, bag_of_words
+from emotune.evaluation.baselines import bag_of_words
+from emotune.tasks.choosing import Judges
+from emotune.tasks.words import LEARNERS, VOCABULARIES, WORD, Learner, Vocabulary
 
 if TYPE_CHECKING:
     from emotune.evaluation.scores import Evaluation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.data.dataset import TextDataset
-from emotune.evaluation.calibration import fit_temperature
-from emotune.evaluation.choosing import ENOUGH_ROWS, Judges, held_out, macro_f1
-from emotune.evaluation.scores import Evaluation, score, softmax
+from emotune.tasks.base import LabelledTexts, Simple
+from emotune.tasks.calibration import fit_temperature
+from emotune.tasks.choosing import ENOUGH_ROWS, Judges, held_out, macro_f1
+from emotune.tasks.scores import softmax
 
 # Words of letters and digits, and runs of other characters, such as ":)" or emoji.
 WORD = r"(?u)\w+|[^\w\s]+"
@@ -63,28 +62,29 @@ LEARNERS = (
 FIRST = Learner(True, 0.3, True)
 
 
-def bag_of_words(data: TextDataset) -> Evaluation:
-    """Score a linear classifier on TF-IDF weights of words: what needs no BERT at all.
+def choose_words(train: LabelledTexts, validation: LabelledTexts, test: LabelledTexts) -> Simple:
+    """Return what a linear classifier on TF-IDF weights of words says: what needs no BERT at all.
 
     Chosen by macro-F1 on validation, and on training rows out of fold where validation has fewer than a thousand rows: first the
-    vocabulary, then the classifier (`VOCABULARIES`, `LEARNERS`). The test split is scored once. Predicted labels are those of the
+    vocabulary, then the classifier (`VOCABULARIES`, `LEARNERS`). Predicted labels are those of the
     classifier's largest decision value. Probabilities are the softmax of its decision values divided by a temperature that is fitted on
     training rows out of fold, which changes no label.
 
     Args:
-        data: The data.
+        train: The training rows.
+        validation: The rows that choose.
+        test: The rows that are scored, once.
     """
     from threadpoolctl import threadpool_limits
 
     # The products are too small to share: threads that wait for each other took several times as long where cores were busy.
     with threadpool_limits(1):
-        return _bag_of_words(data)
+        return _choose_words(train, validation, test)
 
 
-def _bag_of_words(data: TextDataset) -> Evaluation:
-    started = time.perf_counter()
-    judges = Judges.of(data.train, data.validation)
-    tables = dict(_tables(data))
+def _choose_words(train: LabelledTexts, validation: LabelledTexts, test: LabelledTexts) -> Simple:
+    judges = Judges.of(train, validation)
+    tables = dict(_tables(train, validation, test))
     found: dict[tuple[Vocabulary, Learner], tuple[float, Any]] = {}
 
     def try_out(vocabulary: Vocabulary, learner: Learner) -> float:
@@ -95,35 +95,31 @@ def _bag_of_words(data: TextDataset) -> Evaluation:
     vocabulary = max(tables, key=lambda candidate: try_out(candidate, FIRST))
     learner = max((FIRST, *LEARNERS), key=lambda candidate: try_out(vocabulary, candidate))
     table, (_, model) = tables[vocabulary], found[vocabulary, learner]
-    classes = len(data.labels)
+    classes = len(train.labels)
     logits = _decisions(model, table["test"], classes)
-    predictions = logits.argmax(axis=1)
-    probabilities = softmax(logits / _temperature(table["train"], learner, data))
+    probabilities = softmax(logits / _temperature(table["train"], learner, train))
     validated = _decisions(model, table["validation"], classes).argmax(axis=1)
-    return Evaluation(
-        name="TF-IDF",
-        split=data.test,
+    return Simple(
+        predictions=logits.argmax(axis=1),
         probabilities=probabilities,
-        logits=None,
-        predictions=predictions,
-        metrics=score(data.test, predictions, probabilities),
-        seconds=time.perf_counter() - started,
         note=f"No BERT at all: {learner} on {vocabulary}, chosen by macro-F1 {judges.said} among {len(found)} settings.",
         parameters=int(model.coef_.size + model.intercept_.size),
-        validation_macro_f1=macro_f1(data.validation.label_ids, validated, classes),
+        validated=macro_f1(validation.label_ids, validated, classes),
     )
 
 
-def _tables(data: TextDataset) -> Iterator[tuple[Vocabulary, dict[str, Any]]]:
+def _tables(
+    train: LabelledTexts, validation: LabelledTexts, test: LabelledTexts
+) -> Iterator[tuple[Vocabulary, dict[str, Any]]]:
     """Each vocabulary that has words, with the weighted words of every split, shape (rows, words). Words are counted once for all."""
     from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
     counter = CountVectorizer(ngram_range=(1, 2), token_pattern=WORD, dtype=np.float32)
-    learned = counter.fit_transform(data.train.texts)
+    learned = counter.fit_transform(train.texts)
     counts = {
         "train": learned,
-        "validation": counter.transform(data.validation.texts),
-        "test": counter.transform(data.test.texts),
+        "validation": counter.transform(validation.texts),
+        "test": counter.transform(test.texts),
     }
     is_pair = np.array([" " in name for name in counter.get_feature_names_out()])
     rows = learned.getnnz(axis=0)
@@ -153,18 +149,18 @@ def _decisions(model: Any, features: Any, classes: int) -> NDArray[np.float64]:
     return decisions
 
 
-def _temperature(features: Any, learner: Learner, data: TextDataset) -> float:
+def _temperature(features: Any, learner: Learner, train: LabelledTexts) -> float:
     """What decision values are divided by, fitted where the classifier has not learned; 1 where that cannot say."""
-    parts = held_out(data.train, ENOUGH_ROWS)
-    rows = np.arange(len(data.train))
+    parts = held_out(train, ENOUGH_ROWS)
+    rows = np.arange(len(train))
     decisions = []
     for part in parts:
         rest = np.setdiff1d(rows, part)
-        model = learner.build().fit(features[rest], data.train.label_ids[rest])
-        decisions.append(_decisions(model, features[part], len(data.labels)))
+        model = learner.build().fit(features[rest], train.label_ids[rest])
+        decisions.append(_decisions(model, features[part], len(train.labels)))
     if not parts:
         return 1.0
-    truth, values = data.train.label_ids[np.concatenate(parts)], np.concatenate(decisions)
+    truth, values = train.label_ids[np.concatenate(parts)], np.concatenate(decisions)
     # As if one row more were wrong: without a mistake the loss would fall forever as the temperature does (Platt, 1999, has a like rule).
     second, first = np.sort(values, axis=1)[:, -2:].T
     typical = np.argsort(first - second)[len(values) // 2]

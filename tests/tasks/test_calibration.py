@@ -9,7 +9,7 @@ from scipy.special import log_softmax, softmax
 from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, log_loss
 
-from emotune.evaluation.calibration import (
+from emotune.tasks.calibration import (
     assess,
     calibration,
     confidence_gap,

@@ -8,14 +8,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.data.dataset import Split
+from emotune.tasks.base import LabelledTexts
 
 FOLDS = 5
 # Macro-F1 of a few hundred rows moves by some points from draw to draw, which is what settings differ by. A thousand rows halve that.
 ENOUGH_ROWS = 1000
 
 
-def held_out(split: Split, wanted: int) -> tuple[NDArray[np.int64], ...]:
+def held_out(split: LabelledTexts, wanted: int) -> tuple[NDArray[np.int64], ...]:
     """Parts of the training rows to be held out in turn: as many fifths as hold enough rows, each with its share of every class.
 
     Texts that are equal but for case share a part, so that none is judged by its own copy; nearly equal ones may not.
@@ -55,12 +55,12 @@ class Judges:
         parts: The training rows that are held out, by their numbers; none where validation has enough rows.
     """
 
-    train: Split
-    validation: Split
+    train: LabelledTexts
+    validation: LabelledTexts
     parts: tuple[NDArray[np.int64], ...]
 
     @classmethod
-    def of(cls, train: Split, validation: Split) -> Judges:
+    def of(cls, train: LabelledTexts, validation: LabelledTexts) -> Judges:
         """Validation, and as many training rows as it lacks."""
         return cls(train, validation, held_out(train, ENOUGH_ROWS - len(validation)))
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from emotune.evaluation.choosing import ENOUGH_ROWS, FOLDS, Judges, held_out, macro_f1
+from emotune.tasks.choosing import ENOUGH_ROWS, FOLDS, Judges, held_out, macro_f1
 
-from .conftest import MakeSplit
+from ..evaluation.conftest import MakeSplit
+from ..evaluation.conftest import make_split as make_split
 
 
 def test_enough_validation_rows_choose_alone(make_split: MakeSplit) -> None:
