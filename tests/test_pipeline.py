@@ -18,7 +18,8 @@ import pytest
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-from emotune.folder.verify import Verification, check
+from emotune.folder.check import check
+from emotune.folder.verification import Verification
 from emotune.methods import refusals
 from emotune.pipeline import STEPS, run
 from emotune.report.tables import render

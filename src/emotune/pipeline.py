@@ -10,23 +10,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from emotune.data.audit import audit_data
+from emotune.data.dataset import TextDataset
+from emotune.data.load import load_data
+from emotune.data.tokens import TokenCounts, count_tokens
+from emotune.evaluation.baselines import bag_of_words, frozen_features, majority_class
+from emotune.evaluation.comparison import Comparison, compare
+from emotune.evaluation.evaluate import evaluate
+from emotune.evaluation.leaks import Leaks, find_leaks
+from emotune.evaluation.scores import Evaluation, absent_classes
+from emotune.evaluation.seeds import over_seeds
+from emotune.folder.tuned import TunedClassifier
+from emotune.folder.verification import Verification
+from emotune.folder.verify import verify
+from emotune.handover import REPORT, Findings, trust_in, write_folder
+from emotune.methods.base import Method
+from emotune.methods.full import FullFineTuning
+from emotune.methods.refusals import check_refusal
+from emotune.models.check import check_base
+from emotune.models.classifier import Classifier
+from emotune.models.drawing import with_head_of
+from emotune.models.load import load_base
+from emotune.report import tables
+from emotune.report.audit_tables import audit_lines, tokens_line, unknown_lines
+from emotune.report.margin import margin_lines
+from emotune.report.probabilities import probabilities_sentence
+from emotune.report.verdict import seeds_line, sentences
+from emotune.settings.run import RunConfig
 from emotune.system.errors import ConfigError
+from emotune.system.output import check_output
+from emotune.system.precision import choose_device, choose_precision
+from emotune.system.processes import processes
 from emotune.system.progress import SILENT, Progress
-
-if TYPE_CHECKING:
-    from emotune.data.dataset import TextDataset
-    from emotune.data.tokens import TokenCounts
-    from emotune.evaluation.comparison import Comparison
-    from emotune.evaluation.leaks import Leaks
-    from emotune.evaluation.scores import Evaluation
-    from emotune.folder.tuned import TunedClassifier
-    from emotune.folder.verify import Verification
-    from emotune.methods.base import Method
-    from emotune.models.classifier import Classifier
-    from emotune.settings.run import RunConfig
-    from emotune.training.options import TrainingOptions
+from emotune.training.checkpoints import Checkpoints
+from emotune.training.finetune import finetune
+from emotune.training.options import TrainingOptions
 
 STEPS = 8
 
@@ -57,16 +76,11 @@ class RunResult:
 
         One line for each thing that is said, the most telling first.
         """
-        from emotune.report.margin import margin_lines
-        from emotune.report.verdict import sentences
-
         return "\n".join([*sentences(self.comparison, leaks=self.leaks), *margin_lines(self.comparison)])
 
     @property
     def report(self) -> Path:
         """The report in the folder."""
-        from emotune.handover import REPORT
-
         return (self.folder / REPORT).resolve()
 
     @property
@@ -85,36 +99,13 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     Raises:
         EmotuneError: One of its subclasses; the output folder is then as it was before.
     """
-    from emotune.data.audit import audit_data
-    from emotune.data.load import load_data
-    from emotune.data.tokens import count_tokens
-    from emotune.evaluation.baselines import bag_of_words, frozen_features, majority_class
-    from emotune.evaluation.comparison import compare
-    from emotune.evaluation.evaluate import evaluate
-    from emotune.evaluation.leaks import find_leaks
-    from emotune.evaluation.scores import absent_classes
-    from emotune.evaluation.seeds import over_seeds
-    from emotune.folder.verify import verify
-    from emotune.handover import REPORT, Findings, trust_in, write_folder
-    from emotune.methods.refusals import check_refusal
-    from emotune.models.drawing import with_head_of
-    from emotune.models.load import load_base
-    from emotune.report import tables
-    from emotune.report.audit_tables import audit_lines
-    from emotune.report.probabilities import probabilities_sentence
-    from emotune.report.verdict import seeds_line
-    from emotune.system.output import check_output
-    from emotune.system.precision import choose_device, choose_precision
-    from emotune.system.processes import processes
-    from emotune.training.checkpoints import Checkpoints
-
     if processes() > 1:
         raise ConfigError(
             f"{processes()} processes were started, and the whole job is for one. Start emotune run by itself; "
             "for several GPUs call emotune.finetune from a script of your own under torchrun."
         )
     folder = Path(config.output.folder)
-    checkpoints = Checkpoints(config)
+    checkpoints = checkpoints_of(config)
     read = (config.model.name, config.data.source, config.data.validation, config.data.test)
     inputs = [Path(name).expanduser() for name in read if name is not None and Path(name).expanduser().exists()]
     check_output(folder, config.output.overwrite, inputs)
@@ -212,6 +203,13 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     return RunResult(folder, tuned, comparison, verification, watch.total, leaks)
 
 
+def checkpoints_of(config: RunConfig) -> Checkpoints:
+    """Return the checkpoints of a run, beside its output folder."""
+    return Checkpoints(
+        Path(config.output.folder), config.identity, overwrite=config.output.overwrite, resume=config.training.resume
+    )
+
+
 def train_seeds(
     base: Classifier,
     data: TextDataset,
@@ -235,8 +233,6 @@ def train_seeds(
     Returns:
         The one that is best on validation, and the test scores of the others, whose models are not kept.
     """
-    from emotune.evaluation.evaluate import evaluate
-
     best: TunedClassifier | None = None
     scored: dict[int, Evaluation] = {}
     several = config.training.seeds > 1
@@ -273,9 +269,6 @@ def full_baseline(
         checkpoints: Folder for checkpoints.
         progress: Shows what happens.
     """
-    from emotune.evaluation.evaluate import evaluate
-    from emotune.methods.full import FullFineTuning
-
     method = FullFineTuning()
     progress.say(f"the yardstick: {method.title}")
     options = options.changed(learning_rate=None)
@@ -299,8 +292,6 @@ def train(
     progress: Progress,
 ) -> TunedClassifier:
     """Fine-tune, from the newest checkpoint in the folder where there is one and the run is resumed."""
-    from emotune.training.finetune import finetune
-
     resume = resume and any(checkpoints.glob("checkpoint-*"))
     return finetune(base, data, method, options, seed=seed, checkpoints=checkpoints, resume=resume, progress=progress)
 
@@ -312,9 +303,6 @@ def _on_validation(tuned: TunedClassifier) -> float:
 
 def say_base(base: Classifier, tokens: TokenCounts, progress: Progress) -> None:
     """Say what was loaded, what became of its own head, what had to be guessed, how many texts are cut, and whether they can be read."""
-    from emotune.models.check import check_base
-    from emotune.report.audit_tables import tokens_line, unknown_lines
-
     parameters = sum(parameter.numel() for parameter in base.model.parameters())
     progress.say(f"{base.name}: {type(base.model).__name__}, {parameters:,} parameters")
     if base.checkpoint_head is not None:

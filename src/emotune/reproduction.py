@@ -5,16 +5,16 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from emotune.data.load import load_data
+from emotune.evaluation.comparison import Comparison, compare
+from emotune.evaluation.saved import read_evaluation
+from emotune.folder.format import Description, read_description, versions
+from emotune.pipeline import run
+from emotune.settings.run import RunConfig
 from emotune.system.errors import ArtifactError, ConfigError, DataError
 from emotune.system.output import DESCRIPTION
 from emotune.system.progress import SILENT, Progress
-
-if TYPE_CHECKING:
-    from emotune.evaluation.comparison import Comparison
-    from emotune.folder.format import Description
-    from emotune.settings.run import RunConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,12 +68,6 @@ def reproduce(
     """
     import numpy as np
 
-    from emotune.data.load import load_data
-    from emotune.evaluation.comparison import compare
-    from emotune.evaluation.saved import read_evaluation
-    from emotune.folder.format import read_description, versions
-    from emotune.pipeline import run
-
     folder = Path(folder)
     description = read_description(folder)
     saved = read_evaluation(folder, name="saved")
@@ -120,8 +114,6 @@ def configuration_of(description: Description, folder: Path, given: dict[str, st
     Raises:
         ArtifactError: It is missing, damaged or does not hold any more, or it needs the base model or the data to be named.
     """
-    from emotune.settings.run import RunConfig
-
     stored = description.configuration
     if stored is None or description.data is None or description.versions is None:
         raise ArtifactError(

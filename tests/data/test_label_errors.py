@@ -13,10 +13,11 @@ from sklearn.metrics import recall_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from emotune.data.audit import Place, Row, audit_data, audit_source
+from emotune.data.audit import audit_data, audit_source
 from emotune.data.dataset import TextDataset
 from emotune.data.label_errors import LabelError, find_label_errors
 from emotune.data.load import load_data
+from emotune.data.located import Place, Row
 from emotune.data.options import DataSource
 from emotune.tasks import label_noise
 from emotune.tasks.judges import Features, best_judge

@@ -11,8 +11,9 @@ import pytest
 from rich.console import Console
 from scipy.stats import hypergeom
 
-from emotune.data.audit import Audit, Place, Row, audit_source
+from emotune.data.audit import Audit, audit_source
 from emotune.data.load import load_data
+from emotune.data.located import Place, Row
 from emotune.data.shortcuts import LEAST_ROWS, find_shortcuts
 from emotune.report.audit_tables import audit_lines, audit_page, finding_counts
 

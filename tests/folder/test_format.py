@@ -14,9 +14,9 @@ import pytest
 
 from emotune.cli.compare import reports
 from emotune.evaluation.saved import read_evaluation
+from emotune.folder.check import check
 from emotune.folder.format import read_description
 from emotune.folder.load import load
-from emotune.folder.verify import check
 from emotune.reproduction import reproduce
 from emotune.system.errors import ArtifactError, EmotuneError
 

@@ -16,8 +16,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from emotune.folder.check import check
 from emotune.folder.format import sha256
-from emotune.folder.verify import Verification, check, in_words, verify
+from emotune.folder.verification import Verification
+from emotune.folder.verify import in_words, verify
 from emotune.system.errors import ArtifactError, VerificationError
 
 if TYPE_CHECKING:

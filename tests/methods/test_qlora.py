@@ -14,8 +14,8 @@ import torch
 from scipy.stats import norm
 from torch import nn
 
+from emotune.folder.check import plain_logits
 from emotune.folder.load import load
-from emotune.folder.verify import plain_logits
 from emotune.methods.base import Method
 from emotune.methods.lora import LoRA
 from emotune.methods.qlora import QLoRA

@@ -20,8 +20,8 @@ from safetensors.torch import load_file, save_file
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.saved import read_predictions
 from emotune.folder import artifact
+from emotune.folder.check import check
 from emotune.folder.format import PREDICTIONS, sha256
-from emotune.folder.verify import check
 from emotune.methods.registry import METHODS
 from emotune.sweep.engines import Files, LocalEngine, TrialFailed, TrialProcess, TrialStopped, task_of
 from emotune.sweep.plan import with_settings

@@ -314,15 +314,15 @@ def test_for_good(make_plan: MakePlan, engine: FakeEngine, tmp_path: Path, tiny_
 
 
 def test_an_unfinished_hand_over_is_resumed_unless_another_is_the_best_by_now(make_plan: MakePlan) -> None:
+    from emotune.pipeline import checkpoints_of
     from emotune.sweep.folder import SweepFolder
-    from emotune.training.checkpoints import Checkpoints
 
     plan = make_plan()
     folder: SweepFolder = SweepFolder(plan)
     first, second = (plan.candidates[0].trial(seed).config for seed in (0, 1))
     config = job.best_config(first, folder)
     assert not config.training.resume
-    checkpoints = Checkpoints(config)
+    checkpoints = checkpoints_of(config)
     (checkpoints.folder / "seed-0" / "checkpoint-7").mkdir(parents=True)
     (checkpoints.folder / "run.json").write_text(json.dumps({"configuration": checkpoints._wanted}))
     assert job.best_config(first, folder).training.resume

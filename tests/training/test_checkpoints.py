@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from emotune.pipeline import checkpoints_of
 from emotune.settings.run import RunConfig
 from emotune.system.errors import OutputError
 from emotune.training.checkpoints import Checkpoints
@@ -27,7 +28,7 @@ def output(tmp_path: Path) -> Path:
 
 def checkpoints(output: Path, **overrides: Any) -> Checkpoints:
     settings = {key.replace("__", "."): value for key, value in overrides.items()}
-    return Checkpoints(RunConfig.load(overrides={"output.folder": str(output), **settings}))
+    return checkpoints_of(RunConfig.load(overrides={"output.folder": str(output), **settings}))
 
 
 def interrupt(run: Checkpoints, data: TextDataset, *, trained: bool = True) -> None:

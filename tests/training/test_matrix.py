@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from emotune.folder.verify import plain_logits
+from emotune.folder.check import plain_logits
 from emotune.methods.lora import LoRA
 from emotune.methods.refusals import REFUSED
 from emotune.methods.registry import METHODS
@@ -56,7 +56,7 @@ LOADER = """
 import json, sys
 import numpy as np
 from emotune.folder.load import load
-from emotune.folder.verify import plain_logits
+from emotune.folder.check import plain_logits
 
 print("ready", flush=True)
 for line in sys.stdin:

@@ -81,12 +81,11 @@ def run(
     from emotune.cli.console import ConsoleProgress, command_name
     from emotune.report.formats import duration
     from emotune.system.text import printable
-    from emotune.training.checkpoints import Checkpoints
 
     try:
         result = pipeline.run(configuration, ConsoleProgress(pipeline.STEPS))
     except KeyboardInterrupt as error:
-        if Checkpoints(configuration).unfinished:
+        if pipeline.checkpoints_of(configuration).unfinished:
             kept = "The finished epochs are kept; the same command with --resume goes on from there."
             raise KeyboardInterrupt(kept) from error
         raise

@@ -9,26 +9,24 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from emotune.data.dataset import SPLIT_NAMES, TextDataset
 from emotune.data.duplicates import Groups, find_duplicates
+from emotune.data.label_errors import LabelError, find_label_errors
 from emotune.data.label_names import label_findings
 from emotune.data.lengths import Lengths
 from emotune.data.load import advising_on_unlabelled, open_splits, reading_notes
+from emotune.data.located import Place, Row
 from emotune.data.memory import called
 from emotune.data.options import DataSource
 from emotune.data.rows import UnusableRow, none_usable, read_all
+from emotune.data.shortcuts import Shortcut, find_shortcuts
+from emotune.data.tokens import TokenCounts
 from emotune.system.errors import DataError
 from emotune.system.wording import listed
-
-if TYPE_CHECKING:
-    from emotune.data.label_errors import LabelError
-    from emotune.data.shortcuts import Shortcut
-    from emotune.data.tokens import TokenCounts
-    from emotune.tasks.judges import Features
+from emotune.tasks.judges import Features
 
 KINDS = ("exact", "trivial", "near")
 # What programs write for a missing value, in lower case.
@@ -37,34 +35,6 @@ NO_TRAINING = (
     "There is no train split, so these were not looked for: leaks into training, training texts under different labels, "
     "labels that are probably wrong, and features that give a class away."
 )
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a row stands.
-
-    Attributes:
-        split: Its split.
-        number: Its line or row number in the source.
-    """
-
-    split: str
-    number: int
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of the data.
-
-    Attributes:
-        place: Where it stands.
-        text: Its text.
-        label: Its label's name.
-    """
-
-    place: Place
-    text: str
-    label: str
 
 
 @dataclass(frozen=True)
@@ -228,8 +198,6 @@ def _audit(
     groups: Groups | None = None,
     features: Callable[[Sequence[str]], Features] | None = None,
 ) -> Audit:
-    from emotune.data.label_errors import find_label_errors
-    from emotune.data.shortcuts import find_shortcuts
 
     if groups is None:
         groups = find_duplicates([row.text for row in rows])

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from emotune.data.audit import Audit, Row
+from emotune.data.audit import Audit
 from emotune.data.dataset import SPLIT_NAMES
+from emotune.data.located import Row
 from emotune.system.errors import DataError
 from emotune.system.output import written_whole
 

@@ -6,17 +6,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotune.data.columns import Columns
+from emotune.data.duplicates import KnownGroups
 from emotune.tasks.base import Task
 from emotune.tasks.single_label import SINGLE_LABEL
-
-if TYPE_CHECKING:
-    from emotune.data.duplicates import KnownGroups
 
 SPLIT_NAMES = ("train", "validation", "test")
 

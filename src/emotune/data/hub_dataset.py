@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from emotune.data.table import Row, Table
 from emotune.system.errors import DataError
+from emotune.system.hub import translate_hub_errors, without_bars
 from emotune.system.wording import escaped, listed, quoted
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ def open_hub_dataset(name: str, *, config: str | None, revision: str | None) -> 
     """
     import datasets
     from datasets.exceptions import DataFilesNotFoundError, DatasetBuildError
-
-    from emotune.system.hub import translate_hub_errors, without_bars
 
     with translate_hub_errors(name, "dataset"), without_bars(datasets.utils):
         try:

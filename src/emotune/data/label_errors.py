@@ -11,16 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.data.located import Row
 from emotune.system.wording import listed
-
-if TYPE_CHECKING:
-    from emotune.data.audit import Row
-    from emotune.tasks.judges import Features
+from emotune.tasks.judges import Features, best_judge
+from emotune.tasks.label_noise import estimate_noise, likeliest_others
 
 FOLDS = 5
 # How far the classifier's mean recall by the true labels must lie between chance (0) and no mistake (1), at the least noise that the
@@ -77,9 +75,6 @@ def find_label_errors(
     folds = min(FOLDS, *(len(texts) for label, texts in of_label.items() if label not in rare))
 
     from sklearn.model_selection import StratifiedGroupKFold
-
-    from emotune.tasks.judges import best_judge
-    from emotune.tasks.label_noise import estimate_noise, likeliest_others
 
     names = sorted({row.label for row in rows})
     numbers = {name: number for number, name in enumerate(names)}

@@ -12,6 +12,7 @@ import numpy as np
 
 from emotune.data.columns import columns_of_objects
 from emotune.data.dataset import Split, TextDataset
+from emotune.data.hub_dataset import table_of
 from emotune.data.table import Broken, Row, Table
 from emotune.system.errors import DataError
 from emotune.system.wording import in_full, listed, quoted
@@ -70,8 +71,6 @@ def open_object(rows: object, source: str) -> Table:
     if _is(rows, "pandas", "DataFrame"):
         return _of_frame(rows, source)
     if _is(rows, "datasets", "Dataset"):
-        from emotune.data.hub_dataset import table_of
-
         return replace(table_of(source, rows), in_memory=True)
     if isinstance(rows, (list, tuple)):
         return _of_list(rows, source)

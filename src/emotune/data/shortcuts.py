@@ -13,14 +13,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING
 from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from emotune.data.audit import Row
+from emotune.data.located import Row
 
 # A feature counts from this many texts on, and where at least this share of them has one label.
 LEAST_ROWS = 20

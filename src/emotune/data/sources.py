@@ -10,6 +10,7 @@ from typing import Any
 
 from emotune.data.files import KNOWN_SUFFIXES, open_table
 from emotune.data.foreign import refuse_folder, refuse_place
+from emotune.data.hub_dataset import open_hub_dataset
 from emotune.data.memory import called, kind_of, open_tables
 from emotune.data.table import Table
 from emotune.system.errors import DataError
@@ -76,8 +77,6 @@ def find_source(source: Any, *, config: str | None, revision: str | None, max_ch
     else:
         path = local_path(source)
         if path is None:
-            from emotune.data.hub_dataset import open_hub_dataset
-
             return _under_our_names(str(source), open_hub_dataset(str(source), config=config, revision=revision))
         found = _open_local(path, max_characters)
     for setting, value in (("config", config), ("revision", revision)):

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.models.classifier import Classifier
 from emotune.system.progress import SILENT, Progress
-
-if TYPE_CHECKING:
-    from emotune.models.classifier import Classifier
 
 # Points on the way from the empty text to the text; with these, weights of words change by a percent or two.
 STEPS = 24

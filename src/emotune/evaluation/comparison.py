@@ -8,20 +8,19 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.data.dataset import Split
+from emotune.evaluation.margin import MarginTest, checked_margin, corrected, margin_test, margin_test_over_seeds
+from emotune.evaluation.rivals import rivals
 from emotune.evaluation.scores import Evaluation
+from emotune.evaluation.seeds import SeedDifference, SeedStudy
+from emotune.report.tables import comparison_table, render
+from emotune.statistics.paired import PairedStatistics
 from emotune.system.errors import DataError
 from emotune.system.wording import counted
-
-if TYPE_CHECKING:
-    from emotune.data.dataset import Split
-    from emotune.evaluation.margin import MarginTest
-    from emotune.evaluation.seeds import SeedDifference
-    from emotune.statistics.paired import PairedStatistics
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +60,6 @@ class Comparison:
     @property
     def yardstick(self) -> Evaluation:
         """What the second model is best measured against: the first of its rivals, or the first model where all is chance."""
-        from emotune.evaluation.rivals import rivals
-
         found = rivals(self)
         return found[0].evaluation if found else self.before
 
@@ -92,8 +89,6 @@ class Comparison:
 
         Where the other model has a seed too, its part is taken to be as large as that of the second model's seeds.
         """
-        from emotune.evaluation.seeds import SeedStudy
-
         for known, difference in self._found_over_seeds:
             if known is other:
                 return difference
@@ -113,8 +108,6 @@ class Comparison:
         The best baseline is chosen by validation, so its p-values stand by themselves; the others' are corrected for their number (Holm).
         Nothing is tested without a margin, or where the second model is chance.
         """
-        from emotune.evaluation.margin import corrected, margin_test, margin_test_over_seeds
-
         if self.margin is None or self.after.is_chance:
             return ()
         margin = self.margin
@@ -136,7 +129,6 @@ class Comparison:
         return []
 
     def __str__(self) -> str:
-        from emotune.report.tables import comparison_table, render
 
         return render(comparison_table(self))
 
@@ -158,8 +150,6 @@ def compare(before: Evaluation, after: Evaluation, *baselines: Evaluation, margi
         ConfigError: The margin is not between 0 and 100.
     """
     if margin is not None:
-        from emotune.evaluation.margin import checked_margin
-
         checked_margin(margin)
     for given in (before, after, *baselines):
         if not isinstance(given, Evaluation):

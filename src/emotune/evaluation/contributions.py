@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.evaluation.scores import Evaluation
 from emotune.statistics.paired import FEW_CHANGES
-
-if TYPE_CHECKING:
-    from emotune.evaluation.scores import Evaluation
 
 
 def accuracy_by_row(evaluation: Evaluation) -> NDArray[np.float64]:

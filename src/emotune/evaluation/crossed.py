@@ -29,8 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from emotune.evaluation.margin import POWER
 from emotune.statistics.paired import LEVEL, Interval
+from emotune.statistics.power import POWER
 
 # A configuration stands apart where equal spreads would show one so much larger in one of a hundred leaderboards.
 APART = 0.01

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from emotune.data.dataset import Split, TextDataset
 from emotune.evaluation.scores import Evaluation, score
+from emotune.inference.forward import compute_logits
+from emotune.models.classifier import Classifier
+from emotune.models.encoding import encode_split
 from emotune.models.quantization import element_count
 from emotune.system.errors import DataError, ModelError
 from emotune.system.progress import SILENT, Progress
 from emotune.system.wording import counted
-
-if TYPE_CHECKING:
-    from emotune.models.classifier import Classifier
 
 UNTRAINED_HEAD = (
     "The head of this model is random numbers, so this measures chance, not what the base model knows: "
@@ -42,9 +41,6 @@ def evaluate(
     Raises:
         DataError: It is no split, the split is empty, or its labels are not the classifier's.
     """
-    from emotune.inference.forward import compute_logits
-    from emotune.models.encoding import encode_split
-
     if isinstance(split, TextDataset):
         raise DataError(
             "evaluate scores one split, and was given the whole data set. Give data.test, or data.validation to choose by."

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from emotune.data.dataset import Split, TextDataset
 from emotune.evaluation.scores import Evaluation, score
 from emotune.inference.features import layer_features
+from emotune.models.classifier import Classifier
 from emotune.models.encoding import encode_split
 from emotune.system.progress import SILENT, Progress
 from emotune.tasks.probe import side_by_side
@@ -19,7 +20,6 @@ from emotune.tasks.probe import side_by_side
 if TYPE_CHECKING:
     import torch
 
-    from emotune.models.classifier import Classifier
 
 # Numbers that the features of the training rows may hold, 0.8 GB: 74,000 rows of MiniLM with 6 layers, 20,000 of BERT-base.
 MOST_NUMBERS = 200_000_000

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.data.audit import KINDS, Audit
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.scores import restrict
-
-if TYPE_CHECKING:
-    from emotune.data.audit import Audit
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +64,6 @@ def find_leaks(comparison: Comparison, audit: Audit) -> Leaks | None:
     Returns:
         The leaks with both scores; None where no test row leaks.
     """
-    from emotune.data.audit import KINDS
-
     leaked = np.asarray(audit.leaked_rows("test"), dtype=np.int64)
     if not len(leaked):
         return None

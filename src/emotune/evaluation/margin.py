@@ -12,20 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from scipy import stats
 
-from emotune.statistics.paired import Interval, holm, score_interval, score_statistic
+from emotune.evaluation.seeds import SeedDifference
+from emotune.statistics.paired import Interval, PairedStatistics, holm, score_interval, score_statistic
+from emotune.statistics.power import POWER
 from emotune.system.errors import ConfigError
-
-if TYPE_CHECKING:
-    from emotune.evaluation.seeds import SeedDifference
-    from emotune.statistics.paired import PairedStatistics
 
 # Each test is one-sided at 5 %, so the interval that says the same as both of them holds 90 %.
 ALPHA = 0.05
-POWER = 0.8
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotune.statistics.paired import LEVEL
-
-if TYPE_CHECKING:
-    from emotune.data.dataset import Split
-    from emotune.evaluation.comparison import Comparison
-    from emotune.evaluation.scores import Evaluation
-    from emotune.evaluation.seeds import SeedDifference
-    from emotune.statistics.paired import Interval, PairedStatistics
+from emotune.data.dataset import Split
+from emotune.evaluation.comparison import Comparison
+from emotune.evaluation.scores import Evaluation
+from emotune.evaluation.seeds import SeedDifference
+from emotune.statistics.paired import LEVEL, Interval, PairedStatistics
 
 ACCURACY, MACRO_F1 = "accuracy", "macro-F1"
 # How many times as many rows as the rarest class the commonest one has where classes are called unbalanced.

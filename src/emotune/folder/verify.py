@@ -1,60 +1,16 @@
-"""Verify a saved folder: load it in a fresh process and require the logits and labels it was saved with.
-
-`python -m emotune.folder.verify FOLDER` is that fresh process; `verify` starts it.
-"""
+"""Verify a saved folder: have it loaded in a fresh process, and require the logits and labels it was saved with."""
 
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from emotune.system.errors import ArtifactError, EmotuneError, VerificationError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from emotune.models.classifier import Classifier
-
-
-@dataclass(frozen=True)
-class Verification:
-    """The outcome of a check.
-
-    Attributes:
-        rows: Texts whose predictions were computed again: the probes and the saved test rows.
-        largest_difference: The largest absolute difference of a logit of the probes or of a probability of the test rows; infinite where
-            a value is not a number.
-        tolerance: The largest difference that passes.
-        changed_labels: Test rows whose label differs.
-        changed_files: Files whose content is not what was saved.
-        missing_files: Files that are gone.
-        probe_difference: The largest absolute difference of a logit of the probes alone: what says most of the model.
-    """
-
-    rows: int
-    largest_difference: float
-    tolerance: float
-    changed_labels: int
-    changed_files: tuple[str, ...]
-    missing_files: tuple[str, ...] = ()
-    probe_difference: float = 0.0
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything is as it was saved."""
-        return self.same_predictions and not self.changed_files and not self.missing_files
-
-    @property
-    def same_predictions(self) -> bool:
-        """Whether what was computed is what was saved, on the probes and on the saved test rows."""
-        return self.largest_difference <= self.tolerance and not self.changed_labels
+from emotune.folder.format import PREDICTIONS
+from emotune.folder.verification import Verification
+from emotune.system.errors import ArtifactError, VerificationError
+from emotune.system.wording import counted
 
 
 def verify(folder: str | Path, *, base: str | Path | None = None) -> Verification:
@@ -75,7 +31,7 @@ def verify(folder: str | Path, *, base: str | Path | None = None) -> Verificatio
         sys.executable,
         "-P",
         "-m",
-        "emotune.folder.verify",
+        "emotune.folder.check",
         str(folder),
         *([str(base)] if base is not None else []),
     ]
@@ -100,9 +56,6 @@ def in_words(found: Verification, folder: str | Path) -> str:
         found: The outcome of the check.
         folder: The folder, for the message.
     """
-    from emotune.folder.format import PREDICTIONS
-    from emotune.report.formats import quantity
-
     lists = (("changed", found.changed_files), ("missing", found.missing_files))
     files = "; ".join(f"{how} files: {', '.join(names)}" for how, names in lists if names)
     model_changed = set(found.changed_files + found.missing_files) - {PREDICTIONS}
@@ -114,7 +67,7 @@ def in_words(found: Verification, folder: str | Path) -> str:
     if not found.same_predictions:
         model += (
             f" Over {found.rows} texts the largest difference is {found.largest_difference:.3g}, "
-            f"with {quantity(found.changed_labels, 'label')} changed."
+            f"with {counted(found.changed_labels, 'label')} changed."
         )
     # Predictions that are gone or were changed say nothing against a model which is as it was.
     if same_logits and not model_changed and PREDICTIONS in found.changed_files + found.missing_files:
@@ -124,78 +77,3 @@ def in_words(found: Verification, folder: str | Path) -> str:
     return (
         f"'{folder}' is not as it was saved: {files or 'its files are, but not what it computes'}.\n{model}\n{remedy}"
     )
-
-
-def check(folder: str | Path, base: str | Path | None = None) -> Verification:
-    """Check a saved folder in this process.
-
-    Args:
-        folder: What `save` wrote.
-        base: Where the base model is, if the folder cannot say.
-
-    Raises:
-        ArtifactError: The folder is incomplete or damaged.
-    """
-    import numpy as np
-
-    from emotune.folder.format import PREDICTIONS, read_description, sha256
-    from emotune.folder.load import load
-    from emotune.folder.predictions import numbers_of, read_table
-
-    folder = Path(folder)
-    description = read_description(folder)
-    saved_files = description.files
-    missing_files = tuple(name for name in saved_files if not (folder / name).is_file())
-    changed_files = tuple(
-        name for name, digest in saved_files.items() if name not in missing_files and sha256(folder / name) != digest
-    )
-    classifier = load(folder, base=base)
-    probes = description.verification
-    logits = plain_logits(classifier, probes.texts)
-    difference = probe_difference = _largest_difference(logits, np.asarray(probes.logits))
-    rows = len(probes.texts)
-    changed_labels = 0
-    if (folder / PREDICTIONS).is_file():
-        table = read_table(folder / PREDICTIONS, classifier.labels)
-        texts, labels = table["text"], table["prediction"]
-        saved = numbers_of(table, classifier.labels, folder / PREDICTIONS)
-        again = classifier.task.probabilities(plain_logits(classifier, texts))
-        found = classifier.task.names(classifier.task.decide(again), classifier.labels)
-        changed_labels = sum(a != b for a, b in zip(found, labels, strict=True))
-        difference = max(difference, _largest_difference(again, saved))
-        rows += len(texts)
-    return Verification(
-        rows, difference, probes.tolerance, changed_labels, changed_files, missing_files, probe_difference
-    )
-
-
-def _largest_difference(found: NDArray[Any], saved: NDArray[Any]) -> float:
-    """The largest absolute difference; infinite where a value is not a number, which `max` would pass over."""
-    import numpy as np
-
-    largest = float(np.abs(found - saved).max())
-    return math.inf if math.isnan(largest) else largest
-
-
-def plain_logits(classifier: Classifier, texts: Sequence[str]) -> NDArray[np.float32]:
-    """Logits from the model as transformers and PEFT wrote it: what was saved came from the fast path, so this checks both."""
-    from emotune.inference.forward import compute_logits
-    from emotune.models.encoding import encode
-
-    encoded = encode(classifier.tokenizer, texts, classifier.max_length)
-    return compute_logits(classifier.model, encoded, fast=False)
-
-
-def _main() -> int:
-    folder, base = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
-    try:
-        result = check(folder, base)
-    except EmotuneError as error:
-        sys.stdout.write(" ".join(str(error).split()) + "\n")
-        return 2
-    sys.stdout.write(json.dumps(asdict(result)) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_main())

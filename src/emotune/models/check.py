@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from emotune.models.classifier import Classifier
+from emotune.models.encoding import Encoded, encode
+from emotune.models.families import encoder_linear_modules, family_of, head_modules, pooler_modules
+from emotune.models.targets import summarize_targets
 from emotune.system.errors import ModelError
 from emotune.system.text import reason_of
 
@@ -12,8 +16,6 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
-    from emotune.models.classifier import Classifier
-    from emotune.models.encoding import Encoded
 
 # Two texts of unlike lengths; what they say plays no part.
 PROBES = ("ok", "They charged me twice, put me on hold for an hour and then, of all things, asked how happy I was.")
@@ -35,9 +37,6 @@ def check_base(classifier: Classifier) -> list[str]:
     Raises:
         ModelError: There is no head, no linear layer in the encoder or no token for padding; a pass fails; or padding changes the logits.
     """
-    from emotune.models.families import encoder_linear_modules, family_of, head_modules
-    from emotune.models.targets import summarize_targets
-
     model = classifier.model
     family = family_of(model)
     kind = model.config.model_type
@@ -92,8 +91,6 @@ def check_padding(classifier: Classifier) -> None:
 
 def probes(classifier: Classifier) -> Encoded:
     """The probes' token ids."""
-    from emotune.models.encoding import encode
-
     return encode(classifier.tokenizer, PROBES, classifier.max_length)
 
 
@@ -136,7 +133,5 @@ def logits(model: nn.Module, texts: Encoded, rows: list[int]) -> torch.Tensor:
 
 def new_parameters(model: PreTrainedModel) -> tuple[str, ...]:
     """Full names of the parameters of head and pooler, all of which have to be trained."""
-    from emotune.models.families import head_modules, pooler_modules
-
     modules = tuple(f"{module}." for module in (*pooler_modules(model), *head_modules(model)))
     return tuple(name for name, _ in model.named_parameters() if name.startswith(modules))

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotune.models.heads import CheckpointHead
 from emotune.system.errors import ArtifactError
 from emotune.tasks.base import Task
 from emotune.tasks.single_label import SINGLE_LABEL
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from emotune.models.heads import CheckpointHead
 
 
 @dataclass(frozen=True, eq=False)

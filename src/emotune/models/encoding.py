@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.data.dataset import Split
 from emotune.system.locks import lock_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-    from emotune.data.dataset import Split
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from pathlib import Path
 from emotune.models import bundled
 from emotune.models.folder import CONFIG, FILES_TO_DOWNLOAD, WEIGHT_FILES, WEIGHTS, WEIGHTS_INDEX
 from emotune.system.errors import ModelError
+from emotune.system.hub import translate_hub_errors, without_bars
 from emotune.system.text import printable, reason_of
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
@@ -117,12 +118,10 @@ def download_model(hub_id: str, revision: str | None, *, weights: bool = True) -
     from huggingface_hub import snapshot_download, utils
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    from emotune.system.hub import translate_hub_errors, without_bars
-
     wanted = FILES_TO_DOWNLOAD if weights else [file for file in FILES_TO_DOWNLOAD if file not in WEIGHT_FILES]
     # How a download goes is for those who watch it, not for logs.
     bars = nullcontext() if sys.stderr.isatty() else without_bars(utils)
-    with translate_hub_errors(hub_id, "model"), bars:
+    with translate_hub_errors(hub_id, "model", bundled.bundled_hint(hub_id)), bars:
         try:
             return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(wanted)))
         except LocalEntryNotFoundError as error:

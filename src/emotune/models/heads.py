@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from emotune.models.families import head_modules, pooler_modules
 from emotune.system.wording import counted, listed
 from emotune.tasks.base import trained_for
 
@@ -68,8 +69,6 @@ def read_head(
         The head, or None where the checkpoint has none; and the tensors to begin with, rows in the order of `labels`, which are
         none where the head is not kept.
     """
-    from emotune.models.families import head_modules, pooler_modules
-
     prefixes = tuple(f"{module}." for module in head_modules(model))
     own = {name: tuple(found.shape) for name, found in model.named_parameters() if name.startswith(prefixes)}
     if not any(name.startswith(prefixes) for name in stored):

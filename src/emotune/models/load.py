@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from emotune.models.classifier import Classifier
 from emotune.models.drawing import set_seeds
+from emotune.models.families import encoder, family_of, head_modules, pooler_modules, position_limit
 from emotune.models.finding import FoundModel, find_model
 from emotune.models.folder import CONFIG, check_folder, weight_files
+from emotune.models.heads import CheckpointHead, read_head
 from emotune.models.options import MAX_LENGTH, ModelSource
+from emotune.models.tokenizer import read_tokenizer
 from emotune.system.errors import ModelError
 from emotune.system.memory import bound_product_cache
 from emotune.system.text import reason_of
@@ -25,8 +28,6 @@ from emotune.tasks.single_label import SINGLE_LABEL
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-
-    from emotune.models.heads import CheckpointHead
 
 
 def load_base(
@@ -121,9 +122,6 @@ class OpenBase:
     ) -> tuple[PreTrainedModel, CheckpointHead | None, tuple[str, ...]]:
         """Put the encoder on the stored weights and make the head, and refuse an encoder that would be random numbers in any part."""
         import torch
-
-        from emotune.models.families import head_modules
-        from emotune.models.heads import read_head
 
         base = self._base
         shell = _without_weights(base, config)
@@ -255,8 +253,6 @@ def _load_config(base: FoundModel, stored: dict[str, Any], labels: Sequence[str]
 
 def _load_tokenizer(base: FoundModel) -> PreTrainedTokenizerBase:
     """Load the tokenizer from the model's folder."""
-    from emotune.models.tokenizer import read_tokenizer
-
     with _quiet():
         return read_tokenizer(base.folder, base.source)
 
@@ -279,8 +275,6 @@ def _check_encoder(base: FoundModel, model: PreTrainedModel, report: dict[str, A
     A pooler may be missing (many checkpoints are saved without one); like the head, it is then new.
     """
     from torch import nn
-
-    from emotune.models.families import encoder, pooler_modules
 
     new = tuple(f"{module}." for module in (*head, *pooler_modules(model)))
     remedy = f"{CONFIG} and the weights belong to different models, or are damaged. Download or copy the model again."
@@ -315,8 +309,6 @@ def _fit_tokenizer(
     base: FoundModel, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> None:
     """Make model and tokenizer agree on padding, and check that they agree on vocabulary and length."""
-    from emotune.models.families import family_of, position_limit
-
     if tokenizer.pad_token_id is None:
         # GPT-2 and its kin were trained without padding. The end-of-text token serves: the model looks for the last
         # token that is not padding, and padding to the right leaves the positions of the text as they are.

@@ -16,7 +16,8 @@ from emotune.report.tables import new_table, stacked
 from emotune.system.text import printable
 
 if TYPE_CHECKING:
-    from emotune.data.audit import Audit, Repeat, Row
+    from emotune.data.audit import Audit, Repeat
+    from emotune.data.located import Row
     from emotune.data.shortcuts import Shortcut
     from emotune.data.tokens import TokenCounts
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from emotune.settings.run import RunConfig
+from emotune.settings.run import RunConfig
 
 
 def configuration(config: RunConfig) -> dict[str, Any]:

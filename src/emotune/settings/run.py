@@ -127,6 +127,15 @@ class RunConfig(Options):
         seed = arguments.pop("split_seed")
         return {**arguments, "seed": self.training.seed if seed is None else seed}
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide a result, as JSON holds them: where it goes, resuming and the margin do not."""
+        values = self.model_dump(mode="json")
+        del values["output"]
+        del values["training"]["resume"]
+        del values["baselines"]["margin"]
+        return values
+
     def to_toml(self) -> str:
         """Return the configuration as TOML that `load` reads back; settings that are not set are left out."""
         import tomli_w

@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+POWER = 0.8
+"""How often a difference is to be found that is called detectable."""
 
-def detectable_difference(rows: int, changed: float, *, level: float = 0.95, power: float = 0.8) -> float | None:
+
+def detectable_difference(rows: int, changed: float, *, level: float = 0.95, power: float = POWER) -> float | None:
     """The smallest difference in accuracy that McNemar's mid-p test on this many rows finds four times out of five.
 
     The power is exact: the number of rows that change sides is binomial, and of these the number that change for the better.

@@ -352,14 +352,14 @@ def refit(best: TrialResult, folder: SweepFolder, progress: Progress) -> RunResu
 
 def best_config(config: RunConfig, folder: SweepFolder) -> RunConfig:
     """The configuration of the main job for the best trial, which goes on where an earlier session left a checkpoint."""
+    from emotune.pipeline import checkpoints_of
     from emotune.sweep.plan import with_settings
     from emotune.system.errors import OutputError
-    from emotune.training.checkpoints import Checkpoints
 
     settings: dict[str, Any] = {"output.folder": str(folder.best), "output.overwrite": folder.best.exists()}
     config = with_settings(config, settings)
     going_on = with_settings(config, {"training.resume": True})
-    checkpoints = Checkpoints(going_on)
+    checkpoints = checkpoints_of(going_on)
     if not checkpoints.unfinished:
         return config
     try:

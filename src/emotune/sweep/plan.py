@@ -111,21 +111,21 @@ class Plan:
             "candidates": [
                 [
                     candidate.label,
-                    _deciding(candidate.config),
+                    candidate.config.identity,
                     {key: asdict(choice) for key, choice in candidate.ranges.items()},
                 ]
                 for candidate in self.candidates
             ],
             "seeds": self.seeds,
             "searched": self.searched,
-            "base": _deciding(self.base),
+            "base": self.base.identity,
         }
         return _sha256(parts)
 
 
 def fingerprint(config: RunConfig) -> str:
     """SHA-256 over the settings that decide a trial's result: equal ones give equal results, and no path can be read from it."""
-    return _sha256(_deciding(config))
+    return _sha256(config.identity)
 
 
 def _sha256(value: Any) -> str:
@@ -182,12 +182,3 @@ def _value(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "+".join(map(_value, value))
     return str(value)
-
-
-def _deciding(config: RunConfig) -> dict[str, Any]:
-    """The settings that decide a result: where it goes, whether it is resumed and what it is tested against do not."""
-    values = config.model_dump(mode="json")
-    del values["output"]
-    values["training"].pop("resume")
-    values["baselines"].pop("margin")
-    return values

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
-from emotune.models import bundled
 from emotune.system.errors import HubError
 
 Kind = Literal["model", "dataset"]
@@ -42,7 +41,7 @@ def without_bars(library: Any) -> Iterator[None]:
 
 
 @contextmanager
-def translate_hub_errors(what: str, kind: Kind) -> Iterator[None]:
+def translate_hub_errors(what: str, kind: Kind, hint: str = "") -> Iterator[None]:
     """Wrap calls that download from the Hub, so that what fails comes out as a `HubError` and fails soon.
 
     The libraries below wait on an unreachable Hub for minutes. So the Hub is asked for any answer first; where none
@@ -52,6 +51,7 @@ def translate_hub_errors(what: str, kind: Kind) -> Iterator[None]:
     Args:
         what: The repository's id, such as "bert-base-uncased" or "dair-ai/emotion".
         kind: What the repository holds.
+        hint: What may have been meant instead, a sentence.
 
     Raises:
         HubError: The Hub could not be reached and the cache does not help, or it refused what was asked for.
@@ -63,7 +63,7 @@ def translate_hub_errors(what: str, kind: Kind) -> Iterator[None]:
         with nullcontext() if unreachable is None else _offline_mode(kind):
             yield
     except Exception as error:
-        message = _explain(error, what, kind, unreachable)
+        message = _explain(error, what, kind, unreachable, hint)
         if message is None:
             raise
         raise HubError(message) from error
@@ -122,7 +122,7 @@ def _offline_mode(kind: Kind) -> Iterator[None]:
             module.HF_HUB_OFFLINE = value
 
 
-def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None) -> str | None:
+def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None, hint: str) -> str | None:
     """The message for an error of the Hub libraries, or None where the error is not about the Hub."""
     from huggingface_hub import constants
     from huggingface_hub.errors import (
@@ -139,7 +139,7 @@ def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None) -
     transport_error = HfHubHTTPError.__bases__[0]  # the base error of the Hub library's HTTP client, whichever that is
     cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
 
-    here = _not_here(what, kind)
+    here = _not_here(kind, hint)
 
     if isinstance(cause, GatedRepoError):
         return (
@@ -182,13 +182,10 @@ def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None) -
     return None
 
 
-def _not_here(what: str, kind: Kind) -> str:
-    """That nothing on this machine has the name, which is why the Hub was asked, and what may have been meant."""
-    if kind == "dataset":
-        return "there is no file or folder of that name here."
-    is_like_bundled = bundled.SOURCE.removeprefix("bundled:") in what.lower().replace("-", "").replace("_", "")
-    hint = f" Did you mean {bundled.SOURCE}, which comes with emotune?" if is_like_bundled else ""
-    return f"there is no folder of that name here.{hint}"
+def _not_here(kind: Kind, hint: str) -> str:
+    """Say that nothing on this machine has the name, which is why the Hub was asked, and what may have been meant."""
+    thing = "file or folder" if kind == "dataset" else "folder"
+    return f"there is no {thing} of that name here.{hint and f' {hint}'}"
 
 
 def _first_line(error: BaseException) -> str:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.statistics.paired import PairedStatistics
+from emotune.tasks.calibration import Trust
+from emotune.tasks.scores import Metrics
+
 if TYPE_CHECKING:
     import torch
 
-    from emotune.statistics.paired import PairedStatistics
-    from emotune.tasks.calibration import Trust
-    from emotune.tasks.scores import Metrics
 
 Targets = NDArray[Any]
 Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]

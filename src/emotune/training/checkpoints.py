@@ -7,13 +7,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from emotune.data.dataset import TextDataset
 from emotune.system.errors import OutputError
-
-if TYPE_CHECKING:
-    from emotune.data.dataset import TextDataset
-    from emotune.settings.run import RunConfig
 
 
 class Checkpoints:
@@ -22,20 +19,19 @@ class Checkpoints:
     A run that stops leaves them; the next run resumes from them, or refuses to throw them away unasked.
 
     Args:
-        config: The run's configuration.
+        output: The run's output folder.
+        identity: The settings that decide its result, as JSON holds them: a run goes on with its own checkpoints alone.
+        overwrite: Whether an unfinished run may be thrown away.
+        resume: Whether to go on with it.
     """
 
-    def __init__(self, config: RunConfig) -> None:
-        output = Path(config.output.folder).expanduser().resolve()
+    def __init__(self, output: Path, identity: dict[str, Any], *, overwrite: bool, resume: bool) -> None:
+        output = output.expanduser().resolve()
         self.folder = output.parent / f".{output.name}.checkpoints"
         self._stamp = self.folder / "run.json"
-        self._overwrite = config.output.overwrite
-        self._resume = config.training.resume
-        self._wanted = config.model_dump(mode="json")
-        # What may differ between a run and its continuation without changing the result.
-        self._wanted["output"] = None
-        self._wanted["training"].pop("resume")
-        self._wanted["baselines"].pop("margin")
+        self._overwrite = overwrite
+        self._resume = resume
+        self._wanted = identity
 
     @property
     def unfinished(self) -> bool:

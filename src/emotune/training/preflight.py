@@ -8,16 +8,27 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from emotune.data.dataset import TextDataset
+from emotune.methods.base import Method
+from emotune.models.check import (
+    check_base,
+    check_padding,
+    logits,
+    new_parameters,
+    padding_difference,
+    probes,
+    tolerance,
+)
+from emotune.models.classifier import Classifier
+from emotune.models.encoding import encode_split
+from emotune.models.families import LAST, family_of, head_modules, pooler_modules
 from emotune.system.errors import MethodError, ModelError, TrainingError
 from emotune.system.text import reason_of
+from emotune.training.options import TrainingOptions
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from emotune.data.dataset import TextDataset
-    from emotune.methods.base import Method
-    from emotune.models.classifier import Classifier
-    from emotune.training.options import TrainingOptions
 
 # A learning rate this many times above or below the method's own is most likely another method's.
 FAR = 10.0
@@ -44,8 +55,6 @@ def preflight(
         ModelError: The base is not in float32, or padding is missing or changes the logits.
         TrainingError: Head or pooler gets no gradient.
     """
-    from emotune.models.check import check_padding
-
     check_labels(data)
     check_dtypes(base, model)
     check_padding(base)
@@ -89,9 +98,6 @@ def check_head(base: Classifier, method: Method, model: nn.Module) -> None:
     Raises:
         MethodError: One is frozen, has an adapter as well, or two copies of it are trained.
     """
-    from emotune.models.check import new_parameters
-    from emotune.models.families import head_modules, pooler_modules
-
     modules = (*pooler_modules(base.model), *head_modules(base.model))
     trained = Counter(plain_name(name) for name, weight in model.named_parameters() if weight.requires_grad)
     expected = new_parameters(base.model)
@@ -125,8 +131,6 @@ def check_adapted(base: Classifier, method: Method, model: nn.Module) -> None:
     Raises:
         MethodError: Nothing is.
     """
-    from emotune.models.check import new_parameters
-
     watched = method.must_move(model)
     if not watched:
         raise MethodError(f"{method.title} trains nothing in this {base.model.config.model_type!r} model.")
@@ -148,8 +152,6 @@ def check_passes(base: Classifier, method: Method, model: nn.Module) -> None:
         TrainingError: Head or pooler gets no gradient.
     """
     import torch
-
-    from emotune.models.check import check_base, logits, new_parameters, padding_difference, probes, tolerance
 
     texts = probes(base)
     kind = base.model.config.model_type
@@ -202,9 +204,6 @@ def far_learning_rate(method: Method, options: TrainingOptions) -> list[str]:
 
 def unread_end(base: Classifier, data: TextDataset) -> list[str]:
     """A warning where texts end with a token that is also padding, and the head reads the last token that is not."""
-    from emotune.models.encoding import encode_split
-    from emotune.models.families import LAST, family_of
-
     if family_of(base.model).pooling != LAST:
         return []
     encoded = encode_split(base.tokenizer, data.train, base.max_length)

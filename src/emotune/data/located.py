@@ -1,0 +1,33 @@
+"""The nouns of an audit: a `Row` of the data, and the `Place` where it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row stands.
+
+    Attributes:
+        split: Its split.
+        number: Its line or row number in the source.
+    """
+
+    split: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the data.
+
+    Attributes:
+        place: Where it stands.
+        text: Its text.
+        label: Its label's name.
+    """
+
+    place: Place
+    text: str
+    label: str

@@ -1,0 +1,87 @@
+"""Check a saved folder in this process. `python -m emotune.folder.check FOLDER` is the fresh process that `verify` starts."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotune.folder.format import PREDICTIONS, read_description, sha256
+from emotune.folder.load import load
+from emotune.folder.predictions import numbers_of, read_table
+from emotune.folder.verification import Verification
+from emotune.inference.forward import compute_logits
+from emotune.models.classifier import Classifier
+from emotune.models.encoding import encode
+from emotune.system.errors import EmotuneError
+
+
+def check(folder: str | Path, base: str | Path | None = None) -> Verification:
+    """Check a saved folder in this process.
+
+    Args:
+        folder: What `save` wrote.
+        base: Where the base model is, if the folder cannot say.
+
+    Raises:
+        ArtifactError: The folder is incomplete or damaged.
+    """
+    folder = Path(folder)
+    description = read_description(folder)
+    saved_files = description.files
+    missing_files = tuple(name for name in saved_files if not (folder / name).is_file())
+    changed_files = tuple(
+        name for name, digest in saved_files.items() if name not in missing_files and sha256(folder / name) != digest
+    )
+    classifier = load(folder, base=base)
+    probes = description.verification
+    logits = plain_logits(classifier, probes.texts)
+    difference = probe_difference = _largest_difference(logits, np.asarray(probes.logits))
+    rows = len(probes.texts)
+    changed_labels = 0
+    if (folder / PREDICTIONS).is_file():
+        table = read_table(folder / PREDICTIONS, classifier.labels)
+        texts, labels = table["text"], table["prediction"]
+        saved = numbers_of(table, classifier.labels, folder / PREDICTIONS)
+        again = classifier.task.probabilities(plain_logits(classifier, texts))
+        found = classifier.task.names(classifier.task.decide(again), classifier.labels)
+        changed_labels = sum(a != b for a, b in zip(found, labels, strict=True))
+        difference = max(difference, _largest_difference(again, saved))
+        rows += len(texts)
+    return Verification(
+        rows, difference, probes.tolerance, changed_labels, changed_files, missing_files, probe_difference
+    )
+
+
+def _largest_difference(found: NDArray[Any], saved: NDArray[Any]) -> float:
+    """The largest absolute difference; infinite where a value is not a number, which `max` would pass over."""
+    largest = float(np.abs(found - saved).max())
+    return math.inf if math.isnan(largest) else largest
+
+
+def plain_logits(classifier: Classifier, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Logits from the model as transformers and PEFT wrote it: what was saved came from the fast path, so this checks both."""
+    encoded = encode(classifier.tokenizer, texts, classifier.max_length)
+    return compute_logits(classifier.model, encoded, fast=False)
+
+
+def _main() -> int:
+    folder, base = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
+    try:
+        result = check(folder, base)
+    except EmotuneError as error:
+        sys.stdout.write(" ".join(str(error).split()) + "\n")
+        return 2
+    sys.stdout.write(json.dumps(asdict(result)) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())
