@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from emotune.report.formats import bound, duration, magnitude, memory, nats, nats_difference, points, quantity
+from emotune.report.formats import bound, duration, magnitude, memory, nats, nats_difference, points
 from emotune.system.text import printable
+from emotune.system.wording import counted
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_a_missing_loss_is_not_a_number() -> None:
 def test_sizes_and_quantities() -> None:
     assert memory(812 * 2**20) == "812 MiB"
     assert memory(3 * 2**29) == "1.50 GiB"
-    assert [quantity(n, "row") for n in (0, 1, 2000)] == ["0 rows", "1 row", "2,000 rows"]
+    assert [counted(n, "row") for n in (0, 1, 2000)] == ["0 rows", "1 row", "2,000 rows"]
 
 
 @pytest.mark.parametrize(

@@ -104,9 +104,9 @@ def repeats_of_training(name: str, description: Mapping[str, Any]) -> str:
         name: What the model is called.
         description: Its `emotune.json`.
     """
-    from emotune.report.formats import quantity
     from emotune.report.leaks import kinds_in_words
     from emotune.system.text import printable
+    from emotune.system.wording import counted
 
     metrics = description.get("metrics")
     leaks = metrics.get("without_leaked_rows") if isinstance(metrics, dict) else None
@@ -115,7 +115,7 @@ def repeats_of_training(name: str, description: Mapping[str, Any]) -> str:
         return ""  # nothing was counted, or the entry is not that of a run
     rows = sum(kinds.values())
     return (
-        f"{quantity(rows, 'test row')} {'repeats' if rows == 1 else 'repeat'} a row that '{printable(name)}' was trained on "
+        f"{counted(rows, 'test row')} {'repeats' if rows == 1 else 'repeat'} a row that '{printable(name)}' was trained on "
         f"({kinds_in_words(kinds)}). Scores here count them; the report of its run has the scores without."
     )
 

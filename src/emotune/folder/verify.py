@@ -100,7 +100,7 @@ def in_words(found: Verification, folder: str | Path) -> str:
         folder: The folder, for the message.
     """
     from emotune.folder.artifact import PREDICTIONS
-    from emotune.report.formats import quantity
+    from emotune.system.wording import counted
 
     lists = (("changed", found.changed_files), ("missing", found.missing_files))
     files = "; ".join(f"{how} files: {', '.join(names)}" for how, names in lists if names)
@@ -113,7 +113,7 @@ def in_words(found: Verification, folder: str | Path) -> str:
     if not found.same_predictions:
         model += (
             f" Over {found.rows} texts the largest difference is {found.largest_difference:.3g}, "
-            f"with {quantity(found.changed_labels, 'label')} changed."
+            f"with {counted(found.changed_labels, 'label')} changed."
         )
     # Predictions that are gone or were changed say nothing against a model which is as it was.
     if same_logits and not model_changed and PREDICTIONS in found.changed_files + found.missing_files:

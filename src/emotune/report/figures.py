@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.report.formats import quantity, share
+from emotune.report.formats import share
 from emotune.system.errors import OutputError
 from emotune.system.text import printable
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,7 +104,7 @@ def draw_confusion_matrix(evaluation: Evaluation) -> Figure:
     bar.set_label("share of the true label's rows", color=_INK)
     bar.ax.tick_params(labelsize=9, color=_FAINT)
     bar.outline.set_visible(False)
-    rows_of = quantity(len(evaluation.split), "row")
+    rows_of = counted(len(evaluation.split), "row")
     _title(
         axes,
         f"{_drawable(evaluation.name, 50)} on {rows_of} of {_drawable(evaluation.split.name)}",

@@ -51,11 +51,6 @@ def percent(part: float, whole: float) -> str:
     return f"{100 * part / whole:.2f} %"
 
 
-def quantity(number: int, singular: str, plural: str | None = None) -> str:
-    """A number with its noun: "1 row", "2,000 rows"."""
-    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
-
-
 def duration(seconds: float) -> str:
     """A wall time: "8.3 s", "4 min 31 s", "1 h 04 min"."""
     if seconds < 59.95:

@@ -17,11 +17,12 @@ from emotune.evaluation.attribution import Words
 from emotune.evaluation.rivals import rivals
 from emotune.evaluation.scores import absent_classes
 from emotune.report.curves import calibration_part, training_part
-from emotune.report.formats import duration, magnitude, nats, nats_difference, points, quantity, scores, share
+from emotune.report.formats import duration, magnitude, nats, nats_difference, points, scores, share
 from emotune.report.leaks import kinds_in_words
 from emotune.report.margin import margin_lines
 from emotune.report.verdict import interval_in_points, p_value, seeds_line, sentences, signed_points
 from emotune.system.text import printable
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from emotune.data.audit import Audit
@@ -123,7 +124,7 @@ def _article(report: Report) -> dict[str, Any]:
         "verdict": report.verdict or sentences(comparison, leaks=report.leaks),
         "margin": margin_lines(comparison) if report.margin is None else list(report.margin),
         "seeds": [f"{name}: {seeds_line(summary)}" for name, summary in report.seeds.items()],
-        "rows": f"{quantity(len(comparison.after.split), 'row')} of {comparison.after.split.name}",
+        "rows": f"{counted(len(comparison.after.split), 'row')} of {comparison.after.split.name}",
         "before_name": comparison.before.name,
         "before_is_chance": comparison.before.is_chance,
         "after_name": comparison.after.name,
@@ -236,7 +237,7 @@ def _lead(score: str, interval: Interval | None, withheld: str = "") -> dict[str
 def _leaks(leaks: Leaks) -> dict[str, Any]:
     """The scores with and without the rows that training had seen, of the tuned model and of the baselines."""
     repeat = "repeats" if leaks.count == 1 else "repeat"
-    found = f"{quantity(leaks.count, 'test row')} {repeat} a training row: {kinds_in_words(leaks.kinds)}"
+    found = f"{counted(leaks.count, 'test row')} {repeat} a training row: {kinds_in_words(leaks.kinds)}"
     if leaks.without is None:
         return {"caption": "", "rows": [], "note": f"{found}. No other row is left to score."}
     whole, rest = leaks.comparison, leaks.without

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from emotune.evaluation.scores import absent_classes
 from emotune.methods.base import PeftMethod, head_and_pooler
 from emotune.methods.qlora import QLoRA
-from emotune.report.formats import duration, nats, nats_difference, percent, points, quantity, scores, share
+from emotune.report.formats import duration, nats, nats_difference, percent, points, scores, share
 from emotune.report.margin import margin_lines
 from emotune.report.probabilities import probabilities_sentence
 from emotune.report.verdict import of_seeds, sentences
 from emotune.system.errors import ArtifactError
 from emotune.system.text import printable
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from emotune.evaluation.calibration import Trust
@@ -138,7 +139,7 @@ def _environment() -> Any:
         autoescape=False,  # it escapes for HTML; `finalize` escapes for Markdown
     )
     environment.filters.update(
-        code=_code, fenced=_fenced, share=share, percent=percent, duration=duration, quantity=quantity
+        code=_code, fenced=_fenced, share=share, percent=percent, duration=duration, counted=counted
     )
     return environment
 

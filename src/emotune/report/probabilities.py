@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emotune.report.formats import bound, nats, quantity
+from emotune.report.formats import bound, nats
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from emotune.evaluation.calibration import Calibration, Trust
@@ -58,7 +59,7 @@ def _error_sentence(found: Calibration) -> str:
     rows = sum(part.rows for part in found.bins)
     return (
         f"The expected calibration error (ECE) is {_points(found.ece)} points; a perfectly calibrated model with these probabilities "
-        f"would show {_points(found.expected_ece)} on {quantity(rows, 'row')} ({_points(low)} to {_points(high)} in 95 % of cases)."
+        f"would show {_points(found.expected_ece)} on {counted(rows, 'row')} ({_points(low)} to {_points(high)} in 95 % of cases)."
     )
 
 

@@ -16,21 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from emotune.evaluation.scores import absent_classes
-from emotune.report.formats import (
-    duration,
-    magnitude,
-    memory,
-    nats,
-    nats_difference,
-    percent,
-    points,
-    quantity,
-    scores,
-    share,
-)
+from emotune.report.formats import duration, magnitude, memory, nats, nats_difference, percent, points, scores, share
 from emotune.report.margin import margin_lines
 from emotune.report.verdict import of_seeds, p_value, sentences, signed_points
 from emotune.system.text import printable
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from emotune.data.dataset import TextDataset
@@ -166,7 +156,7 @@ def ranking_table(comparisons: Sequence[Comparison], verdicts: Sequence[str]) ->
             table,
             *_absent(first),
             *map(Text, verdicts),
-            Text(f"The p-values are corrected for {quantity(len(comparisons), 'comparison')} (Holm)."),
+            Text(f"The p-values are corrected for {counted(len(comparisons), 'comparison')} (Holm)."),
         ]
     )
 
@@ -174,8 +164,8 @@ def ranking_table(comparisons: Sequence[Comparison], verdicts: Sequence[str]) ->
 def changed_rows(comparison: Comparison) -> str:
     """How many rows the second model got right that the first got wrong, and the other way round, in one sentence."""
     return (
-        f"{quantity(len(comparison.fixed), 'row')} fixed (wrong before, right after) and "
-        f"{quantity(len(comparison.broken), 'row')} broken (right before, wrong after) "
+        f"{counted(len(comparison.fixed), 'row')} fixed (wrong before, right after) and "
+        f"{counted(len(comparison.broken), 'row')} broken (right before, wrong after) "
         f"of {len(comparison.after.split):,}."
     )
 
@@ -333,4 +323,4 @@ def _absent(evaluation: Evaluation) -> list[RenderableType]:
 
 
 def _rows_of(evaluation: Evaluation) -> str:
-    return f"{quantity(len(evaluation.split), 'row')} of {printable(evaluation.split.name)}"
+    return f"{counted(len(evaluation.split), 'row')} of {printable(evaluation.split.name)}"

@@ -13,9 +13,10 @@ import numpy as np
 
 from emotune.evaluation.rivals import Difference, Rival, differences, is_unbalanced, rivals
 from emotune.evaluation.scores import absent_classes
-from emotune.report.formats import bound, quantity, share
+from emotune.report.formats import bound, share
 from emotune.report.leaks import leaks_sentence
 from emotune.system.text import printable
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from emotune.evaluation.comparison import Comparison
@@ -79,7 +80,7 @@ def against(comparison: Comparison, rival: Rival, corrected_p: Mapping[str, floa
     """The second model of a comparison against one rival: what differs and by how much, in both scores."""
     after, other = comparison.after, rival.evaluation
     if _same_labels(comparison, other):
-        rows = quantity(len(after.split), "row")
+        rows = counted(len(after.split), "row")
         return f"{_capital(named(rival))} and '{_name(after)}' predict the same label on every row ({rows})."
     found = differences(comparison, other, corrected_p)
     seeds = seeds_behind(comparison, other)
@@ -205,7 +206,7 @@ def alone(comparison: Comparison) -> str:
     accuracy, macro_f1 = comparison.mean_scores
     return (
         f"'{_name(after)}' has an accuracy of {share(accuracy)} and a macro-F1 of {share(macro_f1)} on "
-        f"{quantity(len(after.split), 'test row')}{f' ({seeds})' if seeds else ''}. No baseline was scored beside it, so nothing says "
+        f"{counted(len(after.split), 'test row')}{f' ({seeds})' if seeds else ''}. No baseline was scored beside it, so nothing says "
         "what the tuning has brought."
     )
 
@@ -228,13 +229,13 @@ def limits(comparison: Comparison, other: Evaluation, *, corrected: bool = False
         corrected: Whether p-values are corrected for a number of comparisons, which takes a larger difference.
     """
     paired = comparison.against(other)
-    rows = quantity(paired.rows, "test row")
+    rows = counted(paired.rows, "test row")
     if paired.detectable is None:
         return f"On {rows} no difference can be significant, however large it is."
     detectable, seeds = paired.detectable, ""
     if comparison.seeds:
         detectable = comparison.over_seeds(other).of_accuracy.detectable()
-        seeds = f" and with {quantity(len(comparison.seeds), 'seed')}"
+        seeds = f" and with {counted(len(comparison.seeds), 'seed')}"
     if detectable >= 1:
         return (
             f"On {rows}{seeds} no difference would be found four times out of five, however large it is. Train more seeds, or "

@@ -332,7 +332,7 @@ def refit(best: TrialResult, folder: SweepFolder, progress: Progress) -> RunResu
     """
     from emotune import pipeline
     from emotune.evaluation.saved import read_evaluation
-    from emotune.report.formats import quantity
+    from emotune.system.wording import counted
 
     config = best_config(best.trial.config, folder)
     if _is_there(config, folder.best):
@@ -343,7 +343,7 @@ def refit(best: TrialResult, folder: SweepFolder, progress: Progress) -> RunResu
     changed = int((trial.predictions != again.predictions).sum())
     if changed:
         progress.say(
-            f"The model in {folder.best} gives {quantity(changed, 'test row')} of {len(trial.split):,} another label than the trial did: "
+            f"The model in {folder.best} gives {counted(changed, 'test row')} of {len(trial.split):,} another label than the trial did: "
             "it was trained in another place, or with another number of threads."
         )
     else:

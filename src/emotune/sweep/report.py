@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotune.report.formats import bound, duration, magnitude, memory, percent, quantity, share
+from emotune.report.formats import bound, duration, magnitude, memory, percent, share
 from emotune.report.verdict import p_value
 from emotune.system.text import printable
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -145,7 +146,7 @@ def full_table(board: Leaderboard) -> Table:
         )
         for row, full in found
     )
-    note = f"{_FLIPS} The p-values are corrected for {quantity(len(rows), 'comparison')} (Holm), the intervals are not."
+    note = f"{_FLIPS} The p-values are corrected for {counted(len(rows), 'comparison')} (Holm), the intervals are not."
     return Table("Beside full fine-tuning", FULL, rows, note)
 
 
@@ -248,13 +249,13 @@ def notes(board: Leaderboard) -> list[str]:
             "the default."
         )
     if board.spread is not None and board.power is not None:
-        power, seeds = board.power, quantity(len(board.rows[0].seeds), "seed")
+        power, seeds = board.power, counted(len(board.rows[0].seeds), "seed")
         also = (
             f", and one of {100 * power.corrected:.1f} points once corrected for {power.comparisons} comparisons"
             if power.comparisons > 1 and power.corrected < 1
             else ""
         )
-        rows = quantity(board.test_rows, "test row")
+        rows = counted(board.test_rows, "test row")
         lines.append(
             f"With {seeds} and {rows} a difference in accuracy of {100 * power.alone:.1f} points from the best "
             f"would be found about four times out of five{also}; a smaller one less often."
@@ -284,10 +285,10 @@ def _excess_line(board: Leaderboard) -> str:
         return f"{chosen}, which is therefore too high. {test}"
     if excess.alike < 2:
         return f"{chosen}; no other comes near, so that score is hardly too high. {test}"
-    counted = "" if excess.counts_seeds else ", other seeds not counted"
+    without_seeds = "" if excess.counts_seeds else ", other seeds not counted"
     return (
         f"{chosen}, which is therefore too high: by about {100 * excess.excess:.1f} points of macro-F1 if the {excess.alike} "
-        f"configurations that validation cannot tell apart are equally good, by less if they are not{counted}. {test}"
+        f"configurations that validation cannot tell apart are equally good, by less if they are not{without_seeds}. {test}"
     )
 
 
@@ -350,8 +351,8 @@ def verdict(board: Leaderboard) -> str:
     compared = [row for row in others if row.against_best is not None]
     if not compared:
         return sentence
-    seeds, rows = quantity(len(first.seeds), "seed"), quantity(board.test_rows, "test row")
-    comparisons = quantity(len(compared), "comparison")
+    seeds, rows = counted(len(first.seeds), "seed"), counted(board.test_rows, "test row")
+    comparisons = counted(len(compared), "comparison")
     groups: dict[str, list[Row]] = {}
     for row in compared:
         groups.setdefault(_relation(row), []).append(row)
@@ -416,10 +417,10 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
     models = ", ".join(map(model_name, plan.models))
     several = len(plan.seeds) > 1
     lines = [
-        f"Data: {setting.data} ({rows} rows). Base model: {models}. At most {quantity(epochs, 'epoch')}, learning rates "
+        f"Data: {setting.data} ({rows} rows). Base model: {models}. At most {counted(epochs, 'epoch')}, learning rates "
         + ("the methods' own" if training.learning_rate is None else f"{training.learning_rate:g}")
         + " where a configuration does not say otherwise.",
-        f"Every configuration was trained with {quantity(len(plan.seeds), 'seed')} ({', '.join(map(str, plan.seeds))}), on the same rows"
+        f"Every configuration was trained with {counted(len(plan.seeds), 'seed')} ({', '.join(map(str, plan.seeds))}), on the same rows"
         + (". Figures are means ± sample standard deviations over them." if several else "."),
         "The order and the choice of the best are by macro-F1 on validation, in the precision of training, of the epoch that was kept. "
         "Every trial scored the test split once, in float32, and nothing was chosen by that.",
@@ -444,7 +445,7 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
     if len(board.rows) > 1:
         count = sum(row.against_best is not None for row in board.rows)
         lines.append(
-            f"The p-values are corrected for {quantity(count, 'comparison')} (Holm), those of accuracy and of "
+            f"The p-values are corrected for {counted(count, 'comparison')} (Holm), those of accuracy and of "
             "macro-F1 apart; the intervals are not."
         )
     if board.margin is not None:
@@ -469,7 +470,7 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
         + "Training time is the median over seeds and counts validation after each epoch, not start and test; peak memory is the most "
         "that the process (on a GPU, its memory) held up to the end of training; size on disk is that of the trained weights. "
         f"All trials together took {duration(board.wall_seconds)}.",
-        f"Machine of the leaderboard: {processor()}, {quantity(os.cpu_count() or 1, 'core')}. Made on {setting.created}.",
+        f"Machine of the leaderboard: {processor()}, {counted(os.cpu_count() or 1, 'core')}. Made on {setting.created}.",
     ]
     return lines
 
@@ -505,7 +506,7 @@ def render_leaderboard(plan: Plan, board: Leaderboard, setting: Setting) -> str:
     numbered = [f"{row.rank}. {row.label}" for row in board.rows]
     return render_page(
         _TEMPLATE,
-        title=f"{quantity(len(board.rows), 'configuration')} on {setting.data}",
+        title=f"{counted(len(board.rows), 'configuration')} on {setting.data}",
         subtitle=f"Made with emotune on {setting.created}.",
         verdict=verdict(board),
         margins=margin_lines(board),
