@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotune.report import charts
-from emotune.report.formats import duration, nats, share
-from emotune.report.probabilities import gap, probabilities_sentence
+from emotune.report.formats import duration, interval_bounds, nats, points_number, share
+from emotune.report.probabilities import probabilities_sentence
 from emotune.report.tables import costs
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def calibration_part(found: Trust) -> dict[str, Any]:
                 "brier": f"{part.brier:.4f}",
                 "ece": f"{part.ece:.4f}",
                 "chance": f"{part.expected_ece:.4f} ({part.expected_ece_range[0]:.4f} to {part.expected_ece_range[1]:.4f})",
-                "gap": gap(part).replace("95 % interval ", ""),
+                "gap": f"{points_number(part.gap.estimate)} ({interval_bounds(part.gap)})",
             }
             for name, part in rows
         ],

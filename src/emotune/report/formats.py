@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from emotune.evaluation.scores import Metrics
+    from emotune.statistics.paired import Interval
+
+LONGEST_NAME = 60
+"""Characters of a model's, a label's or a configuration's name that tables and sentences show."""
 
 
 def scores(metrics: Metrics) -> dict[str, float]:
@@ -28,7 +32,38 @@ def share(value: float) -> str:
 
 def points(before: float, after: float) -> str:
     """A difference of two scores in percentage points: "+58.1 points"."""
-    return f"{100 * (after - before):+z.1f} points"
+    return signed_points(after - before)
+
+
+def signed_points(value: float) -> str:
+    """A difference in percentage points: "+79.3 points"."""
+    return f"{points_number(value)} points"
+
+
+def points_number(value: float) -> str:
+    """A difference under a heading that says "points": "+79.3"."""
+    return f"{100 * value:+z.1f}"
+
+
+def interval_in_points(interval: Interval) -> str:
+    """An interval in percentage points: "95 % interval +77.4 to +81.1"."""
+    return f"{100 * interval.level:.0f} % interval {interval_bounds(interval)}"
+
+
+def interval_bounds(interval: Interval) -> str:
+    """An interval in percentage points under a heading that says so: "+77.4 to +81.1"."""
+    return f"{bound(interval.low)} to {bound(interval.high)}"
+
+
+def p_value(value: float) -> str:
+    """A p-value in a sentence: "p = 0.034", "p < 0.001"."""
+    number = p_number(value)
+    return f"p {number}" if number.startswith("<") else f"p = {number}"
+
+
+def p_number(value: float) -> str:
+    """A p-value under a heading that says "p": "0.034", "< 0.001"."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def bound(value: float) -> str:

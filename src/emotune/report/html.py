@@ -17,10 +17,20 @@ from emotune.evaluation.attribution import Words
 from emotune.evaluation.rivals import rivals
 from emotune.evaluation.scores import absent_classes
 from emotune.report.curves import calibration_part, training_part
-from emotune.report.formats import duration, magnitude, nats, nats_difference, points, scores, share
+from emotune.report.formats import (
+    duration,
+    interval_bounds,
+    magnitude,
+    nats,
+    nats_difference,
+    p_number,
+    points_number,
+    scores,
+    share,
+)
 from emotune.report.leaks import kinds_in_words
 from emotune.report.margin import margin_lines
-from emotune.report.verdict import interval_in_points, p_value, seeds_line, sentences, signed_points
+from emotune.report.verdict import seeds_line, sentences
 from emotune.system.text import printable
 from emotune.system.wording import counted
 
@@ -177,7 +187,7 @@ def _scores(comparison: Comparison) -> list[dict[str, str]]:
             "name": name,
             "before": share(old[name]),
             "after": share(new[name]),
-            "difference": points(old[name], new[name]).removesuffix(" points"),
+            "difference": points_number(new[name] - old[name]),
             "direction": _direction(new[name] - old[name]),
             "interval": intervals.get(name, ""),
         }
@@ -198,7 +208,7 @@ def _scores(comparison: Comparison) -> list[dict[str, str]]:
 
 
 def _interval(interval: Interval | None, withheld: str = "") -> str:
-    return f"none: {withheld}" if interval is None else interval_in_points(interval).partition("interval ")[2]
+    return f"none: {withheld}" if interval is None else interval_bounds(interval)
 
 
 def _baselines(comparison: Comparison) -> list[dict[str, str]]:
@@ -228,7 +238,7 @@ def _lead(score: str, interval: Interval | None, withheld: str = "") -> dict[str
     estimate = None if interval is None else interval.estimate
     shows = interval is not None and (interval.low > 0 or interval.high < 0)
     return {
-        f"{score}_lead": "" if estimate is None else signed_points(estimate).removesuffix(" points"),
+        f"{score}_lead": "" if estimate is None else points_number(estimate),
         f"{score}_direction": _direction(estimate or 0.0) if shows else "",
         f"{score}_interval": _interval(interval, withheld),
     }
@@ -253,7 +263,7 @@ def _leaks(leaks: Leaks) -> dict[str, Any]:
                 "macro_f1": [share(all_of.metrics.macro_f1), share(left.metrics.macro_f1)],
                 "lead": ""
                 if left is rest.after
-                else points(left.metrics.accuracy, rest.after.metrics.accuracy).removesuffix(" points"),
+                else points_number(rest.after.metrics.accuracy - left.metrics.accuracy),
             }
             for all_of, left in zip((whole.after, *whole.baselines), (rest.after, *rest.baselines), strict=True)
         ],
@@ -276,9 +286,9 @@ def _classes(comparison: Comparison) -> list[dict[str, Any]]:
                 "after_width": f"{100 * new.f1:.1f}",
                 "fixed": f"{change.fixed:,}",
                 "broken": f"{change.broken:,}",
-                "recall": signed_points(change.recall_difference).removesuffix(" points"),
+                "recall": points_number(change.recall_difference),
                 "direction": _direction(change.recall_difference),
-                "p": "" if first.is_chance else p_value(change.adjusted_p).removeprefix("p = ").removeprefix("p "),
+                "p": "" if first.is_chance else p_number(change.adjusted_p),
             }
         )
     return rows

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emotune.report.verdict import interval_in_points, p_value, seeds_behind, signed_points
+from emotune.report.formats import LONGEST_NAME, interval_in_points, p_value, signed_points
+from emotune.report.verdict import seeds_behind
 from emotune.system.text import printable
 from emotune.system.wording import counted
 
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.margin import MarginTest
     from emotune.evaluation.scores import Evaluation
-
-_LONGEST_NAME = 60
 
 
 def margin_lines(comparison: Comparison) -> list[str]:
@@ -69,7 +68,7 @@ def margin_sentence(
         seeds: How many seeds stand behind the two: "one seed", "mean of 3 seeds"; "" where there are none.
         corrected: Whether the p-values are corrected for a number of comparisons, which takes a larger margin.
     """
-    name, other = (printable(found.name, _LONGEST_NAME) for found in (model, against))
+    name, other = (printable(found.name, LONGEST_NAME) for found in (model, against))
     other = f"the best baseline ('{other}')" if is_best else f"'{other}'"
     points = in_points(100 * test.margin)
     evidence = (

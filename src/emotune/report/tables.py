@@ -16,9 +16,22 @@ from rich.table import Table
 from rich.text import Text
 
 from emotune.evaluation.scores import absent_classes
-from emotune.report.formats import duration, magnitude, memory, nats, nats_difference, percent, points, scores, share
+from emotune.report.formats import (
+    LONGEST_NAME,
+    duration,
+    magnitude,
+    memory,
+    nats,
+    nats_difference,
+    p_number,
+    percent,
+    points,
+    points_number,
+    scores,
+    share,
+)
 from emotune.report.margin import margin_lines
-from emotune.report.verdict import of_seeds, p_value, sentences, signed_points
+from emotune.report.verdict import of_seeds, sentences
 from emotune.system.text import printable
 from emotune.system.wording import counted
 
@@ -29,7 +42,6 @@ if TYPE_CHECKING:
     from emotune.evaluation.scores import Evaluation
     from emotune.training.record import TrainingRecord
 
-_LONGEST_NAME = 60
 _LOSS = "loss (cross-entropy), lower is better"
 
 
@@ -81,7 +93,7 @@ def data_table(dataset: TextDataset) -> Table:
 def evaluation_table(evaluation: Evaluation) -> Group:
     """The scores of one model: overall, then by class."""
     notes = _Notes()
-    heading = notes.mark(printable(evaluation.name, _LONGEST_NAME), evaluation)
+    heading = notes.mark(printable(evaluation.name, LONGEST_NAME), evaluation)
     overall = new_table(["score", "value"], title="Scores")
     for name, value in scores(evaluation.metrics).items():
         overall.add_row(name, share(value))
@@ -234,10 +246,10 @@ def _baselines(comparison: Comparison, notes: _Notes) -> Table:
     for baseline in comparison.baselines:
         found = baseline.metrics
         table.add_row(
-            Text(notes.mark(printable(baseline.name, _LONGEST_NAME), baseline)),
+            Text(notes.mark(printable(baseline.name, LONGEST_NAME), baseline)),
             share(found.accuracy),
             share(found.macro_f1),
-            _signed(points(found.accuracy, after.accuracy).removesuffix(" points")),
+            _signed(points_number(after.accuracy - found.accuracy)),
             duration(baseline.seconds),
             magnitude(baseline.parameters),
         )
@@ -269,8 +281,8 @@ def _changes(comparison: Comparison) -> Group:
             f"{change.support:,}",
             f"{change.fixed:,}",
             f"{change.broken:,}",
-            _signed(signed_points(change.recall_difference).removesuffix(" points")),
-            p_value(change.adjusted_p).removeprefix("p = ").removeprefix("p "),
+            _signed(points_number(change.recall_difference)),
+            p_number(change.adjusted_p),
         )
     return Group(table, Text("p: McNemar's mid-p on the rows of a class, corrected for the number of classes (Holm)."))
 
@@ -306,7 +318,7 @@ def stacked(parts: Iterable[RenderableType]) -> Group:
 
 
 def _name(text: str) -> Text:
-    return Text(printable(text, _LONGEST_NAME))
+    return Text(printable(text, LONGEST_NAME))
 
 
 def _signed(difference: str, *, lower_is_better: bool = False) -> Text:

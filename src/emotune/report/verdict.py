@@ -13,7 +13,7 @@ import numpy as np
 
 from emotune.evaluation.rivals import Difference, Rival, differences, is_unbalanced, rivals
 from emotune.evaluation.scores import absent_classes
-from emotune.report.formats import bound, share
+from emotune.report.formats import LONGEST_NAME, interval_in_points, p_value, share, signed_points
 from emotune.report.leaks import leaks_sentence
 from emotune.system.text import printable
 from emotune.system.wording import counted
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from emotune.evaluation.leaks import Leaks
     from emotune.evaluation.scores import Evaluation
     from emotune.evaluation.seeds import SeedSummary
-    from emotune.statistics.paired import Interval
 
-_LONGEST_NAME = 60
 _BETTER = {"accuracy": "is more accurate", "macro-F1": "has a higher macro-F1"}
 _WORSE = {"accuracy": "is less accurate", "macro-F1": "has a lower macro-F1"}
 
@@ -165,7 +163,7 @@ def one_label(comparison: Comparison) -> str:
     models = comparison.seeds or (after,)
     if len(np.unique([model.predictions for model in models])) != 1:
         return ""
-    label = printable(after.split.labels[int(after.predictions[0])], _LONGEST_NAME)
+    label = printable(after.split.labels[int(after.predictions[0])], LONGEST_NAME)
     alike = next(
         (found for found in comparison.baselines if np.array_equal(found.predictions, after.predictions)), None
     )
@@ -273,26 +271,11 @@ def _claim(difference: Difference) -> str:
 
 
 def _name(evaluation: Evaluation) -> str:
-    return printable(evaluation.name, _LONGEST_NAME)
+    return printable(evaluation.name, LONGEST_NAME)
 
 
 def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
-
-
-def signed_points(value: float) -> str:
-    """A difference in percentage points: "+79.3 points"."""
-    return f"{100 * value:+z.1f} points"
-
-
-def interval_in_points(interval: Interval) -> str:
-    """An interval in percentage points: "95 % interval +77.4 to +81.1"."""
-    return f"{100 * interval.level:.0f} % interval {bound(interval.low)} to {bound(interval.high)}"
-
-
-def p_value(value: float) -> str:
-    """A p-value: "p = 0.034", "p < 0.001"."""
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def seeds_line(summary: SeedSummary) -> str:

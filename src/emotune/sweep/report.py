@@ -11,8 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotune.report.formats import bound, duration, magnitude, memory, percent, share
-from emotune.report.verdict import p_value
+from emotune.report.formats import (
+    LONGEST_NAME,
+    duration,
+    interval_bounds,
+    magnitude,
+    memory,
+    p_number,
+    p_value,
+    percent,
+    points_number,
+    share,
+)
+from emotune.report.margin import in_points
 from emotune.system.text import printable
 from emotune.system.wording import counted
 
@@ -25,7 +36,6 @@ if TYPE_CHECKING:
     from emotune.sweep.plan import Plan
 
 _TEMPLATE = Path(__file__).with_name("leaderboard.html.jinja")
-_LONGEST_NAME = 60
 SCORES = (
     "configuration",
     "seeds",
@@ -79,7 +89,7 @@ def leaderboard_table(board: Leaderboard) -> Group:
         title="Costs: parameters, time, memory",
     )
     for row in board.rows:
-        name = Text(f"{row.rank}. {printable(row.label, _LONGEST_NAME)}")
+        name = Text(f"{row.rank}. {printable(row.label, LONGEST_NAME)}")
         _, _, validation, accuracy, macro_f1, *_ = score_cells(row)
         found = row.against_best
         against = (
@@ -103,7 +113,7 @@ def leaderboard_table(board: Leaderboard) -> Group:
     if beside.rows:
         claims = new_table(("configuration", *beside.headings[1:]), title=beside.title)
         for first, *rest in beside.rows:
-            claims.add_row(Text(printable(first, _LONGEST_NAME)), *rest)
+            claims.add_row(Text(printable(first, LONGEST_NAME)), *rest)
         parts += [claims, Text(beside.note)]
     parts.append(costs)
     parts += [Text(f"Failed: {printable(name)}: {printable(reason)}") for name, reason in board.failures.items()]
@@ -154,7 +164,7 @@ def margin_table(board: Leaderboard) -> Table:
     """Which configurations are not worse than the best, and than full fine-tuning, by more than the margin."""
     if board.margin is None:
         return Table("", (), (), "")
-    points = _margin(board)
+    points = in_points(board.margin)
     full = any(row.against_full is not None for row in board.rows)
     headings = ("configuration", "not worse than the best, p", *(_FULL_CLAIMS if full else ()))
     rows = []
@@ -177,10 +187,6 @@ def margin_table(board: Leaderboard) -> Table:
 _FULL_CLAIMS = ("not worse than full fine-tuning, p", "equivalent to full fine-tuning, p")
 
 
-def _margin(board: Leaderboard) -> str:
-    return f"{board.margin:g} point" + ("" if board.margin == 1 else "s")
-
-
 def _not_worse(found: Difference | None) -> Claim | None:
     return None if found is None else found.not_worse
 
@@ -194,11 +200,11 @@ def _claim(found: Claim | None) -> str:
 
 
 def _bare_p(value: float | None) -> str:
-    return "" if value is None else p_value(value).removeprefix("p = ").removeprefix("p ")
+    return "" if value is None else p_number(value)
 
 
 def _against(interval: Interval | None, p: float | None) -> str:
-    return "" if interval is None else f"{100 * interval.estimate:+z.1f} ({_bare_p(p)})"
+    return "" if interval is None else f"{points_number(interval.estimate)} ({_bare_p(p)})"
 
 
 def _maybe_difference(interval: Interval | None) -> str:
@@ -209,7 +215,7 @@ def margin_lines(board: Leaderboard) -> list[str]:
     """What the margin's tests say, a sentence for each claim: "Not worse than the best by more than 1 point: 'LoRA' (p = 0.010)."."""
     if board.margin is None:
         return []
-    points, others = _margin(board), [row for row in board.rows if row.against_best is not None]
+    points, others = in_points(board.margin), [row for row in board.rows if row.against_best is not None]
     full = [row for row in board.rows if row.against_full is not None]
     lines = []
     if others:
@@ -227,7 +233,7 @@ def _claim_line(what: str, claims: Sequence[tuple[Row, Claim | None]]) -> str:
     from emotune.statistics.paired import LEVEL
 
     held = [
-        f"'{printable(row.label, _LONGEST_NAME)}' ({p_value(claim.adjusted_p)})"
+        f"'{printable(row.label, LONGEST_NAME)}' ({p_value(claim.adjusted_p)})"
         for row, claim in claims
         if claim is not None and claim.adjusted_p < 1 - LEVEL
     ]
@@ -277,7 +283,7 @@ ONE_SEED = (
 
 def _excess_line(board: Leaderboard) -> str:
     """How much too high the winner's validation score is."""
-    name = printable(board.rows[0].label, _LONGEST_NAME)
+    name = printable(board.rows[0].label, LONGEST_NAME)
     chosen = f"'{name}' was chosen by its validation score"
     test = "Nothing was chosen by the test scores, but the luck of a seed can raise both."
     excess = board.excess
@@ -337,13 +343,13 @@ def disk(size: int) -> str:
 
 
 def _difference(interval: Interval) -> str:
-    return f"{100 * interval.estimate:+z.1f} ({bound(interval.low)} to {bound(interval.high)})"
+    return f"{points_number(interval.estimate)} ({interval_bounds(interval)})"
 
 
 def verdict(board: Leaderboard) -> str:
     """Say what the leaderboard comes to: the best by validation, and which others differ from it on the test rows, in which score."""
     first, others = board.rows[0], board.rows[1:]
-    name = printable(first.label, _LONGEST_NAME)
+    name = printable(first.label, LONGEST_NAME)
     sentence = (
         f"Best on validation: '{name}', macro-F1 {spread(first.validation_macro_f1)}; on the test split accuracy "
         f"{spread(first.test_accuracy)}, macro-F1 {spread(first.test_macro_f1)}."
@@ -395,14 +401,14 @@ def _directions(row: Row, *, corrected: bool = True) -> list[tuple[str, int]]:
 
 def _with_scores(row: Row) -> str:
     """The quoted name, and the score that differs where only one of two does: "'IA3' (macro-F1)"."""
-    name = f"'{printable(row.label, _LONGEST_NAME)}'"
+    name = f"'{printable(row.label, LONGEST_NAME)}'"
     found = _directions(row) if _relation(row) != _BEFORE_CORRECTION else _directions(row, corrected=False)
     differing = [score for score, direction in found if direction]
     return f"{name} ({differing[0]})" if len(differing) == 1 < len(found) else name
 
 
 def _names(rows: Sequence[Row]) -> str:
-    return ", ".join(f"'{printable(row.label, _LONGEST_NAME)}'" for row in rows)
+    return ", ".join(f"'{printable(row.label, LONGEST_NAME)}'" for row in rows)
 
 
 def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
@@ -478,7 +484,7 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
 def _how_seeds_are_tested(board: Leaderboard, spread: SeedNote) -> list[str]:
     """What the p-values over seeds are made of."""
     wider = (
-        f" Seeds of {', '.join(repr(printable(label, _LONGEST_NAME)) for label in spread.wider)} spread wider "
+        f" Seeds of {', '.join(repr(printable(label, LONGEST_NAME)) for label in spread.wider)} spread wider "
         "than the others': they are judged by "
         "their own spread alone, so a difference must be larger to be significant."
         if spread.wider
