@@ -16,7 +16,7 @@ import numpy as np
 from emotune.evaluation.attribution import Words
 from emotune.evaluation.rivals import rivals
 from emotune.evaluation.scores import absent_classes
-from emotune.report.curves import calibration_part, training_part
+from emotune.report.confusion import ConfusionMatrix
 from emotune.report.formats import (
     duration,
     interval_bounds,
@@ -30,6 +30,7 @@ from emotune.report.formats import (
 )
 from emotune.report.leaks import kinds_in_words
 from emotune.report.margin import margin_lines
+from emotune.report.parts import calibration_part, training_part
 from emotune.report.verdict import seeds_line, sentences
 from emotune.system.text import printable
 from emotune.system.wording import counted
@@ -295,10 +296,8 @@ def _classes(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def _matrix(evaluation: Evaluation, caption: str) -> dict[str, Any]:
-    from emotune.report.figures import confusion_counts
-
-    counts = confusion_counts(evaluation)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    matrix = ConfusionMatrix.of(evaluation)
+    counts, tints, is_dark = matrix.counts, matrix.tints, matrix.is_dark
     return {
         "caption": caption,
         "rows": [
@@ -307,10 +306,9 @@ def _matrix(evaluation: Evaluation, caption: str) -> dict[str, Any]:
                 "cells": [
                     {
                         "count": f"{counts[i, j]:,}" if counts[i, j] else "",
-                        # The square root, since the interesting cells are the mistakes.
-                        "weight": f"{shares[i, j] ** 0.5:.2f}",
+                        "weight": f"{tints[i, j]:.2f}",
                         "classes": " ".join(
-                            name for name, on in (("strong", shares[i, j] > 0.4), ("diagonal", i == j)) if on
+                            name for name, on in (("strong", is_dark[i, j]), ("diagonal", i == j)) if on
                         ),
                     }
                     for j in range(len(counts))

@@ -550,9 +550,8 @@ def _charts(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def _chart(rows: Sequence[Row], costs: Sequence[float], what: str, unit: str, number: Any) -> dict[str, Any]:
-    from markupsafe import Markup
-
-    from emotune.report.scatter import Point, far_below, scatter_chart
+    from emotune.report.drawing import inline_svg
+    from emotune.report.scatter import Point, draw_scatter, far_below
     from emotune.sweep.leaderboard import pareto_front
 
     scores = [row.validation_macro_f1.mean for row in rows]
@@ -565,16 +564,16 @@ def _chart(rows: Sequence[Row], costs: Sequence[float], what: str, unit: str, nu
     below = [f"{rows[i].rank} ({share(scores[i])})" for i in far_below(scores)]
     note = f" Far below the others, at the edge: {', '.join(below)}." if below else ""
     return {
-        "svg": Markup(
-            scatter_chart(
+        "svg": inline_svg(
+            draw_scatter(
                 points,
                 front,
-                title=f"Macro-F1 on validation by {what}",
-                description=f"Not beaten at once in score and in {what}: {unbeaten}.",
                 x_label=f"{what}, {unit}" if unit not in what else what,
                 y_label="macro-F1 on validation",
                 x_number=number,
-            )
+            ),
+            title=f"Macro-F1 on validation by {what}",
+            description=f"Not beaten at once in score and in {what}: {unbeaten}.",
         ),
         "caption": f"Macro-F1 on validation by {what}, on a logarithmic axis.{note}",
     }
