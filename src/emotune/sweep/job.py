@@ -82,15 +82,12 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
     from emotune.data.load import load_data
     from emotune.models.load import load_base
     from emotune.report import tables
+    from emotune.sweep.documents import leaderboard_json, leaderboard_markdown
     from emotune.sweep.folder import SweepFolder
     from emotune.sweep.leaderboard import make_leaderboard, model_name
-    from emotune.sweep.report import (
-        Setting,
-        leaderboard_json,
-        leaderboard_markdown,
-        leaderboard_table,
-        render_leaderboard,
-    )
+    from emotune.sweep.page import render_leaderboard
+    from emotune.sweep.protocol import Setting
+    from emotune.sweep.terminal import leaderboard_table
     from emotune.system.processes import processes
 
     if processes() > 1:
