@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotune.evaluation.rivals import Difference, Rival, differences, is_unbalanced, rivals
+from emotune.evaluation.rivals import Rival, ScoreDifference, is_unbalanced, rivals, score_differences
 from emotune.evaluation.scores import absent_classes
 from emotune.report.formats import LONGEST_NAME, interval_in_points, p_value, share, signed_points
 from emotune.report.leaks import leaks_sentence
@@ -80,7 +80,7 @@ def against(comparison: Comparison, rival: Rival, corrected_p: Mapping[str, floa
     if _same_labels(comparison, other):
         rows = counted(len(after.split), "row")
         return f"{_capital(named(rival))} and '{_name(after)}' predict the same label on every row ({rows})."
-    found = differences(comparison, other, corrected_p)
+    found = score_differences(comparison, other, corrected_p)
     seeds = seeds_behind(comparison, other)
     evidence = [figures(found[0], seeds), *(figures(difference) for difference in found[1:])]
     headline = relation(found, f"'{_name(after)}'", named(rival))
@@ -95,7 +95,7 @@ def against(comparison: Comparison, rival: Rival, corrected_p: Mapping[str, floa
     return " ".join(parts)
 
 
-def relation(found: tuple[Difference, ...], name: str, other: str) -> str:
+def relation(found: tuple[ScoreDifference, ...], name: str, other: str) -> str:
     """In what a model is better or worse than another, and in what there is no evidence of either.
 
     Args:
@@ -121,7 +121,7 @@ def relation(found: tuple[Difference, ...], name: str, other: str) -> str:
     return f"{sentence}, but {_claim(second)}"
 
 
-def figures(difference: Difference, seeds: str = "") -> str:
+def figures(difference: ScoreDifference, seeds: str = "") -> str:
     """A difference with what it is worth: "accuracy +8.0 points (one seed, 95 % interval +1.9 to +14.1, p = 0.010)"."""
     evidence = [seeds] if seeds else []
     evidence += [interval_in_points(difference.interval), p_value(difference.p_value)]
@@ -145,7 +145,7 @@ def untested(comparison: Comparison, other: Evaluation) -> str:
     return f"Macro-F1 is not compared: {why}."
 
 
-def contradiction(difference: Difference) -> str:
+def contradiction(difference: ScoreDifference) -> str:
     """What to make of a test and an interval that do not say the same."""
     if difference.corrected and difference.excludes_zero:
         return f"In {difference.score} the interval leaves out 0, but unlike p it is not corrected for the number of comparisons."
@@ -258,7 +258,7 @@ def _is_undecided(comparison: Comparison, other: Evaluation, corrected_p: Mappin
     """Whether nothing can be said of a rival, and for that the number of rows is to blame."""
     if _same_labels(comparison, other):
         return False
-    return not any(difference.direction for difference in differences(comparison, other, corrected_p))
+    return not any(difference.direction for difference in score_differences(comparison, other, corrected_p))
 
 
 def _same_labels(comparison: Comparison, other: Evaluation) -> bool:
@@ -266,7 +266,7 @@ def _same_labels(comparison: Comparison, other: Evaluation) -> bool:
     return all(np.array_equal(found.predictions, other.predictions) for found in models)
 
 
-def _claim(difference: Difference) -> str:
+def _claim(difference: ScoreDifference) -> str:
     return (_BETTER if difference.direction > 0 else _WORSE)[difference.score]
 
 
