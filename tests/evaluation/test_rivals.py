@@ -9,7 +9,7 @@ import pytest
 
 from emotune.data.dataset import Split
 from emotune.evaluation.comparison import compare
-from emotune.evaluation.rivals import differences, is_unbalanced, rivals
+from emotune.evaluation.rivals import is_unbalanced, rivals, score_differences
 from emotune.evaluation.seeds import SeedStudy
 
 from .conftest import MakeEvaluation, MakeSplit
@@ -73,15 +73,15 @@ def test_differences_are_those_of_the_pairs_or_of_the_seeds() -> None:
         for number, found in enumerate([model(0.6), model(0.9), model(0.85)])
     )
     alone = compare(first, seeds[0])
-    accuracy, macro_f1 = differences(alone, first)
+    accuracy, macro_f1 = score_differences(alone, first)
     assert (accuracy.score, macro_f1.score) == ("accuracy", "macro-F1")
     assert (accuracy.interval, accuracy.p_value) == (alone.statistics.accuracy, alone.statistics.p_value)
     assert macro_f1.interval == alone.statistics.macro_f1
-    accuracy, macro_f1 = differences(replace(alone, seeds=tuple(seeds)), first)
+    accuracy, macro_f1 = score_differences(replace(alone, seeds=tuple(seeds)), first)
     expected = SeedStudy.of([dict(enumerate(seeds))]).difference_from_one(first, 0)
     assert (accuracy.interval, accuracy.p_value) == (expected.accuracy, expected.p_value)
     assert (macro_f1.interval, macro_f1.p_value) == (expected.macro_f1, expected.macro_f1_p)
-    corrected, _ = differences(alone, first, {"accuracy": 0.04})
+    corrected, _ = score_differences(alone, first, {"accuracy": 0.04})
     assert (corrected.p_value, corrected.corrected) == (0.04, True)
 
 
@@ -97,7 +97,7 @@ def test_over_seeds_macro_f1_is_withheld_for_what_all_seeds_changed() -> None:
     words, *seeds = (model(wrong) for wrong in (0, 0, 12))
     found = replace(compare(words, seeds[0]), seeds=tuple(seeds))
     assert found.statistics.macro_f1_withheld.startswith("0 rows changed")
-    assert [one.score for one in differences(found, words)] == ["accuracy", "macro-F1"]
+    assert [one.score for one in score_differences(found, words)] == ["accuracy", "macro-F1"]
     fewer = replace(found, seeds=(model(0), model(4)))
-    assert [one.score for one in differences(fewer, words)] == ["accuracy"]
+    assert [one.score for one in score_differences(fewer, words)] == ["accuracy"]
     assert fewer.over_seeds(words).macro_f1_withheld.startswith("4 rows changed")

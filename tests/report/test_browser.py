@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,29 @@ def test_fits_the_screen_and_fetches_nothing(browser: Any, file: Path, width: in
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
     assert page.locator("svg").count() == 4
+    page.close()
+
+
+@pytest.mark.parametrize("width", [375, 1200])
+def test_words_in_pictures_lie_apart_and_inside(browser: Any, file: Path, width: int) -> None:
+    """In the fonts of the browser, which are not those that the places were worked out with."""
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(file.as_uri())
+    charts = page.locator("svg.chart").all()
+    assert len(charts) == 4
+    for chart in charts:
+        left, top, right, bottom, *words = chart.evaluate(
+            "e => [e, ...e.querySelectorAll('text')].map(t => t.getBoundingClientRect())"
+            ".flatMap((r, i) => i ? [[r.x, r.y, r.right, r.bottom]] : [r.x, r.y, r.right, r.bottom])"
+        )
+        assert len(words) > 10
+        for box in words:
+            assert left - 1 <= box[0] < box[2] <= right + 1
+            assert top - 1 <= box[1] < box[3] <= bottom + 1
+        for one, other in itertools.combinations(words, 2):
+            across = min(one[2], other[2]) - max(one[0], other[0])
+            up = min(one[3], other[3]) - max(one[1], other[1])
+            assert across <= 0 or up <= 2  # a font reserves room above and below its letters
     page.close()
 
 

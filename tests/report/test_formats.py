@@ -4,8 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from emotune.report.formats import bound, duration, magnitude, memory, nats, nats_difference, points, quantity
+from emotune.report.formats import (
+    bound,
+    duration,
+    interval_bounds,
+    interval_in_points,
+    magnitude,
+    memory,
+    nats,
+    nats_difference,
+    p_number,
+    p_value,
+    points,
+    points_number,
+    signed_points,
+)
+from emotune.statistics.paired import Interval
 from emotune.system.text import printable
+from emotune.system.wording import counted
 
 
 @pytest.mark.parametrize(
@@ -53,6 +69,23 @@ def test_differences_are_signed_and_zero_is_not_negative() -> None:
     assert nats_difference(1.801, 0.214) == "-1.587"
 
 
+def test_a_number_under_a_heading_is_that_of_a_sentence() -> None:
+    for value in (0.793, -0.0004, 0.0, -0.25):
+        assert signed_points(value) == f"{points_number(value)} points"
+    interval = Interval(0.79, 0.774, 0.811)
+    assert (
+        interval_in_points(interval) == f"95 % interval {interval_bounds(interval)}" == "95 % interval +77.4 to +81.1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.0341, "= 0.034"), (1.0, "= 1.000"), (0.0009, "< 0.001"), (0.001, "= 0.001")]
+)
+def test_a_p_value_in_a_sentence_and_under_a_heading(value: float, shown: str) -> None:
+    assert p_value(value) == f"p {shown}"
+    assert p_number(value) == shown.removeprefix("= ")
+
+
 def test_a_missing_loss_is_not_a_number() -> None:
     assert nats(None) == "none"
     assert nats_difference(None, 0.2) == nats_difference(0.2, None) == "none"
@@ -61,7 +94,7 @@ def test_a_missing_loss_is_not_a_number() -> None:
 def test_sizes_and_quantities() -> None:
     assert memory(812 * 2**20) == "812 MiB"
     assert memory(3 * 2**29) == "1.50 GiB"
-    assert [quantity(n, "row") for n in (0, 1, 2000)] == ["0 rows", "1 row", "2,000 rows"]
+    assert [counted(n, "row") for n in (0, 1, 2000)] == ["0 rows", "1 row", "2,000 rows"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from emotune.data.dataset import Split
 from emotune.evaluation.comparison import Comparison, compare
 from emotune.evaluation.leaks import Leaks
-from emotune.evaluation.rivals import Difference
+from emotune.evaluation.rivals import ScoreDifference, yardstick
 from emotune.evaluation.scores import Evaluation, restrict, score
 from emotune.report.verdict import contradiction, figures, limits, of_seeds, relation, sentences, verdict
 from emotune.statistics.paired import Interval
@@ -223,8 +223,8 @@ class TestUnbalancedClasses:
         assert "not compared: class 'rare' has 5 rows" in found
 
 
-def difference(score: str, low: float, high: float, p: float, *, corrected: bool = False) -> Difference:
-    return Difference(score, Interval((low + high) / 2, low, high), p, corrected)
+def difference(score: str, low: float, high: float, p: float, *, corrected: bool = False) -> ScoreDifference:
+    return ScoreDifference(score, Interval((low + high) / 2, low, high), p, corrected)
 
 
 UP, DOWN, NONE = (0.02, 0.06, 0.001), (-0.06, -0.02, 0.001), (-0.01, 0.02, 0.5)
@@ -264,7 +264,7 @@ def test_both_scores_have_a_word(
         (difference("accuracy", -0.001, 0.05, 0.045, corrected=True), ("accuracy", "holds 0", "borderline")),
     ],
 )
-def test_a_test_and_an_interval_that_disagree_are_both_named(found: Difference, expected: tuple[str, ...]) -> None:
+def test_a_test_and_an_interval_that_disagree_are_both_named(found: ScoreDifference, expected: tuple[str, ...]) -> None:
     assert found.excludes_zero != found.is_significant
     for word in expected:
         assert word in contradiction(found)
@@ -362,10 +362,10 @@ class TestLeaks:
 
 def test_what_a_model_is_best_measured_against() -> None:
     tuned, words = evaluation(900, 1000, "tuned"), evaluation(800, 1000, "words", validation_macro_f1=0.7)
-    assert compare(CHANCE, tuned, words).yardstick is words
-    assert compare(CHANCE, tuned).yardstick is CHANCE
+    assert yardstick(compare(CHANCE, tuned, words)) is words
+    assert yardstick(compare(CHANCE, tuned)) is CHANCE
     real = replace(CHANCE, is_chance=False)
-    assert Comparison(real, tuned, (words,)).yardstick is real
+    assert yardstick(Comparison(real, tuned, (words,))) is real
 
 
 def test_seeds_that_can_show_nothing_say_so() -> None:

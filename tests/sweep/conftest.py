@@ -151,3 +151,8 @@ def engine(tmp_path: Path, tiny_files: Path) -> FakeEngine:
     from emotune.data.load import load_data
 
     return FakeEngine(load_data(tiny_files), tmp_path)
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return load_plan(overrides=["training.seeds=2"], sweep=[Override("methods", ["lora", "full"], "test")])

@@ -81,9 +81,9 @@ def audit(
     from emotune.models.load import load_tokenizer
     from emotune.models.options import MAX_LENGTH
     from emotune.report.audit_tables import EXAMPLES, audit_page
-    from emotune.report.formats import quantity
     from emotune.system.errors import ConfigError
     from emotune.system.output import check_output
+    from emotune.system.wording import counted
 
     if max_length is not None and model is None:
         raise ConfigError(
@@ -119,7 +119,7 @@ def audit(
         dropped = write(found, write_clean)
         unusable = sum(len(rows) for rows in found.unusable.values())
         print_notice(
-            f"\nThe cleaned copy is in {write_clean}; {quantity(len(dropped) + unusable, 'row')} left out, "
+            f"\nThe cleaned copy is in {write_clean}; {counted(len(dropped) + unusable, 'row')} left out, "
             f"each with its reason in {DROPPED}."
         )
 

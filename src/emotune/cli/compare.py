@@ -105,22 +105,20 @@ def repeats_of_training(name: str, description: Description) -> str:
         name: What the model is called.
         description: Its `emotune.json`.
     """
-    from emotune.report.formats import quantity
     from emotune.report.leaks import kinds_in_words
     from emotune.system.text import printable
+    from emotune.system.wording import counted
 
     leaks = (description.metrics or {}).get("without_leaked_rows")
-    counted = leaks.get("leaked") if isinstance(leaks, dict) else None
+    found = leaks.get("leaked") if isinstance(leaks, dict) else None
     kinds = (
-        {kind: number for kind, number in counted.items() if isinstance(number, int)}
-        if isinstance(counted, dict)
-        else {}
+        {kind: number for kind, number in found.items() if isinstance(number, int)} if isinstance(found, dict) else {}
     )
-    if not kinds or not isinstance(counted, dict) or len(kinds) < len(counted):
-        return ""  # nothing was counted, or the entry is not that of a run
+    if not kinds or not isinstance(found, dict) or len(kinds) < len(found):
+        return ""  # nothing was found, or the entry is not that of a run
     rows = sum(kinds.values())
     return (
-        f"{quantity(rows, 'test row')} {'repeats' if rows == 1 else 'repeat'} a row that '{printable(name)}' was trained on "
+        f"{counted(rows, 'test row')} {'repeats' if rows == 1 else 'repeat'} a row that '{printable(name)}' was trained on "
         f"({kinds_in_words(kinds)}). Scores here count them; the report of its run has the scores without."
     )
 

@@ -19,7 +19,7 @@ from emotune.cli.arguments import Base, Folder, MaxCharacters, TextColumn
 from emotune.system.errors import ConfigError, DataError
 from emotune.system.output import open_output
 from emotune.system.text import is_blank
-from emotune.system.wording import in_full, numbered, quoted, word
+from emotune.system.wording import counted, in_full, numbered, quoted, word
 
 if TYPE_CHECKING:
     from emotune.inference.predict import Predictions
@@ -139,7 +139,6 @@ def predict(
         messages = _noting_numbers(opened, numbers)
         from emotune.cli.console import ConsoleProgress, make_console, print_notice
         from emotune.inference.predict import predict_stream
-        from emotune.report.formats import quantity
         from emotune.system.precision import choose_device
 
         chosen_device = choose_device(device)
@@ -158,12 +157,12 @@ def predict(
             cut += predictions.truncated
             unsure += int((predictions.probabilities.max(axis=1) < least_probability).sum())
     if blank.count:
-        print_notice(f"Skipped: {quantity(blank.count, 'blank line')} ({numbered('line', blank.first, blank.count)}).")
+        print_notice(f"Skipped: {counted(blank.count, 'blank line')} ({numbered('line', blank.first, blank.count)}).")
     if cut:
-        print_notice(f"Cut to the model's {classifier.max_length} tokens: {quantity(cut, 'text')} of {total:,}.")
+        print_notice(f"Cut to the model's {classifier.max_length} tokens: {counted(cut, 'text')} of {total:,}.")
     if unsure:
         print_notice(
-            f"No label, being less probable than {least_probability:g}: {quantity(unsure, 'text')} of {total:,}."
+            f"No label, being less probable than {least_probability:g}: {counted(unsure, 'text')} of {total:,}."
         )
 
 

@@ -54,15 +54,15 @@ def reproduce(
 
 def in_words(found: Reproduction) -> str:
     """What came out, in a few sentences."""
-    from emotune.report.formats import quantity
-    from emotune.report.verdict import interval_in_points, signed_points
+    from emotune.report.formats import interval_in_points, signed_points
+    from emotune.system.wording import counted
 
-    rows = quantity(len(found.comparison.after.split), "test row")
+    rows = counted(len(found.comparison.after.split), "test row")
     if found.identical:
         return f"Reproduced: the same probabilities on {rows}, bit for bit."
     accuracy = found.comparison.statistics.accuracy
     difference = (
-        f"{quantity(found.changed_labels, 'label')} of {rows} changed, accuracy differs by {signed_points(accuracy.estimate)} "
+        f"{counted(found.changed_labels, 'label')} of {rows} changed, accuracy differs by {signed_points(accuracy.estimate)} "
         f"({interval_in_points(accuracy)}), and the largest difference of a probability is {found.largest_difference:.1e}."
     )
     versions = ", ".join(f"{name} {then} is now {now}" for name, (then, now) in found.other_versions.items())

@@ -170,9 +170,9 @@ def sweep(
     typer.echo(f'  {printable(command_name())} predict {best}{base} "I did not expect this at all"')
     if result.leaderboard.failures:
         from emotune.cli.console import print_error
-        from emotune.report.formats import quantity
+        from emotune.system.wording import counted
 
-        count = quantity(len(result.leaderboard.failures), "trial")
+        count = counted(len(result.leaderboard.failures), "trial")
         print_error(f"{count} failed; the leaderboard says why. The same command with --resume tries them again.")
         raise typer.Exit(1)
 
@@ -229,12 +229,12 @@ def _check_extras(engine: str, plan: Plan) -> None:
 
 def _list(plan: Plan) -> None:
     """Print the trials, without running any."""
-    from emotune.report.formats import quantity
     from emotune.system.text import printable
+    from emotune.system.wording import counted
 
     for candidate in plan.candidates:
         searched = f" (after {plan.searched} searched trials of {', '.join(candidate.ranges)})" if plan.searched else ""
         for seed in plan.seeds:
             typer.echo(printable(candidate.trial(seed).label) + searched)
     total = len(plan.candidates) * (len(plan.seeds) + plan.searched)
-    typer.echo(f"{quantity(total, 'trial')} in all; nothing was run.")
+    typer.echo(f"{counted(total, 'trial')} in all; nothing was run.")

@@ -16,10 +16,10 @@ def verify(folder: Folder, base: Base = None) -> None:
     $ emotune verify fine_tuned_lora_model
     """
     from emotune.folder.verify import verify as verify_folder
-    from emotune.report.formats import quantity
+    from emotune.system.wording import counted
 
     found = verify_folder(folder, base=base)
     typer.echo(
-        f"Verified: the same labels on {quantity(found.rows, 'row')}, "
+        f"Verified: the same labels on {counted(found.rows, 'row')}, "
         f"largest difference {found.largest_difference:.1e} ({found.tolerance:g} passes)."
     )

@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 
 from emotune.data.dataset import Split
 from emotune.evaluation.margin import MarginTest, checked_margin, corrected, margin_test, margin_test_over_seeds
-from emotune.evaluation.rivals import rivals
 from emotune.evaluation.scores import Evaluation
 from emotune.evaluation.seeds import SeedDifference, SeedStudy
-from emotune.report.tables import comparison_table, render
 from emotune.statistics.paired import PairedStatistics
 from emotune.system.errors import DataError
 from emotune.system.wording import counted
@@ -56,12 +54,6 @@ class Comparison:
         """The baseline with the most macro-F1 on validation; None where no baseline was scored there."""
         scored = [found for found in self.baselines if found.validation_macro_f1 is not None]
         return max(scored, key=lambda found: found.validation_macro_f1 or 0.0, default=None)
-
-    @property
-    def yardstick(self) -> Evaluation:
-        """What the second model is best measured against: the first of its rivals, or the first model where all is chance."""
-        found = rivals(self)
-        return found[0].evaluation if found else self.before
 
     @property
     def mean_scores(self) -> tuple[float, float]:
@@ -129,6 +121,7 @@ class Comparison:
         return []
 
     def __str__(self) -> str:
+        from emotune.report.tables import comparison_table, render
 
         return render(comparison_table(self))
 

@@ -38,7 +38,7 @@ class Rival:
 
 
 @dataclass(frozen=True)
-class Difference:
+class ScoreDifference:
     """One score of a model less that of its rival.
 
     Attributes:
@@ -97,9 +97,15 @@ def rivals(comparison: Comparison) -> list[Rival]:
     return found
 
 
-def differences(
+def yardstick(comparison: Comparison) -> Evaluation:
+    """Return what the second model is best measured against: the first of its rivals, or the first model where all is chance."""
+    found = rivals(comparison)
+    return found[0].evaluation if found else comparison.before
+
+
+def score_differences(
     comparison: Comparison, other: Evaluation, corrected_p: Mapping[str, float] | None = None
-) -> tuple[Difference, ...]:
+) -> tuple[ScoreDifference, ...]:
     """The second model less another, in accuracy and in macro-F1; where classes are unbalanced macro-F1 comes first.
 
     Args:
@@ -115,8 +121,8 @@ def differences(
     )
     corrected = corrected_p or {}
 
-    def difference(score: str, interval: Interval, p_value: float) -> Difference:
-        return Difference(score, interval, corrected.get(score, p_value), score in corrected)
+    def difference(score: str, interval: Interval, p_value: float) -> ScoreDifference:
+        return ScoreDifference(score, interval, corrected.get(score, p_value), score in corrected)
 
     accuracy = difference(ACCURACY, found.accuracy, found.p_value)
     if found.macro_f1_withheld or found.macro_f1 is None or found.macro_f1_p is None:

@@ -10,10 +10,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from emotune.data.tokens import ANOTHER_MODEL, is_unreadable
-from emotune.report.formats import percent, quantity
+from emotune.report.formats import percent
 from emotune.report.leaks import KINDS, kinds_in_words
 from emotune.report.tables import new_table, stacked
 from emotune.system.text import printable
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from emotune.data.audit import Audit, Repeat
@@ -65,20 +66,20 @@ def audit_lines(audit: Audit) -> Iterator[str]:
                 else f"'{printable(words[0])}', '{printable(words[1])}' or the like"
             )
             are = "is" if len(missing) == 1 else "are"
-            yield f"{quantity(len(missing), 'text')} of {split} {are} {said}, which usually {_stand(missing)} for a missing text"
+            yield f"{counted(len(missing), 'text')} of {split} {are} {said}, which usually {_stand(missing)} for a missing text"
     for split in audit.counts:
         leaks = [leak for leak in audit.leaks if leak.row.place.split == split]
         if leaks:
-            line = f"{quantity(len(leaks), 'row')} of {split} {_stand(leaks)} in training too ({_kinds(leaks)})"
+            line = f"{counted(len(leaks), 'row')} of {split} {_stand(leaks)} in training too ({_kinds(leaks)})"
             yield f"{line}; {OPTIMISTIC}" if split == "validation" else line
     if audit.validation_leaks:
         leaks = list(audit.validation_leaks)
-        yield f"{quantity(len(leaks), 'row')} of test {_stand(leaks)} in validation too ({_kinds(leaks)})"
+        yield f"{counted(len(leaks), 'row')} of test {_stand(leaks)} in validation too ({_kinds(leaks)})"
     repeats = audit.repeated("train", ("exact", "trivial"))
     if repeats:
-        yield f"{quantity(len(repeats), 'training row')} {'repeats' if len(repeats) == 1 else 'repeat'} another's text"
+        yield f"{counted(len(repeats), 'training row')} {'repeats' if len(repeats) == 1 else 'repeat'} another's text"
     if audit.contradictions:
-        yield f"{quantity(len(audit.contradictions), 'training text')} {_stand(audit.contradictions)} under different labels"
+        yield f"{counted(len(audit.contradictions), 'training text')} {_stand(audit.contradictions)} under different labels"
     # Words may be what a label means; capitals, length and their kin hardly ever are.
     traits = [shortcut for shortcut in audit.shortcuts if shortcut.kind in ("trait", "place")]
     yield from map(_shortcut_line, traits[:MOST_SHORTCUTS])
@@ -116,10 +117,10 @@ def _rows_table(audit: Audit) -> RenderableType:
 
 def length_rows(audit: Audit) -> Iterator[tuple[str, list[str]]]:
     """How long the texts are: a name, and a cell for each split."""
-    counted = {"words": audit.lengths}
+    lengths_of = {"words": audit.lengths}
     if audit.tokens is not None:
-        counted["tokens"] = audit.tokens.lengths
-    for unit, by_split in counted.items():
+        lengths_of["tokens"] = audit.tokens.lengths
+    for unit, by_split in lengths_of.items():
         lengths = [by_split[split] for split in audit.counts]
         yield f"{unit}: median", [f"{found.median:,.0f}" for found in lengths]
         yield f"{unit}: 99 of 100 at most", [f"{found.ninety_ninth:,.0f}" for found in lengths]

@@ -1,174 +1,201 @@
-"""The parts of the report that are drawn as curves: training by epoch, and how far the probabilities can be trusted."""
+"""Pictures with lines: a training run by epoch, how far probabilities can be trusted, and what abstaining would bring."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotune.report import charts
-from emotune.report.formats import duration, nats, share
-from emotune.report.probabilities import gap, probabilities_sentence
-from emotune.report.tables import costs
+from emotune.report.drawing import CHART, FAINT, FIRST, GRID, INK, SECOND, draw_title, new_figure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, FigureBase
+
     from emotune.folder.record import TrainingRecord
-    from emotune.tasks.calibration import Calibration, Trust
+    from emotune.tasks.calibration import Calibration, RiskCoverage, Trust
 
-# Bins of fewer rows say nothing about how often the model is right, and stay out of the diagram.
 LEAST_IN_BIN = 5
-COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
+"""Bins of fewer rows say nothing about how often the model is right, and stay out of the diagram."""
+
+_MOST_EPOCHS_NAMED = 12
+_MOST_POINTS = 200
 
 
-def training_part(record: TrainingRecord) -> dict[str, Any]:
-    """What the template prints of a training run: two charts, a row an epoch, and what it cost."""
-    epochs = record.epochs
-    numbers = [epoch.number for epoch in epochs]
-    x_range = (0.5, len(epochs) + 0.5)
-    losses = [loss for epoch in epochs for loss in (epoch.train_loss, epoch.validation_loss)]
-    f1 = [value for epoch in epochs for value in (epoch.validation_accuracy, epoch.validation_macro_f1)]
-    loss_ticks, score_ticks = charts.nice_ticks(0, max(losses)), charts.nice_ticks(min(f1), max(f1), most=1.0)
-    return {
-        "charts": [
-            {
-                "svg": _drawn(
-                    [
-                        charts.Line("training", [(e.number, e.train_loss) for e in epochs], "first"),
-                        charts.Line("validation", [(e.number, e.validation_loss) for e in epochs], "second"),
-                    ],
-                    title="Loss by epoch",
-                    description=f"Validation loss goes from {epochs[0].validation_loss:.3f} to {epochs[-1].validation_loss:.3f}.",
-                    x_label="epoch",
-                    y_label="cross-entropy",
-                    x_range=x_range,
-                    y_range=(loss_ticks[0], loss_ticks[-1]),
-                    x_ticks=numbers,
-                    y_ticks=loss_ticks,
-                ),
-                "caption": "Loss: in training with dropout, on validation without.",
-            },
-            {
-                "svg": _drawn(
-                    [
-                        charts.Line("accuracy", [(e.number, e.validation_accuracy) for e in epochs], "first"),
-                        charts.Line("macro-F1", [(e.number, e.validation_macro_f1) for e in epochs], "second"),
-                    ],
-                    title="Scores on validation by epoch",
-                    description=f"Macro-F1 of the kept epoch, number {record.best_epoch}: {record.best.validation_macro_f1:.4f}.",
-                    x_label="epoch",
-                    y_label="score",
-                    x_range=x_range,
-                    y_range=(score_ticks[0], score_ticks[-1]),
-                    x_ticks=numbers,
-                    y_ticks=score_ticks,
-                ),
-                "caption": f"Scores on validation; the weights of epoch {record.best_epoch} were kept, whose validation loss is least once "
-                "a temperature scales the logits.",
-            },
-        ],
-        "headings": ["epoch", "training loss", "validation loss", "the same, scaled", "accuracy", "macro-F1", "time"],
-        "rows": [
-            [
-                f"{e.number} (kept)" if e.number == record.best_epoch else f"{e.number}",
-                nats(e.train_loss),
-                nats(e.validation_loss),
-                nats(e.validation_scaled_loss),
-                share(e.validation_accuracy),
-                share(e.validation_macro_f1),
-                duration(e.seconds),
-            ]
-            for e in epochs
-        ],
-        "costs": costs(record),
-    }
+@dataclass(frozen=True)
+class Line:
+    """A line of a picture.
+
+    Attributes:
+        name: What the legend calls it.
+        x: From left to right.
+        y: As many.
+        looks: How it is drawn, in matplotlib's words.
+    """
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    looks: dict[str, Any]
 
 
-def calibration_part(found: Trust) -> dict[str, Any]:
-    """What the template prints of calibration: how sure and how right, scaled too, and what abstaining would bring."""
-    rows = [("as they come", found.plain)]
+# Colours, markers and strokes all differ, for those who cannot tell the colours apart.
+_FIRST = {"color": FIRST, "marker": "s", "linestyle": "--"}
+_SECOND = {"color": SECOND, "marker": "o", "linestyle": "-"}
+
+
+def draw_training_curve(record: TrainingRecord) -> Figure:
+    """Draw losses to the left, validation accuracy and macro-F1 to the right, by epoch, with the best epoch marked."""
+    figure = new_figure(8.0, 3.8)
+    halves: Any = figure.subfigures(1, 2)
+    left, right = halves
+    draw_title(draw_losses(left, record), "Loss", "cross-entropy, lower is better")
+    draw_title(draw_scores(right, record), "Validation scores", "higher is better")
+    return figure
+
+
+def draw_losses(paper: FigureBase, record: TrainingRecord) -> Axes:
+    """Draw the loss in training and on validation by epoch."""
+    training = [epoch.train_loss for epoch in record.epochs]
+    validation = [epoch.validation_loss for epoch in record.epochs]
+    axes = new_axes(paper, "epoch", "cross-entropy", nice_ticks(0, max(*training, *validation)))
+    numbers = _epochs(axes, record)
+    _draw(
+        axes,
+        [Line("training, with dropout", numbers, training, _FIRST), Line("validation", numbers, validation, _SECOND)],
+    )
+    paper.legend(**_LEGEND)
+    return axes
+
+
+def draw_scores(paper: FigureBase, record: TrainingRecord) -> Axes:
+    """Draw accuracy and macro-F1 on validation by epoch."""
+    accuracy = [epoch.validation_accuracy for epoch in record.epochs]
+    macro_f1 = [epoch.validation_macro_f1 for epoch in record.epochs]
+    ticks = nice_ticks(min(*accuracy, *macro_f1), max(*accuracy, *macro_f1), most=1.0)
+    axes = new_axes(paper, "epoch", "score", ticks)
+    numbers = _epochs(axes, record)
+    _draw(axes, [Line("accuracy", numbers, accuracy, _FIRST), Line("macro-F1", numbers, macro_f1, _SECOND)])
+    paper.legend(**_LEGEND)
+    return axes
+
+
+def draw_reliability(found: Trust) -> Figure:
+    """Draw how often the model is right against how sure it is, as its probabilities come and scaled."""
+    figure = new_figure(*CHART)
+    axes = new_axes(figure, "confidence", "right", _TENTHS, percent=True)
+    _shares_across(axes)
     lines = [
-        charts.Line("perfect", [(0, 0), (1, 1)], "faint", dots=False),
-        charts.Line("as they come", _reliability(found.plain), "first"),
+        Line("perfect", (0, 1), (0, 1), {"color": FAINT, "linestyle": ":", "linewidth": 1.2}),
+        Line("as they come", *_reliability(found.plain), _FIRST),
     ]
-    sentence = probabilities_sentence(found)
-    if found.scaled is not None and found.temperature is not None:
-        rows.append((f"scaled, temperature {found.temperature:.2f}", found.scaled))
-        lines.append(charts.Line("scaled", _reliability(found.scaled), "second"))
-    curve = found.curve
-    tenths = [tick / 5 for tick in range(6)]
-    risks = charts.nice_ticks(0, float(curve.risk.max()) or 0.01, 4)
-    keep = np.unique(np.linspace(0, len(curve.risk) - 1, 200).astype(int))
-    abstain: dict[str, dict[str, str]] = {}
-    for coverage in COVERAGES:
-        place = min(int(np.searchsorted(curve.coverage, coverage - 1e-12)), len(curve.coverage) - 1)
-        threshold = f"{np.floor(1000 * curve.thresholds[place]) / 1000:.3f}"
-        # Where many rows are equally sure, several coverages come to the same threshold; the first answers the most rows.
-        abstain.setdefault(
-            threshold,
-            {
-                "threshold": threshold,
-                "coverage": f"{100 * curve.coverage[place]:.1f} %",
-                "risk": f"{100 * curve.risk[place]:.2f} %",
-            },
-        )
-    return {
-        "sentence": sentence,
-        "charts": [
-            {
-                "svg": _drawn(
-                    lines,
-                    title="Reliability diagram",
-                    description="Where a line lies below the diagonal, the model is surer than it is right. "
-                    + sentence,
-                    x_label="confidence",
-                    y_label="right",
-                    x_range=(0, 1),
-                    y_range=(0, 1),
-                    x_ticks=tenths,
-                    y_ticks=tenths,
-                    percent=True,
-                ),
-                "caption": f"Reliability, in bins of at least {LEAST_IN_BIN} rows: on the diagonal, 80 % sure means 80 % right.",
-            },
-            {
-                "svg": _drawn(
-                    [charts.Line("", [(curve.coverage[i], curve.risk[i]) for i in keep], "second", dots=False)],
-                    title="Risk by coverage",
-                    description=f"Answering all rows, {100 * curve.risk[-1]:.1f} % of the answers are wrong.",
-                    x_label="answered",
-                    y_label="wrong among the answered",
-                    x_range=(0, 1),
-                    y_range=(0, risks[-1]),
-                    x_ticks=tenths,
-                    y_ticks=risks,
-                    percent=True,
-                ),
-                "caption": "Risk and coverage: what answering only when sure enough brings.",
-            },
-        ],
-        "rows": [
-            {
-                "name": name,
-                "loss": nats(part.loss),
-                "brier": f"{part.brier:.4f}",
-                "ece": f"{part.ece:.4f}",
-                "chance": f"{part.expected_ece:.4f} ({part.expected_ece_range[0]:.4f} to {part.expected_ece_range[1]:.4f})",
-                "gap": gap(part).replace("95 % interval ", ""),
-            }
-            for name, part in rows
-        ],
-        "abstain": list(abstain.values()),
-        "thresholds_of": "scaled probabilities" if found.scaled is not None else "probabilities as they come",
-    }
+    if found.scaled is not None:
+        lines.append(Line("scaled", *_reliability(found.scaled), _SECOND))
+    _draw(axes, lines)
+    figure.legend(**_LEGEND)
+    return figure
 
 
-def _reliability(calibration: Calibration) -> list[tuple[float, float]]:
+def draw_risk(curve: RiskCoverage) -> Figure:
+    """Draw the share of wrong answers against the share of rows that are answered."""
+    figure = new_figure(*CHART)
+    risks = nice_ticks(0, float(curve.risk.max()) or 0.01, 4)
+    axes = new_axes(figure, "answered", "wrong among the answered", risks, percent=True)
+    _shares_across(axes)
+    keep = np.unique(np.linspace(0, len(curve.risk) - 1, _MOST_POINTS).astype(int))
+    _draw(axes, [Line("risk", curve.coverage[keep].tolist(), curve.risk[keep].tolist(), {"color": SECOND})])
+    return figure
+
+
+def new_axes(paper: FigureBase, across: str, up: str, ticks: Sequence[float], *, percent: bool = False) -> Axes:
+    """Return empty axes with a line across at each number of the vertical one.
+
+    Args:
+        paper: Where they go.
+        across: What is along the horizontal axis.
+        up: What is along the vertical axis, which spans its numbers.
+        ticks: Its numbers.
+        percent: Whether they are shares, shown as percentages.
+    """
+    axes: Axes = paper.add_subplot()
+    axes.set_xlabel(across, color=INK, fontsize=9)
+    axes.set_ylabel(up, color=INK, fontsize=9)
+    axes.set_yticks(ticks)
+    axes.set_ylim(ticks[0], ticks[-1])
+    if percent:
+        axes.set_yticks(ticks, list(map(_percent, ticks)))
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, pad=6, labelcolor=INK, labelsize=9)
+    return axes
+
+
+def nice_ticks(low: float, high: float, count: int = 5, *, least: float = 0.01, most: float = math.inf) -> list[float]:
+    """About so many round numbers that span a range, from at or below `low` to at or above `high`.
+
+    Args:
+        low: The least value shown, at least 0.
+        high: The largest.
+        count: About how many.
+        least: The narrowest range: a narrower one is widened, so that a flat line looks flat and the numbers stay short.
+        most: What no value can be above.
+    """
+    if high - low < least:
+        low = max(0.0, min((low + high - least) / 2, most - least))
+        high = low + least
+    raw = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
+    start = math.floor(low / step + 1e-9)
+    stop = math.ceil(high / step - 1e-9)
+    return [round(number * step, 10) for number in range(start, stop + 1)]
+
+
+_TENTHS = [tick / 5 for tick in range(6)]
+_LEGEND: dict[str, Any] = {
+    "loc": "outside lower center",  # where it cannot cover a curve
+    "ncols": 3,
+    "frameon": False,
+    "fontsize": 9,
+    "labelcolor": INK,
+    "handlelength": 1.6,
+    "handletextpad": 0.5,
+    "columnspacing": 1.0,
+}
+
+
+def _epochs(axes: Axes, record: TrainingRecord) -> list[int]:
+    """Number the epochs along the horizontal axis and mark the best."""
+    numbers = [epoch.number for epoch in record.epochs]
+    axes.set_xlim(numbers[0] - 0.5, numbers[-1] + 0.5)
+    few = len(numbers) <= _MOST_EPOCHS_NAMED
+    axes.set_xticks(numbers if few else np.unique(np.linspace(numbers[0], numbers[-1], 8).round()))
+    axes.axvline(record.best_epoch, color=FAINT, linewidth=1, linestyle=":", label="best epoch")
+    return numbers
+
+
+def _shares_across(axes: Axes) -> None:
+    """Make the horizontal axis one of shares."""
+    axes.set_xticks(_TENTHS, list(map(_percent, _TENTHS)))
+    axes.set_xlim(0, 1)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:g} %"
+
+
+def _draw(axes: Axes, lines: Sequence[Line]) -> None:
+    """Draw lines whole, those at the edge too."""
+    for line in lines:
+        looks: dict[str, Any] = {"linewidth": 1.8, "markersize": 4.5, "label": line.name, "clip_on": False}
+        axes.plot(line.x, line.y, **looks | line.looks)
+
+
+def _reliability(calibration: Calibration) -> tuple[list[float], list[float]]:
     """Confidence and share of right ones, of the bins that hold enough rows."""
-    return [(part.confidence, part.accuracy) for part in calibration.bins if part.rows >= LEAST_IN_BIN]
-
-
-def _drawn(*lines: Any, **options: Any) -> Any:
-    """A chart, marked as HTML: `charts` has escaped what is in it."""
-    from markupsafe import Markup
-
-    return Markup(charts.line_chart(*lines, **options))
+    bins = [part for part in calibration.bins if part.rows >= LEAST_IN_BIN]
+    return [part.confidence for part in bins], [part.accuracy for part in bins]

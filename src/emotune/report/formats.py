@@ -5,20 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from emotune.tasks.scores import Metrics
+    from emotune.statistics.paired import Interval
 
-
-def scores(metrics: Metrics) -> dict[str, float]:
-    """The scores that are shares of 1, higher being better, by the name under which they are shown."""
-    return {
-        "accuracy": metrics.accuracy,
-        "macro precision": metrics.macro_precision,
-        "macro recall": metrics.macro_recall,
-        "macro-F1": metrics.macro_f1,
-        "weighted precision": metrics.weighted_precision,
-        "weighted recall": metrics.weighted_recall,
-        "weighted-F1": metrics.weighted_f1,
-    }
+LONGEST_NAME = 60
+"""Characters of a model's, a label's or a configuration's name that tables and sentences show."""
 
 
 def share(value: float) -> str:
@@ -28,7 +18,38 @@ def share(value: float) -> str:
 
 def points(before: float, after: float) -> str:
     """A difference of two scores in percentage points: "+58.1 points"."""
-    return f"{100 * (after - before):+z.1f} points"
+    return signed_points(after - before)
+
+
+def signed_points(value: float) -> str:
+    """A difference in percentage points: "+79.3 points"."""
+    return f"{points_number(value)} points"
+
+
+def points_number(value: float) -> str:
+    """A difference under a heading that says "points": "+79.3"."""
+    return f"{100 * value:+z.1f}"
+
+
+def interval_in_points(interval: Interval) -> str:
+    """An interval in percentage points: "95 % interval +77.4 to +81.1"."""
+    return f"{100 * interval.level:.0f} % interval {interval_bounds(interval)}"
+
+
+def interval_bounds(interval: Interval) -> str:
+    """An interval in percentage points under a heading that says so: "+77.4 to +81.1"."""
+    return f"{bound(interval.low)} to {bound(interval.high)}"
+
+
+def p_value(value: float) -> str:
+    """A p-value in a sentence: "p = 0.034", "p < 0.001"."""
+    number = p_number(value)
+    return f"p {number}" if number.startswith("<") else f"p = {number}"
+
+
+def p_number(value: float) -> str:
+    """A p-value under a heading that says "p": "0.034", "< 0.001"."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def bound(value: float) -> str:
@@ -49,11 +70,6 @@ def nats_difference(before: float | None, after: float | None) -> str:
 def percent(part: float, whole: float) -> str:
     """A part as a percentage of a whole: "2.95 %"."""
     return f"{100 * part / whole:.2f} %"
-
-
-def quantity(number: int, singular: str, plural: str | None = None) -> str:
-    """A number with its noun: "1 row", "2,000 rows"."""
-    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -14,14 +14,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotune.evaluation.attribution import Words
-from emotune.evaluation.rivals import rivals
+from emotune.evaluation.rivals import rivals, yardstick
 from emotune.evaluation.scores import absent_classes
-from emotune.report.curves import calibration_part, training_part
-from emotune.report.formats import duration, magnitude, nats, nats_difference, points, quantity, scores, share
+from emotune.report.confusion import ConfusionMatrix
+from emotune.report.formats import (
+    duration,
+    interval_bounds,
+    magnitude,
+    nats,
+    nats_difference,
+    p_number,
+    points_number,
+    share,
+)
 from emotune.report.leaks import kinds_in_words
 from emotune.report.margin import margin_lines
-from emotune.report.verdict import interval_in_points, p_value, seeds_line, sentences, signed_points
+from emotune.report.parts import calibration_part, training_part
+from emotune.report.verdict import seeds_line, sentences
 from emotune.system.text import printable
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from emotune.data.audit import Audit
@@ -123,7 +134,7 @@ def _article(report: Report) -> dict[str, Any]:
         "verdict": report.verdict or sentences(comparison, leaks=report.leaks),
         "margin": margin_lines(comparison) if report.margin is None else list(report.margin),
         "seeds": [f"{name}: {seeds_line(summary)}" for name, summary in report.seeds.items()],
-        "rows": f"{quantity(len(comparison.after.split), 'row')} of {comparison.after.split.name}",
+        "rows": f"{counted(len(comparison.after.split), 'row')} of {comparison.after.split.name}",
         "before_name": comparison.before.name,
         "before_is_chance": comparison.before.is_chance,
         "after_name": comparison.after.name,
@@ -139,13 +150,13 @@ def _article(report: Report) -> dict[str, Any]:
         ],
         "leaks": _leaks(report.leaks) if report.leaks else None,
         "classes": _classes(comparison),
-        "yardstick": comparison.yardstick.name,
+        "yardstick": yardstick(comparison).name,
         "labels": comparison.after.split.labels,
         "matrices": [
             _matrix(comparison.after, f"After: {comparison.after.name}"),
             _matrix(
-                comparison.yardstick,
-                f"{'Before' if comparison.yardstick is comparison.before else 'Baseline'}: {comparison.yardstick.name}",
+                yardstick(comparison),
+                f"{'Before' if yardstick(comparison) is comparison.before else 'Baseline'}: {yardstick(comparison).name}",
             ),
         ],
         "training": training_part(report.training) if report.training else None,
@@ -163,7 +174,7 @@ def _direction(difference: float) -> str:
 
 def _scores(comparison: Comparison) -> list[dict[str, str]]:
     before, after, before_is_chance = comparison.before.metrics, comparison.after.metrics, comparison.before.is_chance
-    old, new = scores(before), scores(after)
+    old, new = before.named(), after.named()
     intervals: dict[str, str] = {}
     if not before_is_chance:  # a test against random numbers says nothing
         found = comparison.statistics
@@ -176,7 +187,7 @@ def _scores(comparison: Comparison) -> list[dict[str, str]]:
             "name": name,
             "before": share(old[name]),
             "after": share(new[name]),
-            "difference": points(old[name], new[name]).removesuffix(" points"),
+            "difference": points_number(new[name] - old[name]),
             "direction": _direction(new[name] - old[name]),
             "interval": intervals.get(name, ""),
         }
@@ -197,7 +208,7 @@ def _scores(comparison: Comparison) -> list[dict[str, str]]:
 
 
 def _interval(interval: Interval | None, withheld: str = "") -> str:
-    return f"none: {withheld}" if interval is None else interval_in_points(interval).partition("interval ")[2]
+    return f"none: {withheld}" if interval is None else interval_bounds(interval)
 
 
 def _baselines(comparison: Comparison) -> list[dict[str, str]]:
@@ -227,7 +238,7 @@ def _lead(score: str, interval: Interval | None, withheld: str = "") -> dict[str
     estimate = None if interval is None else interval.estimate
     shows = interval is not None and (interval.low > 0 or interval.high < 0)
     return {
-        f"{score}_lead": "" if estimate is None else signed_points(estimate).removesuffix(" points"),
+        f"{score}_lead": "" if estimate is None else points_number(estimate),
         f"{score}_direction": _direction(estimate or 0.0) if shows else "",
         f"{score}_interval": _interval(interval, withheld),
     }
@@ -236,7 +247,7 @@ def _lead(score: str, interval: Interval | None, withheld: str = "") -> dict[str
 def _leaks(leaks: Leaks) -> dict[str, Any]:
     """The scores with and without the rows that training had seen, of the tuned model and of the baselines."""
     repeat = "repeats" if leaks.count == 1 else "repeat"
-    found = f"{quantity(leaks.count, 'test row')} {repeat} a training row: {kinds_in_words(leaks.kinds)}"
+    found = f"{counted(leaks.count, 'test row')} {repeat} a training row: {kinds_in_words(leaks.kinds)}"
     if leaks.without is None:
         return {"caption": "", "rows": [], "note": f"{found}. No other row is left to score."}
     whole, rest = leaks.comparison, leaks.without
@@ -252,7 +263,7 @@ def _leaks(leaks: Leaks) -> dict[str, Any]:
                 "macro_f1": [share(all_of.metrics.macro_f1), share(left.metrics.macro_f1)],
                 "lead": ""
                 if left is rest.after
-                else points(left.metrics.accuracy, rest.after.metrics.accuracy).removesuffix(" points"),
+                else points_number(rest.after.metrics.accuracy - left.metrics.accuracy),
             }
             for all_of, left in zip((whole.after, *whole.baselines), (rest.after, *rest.baselines), strict=True)
         ],
@@ -262,7 +273,7 @@ def _leaks(leaks: Leaks) -> dict[str, Any]:
 
 def _classes(comparison: Comparison) -> list[dict[str, Any]]:
     rows = []
-    first = comparison.yardstick
+    first = yardstick(comparison)
     for label, change in comparison.against(first).per_class.items():
         old, new = first.metrics.per_class[label], comparison.after.metrics.per_class[label]
         rows.append(
@@ -275,19 +286,17 @@ def _classes(comparison: Comparison) -> list[dict[str, Any]]:
                 "after_width": f"{100 * new.f1:.1f}",
                 "fixed": f"{change.fixed:,}",
                 "broken": f"{change.broken:,}",
-                "recall": signed_points(change.recall_difference).removesuffix(" points"),
+                "recall": points_number(change.recall_difference),
                 "direction": _direction(change.recall_difference),
-                "p": "" if first.is_chance else p_value(change.adjusted_p).removeprefix("p = ").removeprefix("p "),
+                "p": "" if first.is_chance else p_number(change.adjusted_p),
             }
         )
     return rows
 
 
 def _matrix(evaluation: Evaluation, caption: str) -> dict[str, Any]:
-    from emotune.report.figures import confusion_counts
-
-    counts = confusion_counts(evaluation)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    matrix = ConfusionMatrix.of(evaluation)
+    counts, tints, is_dark = matrix.counts, matrix.tints, matrix.is_dark
     return {
         "caption": caption,
         "rows": [
@@ -296,10 +305,9 @@ def _matrix(evaluation: Evaluation, caption: str) -> dict[str, Any]:
                 "cells": [
                     {
                         "count": f"{counts[i, j]:,}" if counts[i, j] else "",
-                        # The square root, since the interesting cells are the mistakes.
-                        "weight": f"{shares[i, j] ** 0.5:.2f}",
+                        "weight": f"{tints[i, j]:.2f}",
                         "classes": " ".join(
-                            name for name, on in (("strong", shares[i, j] > 0.4), ("diagonal", i == j)) if on
+                            name for name, on in (("strong", is_dark[i, j]), ("diagonal", i == j)) if on
                         ),
                     }
                     for j in range(len(counts))
@@ -320,7 +328,7 @@ def most_telling(comparison: Comparison, count: int = EXAMPLES) -> tuple[list[in
     Returns:
         Row numbers of the mistakes, and of the fixes.
     """
-    after, before = comparison.after, comparison.yardstick
+    after, before = comparison.after, yardstick(comparison)
     wrong = np.flatnonzero(~after.correct)
     fixed = np.flatnonzero(~before.correct & after.correct)
     if after.probabilities is not None:
@@ -332,7 +340,7 @@ def most_telling(comparison: Comparison, count: int = EXAMPLES) -> tuple[list[in
 
 def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list[dict[str, Any]]:
     wrong, fixed = most_telling(comparison)
-    after, before = comparison.after, comparison.yardstick
+    after, before = comparison.after, yardstick(comparison)
     labels = after.split.labels
     marked = (
         " The darker a word, the more it spoke for what the tuned model said (integrated gradients). Words that spoke against it "

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from emotune.report.formats import quantity, share
+from emotune.report.formats import share
 from emotune.system.text import printable
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from emotune.evaluation.leaks import Leaks
@@ -29,7 +30,7 @@ def leaks_sentence(leaks: Leaks) -> str:
     Args:
         leaks: The leaks.
     """
-    rows = quantity(leaks.count, "test row")
+    rows = counted(leaks.count, "test row")
     repeat = "repeats" if leaks.count == 1 else "repeat"
     if leaks.without is None:
         return f"Every test row repeats a training row ({kinds_in_words(leaks.kinds)}): none is left to score."
@@ -45,5 +46,5 @@ def leaks_sentence(leaks: Leaks) -> str:
     return (
         f"Without the {rows} that {repeat} a training row ({kinds_in_words(leaks.kinds)}): "
         f"accuracy {accuracy} instead of {whole_accuracy}, macro-F1 {macro_f1} instead of {whole_macro_f1}{seeds}, "
-        f"on {quantity(leaks.others, 'row')}{baseline}."
+        f"on {counted(leaks.others, 'row')}{baseline}."
     )

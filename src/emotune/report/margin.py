@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emotune.report.formats import quantity
-from emotune.report.verdict import interval_in_points, p_value, seeds_behind, signed_points
+from emotune.report.formats import LONGEST_NAME, interval_in_points, p_value, signed_points
+from emotune.report.verdict import seeds_behind
 from emotune.system.text import printable
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.margin import MarginTest
     from emotune.evaluation.scores import Evaluation
-
-_LONGEST_NAME = 60
 
 
 def margin_lines(comparison: Comparison) -> list[str]:
@@ -69,12 +68,12 @@ def margin_sentence(
         seeds: How many seeds stand behind the two: "one seed", "mean of 3 seeds"; "" where there are none.
         corrected: Whether the p-values are corrected for a number of comparisons, which takes a larger margin.
     """
-    name, other = (printable(found.name, _LONGEST_NAME) for found in (model, against))
+    name, other = (printable(found.name, LONGEST_NAME) for found in (model, against))
     other = f"the best baseline ('{other}')" if is_best else f"'{other}'"
     points = in_points(100 * test.margin)
     evidence = (
         f"accuracy {signed_points(test.difference.estimate)} ({f'{seeds}, ' if seeds else ''}{interval_in_points(test.difference)}), "
-        f"{quantity(test.fixed, 'row')} fixed and {test.broken:,} broken of {test.rows:,}."
+        f"{counted(test.fixed, 'row')} fixed and {test.broken:,} broken of {test.rows:,}."
     )
     not_worse, equivalent = p_value(test.not_worse_p), p_value(test.equivalent_p)
     if test.is_equivalent:
@@ -92,7 +91,7 @@ def margin_sentence(
     alone = " and this were the only comparison" if corrected else ""
     return (
         f"Not shown: that '{name}' is not worse than {other} by more than {points} ({not_worse}), and that they are equivalent within "
-        f"{points} ({equivalent}): {evidence} With {quantity(test.fixed + test.broken, 'changed row')} of {test.rows:,}, a margin of "
+        f"{points} ({equivalent}): {evidence} With {counted(test.fixed + test.broken, 'changed row')} of {test.rows:,}, a margin of "
         f"{100 * test.provable:.1f} points is the smallest that would be shown four times out of five if both were equally accurate{alone}."
     )
 

@@ -13,14 +13,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotune.evaluation.rivals import yardstick
 from emotune.evaluation.scores import absent_classes
 from emotune.methods.base import PeftMethod, head_and_pooler
 from emotune.methods.qlora import QLoRA
-from emotune.report.formats import duration, nats, nats_difference, percent, points, quantity, scores, share
+from emotune.report.formats import duration, nats, nats_difference, percent, points, share
 from emotune.report.margin import margin_lines
 from emotune.report.probabilities import probabilities_sentence
 from emotune.report.verdict import of_seeds, sentences
 from emotune.system.text import printable
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from emotune.evaluation.comparison import Comparison
@@ -88,7 +90,7 @@ def model_card(
             verdict=sentences(comparison, leaks=leaks),
             of_seeds=of_seeds(comparison),
             margin=margin_lines(comparison),
-            yardstick=comparison.yardstick.name,
+            yardstick=yardstick(comparison).name,
             probabilities=probabilities_sentence(trust),
             notes=[(evaluation.name, evaluation.note) for evaluation in evaluations if evaluation.note],
             absent=absent_classes(comparison.after.metrics),
@@ -130,7 +132,7 @@ def _environment() -> Any:
         autoescape=False,  # it escapes for HTML; `finalize` escapes for Markdown
     )
     environment.filters.update(
-        code=_code, fenced=_fenced, share=share, percent=percent, duration=duration, quantity=quantity
+        code=_code, fenced=_fenced, share=share, percent=percent, duration=duration, counted=counted
     )
     return environment
 
@@ -237,17 +239,17 @@ def _score_table(comparison: Comparison) -> _Markdown:
     if before.is_chance:
         columns = [(new, after.metrics), *((found.name, found.metrics) for found in baselines)]
         columns.append((f"{old}, chance", before.metrics))
-        rows = [[name, *(share(scores(found)[name]) for _, found in columns)] for name in scores(after.metrics)]
+        rows = [[name, *(share(found.named()[name]) for _, found in columns)] for name in after.metrics.named()]
         rows.append([_LOSS, *(nats(found.loss) for _, found in columns)])
         return _table(["score", *(name for name, _ in columns)], rows)
-    first, second = scores(before.metrics), scores(after.metrics)
+    first, second = before.metrics.named(), after.metrics.named()
     rows = [
         [
             name,
             share(first[name]),
             share(second[name]),
             points(first[name], second[name]),
-            *(share(scores(found.metrics)[name]) for found in baselines),
+            *(share(found.metrics.named()[name]) for found in baselines),
         ]
         for name in first
     ]
@@ -274,7 +276,7 @@ def _class_table(comparison: Comparison) -> _Markdown:
             f"{share(old.recall)} → {share(after[label].recall)}",
             f"{share(old.f1)} → {share(after[label].f1)}",
         ]
-        for label, old in comparison.yardstick.metrics.per_class.items()
+        for label, old in yardstick(comparison).metrics.per_class.items()
     ]
     return _table(["label", "rows", "precision", "recall", "F1"], rows)
 

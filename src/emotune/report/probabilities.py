@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emotune.report.formats import bound, nats, quantity
+from emotune.report.formats import interval_in_points, nats, points_number, signed_points
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from emotune.tasks.calibration import Calibration, Trust
@@ -40,15 +41,15 @@ def probabilities_sentence(found: Trust) -> str:
 def gap(found: Calibration) -> str:
     """Mean confidence less accuracy, in points, with its interval: "+3.3 (95 % interval +1.6 to +5.1)"."""
     interval = found.gap
-    return f"{100 * interval.estimate:+z.1f} (95 % interval {bound(interval.low)} to {bound(interval.high)})"
+    return f"{points_number(interval.estimate)} ({interval_in_points(interval)})"
 
 
 def _gap_sentence(found: Calibration) -> str:
     interval = found.gap
-    ends = f"(95 % interval {bound(interval.low)} to {bound(interval.high)} points)"
+    ends = f"({interval_in_points(interval)} points)"
     if interval.low <= 0 <= interval.high:
-        shown = f"{100 * interval.estimate:+z.1f}"
-        return f"The mean confidence differs from the accuracy by {shown} points {ends}, which is no evidence of a difference."
+        shown = signed_points(interval.estimate)
+        return f"The mean confidence differs from the accuracy by {shown} {ends}, which is no evidence of a difference."
     side, kind = ("above", "too sure") if interval.estimate > 0 else ("below", "not sure enough")
     return f"The mean confidence is {_points(abs(interval.estimate))} points {side} the accuracy {ends}: the model is {kind}."
 
@@ -58,7 +59,7 @@ def _error_sentence(found: Calibration) -> str:
     rows = sum(part.rows for part in found.bins)
     return (
         f"The expected calibration error (ECE) is {_points(found.ece)} points; a perfectly calibrated model with these probabilities "
-        f"would show {_points(found.expected_ece)} on {quantity(rows, 'row')} ({_points(low)} to {_points(high)} in 95 % of cases)."
+        f"would show {_points(found.expected_ece)} on {counted(rows, 'row')} ({_points(low)} to {_points(high)} in 95 % of cases)."
     )
 
 

@@ -1,17 +1,21 @@
-"""Scatter charts as SVG: a score against a cost on a logarithmic axis, with marks that can be read where points crowd."""
+"""Scatter charts: a score against a cost on a logarithmic axis, with marks that can be read where points crowd."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotune.report.charts import RIGHT, WIDTH, drawn_text, frame, nice_ticks, number_text
+from emotune.report.curves import new_axes, nice_ticks
+from emotune.report.drawing import CHART, FIRST, INK, SECOND, drawable, name_artist, new_figure, settle
+from emotune.report.placing import FONT_SIZE, RADIUS, place_marks
 
-_RADIUS = 4
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 # Room around the outermost points, as a share of what they span, so that marks beside them stay inside.
 _ROOM = 0.08
 _LEAST_Y = 0.01
@@ -19,26 +23,6 @@ _LEAST_X = 2.0  # a factor
 _MOST_TICKS = 7
 # With fewer scores than this, none is said to be unlike the others.
 _FEWEST = 5
-# What a mark takes: the width of a character and the height of a line at the stylesheet's 12 px.
-_CHARACTER, _LINE = 6.7, 10.0
-_LINE_STEP = 3.0  # what of the line between points counts as one box
-# Where a mark may stand, by its lower left corner from the middle of its point: a multiple of its width, and pixels right and down.
-_PLACES = tuple(
-    (share, away * right, 4 + away * down)
-    for away in (1, 2, 3)
-    for share, right, down in (
-        (0, 6, -9),
-        (0, 7, 0),
-        (-1, -6, -9),
-        (0, 6, 10),
-        (-1, -7, 0),
-        (-1, -6, 10),
-        (-0.5, 0, -12),
-        (-0.5, 0, 12),
-    )
-)
-
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -58,17 +42,10 @@ class Point:
     name: str
 
 
-def scatter_chart(
-    points: Sequence[Point],
-    front: Sequence[int],
-    *,
-    title: str,
-    description: str,
-    x_label: str,
-    y_label: str,
-    x_number: Callable[[float], str],
-) -> str:
-    """Points over a logarithmic axis, with a line through some of them, as an `svg` element.
+def draw_scatter(
+    points: Sequence[Point], front: Sequence[int], *, x_label: str, y_label: str, x_number: Callable[[float], str]
+) -> Figure:
+    """Draw points over a logarithmic axis, and a line through some of them.
 
     Points far below the others stand as triangles at the lower edge, and the line leaves them out: the differences between the
     others are what there is to see.
@@ -76,8 +53,6 @@ def scatter_chart(
     Args:
         points: At least one.
         front: Positions of those that the line joins, from left to right.
-        title: What it shows.
-        description: What there is to see, in a sentence.
         x_label: What is along the horizontal axis.
         y_label: What is along the vertical one.
         x_number: Writes a number of the horizontal axis.
@@ -85,31 +60,48 @@ def scatter_chart(
     below = far_below([point.y for point in points])
     x_range = _x_range([point.x for point in points])
     y_range, y_ticks = _y_axis([point.y for number, point in enumerate(points) if number not in below])
-    parts, x, y = frame(
-        title,
-        description,
-        x_label,
-        y_label,
-        x_range,
-        y_range,
-        [(tick, x_number(tick)) for tick in log_ticks(*x_range)],
-        [(tick, number_text(tick)) for tick in y_ticks],
-        log=True,
+    figure = new_figure(*CHART)
+    axes = new_axes(figure, x_label, y_label, y_ticks)
+    axes.set_ylim(*y_range)
+    axes.set_xscale("log")
+    ticks = log_ticks(*x_range)
+    axes.set_xticks(ticks, [x_number(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlim(*x_range)
+    settle(figure)
+
+    # Marks keep their size whatever the axes span, so that their places are found in points.
+    to_points = 72 / figure.dpi
+    corners = axes.transAxes.transform([(0, 0), (1, 1)]) * to_points
+    (left, bottom), (right, top) = corners.tolist()
+    edge = float(axes.transData.inverted().transform((0, (bottom + RADIUS + 1.5) / to_points))[1])
+    shown = [(point.x, edge if number in below else point.y) for number, point in enumerate(points)]
+    places = [(float(x), float(y)) for x, y in axes.transData.transform(shown) * to_points]
+    joined = [i for i in front if i not in below]
+    axes.plot([points[i].x for i in joined], [points[i].y for i in joined], color=SECOND, linewidth=1.6, clip_on=False)
+    marks = place_marks(
+        places, [point.mark for point in points], [places[i] for i in joined], (left, bottom, right + 8, top)
     )
-    line = [(x(points[i].x), y(points[i].y)) for i in front if i not in below]
-    path = " ".join(f"{across:.1f},{down:.1f}" for across, down in line)
-    parts.append(f'<polyline class="line second" points="{path}"/>')
-    edge = y(y_range[0]) - _RADIUS - 2
-    places = [(x(point.x), edge if number in below else y(point.y)) for number, point in enumerate(points)]
-    marks = _marks(places, [point.mark for point in points], line, y(y_range[1]), y(y_range[0]))
-    for number, (point, (across, down), (left, bottom)) in enumerate(zip(points, places, marks, strict=True)):
-        style = "second" if number in front else "first"
-        parts.append(
-            f"<g><title>{drawn_text(point.name)}</title>{_shape(style, across, down, number in below)}"
-            f'<text class="mark" x="{left:.1f}" y="{bottom:.1f}">{drawn_text(point.mark)}</text></g>'
+    for number, (point, at, place, mark) in enumerate(zip(points, shown, places, marks, strict=True)):
+        (dot,) = axes.plot(
+            *at,
+            color=SECOND if number in front else FIRST,
+            marker="v" if number in below else "o",
+            markersize=2 * RADIUS,
+            linestyle="",
+            clip_on=False,
         )
-    parts.append("</svg>")
-    return "".join(parts)
+        text = axes.annotate(
+            drawable(point.mark),
+            at,
+            (mark[0] - place[0], mark[1] - place[1]),
+            textcoords="offset points",
+            fontsize=FONT_SIZE,
+            color=INK,
+        )
+        for artist in (dot, text):
+            name_artist(artist, point.name)
+    return figure
 
 
 def far_below(scores: Sequence[float]) -> tuple[int, ...]:
@@ -157,79 +149,3 @@ def _y_axis(values: Sequence[float]) -> tuple[tuple[float, float], list[float]]:
     room = max(_ROOM * (high - low), (_LEAST_Y - (high - low)) / 2)
     low, high = low - 2 * room, high + room  # triangles may stand at the lower edge
     return (low, high), [tick for tick in nice_ticks(max(low, 0.0), min(high, 1.0)) if low <= tick <= high]
-
-
-def _shape(style: str, across: float, down: float, at_edge: bool) -> str:
-    """A dot, or a triangle that points down."""
-    if not at_edge:
-        return f'<circle class="dot {style}" cx="{across:.1f}" cy="{down:.1f}" r="{_RADIUS}"/>'
-    top = down - _RADIUS
-    return f'<path class="dot {style}" d="M{across - 5:.1f},{top:.1f} h10 l-5,9 z"/>'
-
-
-def _marks(
-    places: Sequence[tuple[float, float]],
-    texts: Sequence[str],
-    line: Sequence[tuple[float, float]],
-    top: float,
-    bottom: float,
-) -> list[tuple[float, float]]:
-    """Where the marks' lower left corners go.
-
-    By turns, each where it hides least of points, line, marks before it, and of itself, and does not seem to be another point's.
-    """
-    taken: list[Box] = [_around(across, down, _RADIUS) for across, down in places]
-    taken += [_around(across, down, _LINE_STEP / 2) for across, down in _along(line)]
-    found = []
-    for (across, down), text in zip(places, texts, strict=True):
-        width = _CHARACTER * len(text)
-        boxes = []
-        for share, right, lower in _PLACES:
-            left, base = across + share * width + right, down + lower
-            boxes.append((left, base - _LINE, left + width, base))
-        own = (across, down)
-        best = min(
-            boxes,
-            key=lambda box: (
-                sum(_shared(box, other) for other in taken)
-                + _outside(box, top, bottom)
-                + (_LINE * width if _is_nearer_to_another(box, own, places) else 0.0)
-            ),
-        )
-        taken.append(best)
-        found.append((best[0], best[3]))
-    return found
-
-
-def _is_nearer_to_another(box: Box, own: tuple[float, float], places: Sequence[tuple[float, float]]) -> bool:
-    """Whether a box's middle is nearer to another place than to its own."""
-    middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
-    return any(math.dist(middle, place) < math.dist(middle, own) for place in places)
-
-
-def _along(line: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Places along a line, a few pixels from each other."""
-    found = []
-    for (left, first), (right, last) in pairwise(line):
-        count = max(2, math.ceil(math.hypot(right - left, last - first) / _LINE_STEP))
-        found += list(
-            zip(np.linspace(left, right, count).tolist(), np.linspace(first, last, count).tolist(), strict=True)
-        )
-    return found
-
-
-def _around(across: float, down: float, reach: float) -> Box:
-    return (across - reach, down - reach, across + reach, down + reach)
-
-
-def _shared(one: Box, other: Box) -> float:
-    """The area that two boxes share."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    return max(width, 0.0) * max(height, 0.0)
-
-
-def _outside(box: Box, top: float, bottom: float) -> float:
-    """How much of a box lies outside of the chart."""
-    left, upper, right, lower = box
-    return (right - left) * (lower - upper) - _shared(box, (0.0, top, WIDTH - RIGHT / 2, bottom))

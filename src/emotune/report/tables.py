@@ -17,20 +17,22 @@ from rich.text import Text
 
 from emotune.evaluation.scores import absent_classes
 from emotune.report.formats import (
+    LONGEST_NAME,
     duration,
     magnitude,
     memory,
     nats,
     nats_difference,
+    p_number,
     percent,
     points,
-    quantity,
-    scores,
+    points_number,
     share,
 )
 from emotune.report.margin import margin_lines
-from emotune.report.verdict import of_seeds, p_value, sentences, signed_points
+from emotune.report.verdict import of_seeds, sentences
 from emotune.system.text import printable
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from emotune.data.dataset import TextDataset
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from emotune.evaluation.scores import Evaluation
     from emotune.folder.record import TrainingRecord
 
-_LONGEST_NAME = 60
 _LOSS = "loss (cross-entropy), lower is better"
 
 
@@ -91,9 +92,9 @@ def data_table(dataset: TextDataset) -> Table:
 def evaluation_table(evaluation: Evaluation) -> Group:
     """The scores of one model: overall, then by class."""
     notes = _Notes()
-    heading = notes.mark(printable(evaluation.name, _LONGEST_NAME), evaluation)
+    heading = notes.mark(printable(evaluation.name, LONGEST_NAME), evaluation)
     overall = new_table(["score", "value"], title="Scores")
-    for name, value in scores(evaluation.metrics).items():
+    for name, value in evaluation.metrics.named().items():
         overall.add_row(name, share(value))
     overall.add_row(_LOSS, nats(evaluation.metrics.loss))
     by_class = new_table(["class", "rows", "precision", "recall", "F1"], title="By class")
@@ -166,7 +167,7 @@ def ranking_table(comparisons: Sequence[Comparison], verdicts: Sequence[str]) ->
             table,
             *_absent(first),
             *map(Text, verdicts),
-            Text(f"The p-values are corrected for {quantity(len(comparisons), 'comparison')} (Holm)."),
+            Text(f"The p-values are corrected for {counted(len(comparisons), 'comparison')} (Holm)."),
         ]
     )
 
@@ -174,8 +175,8 @@ def ranking_table(comparisons: Sequence[Comparison], verdicts: Sequence[str]) ->
 def changed_rows(comparison: Comparison) -> str:
     """How many rows the second model got right that the first got wrong, and the other way round, in one sentence."""
     return (
-        f"{quantity(len(comparison.fixed), 'row')} fixed (wrong before, right after) and "
-        f"{quantity(len(comparison.broken), 'row')} broken (right before, wrong after) "
+        f"{counted(len(comparison.fixed), 'row')} fixed (wrong before, right after) and "
+        f"{counted(len(comparison.broken), 'row')} broken (right before, wrong after) "
         f"of {len(comparison.after.split):,}."
     )
 
@@ -227,7 +228,7 @@ class _Notes:
 def _overall(comparison: Comparison, before_heading: str, after_heading: str) -> Table:
     table = new_table(["score", before_heading, after_heading, "difference"], title="Scores")
     before, after = comparison.before.metrics, comparison.after.metrics
-    old, new = scores(before), scores(after)
+    old, new = before.named(), after.named()
     for name in old:
         table.add_row(name, share(old[name]), share(new[name]), _signed(points(old[name], new[name])))
     loss_difference = nats_difference(before.loss, after.loss)
@@ -244,10 +245,10 @@ def _baselines(comparison: Comparison, notes: _Notes) -> Table:
     for baseline in comparison.baselines:
         found = baseline.metrics
         table.add_row(
-            Text(notes.mark(printable(baseline.name, _LONGEST_NAME), baseline)),
+            Text(notes.mark(printable(baseline.name, LONGEST_NAME), baseline)),
             share(found.accuracy),
             share(found.macro_f1),
-            _signed(points(found.accuracy, after.accuracy).removesuffix(" points")),
+            _signed(points_number(after.accuracy - found.accuracy)),
             duration(baseline.seconds),
             magnitude(baseline.parameters),
         )
@@ -279,8 +280,8 @@ def _changes(comparison: Comparison) -> Group:
             f"{change.support:,}",
             f"{change.fixed:,}",
             f"{change.broken:,}",
-            _signed(signed_points(change.recall_difference).removesuffix(" points")),
-            p_value(change.adjusted_p).removeprefix("p = ").removeprefix("p "),
+            _signed(points_number(change.recall_difference)),
+            p_number(change.adjusted_p),
         )
     return Group(table, Text("p: McNemar's mid-p on the rows of a class, corrected for the number of classes (Holm)."))
 
@@ -316,7 +317,7 @@ def stacked(parts: Iterable[RenderableType]) -> Group:
 
 
 def _name(text: str) -> Text:
-    return Text(printable(text, _LONGEST_NAME))
+    return Text(printable(text, LONGEST_NAME))
 
 
 def _signed(difference: str, *, lower_is_better: bool = False) -> Text:
@@ -333,4 +334,4 @@ def _absent(evaluation: Evaluation) -> list[RenderableType]:
 
 
 def _rows_of(evaluation: Evaluation) -> str:
-    return f"{quantity(len(evaluation.split), 'row')} of {printable(evaluation.split.name)}"
+    return f"{counted(len(evaluation.split), 'row')} of {printable(evaluation.split.name)}"

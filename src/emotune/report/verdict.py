@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotune.evaluation.rivals import Difference, Rival, differences, is_unbalanced, rivals
+from emotune.evaluation.rivals import Rival, ScoreDifference, is_unbalanced, rivals, score_differences
 from emotune.evaluation.scores import absent_classes
-from emotune.report.formats import bound, quantity, share
+from emotune.report.formats import LONGEST_NAME, interval_in_points, p_value, share, signed_points
 from emotune.report.leaks import leaks_sentence
 from emotune.system.text import printable
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from emotune.evaluation.comparison import Comparison
     from emotune.evaluation.leaks import Leaks
     from emotune.evaluation.scores import Evaluation
     from emotune.evaluation.seeds import SeedSummary
-    from emotune.statistics.paired import Interval
 
-_LONGEST_NAME = 60
 _BETTER = {"accuracy": "is more accurate", "macro-F1": "has a higher macro-F1"}
 _WORSE = {"accuracy": "is less accurate", "macro-F1": "has a lower macro-F1"}
 
@@ -79,9 +78,9 @@ def against(comparison: Comparison, rival: Rival, corrected_p: Mapping[str, floa
     """The second model of a comparison against one rival: what differs and by how much, in both scores."""
     after, other = comparison.after, rival.evaluation
     if _same_labels(comparison, other):
-        rows = quantity(len(after.split), "row")
+        rows = counted(len(after.split), "row")
         return f"{_capital(named(rival))} and '{_name(after)}' predict the same label on every row ({rows})."
-    found = differences(comparison, other, corrected_p)
+    found = score_differences(comparison, other, corrected_p)
     seeds = seeds_behind(comparison, other)
     evidence = [figures(found[0], seeds), *(figures(difference) for difference in found[1:])]
     headline = relation(found, f"'{_name(after)}'", named(rival))
@@ -96,7 +95,7 @@ def against(comparison: Comparison, rival: Rival, corrected_p: Mapping[str, floa
     return " ".join(parts)
 
 
-def relation(found: tuple[Difference, ...], name: str, other: str) -> str:
+def relation(found: tuple[ScoreDifference, ...], name: str, other: str) -> str:
     """In what a model is better or worse than another, and in what there is no evidence of either.
 
     Args:
@@ -122,7 +121,7 @@ def relation(found: tuple[Difference, ...], name: str, other: str) -> str:
     return f"{sentence}, but {_claim(second)}"
 
 
-def figures(difference: Difference, seeds: str = "") -> str:
+def figures(difference: ScoreDifference, seeds: str = "") -> str:
     """A difference with what it is worth: "accuracy +8.0 points (one seed, 95 % interval +1.9 to +14.1, p = 0.010)"."""
     evidence = [seeds] if seeds else []
     evidence += [interval_in_points(difference.interval), p_value(difference.p_value)]
@@ -146,7 +145,7 @@ def untested(comparison: Comparison, other: Evaluation) -> str:
     return f"Macro-F1 is not compared: {why}."
 
 
-def contradiction(difference: Difference) -> str:
+def contradiction(difference: ScoreDifference) -> str:
     """What to make of a test and an interval that do not say the same."""
     if difference.corrected and difference.excludes_zero:
         return f"In {difference.score} the interval leaves out 0, but unlike p it is not corrected for the number of comparisons."
@@ -164,7 +163,7 @@ def one_label(comparison: Comparison) -> str:
     models = comparison.seeds or (after,)
     if len(np.unique([model.predictions for model in models])) != 1:
         return ""
-    label = printable(after.split.labels[int(after.predictions[0])], _LONGEST_NAME)
+    label = printable(after.split.labels[int(after.predictions[0])], LONGEST_NAME)
     alike = next(
         (found for found in comparison.baselines if np.array_equal(found.predictions, after.predictions)), None
     )
@@ -205,7 +204,7 @@ def alone(comparison: Comparison) -> str:
     accuracy, macro_f1 = comparison.mean_scores
     return (
         f"'{_name(after)}' has an accuracy of {share(accuracy)} and a macro-F1 of {share(macro_f1)} on "
-        f"{quantity(len(after.split), 'test row')}{f' ({seeds})' if seeds else ''}. No baseline was scored beside it, so nothing says "
+        f"{counted(len(after.split), 'test row')}{f' ({seeds})' if seeds else ''}. No baseline was scored beside it, so nothing says "
         "what the tuning has brought."
     )
 
@@ -228,13 +227,13 @@ def limits(comparison: Comparison, other: Evaluation, *, corrected: bool = False
         corrected: Whether p-values are corrected for a number of comparisons, which takes a larger difference.
     """
     paired = comparison.against(other)
-    rows = quantity(paired.rows, "test row")
+    rows = counted(paired.rows, "test row")
     if paired.detectable is None:
         return f"On {rows} no difference can be significant, however large it is."
     detectable, seeds = paired.detectable, ""
     if comparison.seeds:
         detectable = comparison.over_seeds(other).of_accuracy.detectable()
-        seeds = f" and with {quantity(len(comparison.seeds), 'seed')}"
+        seeds = f" and with {counted(len(comparison.seeds), 'seed')}"
     if detectable >= 1:
         return (
             f"On {rows}{seeds} no difference would be found four times out of five, however large it is. Train more seeds, or "
@@ -259,7 +258,7 @@ def _is_undecided(comparison: Comparison, other: Evaluation, corrected_p: Mappin
     """Whether nothing can be said of a rival, and for that the number of rows is to blame."""
     if _same_labels(comparison, other):
         return False
-    return not any(difference.direction for difference in differences(comparison, other, corrected_p))
+    return not any(difference.direction for difference in score_differences(comparison, other, corrected_p))
 
 
 def _same_labels(comparison: Comparison, other: Evaluation) -> bool:
@@ -267,31 +266,16 @@ def _same_labels(comparison: Comparison, other: Evaluation) -> bool:
     return all(np.array_equal(found.predictions, other.predictions) for found in models)
 
 
-def _claim(difference: Difference) -> str:
+def _claim(difference: ScoreDifference) -> str:
     return (_BETTER if difference.direction > 0 else _WORSE)[difference.score]
 
 
 def _name(evaluation: Evaluation) -> str:
-    return printable(evaluation.name, _LONGEST_NAME)
+    return printable(evaluation.name, LONGEST_NAME)
 
 
 def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
-
-
-def signed_points(value: float) -> str:
-    """A difference in percentage points: "+79.3 points"."""
-    return f"{100 * value:+z.1f} points"
-
-
-def interval_in_points(interval: Interval) -> str:
-    """An interval in percentage points: "95 % interval +77.4 to +81.1"."""
-    return f"{100 * interval.level:.0f} % interval {bound(interval.low)} to {bound(interval.high)}"
-
-
-def p_value(value: float) -> str:
-    """A p-value: "p = 0.034", "p < 0.001"."""
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def seeds_line(summary: SeedSummary) -> str:

@@ -14,12 +14,12 @@ from typing import Any
 from emotune.evaluation.saved import read_predictions
 from emotune.evaluation.scores import Evaluation
 from emotune.folder.format import PREDICTIONS, sha256, versions
-from emotune.report.formats import quantity
 from emotune.sweep.engines import Files
 from emotune.sweep.plan import Candidate, Plan, Trial, fingerprint
 from emotune.sweep.trial import RESULT
 from emotune.system.errors import ArtifactError, OutputError
 from emotune.system.output import check_output
+from emotune.system.wording import counted
 
 STAMP, FAILED = "sweep.json", "failed.json"
 BEST = "best"
@@ -116,7 +116,7 @@ class SweepFolder:
             raise OutputError(f"There is no sweep to resume in '{self.path}'. Start it without --resume.")
         if stamp is not None and not self._resume and not self._overwrite:
             raise OutputError(
-                f"'{self.path}' holds a sweep already, with {quantity(self._count(), 'finished trial')}. "
+                f"'{self.path}' holds a sweep already, with {counted(self._count(), 'finished trial')}. "
                 "Go on with it with --resume, replace it with --overwrite, or choose another folder with --output."
             )
         if self._resume and (stamp or {}).get("plan") != self.plan.fingerprint:

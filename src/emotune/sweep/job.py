@@ -82,15 +82,12 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
     from emotune.data.load import load_data
     from emotune.models.load import load_base
     from emotune.report import tables
+    from emotune.sweep.documents import leaderboard_json, leaderboard_markdown
     from emotune.sweep.folder import SweepFolder
     from emotune.sweep.leaderboard import make_leaderboard, model_name
-    from emotune.sweep.report import (
-        Setting,
-        leaderboard_json,
-        leaderboard_markdown,
-        leaderboard_table,
-        render_leaderboard,
-    )
+    from emotune.sweep.page import render_leaderboard
+    from emotune.sweep.protocol import Setting
+    from emotune.sweep.terminal import leaderboard_table
     from emotune.system.processes import processes
 
     if processes() > 1:
@@ -331,7 +328,7 @@ def refit(best: TrialResult, folder: SweepFolder, progress: Progress) -> RunResu
     """
     from emotune import pipeline
     from emotune.evaluation.saved import read_evaluation
-    from emotune.report.formats import quantity
+    from emotune.system.wording import counted
 
     config = best_config(best.trial.config, folder)
     if _is_there(config, folder.best):
@@ -342,7 +339,7 @@ def refit(best: TrialResult, folder: SweepFolder, progress: Progress) -> RunResu
     changed = int((trial.predictions != again.predictions).sum())
     if changed:
         progress.say(
-            f"The model in {folder.best} gives {quantity(changed, 'test row')} of {len(trial.split):,} another label than the trial did: "
+            f"The model in {folder.best} gives {counted(changed, 'test row')} of {len(trial.split):,} another label than the trial did: "
             "it was trained in another place, or with another number of threads."
         )
     else:

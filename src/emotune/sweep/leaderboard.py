@@ -17,7 +17,7 @@ from emotune.system.errors import DataError
 
 
 @dataclass(frozen=True)
-class Spread:
+class SeedValues:
     """A figure over seeds.
 
     Attributes:
@@ -58,7 +58,7 @@ class SeedNote:
 
 
 @dataclass(frozen=True)
-class Row:
+class LeaderboardRow:
     """One configuration.
 
     Attributes:
@@ -87,12 +87,12 @@ class Row:
     config: RunConfig
     seeds: tuple[int, ...]
     missing: tuple[int, ...]
-    validation_macro_f1: Spread
-    test_accuracy: Spread
-    test_macro_f1: Spread
+    validation_macro_f1: SeedValues
+    test_accuracy: SeedValues
+    test_macro_f1: SeedValues
     trainable: int
     total: int
-    seconds: Spread
+    seconds: SeedValues
     peak_memory: int
     size: int
     against_best: Difference | None = None
@@ -124,7 +124,7 @@ class Leaderboard:
         excess: How much too high the best one's validation score is, since it was chosen by it; None where that is not known.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[LeaderboardRow, ...]
     best: TrialResult
     failures: Mapping[str, str]
     warnings: Mapping[str, tuple[str, ...]]
@@ -228,7 +228,7 @@ def _full_fine_tuning(finished: Sequence[tuple[Candidate, Sequence[TrialResult]]
     return {position: found[model] for position, model in enumerate(models) if model in found}
 
 
-def _seed_note(study: SeedStudy, rows: Sequence[Row]) -> SeedNote | None:
+def _seed_note(study: SeedStudy, rows: Sequence[LeaderboardRow]) -> SeedNote | None:
     if not study.knows_seeds:
         return None
     wider = tuple(rows[position].label for position in sorted(study.accuracy.own))
@@ -258,20 +258,20 @@ def seed_of(result: TrialResult) -> int:
     return result.trial.config.training.seed
 
 
-def _row(rank: int, candidate: Candidate, found: Sequence[TrialResult], seeds: Sequence[int]) -> Row:
+def _row(rank: int, candidate: Candidate, found: Sequence[TrialResult], seeds: Sequence[int]) -> LeaderboardRow:
     done = tuple(seed_of(trial) for trial in found)
 
-    def spread(*path: str) -> Spread:
+    def spread(*path: str) -> SeedValues:
         values = []
         for trial in found:
             value: Any = trial.found
             for name in path:
                 value = value[name]
             values.append(float(value))
-        return Spread(tuple(values))
+        return SeedValues(tuple(values))
 
     first = found[0].found
-    return Row(
+    return LeaderboardRow(
         rank=rank,
         label=candidate.label,
         model=model_name(candidate.config.model.name),

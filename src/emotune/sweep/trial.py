@@ -14,43 +14,29 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from emotune.folder.format import PREDICTIONS, sha256
 from emotune.settings.run import RunConfig
 from emotune.system.errors import EmotuneError
-from emotune.system.progress import Advance
+from emotune.system.progress import Silent
 
 TASK, RESULT = "trial.json", "result.json"
 
 AfterEpoch = Callable[[int, float], None]
 
 
-class Notes:
-    """Writes down the lines that training says, such as which path it took."""
+class Notes(Silent):
+    """Keeps the lines that training says, such as which path it took, and shows nothing."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    @contextmanager
-    def step(self, title: str) -> Iterator[None]:
-        """Do nothing around the step."""
-        yield
-
     def say(self, text: str) -> None:
         """Keep the line."""
         self.lines.append(text)
-
-    def show(self, renderable: Any) -> None:
-        """Drop the renderable."""
-
-    @contextmanager
-    def bar(self, description: str, total: int) -> Iterator[Advance]:
-        """Give a function that counts nothing."""
-        yield lambda units: None
 
 
 def run_trial(

@@ -43,6 +43,18 @@ class Metrics:
     loss: float | None
     per_class: dict[str, ClassScores]
 
+    def named(self) -> dict[str, float]:
+        """Return the scores that are shares of 1, higher being better, by the name under which tables show them."""
+        return {
+            "accuracy": self.accuracy,
+            "macro precision": self.macro_precision,
+            "macro recall": self.macro_recall,
+            "macro-F1": self.macro_f1,
+            "weighted precision": self.weighted_precision,
+            "weighted recall": self.weighted_recall,
+            "weighted-F1": self.weighted_f1,
+        }
+
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Softmax over the last axis in float64; the numerically stable form."""
@@ -102,16 +114,3 @@ def absent_classes(metrics: Metrics) -> str:
         f"No row that was scored is labelled {listed(names)}: "
         f"macro precision, macro recall and macro-F1 count {count} as 0."
     )
-
-
-def named_scores(metrics: Metrics) -> dict[str, float]:
-    """Return the scores that are shares of 1, higher being better, by the name under which they are shown."""
-    return {
-        "accuracy": metrics.accuracy,
-        "macro precision": metrics.macro_precision,
-        "macro recall": metrics.macro_recall,
-        "macro-F1": metrics.macro_f1,
-        "weighted precision": metrics.weighted_precision,
-        "weighted recall": metrics.weighted_recall,
-        "weighted-F1": metrics.weighted_f1,
-    }

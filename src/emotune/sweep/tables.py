@@ -1,0 +1,125 @@
+"""A leaderboard's tables as headings and cells, the same in the terminal, on the page and in Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from emotune.report.formats import duration, interval_bounds, magnitude, memory, p_number, percent, points_number, share
+from emotune.system.wording import counted
+
+if TYPE_CHECKING:
+    from emotune.statistics.paired import Interval
+    from emotune.sweep.leaderboard import Leaderboard, LeaderboardRow, SeedValues
+
+
+SCORES = (
+    "configuration",
+    "seeds",
+    "validation macro-F1",
+    "test accuracy",
+    "test macro-F1",
+    "accuracy against the best, in points",
+    "p, corrected",
+    "macro-F1 against the best, in points",
+    "p, corrected",
+)
+
+FULL = (
+    "configuration",
+    "accuracy above full fine-tuning, in points",
+    "p, corrected",
+    "macro-F1 above full fine-tuning, in points",
+    "p, corrected",
+    "rows fixed",
+    "rows broken",
+)
+COSTS = ("configuration", "trained parameters", "share of all", "training time", "peak memory", "size on disk")
+
+
+def score_cells(row: LeaderboardRow) -> tuple[str, ...]:
+    """The cells of a row under `SCORES`."""
+    found = row.against_best
+    return (
+        row.label,
+        f"{len(row.seeds)}" + (f" of {len(row.seeds) + len(row.missing)}" if row.missing else ""),
+        mean_and_deviation(row.validation_macro_f1),
+        mean_and_deviation(row.test_accuracy),
+        mean_and_deviation(row.test_macro_f1),
+        "" if found is None else difference_cell(found.accuracy),
+        "" if found is None else p_cell(found.adjusted_p),
+        "" if found is None else difference_cell(found.macro_f1),
+        "" if found is None else p_cell(found.macro_f1_adjusted_p),
+    )
+
+
+def cost_cells(row: LeaderboardRow) -> tuple[str, ...]:
+    """The cells of a row under `COSTS`."""
+    return (
+        row.label,
+        magnitude(row.trainable),
+        percent(row.trainable, row.total),
+        duration(row.seconds.median),
+        memory(row.peak_memory),
+        disk(row.size),
+    )
+
+
+def mean_and_deviation(found: SeedValues) -> str:
+    """A score over seeds: "0.9307 ± 0.0056", or without the second part where there is one seed."""
+    deviation = found.deviation
+    return share(found.mean) if deviation is None else f"{share(found.mean)} ± {share(deviation)}"
+
+
+def disk(size: int) -> str:
+    """A size on disk: "41 kB", "2.7 MB"."""
+    return f"{size / 1e3:.0f} kB" if size < 1e6 else f"{size / 1e6:.1f} MB"
+
+
+def difference_cell(interval: Interval | None) -> str:
+    """A difference in points with its interval: "-2.0 (-3.0 to -1.0)"; "" where there is none."""
+    return "" if interval is None else f"{points_number(interval.estimate)} ({interval_bounds(interval)})"
+
+
+def p_cell(value: float | None) -> str:
+    """A p-value: "0.034", "< 0.001"; "" where there is none."""
+    return "" if value is None else p_number(value)
+
+
+@dataclass(frozen=True)
+class ExtraTable:
+    """A table that not every leaderboard has.
+
+    Attributes:
+        title: Its heading.
+        headings: Of its columns.
+        rows: The cells; none where there is nothing to show.
+        note: How to read it.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str
+
+
+_FLIPS = "Rows fixed: most of the configuration's seeds get them right, and not most of full fine-tuning's; broken: the other way round."
+
+
+def full_table(board: Leaderboard) -> ExtraTable:
+    """Every configuration beside full fine-tuning of its base model."""
+    found = [(row, row.against_full) for row in board.rows if row.against_full is not None]
+    rows = tuple(
+        (
+            row.label,
+            difference_cell(full.accuracy),
+            p_cell(full.adjusted_p),
+            difference_cell(full.macro_f1),
+            p_cell(full.macro_f1_adjusted_p),
+            f"{full.fixed:,}",
+            f"{full.broken:,}",
+        )
+        for row, full in found
+    )
+    note = f"{_FLIPS} The p-values are corrected for {counted(len(rows), 'comparison')} (Holm), the intervals are not."
+    return ExtraTable("Beside full fine-tuning", FULL, rows, note)
