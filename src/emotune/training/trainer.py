@@ -18,7 +18,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainingArgum
 from emotune.data.dataset import Split
 from emotune.evaluation.calibration import scaled_loss
 from emotune.evaluation.scores import score, softmax
-from emotune.inference.forward import compute_logits
+from emotune.inference.forward import run_batches
 from emotune.methods.base import Method
 from emotune.models.encoding import Encoded
 from emotune.system.errors import TrainingError
@@ -281,7 +281,13 @@ class AdapterTrainer(Trainer):
 
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
         """Score the validation split in the precision of training."""
-        logits = compute_logits(self.model, self.encoded_validation, dtype=torch.bfloat16 if self.args.bf16 else None)
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            dtype = torch.bfloat16 if self.args.bf16 else None
+            logits = run_batches(self.model, self.encoded_validation, packed=self.packed, dtype=dtype)
+        finally:
+            self.model.train(was_training)
         predictions = logits.argmax(axis=1)
         metrics = score(self.validation, predictions, softmax(logits))
         one_class = len(np.unique(predictions)) == 1 < len(np.unique(self.validation.label_ids))
