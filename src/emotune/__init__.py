@@ -26,6 +26,7 @@ _HOMES = {
     "LoRA": "emotune.methods.lora",
     "LoRAPlus": "emotune.methods.lora_variants",
     "PiSSA": "emotune.methods.lora_variants",
+    "Predictor": "emotune.inference.predictor",
     "PrefixTuning": "emotune.methods.prompts",
     "PromptTuning": "emotune.methods.prompts",
     "QLoRA": "emotune.methods.qlora",
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from emotune.folder.verify import verify as verify
     from emotune.inference.predict import predict as predict
     from emotune.inference.predict import predict_stream as predict_stream
+    from emotune.inference.predictor import Predictor as Predictor
     from emotune.methods.adalora import AdaLoRA as AdaLoRA
     from emotune.methods.bitfit import BitFit as BitFit
     from emotune.methods.bottleneck import Bottleneck as Bottleneck

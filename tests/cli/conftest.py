@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from emotune.cli import app
-from emotune.inference.predict import Predictions
+from emotune.inference.predictor import Predictions
 from emotune.models.classifier import Classifier
 
 LABELS = ("sadness", "joy")
@@ -57,17 +57,24 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> Classifier:
         assert folder == Path("tuned")
         return classifier
 
-    def predict_stream(loaded: Classifier, texts: Iterable[str], **_: object) -> Iterator[Predictions]:
-        assert loaded is classifier
-        texts = tuple(texts)
-        joy = np.array([0.75 if "y" in text else 0.25 for text in texts])
-        yield Predictions(
-            texts=texts,
-            labels=tuple(LABELS[int(share > 0.5)] for share in joy),
-            probabilities=np.column_stack([1 - joy, joy]),
-            label_names=LABELS,
-            truncated=sum(len(text) > 100 for text in texts),
-        )
+    class FakePredictor:
+        """Labels all texts as one chunk."""
+
+        max_length = 16
+
+        def __init__(self, loaded: Classifier, **_: object) -> None:
+            assert loaded is classifier
+
+        def stream(self, texts: Iterable[str], **_: object) -> Iterator[Predictions]:
+            texts = tuple(texts)
+            joy = np.array([0.75 if "y" in text else 0.25 for text in texts])
+            yield Predictions(
+                texts=texts,
+                labels=tuple(LABELS[int(share > 0.5)] for share in joy),
+                probabilities=np.column_stack([1 - joy, joy]),
+                label_names=LABELS,
+                truncated=sum(len(text) > 100 for text in texts),
+            )
 
     def read_description(folder: Path) -> dict[str, Any]:
         assert folder == Path("tuned")
@@ -75,6 +82,6 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> Classifier:
 
     monkeypatch.setattr("emotune.folder.load.load", load)
     monkeypatch.setattr("emotune.folder.load.read_description", read_description)
-    monkeypatch.setattr("emotune.inference.predict.predict_stream", predict_stream)
+    monkeypatch.setattr("emotune.inference.predictor.Predictor", FakePredictor)
     monkeypatch.setattr("emotune.system.precision.choose_device", lambda asked: asked)
     return classifier

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from emotune.cli.predict import BlankLines, _lines_of
-from emotune.inference.predict import predict_stream
+from emotune.inference.predictor import Predictor
 from emotune.models.classifier import Classifier
 from emotune.system.errors import DataError
 
@@ -105,7 +105,7 @@ class TestOutputFile:
         def fail(*_: object, **__: object) -> None:
             raise DataError("no")
 
-        monkeypatch.setattr("emotune.inference.predict.predict_stream", fail)
+        monkeypatch.setattr("emotune.inference.predictor.Predictor", fail)
         target = tmp_path / "labels.tsv"
         target.write_text("precious", encoding="utf-8")
         assert invoke("predict", "tuned", "text", "--output", target, "--overwrite").exit_code == 2
@@ -284,8 +284,8 @@ def test_how_quotes_are_read_is_said(invoke: Invoke, tmp_path: Path) -> None:
     assert result.stderr.startswith("d.tsv: quotes are read as quoting")
 
 
-def test_blank_text_is_refused(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emotune.inference.predict.predict_stream", predict_stream)  # refuses before it needs a model
+def test_blank_text_is_refused(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tiny_tuned: Classifier) -> None:
+    monkeypatch.setattr("emotune.inference.predictor.Predictor", lambda *_, **__: Predictor(tiny_tuned))
     result = invoke("predict", "tuned", "fine", "  ")
     assert result.exit_code == 2
     assert result.stderr.startswith("Text 2 is blank")
@@ -313,17 +313,20 @@ def test_a_file_is_checked_whole_before_the_model_is_loaded(
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGPIPE")
 def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
     code = (
-        "import numpy as np, emotune.folder.artifact, emotune.cli, emotune.inference.predict as inference\n"
+        "import numpy as np, emotune.folder.artifact, emotune.cli, emotune.inference.predictor as inference\n"
         "from types import SimpleNamespace\n"
         "import emotune.system.precision as precision\n"
         "precision.choose_device = lambda asked: asked\n"
         "model = SimpleNamespace(to=lambda device: None)\n"
         "emotune.folder.load.read_description = lambda folder: {}\n"
         "emotune.folder.load.load = lambda folder, base: SimpleNamespace(model=model)\n"
-        "def predict_stream(model, texts, **_):\n"
-        "    for text in texts:\n"
-        "        yield inference.Predictions((text,), ('joy',), np.ones((1, 1)), ('joy',), 0)\n"
-        "inference.predict_stream = predict_stream\n"
+        "class Predictor:\n"
+        "    def __init__(self, classifier, **_):\n"
+        "        pass\n"
+        "    def stream(self, texts, **_):\n"
+        "        for text in texts:\n"
+        "            yield inference.Predictions((text,), ('joy',), np.ones((1, 1)), ('joy',), 0)\n"
+        "inference.Predictor = Predictor\n"
         "emotune.cli.main()"
     )
     read_end, write_end = os.pipe()

@@ -28,7 +28,7 @@ from transformers import (
 )
 
 from emotune.engine.dropout import MaskPool
-from emotune.engine.install import install, installed, use_pooled_dropout
+from emotune.engine.install import install, packed, use_pooled_dropout, why_not_installed
 from emotune.engine.layout import Layout
 from emotune.methods.adalora import AdaLoRA
 from emotune.methods.base import Method
@@ -143,11 +143,11 @@ def learn(
 @pytest.mark.parametrize("family", MODELS)
 @pytest.mark.parametrize("share", [True, False], ids=["shared weights", "own weights"])
 def test_equals_plain_peft_in_float32(family: str, method: Method, share: bool) -> None:
-    padded, packed = batches()
+    padded, batch = batches()
     logits, loss, gradients = learn(make(family, method), padded)
     fast = make(family, method)
     assert install(fast, torch.float32, share=share) is None
-    fast_logits, fast_loss, fast_gradients = learn(fast, packed)
+    fast_logits, fast_loss, fast_gradients = learn(fast, batch)
 
     torch.testing.assert_close(fast_logits, logits, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(fast_loss, loss, rtol=1e-5, atol=0)
@@ -180,36 +180,60 @@ def test_follows_the_optimizer(method: Method) -> None:
             logits, *_ = learn(model, batch)
             optimizer.step()
         found.append((logits, {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}))
-    (plain, plain_weights), (packed, packed_weights) = found
-    torch.testing.assert_close(packed, plain, rtol=1e-4, atol=1e-5)
+    (plain, plain_weights), (fast_logits, fast_weights) = found
+    torch.testing.assert_close(fast_logits, plain, rtol=1e-4, atol=1e-5)
     for name, weight in plain_weights.items():
-        torch.testing.assert_close(packed_weights[name], weight, rtol=1e-4, atol=1e-5, msg=name)
+        torch.testing.assert_close(fast_weights[name], weight, rtol=1e-4, atol=1e-5, msg=name)
 
 
 @pytest.mark.parametrize("method", [METHODS[name] for name in TELLING])
 @pytest.mark.parametrize("family", MODELS)
 def test_prediction_with_merged_weights_equals_plain_peft(family: str, method: Method) -> None:
-    padded, packed = batches()
+    padded, batch = batches()
     model = make(family, method)
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with torch.inference_mode():
         expected = model(**padded).logits
-        with installed(model) as reason:
-            assert reason is None
-            torch.testing.assert_close(model(**packed).logits, expected, rtol=1e-5, atol=1e-6)
+        assert why_not_installed(model, torch.float32) is None
+        ready = packed(model, torch.float32)
+        torch.testing.assert_close(ready(**batch).logits, expected, rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(model(**padded).logits, expected, rtol=0, atol=0)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
 
 
 @pytest.mark.parametrize("method", [METHODS[name] for name in TELLING])
 def test_prediction_in_int8_is_close_to_float32(method: Method) -> None:
-    padded, packed = batches()
+    padded, batch = batches()
     model = make("bert", method)
     with torch.inference_mode():
         expected = model(**padded).logits
-        with installed(model, torch.int8) as reason:
-            assert reason is None
-            found = model(**packed).logits
+        found = packed(model, torch.int8)(**batch).logits
     assert not torch.equal(found, expected)
     assert (found - expected).norm() < 0.05 * (expected - expected.mean(0)).norm()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8])
+def test_prediction_follows_nothing_that_is_done_to_the_model_later(dtype: torch.dtype) -> None:
+    """Modes and devices are the model's own, and what the layers compute with is taken once."""
+    _, batch = batches()
+    model = make("bert", METHODS["bottleneck"])
+    ready = packed(model, dtype)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        expected = ready(**batch).logits
+        model.train()
+        for name, parameter in model.named_parameters():
+            if ".layer." in name:
+                parameter.data = parameter.data + 1
+        model.to("meta")
+        torch.testing.assert_close(ready(**batch).logits, expected, rtol=0, atol=0)
+
+
+def test_prediction_holds_embeddings_and_head_on_the_model_s_memory_and_no_layers() -> None:
+    model = make("bert")
+    ready = packed(model, torch.float32)
+    ours, theirs = ({p.data_ptr() for p in m.parameters()} for m in (ready, model))
+    assert ours <= theirs
+    assert not any("layer" in name for name, _ in ready.named_parameters())
 
 
 def test_prediction_takes_the_fast_path_of_a_base_model_too(
@@ -226,16 +250,14 @@ def test_prediction_takes_the_fast_path_of_a_base_model_too(
 
 @pytest.mark.parametrize("family", MODELS)
 def test_padding_that_was_written_into_a_text_stands_where_transformers_puts_it(family: str) -> None:
-    padded, packed = batches()
+    padded, batch = batches()
     starts = np.concatenate([[0], np.cumsum(LENGTHS)])
     for row, place in ((2, 3), (3, 0), (5, 11)):
-        padded["input_ids"][row, place] = packed["input_ids"][starts[row] + place] = SIZES["pad_token_id"]
+        padded["input_ids"][row, place] = batch["input_ids"][starts[row] + place] = SIZES["pad_token_id"]
     model = make(family)
     with torch.inference_mode():
         expected = model(**padded).logits
-        with installed(model) as reason:
-            assert reason is None
-            torch.testing.assert_close(model(**packed).logits, expected, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(packed(model, torch.float32)(**batch).logits, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_padded_batches_still_go_the_plain_way() -> None:
@@ -248,7 +270,7 @@ def test_padded_batches_still_go_the_plain_way() -> None:
 
 @pytest.mark.parametrize("method", [METHODS[name] for name in (*TELLING, "full")])
 def test_is_close_to_float32_in_bfloat16(method: Method) -> None:
-    padded, packed = batches()
+    padded, batch = batches()
     _, _, gradients = learn(make("bert", method), padded)
     fast = make("bert", method)
     for parameter in fast.parameters():
@@ -256,7 +278,7 @@ def test_is_close_to_float32_in_bfloat16(method: Method) -> None:
             parameter.data = parameter.data.bfloat16()
     install(fast, torch.bfloat16, share=True)
     with torch.autocast("cpu", torch.bfloat16):
-        _, _, low_gradients = learn(fast, packed)
+        _, _, low_gradients = learn(fast, batch)
     for name, gradient in gradients.items():
         assert low_gradients[name].dtype == torch.float32
         if is_of_key_bias(name):
@@ -266,7 +288,7 @@ def test_is_close_to_float32_in_bfloat16(method: Method) -> None:
 
 
 def test_passes_gradcheck_with_dropout() -> None:
-    _, packed = batches()
+    _, batch = batches()
     model = make("bert").double().train()
     pools: dict[float, MaskPool] = {}
     use_pooled_dropout(model, pools)
@@ -277,12 +299,12 @@ def test_passes_gradcheck_with_dropout() -> None:
 
     def run(*values: torch.Tensor) -> torch.Tensor:
         torch.manual_seed(5)  # the same masks at every call
-        return model(**packed).logits
+        return model(**batch).logits
 
     assert torch.autograd.gradcheck(run, parameters, fast_mode=True)
     first = run()
     torch.manual_seed(6)
-    assert not torch.allclose(model(**packed).logits, first)  # it did drop
+    assert not torch.allclose(model(**batch).logits, first)  # it did drop
 
 
 def test_gradient_reaches_an_input_that_wants_one() -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
-from emotune.engine.install import installed
-from emotune.inference import predict as module
+from emotune.inference import predictor as module
 from emotune.inference.predict import predict, predict_stream
 from emotune.methods.lora import LoRA
 from emotune.system.errors import ConfigError, DataError
@@ -172,15 +170,3 @@ class TestStream:
     def test_one_string_is_refused(self, tiny_tuned: Classifier) -> None:
         with pytest.raises(DataError, match=r"predict_stream\(classifier, \[text\]\)"):
             next(predict_stream(tiny_tuned, "badi"))
-
-
-def test_threads_that_share_a_classifier_wait_for_each_other(tiny_tuned: Classifier, tiny_data: TextDataset) -> None:
-    """The fast path stands in the model while it predicts: a thread that ends would take it from another."""
-    texts = tiny_data.test.texts
-    expected = predict(tiny_tuned, texts, precision="fp32").probabilities
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        with installed(tiny_tuned.model, torch.bfloat16):
-            waiting = thread.submit(predict, tiny_tuned, texts, precision="fp32")
-            with pytest.raises(TimeoutError):
-                waiting.result(timeout=0.3)
-        np.testing.assert_array_equal(waiting.result(timeout=60).probabilities, expected)

@@ -22,7 +22,7 @@ from emotune.system.text import is_blank
 from emotune.system.wording import counted, in_full, numbered, quoted, word
 
 if TYPE_CHECKING:
-    from emotune.inference.predict import Predictions
+    from emotune.inference.predictor import Predictions
 
 _LINES_LOOKED_AT = 1000
 _BLANK_LINES_NAMED = 8
@@ -138,17 +138,18 @@ def predict(
         numbers: deque[int] = deque()
         messages = _noting_numbers(opened, numbers)
         from emotune.cli.console import ConsoleProgress, make_console, print_notice
-        from emotune.inference.predict import predict_stream
+        from emotune.inference.predictor import Predictor
         from emotune.system.precision import choose_device
 
         chosen_device = choose_device(device)
         classifier = load(folder, base=base)
         classifier.model.to(chosen_device)
+        predictor = Predictor(classifier, precision=precision, calibrated=calibrated)
+        del classifier  # whose layers without adapters are not needed any more
         # The bar stays out of standard output, which is for the labels.
         progress = ConsoleProgress(1, make_console(stderr=True))
         total = cut = unsure = 0
-        chunks = predict_stream(classifier, messages, precision=precision, calibrated=calibrated, progress=progress)
-        for predictions in chunks:
+        for predictions in predictor.stream(messages, progress=progress):
             of_chunk = [numbers.popleft() for _ in predictions.texts]
             for line in _lines(predictions, least_probability, of_chunk, opened.unit, as_json=as_json):
                 target.write(line + "\n")
@@ -159,7 +160,7 @@ def predict(
     if blank.count:
         print_notice(f"Skipped: {counted(blank.count, 'blank line')} ({numbered('line', blank.first, blank.count)}).")
     if cut:
-        print_notice(f"Cut to the model's {classifier.max_length} tokens: {counted(cut, 'text')} of {total:,}.")
+        print_notice(f"Cut to the model's {predictor.max_length} tokens: {counted(cut, 'text')} of {total:,}.")
     if unsure:
         print_notice(
             f"No label, being less probable than {least_probability:g}: {counted(unsure, 'text')} of {total:,}."

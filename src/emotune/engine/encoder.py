@@ -270,7 +270,7 @@ class Encoder:
         pools: Dropout masks by rate; those missing are made.
         first_only: Return the first token of each text alone.
         share: Let the modules' weights be views of the joint ones, which training wants; else the weights are copies.
-        merge: Add adapters to the weights, for prediction.
+        merge: Add adapters to the weights, for prediction, with all weights as they are now.
     """
 
     def __init__(
@@ -308,6 +308,9 @@ class Encoder:
             )
             for number, layer in enumerate(modules)
         ]
+        self._follows = not merge
+        if merge:
+            self._refresh()
 
     @property
     def parameters(self) -> list[torch.Tensor]:
@@ -369,9 +372,13 @@ class Encoder:
 
     def _enter(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         """What the first layer takes: embeddings in the dtype of products, blank rows behind them; weights are then up to date."""
+        if self._follows:
+            self._refresh()
+        return nn.functional.pad(x.to(self.dtype), (0, 0, 0, layout.blank_tokens))
+
+    def _refresh(self) -> None:
         for layer in self.layers:
             layer.refresh()
-        return nn.functional.pad(x.to(self.dtype), (0, 0, 0, layout.blank_tokens))
 
 
 class _Stack(torch.autograd.Function):

@@ -1,22 +1,24 @@
-"""Put the fast path into a classifier: the encoder's forward takes packed batches, everything around it stays."""
+"""Put the fast path into a classifier, or into a copy of it: its encoder takes packed batches, everything around it stays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from emotune.engine import int8
 from emotune.engine.dropout import MaskPool, PooledDropout
 from emotune.engine.encoder import Encoder
 from emotune.engine.layers import why_not
 from emotune.engine.layout import Layout
+from emotune.models.families import FAMILIES
 from emotune.models.families import encoder as encoder_of
-from emotune.system.locks import lock_of
+from emotune.models.sharing import on_same_memory
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -55,76 +57,108 @@ def use_pooled_dropout(model: nn.Module, pools: dict[float, MaskPool]) -> None:
                 setattr(parent, name, replacement)
 
 
+def why_not_installed(model: nn.Module, dtype: torch.dtype) -> str | None:
+    """Why the fast path does not cover a model, in words; None where it does.
+
+    Args:
+        model: The sequence classifier, or PEFT's model around it.
+        dtype: What products are to be computed in.
+    """
+    classifier = inner_model(model)
+    reason = why_not(classifier, encoder_of(classifier))
+    if reason is not None:
+        return reason
+    if getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
+        return "trained vectors stand before its texts"
+    if dtype == torch.int8 and not int8.available():
+        return f"PyTorch {torch.__version__} has no int8 products"
+    return None
+
+
 def install(
     model: nn.Module,
     dtype: torch.dtype,
     *,
     pools: dict[float, MaskPool] | None = None,
     share: bool = False,
-    merge: bool = False,
 ) -> str | None:
     """Let a classifier's encoder take packed batches, by the keyword `lengths`; other batches go the way they went.
 
-    The model must be on its device already: the fast path keeps weights of its own.
+    It is for training: the model itself is changed, and its weights may be. The model must be on its device already, since the
+    fast path keeps weights of its own.
 
     Args:
         model: The sequence classifier, or PEFT's model around it.
         dtype: What products are computed in.
         pools: Dropout masks by rate.
         share: Let the model's frozen weights be views of the fast path's.
-        merge: Add adapters to the weights: for prediction, with the weights as they are now.
 
     Returns:
         None, or the reason in words why the fast path does not cover this model, which is then left as it was.
     """
-    classifier = inner_model(model)
-    module = encoder_of(classifier)
-    reason = why_not(classifier, module)
-    if reason is None and getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
-        reason = "trained vectors stand before its texts"
-    if reason is None and dtype == torch.int8 and not int8.available():
-        reason = f"PyTorch {torch.__version__} has no int8 products"
+    reason = why_not_installed(model, dtype)
     if reason is not None:
         return reason
-    stack = Encoder(module, classifier.config, dtype, pools=pools, share=share, merge=merge)
+    classifier = inner_model(model)
+    module = encoder_of(classifier)
+    stack = Encoder(module, classifier.config, dtype, pools=pools, share=share)
     plain = type(module).forward
 
     def forward(self: Any, input_ids: torch.Tensor | None = None, *args: Any, **kwargs: Any) -> Any:
         lengths = kwargs.pop("lengths", None)
         if lengths is None or input_ids is None:
             return plain(self, input_ids, *args, **kwargs)
-        from transformers.modeling_outputs import BaseModelOutputWithPooling
-
-        layout = Layout.of(lengths, input_ids.device)
-        hidden = stack(embed(self, input_ids, layout), layout, training=self.training)[:, None]
-        pooler = getattr(self, "pooler", None)
-        return BaseModelOutputWithPooling(hidden, None if pooler is None else pooler(hidden))
+        return _encode(self, stack, input_ids, Layout.of(lengths, input_ids.device))
 
     module.forward = MethodType(forward, module)
     return None
 
 
-@contextmanager
-def installed(model: nn.Module, dtype: torch.dtype | None = None) -> Iterator[str | None]:
-    """The fast path for prediction, for the time of a `with` block, adapters added to the weights; nested, the outer one stays.
-
-    Other threads that want it of the same model wait until the block ends.
+class PackedEncoder(nn.Module):
+    """An encoder that takes packed batches only, for prediction: embeddings, the fast path's layers, pooler.
 
     Args:
-        model: The sequence classifier, or PEFT's model around it.
-        dtype: What products are computed in, int8 among them; None for the weights' own.
+        encoder: The encoder whose embeddings and pooler it takes over.
+        stack: Its layers, adapters merged.
+    """
 
-    Yields:
-        None, or the reason why the fast path does not cover this model.
+    def __init__(self, encoder: Any, stack: Encoder) -> None:
+        super().__init__()
+        self.embeddings = encoder.embeddings
+        self.pooler = getattr(encoder, "pooler", None)
+        self.stack = stack
+
+    def forward(self, input_ids: torch.Tensor, *, lengths: NDArray[np.int64], **_: Any) -> Any:
+        """Hidden states of first tokens, shape (texts, 1, hidden), and what the pooler makes of them.
+
+        Args:
+            input_ids: Shape (tokens,), the texts one after another.
+            lengths: Shape (texts,), tokens per text, on the processor.
+        """
+        return _encode(self, self.stack, input_ids, Layout.of(lengths, input_ids.device, soon=True))
+
+
+def packed(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A classifier in evaluation mode that takes packed batches only, by the keyword `lengths`, adapters added to the weights.
+
+    The model is left as it is. Embeddings, pooler, head and what products need no copy of are on its memory; its layers are not
+    kept alive.
+
+    Args:
+        model: The sequence classifier, or PEFT's model around it; `why_not_installed` has found nothing against it.
+        dtype: What products are computed in, int8 among them.
     """
     classifier = inner_model(model)
     module = encoder_of(classifier)
-    with lock_of(module):
-        if "forward" in vars(module):
-            yield None
-            return
-        reason = install(model, dtype or next(module.parameters()).dtype, merge=True)
-        try:
-            yield reason
-        finally:
-            vars(module).pop("forward", None)
+    stack = Encoder(module, classifier.config, dtype, merge=True)
+    layers = module.get_submodule(FAMILIES[classifier.config.model_type].layers)
+    found: Any = on_same_memory(classifier, {layers: nn.Identity()})
+    setattr(found, found.base_model_prefix, PackedEncoder(encoder_of(found), stack))
+    return found.eval()
+
+
+def _encode(encoder: Any, stack: Encoder, input_ids: torch.Tensor, layout: Layout) -> BaseModelOutputWithPooling:
+    """What an encoder gives for a packed batch, as transformers' own do."""
+    hidden = stack(embed(encoder, input_ids, layout), layout, training=encoder.training)[:, None]
+    pooler = getattr(encoder, "pooler", None)
+    return BaseModelOutputWithPooling(hidden, None if pooler is None else pooler(hidden))

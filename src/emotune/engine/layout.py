@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 # Rounding sizes up makes them repeat.
 TOKENS_MULTIPLE = 64
 TEXTS_MULTIPLE = 16
+# 64 rows take several times as long as the dozen tokens of one short text; so where an answer is wanted soon, these are rounded up less.
+SMALL_MULTIPLE = 4
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,15 @@ class Layout:
     blank_texts: int
 
     @classmethod
-    def of(cls, lengths: NDArray[np.int64], device: torch.device | None = None) -> Layout:
+    def of(cls, lengths: NDArray[np.int64], device: torch.device | None = None, *, soon: bool = False) -> Layout:
         """The layout of texts of these lengths.
 
         Args:
             lengths: Shape (texts,), tokens a text. Any order is right; equal lengths side by side are fast. They are wanted on the
                 processor: to ask a GPU for them would stop it at every batch.
             device: Where the tensors are wanted.
+            soon: Put few rows behind a batch of less than 64 tokens or 16 texts: for prediction, since masks of dropout are drawn for
+                blank rows too.
         """
         lengths = np.asarray(lengths, dtype=np.int64)
         ends = np.concatenate([[0], np.cumsum(lengths)])
@@ -87,6 +91,15 @@ class Layout:
             lengths=there(lengths),
             ends=there(ends).to(torch.int32),
             longest=int(lengths.max()),
-            blank_tokens=-tokens % TOKENS_MULTIPLE,
-            blank_texts=-texts % TEXTS_MULTIPLE,
+            blank_tokens=_blank(tokens, TOKENS_MULTIPLE, soon),
+            blank_texts=_blank(texts, TEXTS_MULTIPLE, soon),
         )
+
+
+def _blank(rows: int, multiple: int, soon: bool) -> int:
+    """How many rows to put behind so many."""
+    if not soon or rows >= multiple:
+        return -rows % multiple
+    # One at least, as there is with the larger multiple: int8 rounds to the range over all rows, which blank ones widen, so that the
+    # results would depend on the multiple.
+    return SMALL_MULTIPLE - rows % SMALL_MULTIPLE

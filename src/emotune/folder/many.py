@@ -27,6 +27,8 @@ def load_many(
     must not be changed in place, and `model.to("cuda")` makes a copy for each. Folders of full fine-tuning are whole models: they share no
     weights. Folders of QLoRA share all but the layers of four bits, which each has for itself.
 
+    A `Predictor` of each shares the base's embeddings with the others, and in fp32 those matrices that no adapter changes.
+
     Args:
         folders: What `save` wrote.
         base: Where the base model is, for folders whose base was a local folder; all folders then need the same one.

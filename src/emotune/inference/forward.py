@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotune.models.encoding import Encoded, batches_by_length
+from emotune.models.sharing import on_same_memory
 from emotune.system.errors import ConfigError
 from emotune.system.progress import SILENT, Progress
 
@@ -17,6 +17,78 @@ if TYPE_CHECKING:
 
 # 2,048 tokens keep two cores busy and the activations of a layer in their caches (benchmarks/LOG.md).
 MAX_TOKENS = 2048
+
+
+class Engine(Protocol):
+    """What computes logits, held for any number of calls, by any number of threads at once."""
+
+    def logits(
+        self, encoded: Encoded, *, progress: Progress = SILENT, description: str = "predicting"
+    ) -> NDArray[np.float32]:
+        """Logits of every text, shape (texts, classes), in the order given.
+
+        Args:
+            encoded: The texts' token ids.
+            progress: Shows a bar.
+            description: The bar's text.
+        """
+
+
+class TorchEngine:
+    """A model ready for prediction: on the fast path, adapters added to the weights, where that covers it.
+
+    The model that is given is left as it is, its mode included, and what is held here follows no later change of its weights, device
+    or mode. Weights that need no other form are held on the model's memory, so they must not be changed in place.
+
+    Args:
+        model: A sequence classifier.
+        dtype: What matrix products are computed in: bfloat16, int8, or None for the weights' own, which is the reference.
+        fast: Take the fast path where it covers the model; else run the model as transformers and PEFT wrote it.
+
+    Raises:
+        ConfigError: int8 for a model that the fast path does not cover.
+    """
+
+    def __init__(self, model: torch.nn.Module, dtype: torch.dtype | None = None, *, fast: bool = True) -> None:
+        import torch
+
+        from emotune.engine.install import packed, why_not_installed
+        from emotune.system.memory import keep_freed_memory
+
+        keep_freed_memory()
+        products = dtype or next(model.parameters()).dtype
+        reason = why_not_installed(model, products) if fast else "it was not asked for"
+        if reason is not None and dtype == torch.int8:
+            raise ConfigError(f"int8 is not available for this model: {reason}. Use bf16 or fp32.")
+        self._dtype = dtype
+        self._packed = reason is None
+        self._model = packed(model, products) if self._packed else on_same_memory(model).eval()
+
+    def logits(
+        self,
+        encoded: Encoded,
+        *,
+        max_tokens: int = MAX_TOKENS,
+        progress: Progress = SILENT,
+        description: str = "predicting",
+    ) -> NDArray[np.float32]:
+        """As `Engine.logits`.
+
+        Args:
+            encoded: The texts' token ids.
+            max_tokens: Tokens per batch, padding counted.
+            progress: Shows a bar.
+            description: The bar's text.
+        """
+        return run_batches(
+            self._model,
+            encoded,
+            packed=self._packed,
+            dtype=self._dtype,
+            max_tokens=max_tokens,
+            progress=progress,
+            description=description,
+        )
 
 
 def compute_logits(
@@ -29,14 +101,14 @@ def compute_logits(
     progress: Progress = SILENT,
     description: str = "predicting",
 ) -> NDArray[np.float32]:
-    """Logits of every text, in the order given, without gradients and without dropout.
+    """Logits of every text, in the order given, without gradients and without dropout, by an engine that is made for this call.
 
     Args:
-        model: A sequence classifier; its mode (training or evaluation) is as before afterwards.
+        model: A sequence classifier, which is left as it is.
         encoded: The texts' token ids.
-        dtype: What matrix products are computed in: bfloat16, int8, or None for the weights' own, which is the reference.
+        dtype: As for `TorchEngine`.
         max_tokens: Tokens per batch, padding counted.
-        fast: Take the fast path where it covers the model; else run the model as transformers and PEFT wrote it.
+        fast: As for `TorchEngine`.
         progress: Shows a bar.
         description: The bar's text.
 
@@ -46,36 +118,51 @@ def compute_logits(
     Raises:
         ConfigError: int8 for a model that the fast path does not cover.
     """
+    engine = TorchEngine(model, dtype, fast=fast)
+    return engine.logits(encoded, max_tokens=max_tokens, progress=progress, description=description)
+
+
+def run_batches(
+    model: Any,
+    encoded: Encoded,
+    *,
+    packed: bool,
+    dtype: torch.dtype | None = None,
+    max_tokens: int = MAX_TOKENS,
+    progress: Progress = SILENT,
+    description: str = "predicting",
+) -> NDArray[np.float32]:
+    """Logits of every text, in the order given, from a model in evaluation mode.
+
+    Args:
+        model: The sequence classifier.
+        encoded: The texts' token ids.
+        packed: Whether the model takes packed batches.
+        dtype: bfloat16 for what autocast covers; anything else leaves it off.
+        max_tokens: Tokens per batch, padding counted.
+        progress: Shows a bar.
+        description: The bar's text.
+
+    Returns:
+        Shape (texts, classes).
+    """
     import torch
 
-    from emotune.engine.install import installed
-    from emotune.system.memory import keep_freed_memory
-
-    keep_freed_memory()
     device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
+    cut = encoded.packed if packed else encoded.batch
     outputs: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
-    try:
-        with (
-            torch.inference_mode(),
-            installed(model, dtype) if fast else nullcontext("it was not asked for") as reason,
-            progress.bar(description, len(encoded)) as advance,
-        ):
-            if reason is not None and dtype == torch.int8:
-                raise ConfigError(f"int8 is not available for this model: {reason}. Use bf16 or fp32.")
-            cut = encoded.packed if reason is None else encoded.batch
-            for rows in batches_by_length(encoded.lengths, max_tokens):
-                batch = {
-                    name: value.to(device) if isinstance(value, torch.Tensor) else value
-                    for name, value in cut(rows).items()
-                }
-                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
-                    logits = model(**batch).logits
-                outputs.append((rows, logits.float().cpu().numpy()))
-                advance(len(rows))
-    finally:
-        model.train(was_training)
+    with (
+        torch.inference_mode(),
+        torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16),
+        progress.bar(description, len(encoded)) as advance,
+    ):
+        for rows in batches_by_length(encoded.lengths, max_tokens):
+            batch = {
+                name: value.to(device) if isinstance(value, torch.Tensor) else value
+                for name, value in cut(rows).items()
+            }
+            outputs.append((rows, model(**batch).logits.float().cpu().numpy()))
+            advance(len(rows))
     result = np.empty((len(encoded), outputs[0][1].shape[1]), dtype=np.float32)
     for rows, logits in outputs:
         result[rows] = logits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 
@@ -24,8 +25,9 @@ def peak_memory_bytes(device: str = "cpu") -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+@functools.cache
 def keep_freed_memory() -> None:
-    """Ask glibc to keep freed memory for the next allocation, where there is glibc; elsewhere do nothing.
+    """Ask glibc, once per process, to keep freed memory for the next allocation; where there is no glibc, do nothing.
 
     By default blocks of some megabytes, which is what activations are, go back to the system when they are freed and are mapped
     and zeroed afresh when they are wanted again: a tenth of a training step (benchmarks/LOG.md). `mallopt(3)` has the numbers.

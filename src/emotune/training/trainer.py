@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainingArguments
 
 from emotune.data.dataset import TextDataset
-from emotune.inference.forward import compute_logits
+from emotune.inference.forward import run_batches
 from emotune.methods.base import Method
 from emotune.models.encoding import Encoded
 from emotune.system.errors import TrainingError
@@ -256,7 +256,13 @@ class AdapterTrainer(Trainer):
 
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
         """Score the validation split in the precision of training."""
-        logits = compute_logits(self.model, self.encoded_validation, dtype=torch.bfloat16 if self.args.bf16 else None)
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            dtype = torch.bfloat16 if self.args.bf16 else None
+            logits = run_batches(self.model, self.encoded_validation, packed=self.packed, dtype=dtype)
+        finally:
+            self.model.train(was_training)
         scores = self.task.validate(self.validation.label_ids, logits, self.validation.labels)
         scores[NAME] = criterion(scores)
         result = {
