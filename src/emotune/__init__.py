@@ -9,32 +9,20 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from emotune.methods import MODULES
+from emotune.system.version import __version__
 
 _HOMES = {
-    "AdaLoRA": "emotune.methods.adalora",
-    "BitFit": "emotune.methods.bitfit",
-    "Bottleneck": "emotune.methods.bottleneck",
     "Classifier": "emotune.models.classifier",
     "Comparison": "emotune.evaluation.comparison",
-    "DoRA": "emotune.methods.lora_variants",
     "EmotuneError": "emotune.system.errors",
     "Evaluation": "emotune.evaluation.scores",
-    "FullFineTuning": "emotune.methods.full",
-    "HeadOnly": "emotune.methods.head",
-    "IA3": "emotune.methods.ia3",
-    "LoRA": "emotune.methods.lora",
-    "LoRAPlus": "emotune.methods.lora_variants",
-    "PiSSA": "emotune.methods.lora_variants",
     "Predictor": "emotune.inference.predictor",
-    "PrefixTuning": "emotune.methods.prompts",
-    "PromptTuning": "emotune.methods.prompts",
-    "QLoRA": "emotune.methods.qlora",
     "RunConfig": "emotune.settings.run",
     "Split": "emotune.data.dataset",
     "TextDataset": "emotune.data.dataset",
     "TrainingOptions": "emotune.training.options",
-    "VeRA": "emotune.methods.vera",
+    "TunedClassifier": "emotune.folder.tuned",
     "compare": "emotune.evaluation.comparison",
     "evaluate": "emotune.evaluation.evaluate",
     "finetune": "emotune.training.finetune",
@@ -46,6 +34,7 @@ _HOMES = {
     "predict_stream": "emotune.inference.predict",
     "run": "emotune.pipeline",
     "verify": "emotune.folder.verify",
+    **{name: f"emotune.methods.{module}" for name, module in MODULES.items()},
 }
 
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604  # the names above, and nothing else
@@ -60,6 +49,7 @@ if TYPE_CHECKING:
     from emotune.evaluation.scores import Evaluation as Evaluation
     from emotune.folder.load import load as load
     from emotune.folder.many import load_many as load_many
+    from emotune.folder.tuned import TunedClassifier as TunedClassifier
     from emotune.folder.verify import verify as verify
     from emotune.inference.predict import predict as predict
     from emotune.inference.predict import predict_stream as predict_stream

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from emotune.data.columns import Columns
 from emotune.data.duplicates import KnownGroups
-from emotune.tasks.base import Task
+from emotune.tasks.base import Targets, Task
 from emotune.tasks.single_label import SINGLE_LABEL
 
 SPLIT_NAMES = ("train", "validation", "test")
@@ -25,7 +25,7 @@ class Split:
     Attributes:
         name: "train", "validation", "test", or the name of a file scored on its own.
         texts: The messages, one per row.
-        label_ids: Shape (rows,), int64; each an index into `labels`.
+        label_ids: Shape (rows,), int64; each an index into `labels`. What other tasks have in its place, they say.
         labels: The label names, in the data set's order. The same tuple in every split of a data set.
         notes: How rows that were loaded on their own were read, one plain sentence each; of a data set, the whole has them.
         task: What kind of label the rows have.
@@ -33,7 +33,7 @@ class Split:
 
     name: str
     texts: tuple[str, ...] = field(repr=False)
-    label_ids: NDArray[np.int64] = field(repr=False)
+    label_ids: Targets = field(repr=False)
     labels: tuple[str, ...]
     notes: tuple[str, ...] = ()
     task: Task = SINGLE_LABEL

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
+from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Final, Literal
 
@@ -19,6 +21,7 @@ from emotune.system.errors import ArtifactError
 from emotune.system.options import SEEDS, mistakes_in
 from emotune.system.output import DESCRIPTION
 from emotune.system.text import reason_of
+from emotune.system.version import __version__
 from emotune.tasks.registry import TASKS
 from emotune.tasks.single_label import SINGLE_LABEL
 
@@ -246,14 +249,9 @@ def sha256(path: Path) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of what a result depends on, by package name."""
-    import platform
-    from importlib.metadata import version
-
-    import emotune
-
     packages = ("torch", "transformers", "peft", "tokenizers", "scikit-learn", "numpy")
     return {
-        "emotune": emotune.__version__,
+        "emotune": __version__,
         "python": platform.python_version(),
         **{name: version(name) for name in packages},
     }
