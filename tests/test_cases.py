@@ -34,7 +34,7 @@ from emotune.data.dataset import Split
 from emotune.data.load import load_data
 from emotune.evaluation.comparison import compare
 from emotune.evaluation.scores import Evaluation, score
-from emotune.report.verdict import verdict
+from emotune.evaluation.text.verdict import verdict
 from emotune.system.errors import EmotuneError
 
 Files = Callable[[Path], None]

@@ -18,12 +18,12 @@ import pytest
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
+from emotune.evaluation.text.verdict import sentences
 from emotune.folder.artifact import read_description
 from emotune.folder.verify import Verification, check
 from emotune.methods import refusals
 from emotune.pipeline import STEPS, run
 from emotune.report.tables import render
-from emotune.report.verdict import sentences
 from emotune.settings import portable
 from emotune.settings.run import RunConfig
 from emotune.system.errors import DataError, EmotuneError, MethodError, ModelError, OutputError, VerificationError

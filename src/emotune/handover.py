@@ -108,7 +108,7 @@ def trust_in(evaluation: Evaluation, temperature: float | None) -> Trust:
 
 def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> dict[str, Any]:
     """The entries of `emotune.json` that say what was run, on what, and what came out."""
-    from emotune.report.verdict import verdict
+    from emotune.evaluation.text.verdict import verdict
     from emotune.settings import portable
     from emotune.system.memory import peak_memory_bytes
 

@@ -56,8 +56,8 @@ class RunResult:
 
         One line for each thing that is said, the most telling first.
         """
-        from emotune.report.margin import margin_lines
-        from emotune.report.verdict import sentences
+        from emotune.evaluation.text.margin import margin_lines
+        from emotune.evaluation.text.verdict import sentences
 
         return "\n".join([*sentences(self.comparison, leaks=self.leaks), *margin_lines(self.comparison)])
 
@@ -96,6 +96,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.evaluation.leaks import find_leaks
     from emotune.evaluation.scores import absent_classes
     from emotune.evaluation.seeds import over_seeds
+    from emotune.evaluation.text.verdict import seeds_line
     from emotune.folder.artifact import portable_source
     from emotune.folder.verify import verify
     from emotune.handover import REPORT, Findings, trust_in, write_folder
@@ -104,7 +105,6 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     from emotune.report import tables
     from emotune.report.audit_tables import audit_lines
     from emotune.report.probabilities import probabilities_sentence
-    from emotune.report.verdict import seeds_line
     from emotune.system.output import check_output
     from emotune.system.precision import choose_device, choose_precision
     from emotune.system.processes import processes

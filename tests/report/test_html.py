@@ -18,9 +18,9 @@ from emotune.evaluation.attribution import Words
 from emotune.evaluation.calibration import assess
 from emotune.evaluation.comparison import Comparison, compare
 from emotune.evaluation.leaks import Leaks, find_leaks
-from emotune.report.formats import share
+from emotune.evaluation.text.formats import share
+from emotune.evaluation.text.verdict import sentences
 from emotune.report.html import Report, most_telling, render_report
-from emotune.report.verdict import sentences
 from emotune.training.record import TrainingRecord
 
 from .conftest import HOSTILE, make_comparison, make_comparison_without, make_dataset, make_evaluation, make_split

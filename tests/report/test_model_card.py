@@ -12,14 +12,14 @@ from markdown_it import MarkdownIt
 
 from emotune.evaluation.calibration import Trust, assess
 from emotune.evaluation.comparison import Comparison
+from emotune.evaluation.text.leaks import leaks_sentence
+from emotune.evaluation.text.verdict import sentences
 from emotune.methods.bitfit import BitFit
 from emotune.methods.bottleneck import Bottleneck
 from emotune.methods.full import FullFineTuning
 from emotune.methods.lora import LoRA
 from emotune.models.classifier import Classifier
-from emotune.report.leaks import leaks_sentence
 from emotune.report.model_card import model_card
-from emotune.report.verdict import sentences
 from emotune.system.errors import ArtifactError
 
 from .conftest import EMOTIONS, HOSTILE, UNTRAINED, make_comparison, make_comparison_without, make_record

@@ -104,7 +104,7 @@ def repeats_of_training(name: str, description: Mapping[str, Any]) -> str:
         name: What the model is called.
         description: Its `emotune.json`.
     """
-    from emotune.report.leaks import kinds_in_words
+    from emotune.evaluation.text.leaks import kinds_in_words
     from emotune.system.text import printable
     from emotune.system.wording import counted
 
@@ -137,10 +137,10 @@ def reports(
     from emotune.evaluation.calibration import assess
     from emotune.evaluation.comparison import compare as compare_evaluations
     from emotune.evaluation.margin import corrected, margin_test
+    from emotune.evaluation.text.margin import margin_sentence
+    from emotune.evaluation.text.verdict import seeds_behind, sentences
     from emotune.folder.artifact import versions
     from emotune.report.html import Report
-    from emotune.report.margin import margin_sentence
-    from emotune.report.verdict import seeds_behind, sentences
     from emotune.settings.portable import command
 
     first, *others = evaluations

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.evaluation.scores import Evaluation
+from emotune.evaluation.text.tables import comparison_text
 from emotune.system.errors import DataError
 from emotune.system.wording import counted
 
@@ -138,9 +139,7 @@ class Comparison:
         return []
 
     def __str__(self) -> str:
-        from emotune.report.tables import comparison_table, render
-
-        return render(comparison_table(self))
+        return comparison_text(self)
 
 
 def compare(before: Evaluation, after: Evaluation, *baselines: Evaluation, margin: float | None = None) -> Comparison:

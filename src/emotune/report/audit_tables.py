@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from emotune.data.tokens import ANOTHER_MODEL, is_unreadable
-from emotune.report.formats import percent
-from emotune.report.leaks import KINDS, kinds_in_words
+from emotune.evaluation.text.formats import percent
+from emotune.evaluation.text.leaks import KINDS, kinds_in_words
 from emotune.report.tables import new_table, stacked
 from emotune.system.text import printable
 from emotune.system.wording import counted

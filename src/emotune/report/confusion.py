@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.evaluation.text.formats import share
 from emotune.report.drawing import FAINT, INK, SECOND, draw_title, drawable, new_figure
-from emotune.report.formats import share
 from emotune.system.wording import counted
 
 if TYPE_CHECKING:

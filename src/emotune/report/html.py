@@ -16,8 +16,7 @@ import numpy as np
 from emotune.evaluation.attribution import Words
 from emotune.evaluation.rivals import rivals
 from emotune.evaluation.scores import absent_classes
-from emotune.report.confusion import ConfusionMatrix
-from emotune.report.formats import (
+from emotune.evaluation.text.formats import (
     duration,
     interval_bounds,
     magnitude,
@@ -28,10 +27,11 @@ from emotune.report.formats import (
     scores,
     share,
 )
-from emotune.report.leaks import kinds_in_words
-from emotune.report.margin import margin_lines
+from emotune.evaluation.text.leaks import kinds_in_words
+from emotune.evaluation.text.margin import margin_lines
+from emotune.evaluation.text.verdict import seeds_line, sentences
+from emotune.report.confusion import ConfusionMatrix
 from emotune.report.parts import calibration_part, training_part
-from emotune.report.verdict import seeds_line, sentences
 from emotune.system.text import printable
 from emotune.system.wording import counted
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotune.evaluation.scores import absent_classes
+from emotune.evaluation.text.formats import duration, nats, nats_difference, percent, points, scores, share
+from emotune.evaluation.text.margin import margin_lines
+from emotune.evaluation.text.verdict import of_seeds, sentences
 from emotune.methods.base import PeftMethod, head_and_pooler
 from emotune.methods.qlora import QLoRA
-from emotune.report.formats import duration, nats, nats_difference, percent, points, scores, share
-from emotune.report.margin import margin_lines
 from emotune.report.probabilities import probabilities_sentence
-from emotune.report.verdict import of_seeds, sentences
 from emotune.system.errors import ArtifactError
 from emotune.system.text import printable
 from emotune.system.wording import counted

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emotune.evaluation.text.formats import duration, interval_bounds, nats, points_number, share
 from emotune.report.curves import LEAST_IN_BIN, draw_losses, draw_reliability, draw_risk, draw_scores
 from emotune.report.drawing import CHART, inline_svg, new_figure
-from emotune.report.formats import duration, interval_bounds, nats, points_number, share
 from emotune.report.probabilities import probabilities_sentence
 from emotune.report.tables import costs
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emotune.report.formats import interval_in_points, nats, points_number, signed_points
+from emotune.evaluation.text.formats import interval_in_points, nats, points_number, signed_points
 from emotune.system.wording import counted
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from emotune.report.formats import LONGEST_NAME, p_value
-from emotune.report.margin import in_points
+from emotune.evaluation.text.formats import LONGEST_NAME, p_value
+from emotune.evaluation.text.margin import in_points
 from emotune.statistics.paired import LEVEL
 from emotune.sweep.tables import ExtraTable, p_cell
 from emotune.system.text import printable

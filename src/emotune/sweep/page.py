@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotune.evaluation.text.formats import magnitude, share
 from emotune.folder.artifact import versions
 from emotune.report.drawing import inline_svg
-from emotune.report.formats import magnitude, share
 from emotune.report.html import render_page
 from emotune.report.scatter import Point, draw_scatter, far_below
 from emotune.settings.portable import command

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from emotune.report.formats import LONGEST_NAME, duration
+from emotune.evaluation.text.formats import LONGEST_NAME, duration
 from emotune.sweep.leaderboard import model_name
 from emotune.system.machine import processor
 from emotune.system.text import printable

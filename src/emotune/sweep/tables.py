@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from emotune.report.formats import duration, interval_bounds, magnitude, memory, p_number, percent, points_number, share
+from emotune.evaluation.text.formats import (
+    duration,
+    interval_bounds,
+    magnitude,
+    memory,
+    p_number,
+    percent,
+    points_number,
+    share,
+)
 from emotune.system.wording import counted
 
 if TYPE_CHECKING:

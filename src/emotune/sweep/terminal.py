@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from emotune.report.formats import LONGEST_NAME, points_number
+from emotune.evaluation.text.formats import LONGEST_NAME, points_number
 from emotune.report.tables import new_table, stacked
 from emotune.sweep.margins import leaderboard_margins, margin_table
 from emotune.sweep.tables import cost_cells, p_cell, score_cells

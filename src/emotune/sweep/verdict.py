@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotune.report.formats import LONGEST_NAME
+from emotune.evaluation.text.formats import LONGEST_NAME
 from emotune.statistics.paired import LEVEL
 from emotune.sweep.tables import mean_and_deviation
 from emotune.system.text import printable

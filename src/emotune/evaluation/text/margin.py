@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emotune.report.formats import LONGEST_NAME, interval_in_points, p_value, signed_points
-from emotune.report.verdict import seeds_behind
+from emotune.evaluation.text.formats import LONGEST_NAME, interval_in_points, p_value, signed_points
+from emotune.evaluation.text.verdict import seeds_behind
 from emotune.system.text import printable
 from emotune.system.wording import counted
 

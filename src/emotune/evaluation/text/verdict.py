@@ -13,8 +13,8 @@ import numpy as np
 
 from emotune.evaluation.rivals import Rival, ScoreDifference, is_unbalanced, rivals, score_differences
 from emotune.evaluation.scores import absent_classes
-from emotune.report.formats import LONGEST_NAME, interval_in_points, p_value, share, signed_points
-from emotune.report.leaks import leaks_sentence
+from emotune.evaluation.text.formats import LONGEST_NAME, interval_in_points, p_value, share, signed_points
+from emotune.evaluation.text.leaks import leaks_sentence
 from emotune.system.text import printable
 from emotune.system.wording import counted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from emotune.report.formats import share
+from emotune.evaluation.text.formats import share
 from emotune.system.text import printable
 from emotune.system.wording import counted
 
