@@ -32,9 +32,9 @@ from typer.testing import CliRunner
 from emotune.cli import app
 from emotune.data.dataset import Split
 from emotune.data.load import load_data
-from emotune.evaluation.comparison import compare
+from emotune.evaluation.compare import compare
 from emotune.evaluation.scores import Evaluation, score
-from emotune.report.verdict import verdict
+from emotune.evaluation.words.verdict import verdict
 from emotune.system.errors import EmotuneError
 
 Files = Callable[[Path], None]

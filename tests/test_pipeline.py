@@ -18,12 +18,12 @@ import pytest
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
+from emotune.evaluation.words.verdict import sentences
 from emotune.folder.check import check
 from emotune.folder.verification import Verification
 from emotune.methods import refusals
 from emotune.pipeline import STEPS, run
 from emotune.report.tables import render
-from emotune.report.verdict import sentences
 from emotune.settings import portable
 from emotune.settings.run import RunConfig
 from emotune.system.errors import DataError, EmotuneError, MethodError, ModelError, OutputError, VerificationError

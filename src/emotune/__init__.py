@@ -23,7 +23,7 @@ _HOMES = {
     "TextDataset": "emotune.data.dataset",
     "TrainingOptions": "emotune.training.options",
     "TunedClassifier": "emotune.folder.tuned",
-    "compare": "emotune.evaluation.comparison",
+    "compare": "emotune.evaluation.compare",
     "evaluate": "emotune.evaluation.evaluate",
     "finetune": "emotune.training.finetune",
     "load": "emotune.folder.load",
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from emotune.data.dataset import Split as Split
     from emotune.data.dataset import TextDataset as TextDataset
     from emotune.data.load import load_data as load_data
+    from emotune.evaluation.compare import compare as compare
     from emotune.evaluation.comparison import Comparison as Comparison
-    from emotune.evaluation.comparison import compare as compare
     from emotune.evaluation.evaluate import evaluate as evaluate
     from emotune.evaluation.scores import Evaluation as Evaluation
     from emotune.folder.load import load as load

@@ -17,12 +17,12 @@ from emotune.evaluation.leaks import Leaks
 from emotune.evaluation.saved import write_evaluation
 from emotune.evaluation.scores import Evaluation
 from emotune.evaluation.seeds import SeedSummary
+from emotune.evaluation.words.verdict import verdict
 from emotune.folder.format import PREDICTIONS, DataEntry, Evidence, versions
 from emotune.folder.tuned import TunedClassifier, describe, write_model
 from emotune.report import figures
 from emotune.report.html import Report, most_telling, render_report
 from emotune.report.model_card import model_card
-from emotune.report.verdict import verdict
 from emotune.settings import portable
 from emotune.settings.run import RunConfig
 from emotune.system.memory import peak_memory_bytes

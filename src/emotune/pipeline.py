@@ -16,11 +16,14 @@ from emotune.data.dataset import TextDataset
 from emotune.data.load import load_data
 from emotune.data.tokens import TokenCounts, count_tokens
 from emotune.evaluation.baselines import bag_of_words, frozen_features, majority_class
-from emotune.evaluation.comparison import Comparison, compare
+from emotune.evaluation.compare import compare
+from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.leaks import Leaks, find_leaks
 from emotune.evaluation.scores import Evaluation, absent_classes
 from emotune.evaluation.seeds import over_seeds
+from emotune.evaluation.words.margin import margin_lines
+from emotune.evaluation.words.verdict import seeds_line, sentences
 from emotune.folder.tuned import TunedClassifier
 from emotune.folder.verification import Verification
 from emotune.folder.verify import verify
@@ -34,9 +37,7 @@ from emotune.models.drawing import with_head_of
 from emotune.models.load import load_base
 from emotune.report import tables
 from emotune.report.audit_tables import audit_lines, tokens_line, unknown_lines
-from emotune.report.margin import margin_lines
 from emotune.report.probabilities import probabilities_sentence
-from emotune.report.verdict import seeds_line, sentences
 from emotune.settings.run import RunConfig
 from emotune.system.errors import ConfigError
 from emotune.system.output import check_output

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.data.load import load_data
-from emotune.evaluation.comparison import Comparison, compare
+from emotune.evaluation.compare import compare
+from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.saved import read_evaluation
 from emotune.folder.format import Description, read_description, versions
 from emotune.pipeline import run

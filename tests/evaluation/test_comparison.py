@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from emotune.evaluation.comparison import compare
+from emotune.evaluation.compare import compare
 from emotune.system.errors import DataError
 
 from .conftest import MakeEvaluation, MakeSplit

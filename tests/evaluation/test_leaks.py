@@ -13,7 +13,7 @@ from emotune.data.dataset import Split, TextDataset
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.leaks import find_leaks
 from emotune.evaluation.scores import Evaluation, score
-from emotune.report.leaks import leaks_sentence
+from emotune.evaluation.words.leaks import leaks_sentence
 
 LABELS = ("bad", "good")
 TRAIN = (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from emotune.evaluation.comparison import compare
+from emotune.evaluation.compare import compare
 from emotune.evaluation.margin import MarginTest, checked_margin, corrected, margin_test, provable_margin
 from emotune.statistics.paired import holm, paired_statistics, score_interval, score_statistic
 from emotune.system.errors import ConfigError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emotune.data.dataset import Split
-from emotune.evaluation.comparison import compare
+from emotune.evaluation.compare import compare
 from emotune.evaluation.rivals import is_unbalanced, rivals, score_differences
 from emotune.evaluation.seeds import SeedStudy
 

@@ -16,13 +16,14 @@ from emotune.data.lengths import Lengths
 from emotune.data.located import Place, Row
 from emotune.data.tokens import TokenCounts
 from emotune.evaluation.attribution import Words
-from emotune.evaluation.comparison import Comparison, compare
+from emotune.evaluation.compare import compare
+from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.leaks import Leaks, find_leaks
 from emotune.evaluation.rivals import yardstick
+from emotune.evaluation.words.formats import share
+from emotune.evaluation.words.verdict import sentences
 from emotune.folder.record import TrainingRecord
-from emotune.report.formats import share
 from emotune.report.html import Report, most_telling, render_report
-from emotune.report.verdict import sentences
 from emotune.tasks.calibration import assess
 
 from .conftest import HOSTILE, make_comparison, make_comparison_without, make_dataset, make_evaluation, make_split

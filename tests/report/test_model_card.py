@@ -11,14 +11,14 @@ import pytest
 from markdown_it import MarkdownIt
 
 from emotune.evaluation.comparison import Comparison
+from emotune.evaluation.words.leaks import leaks_sentence
+from emotune.evaluation.words.verdict import sentences
 from emotune.folder.tuned import TunedClassifier
 from emotune.methods.bitfit import BitFit
 from emotune.methods.bottleneck import Bottleneck
 from emotune.methods.full import FullFineTuning
 from emotune.methods.lora import LoRA
-from emotune.report.leaks import leaks_sentence
 from emotune.report.model_card import model_card
-from emotune.report.verdict import sentences
 from emotune.system.errors import ArtifactError
 from emotune.tasks.calibration import Trust, assess
 

@@ -145,11 +145,6 @@ def test_a_class_without_rows_is_named_once_a_page(comparison: Comparison, absen
         assert words.count("No row that was scored") == (absent is not None)
 
 
-def test_str_of_a_comparison_is_the_table(comparison: Comparison) -> None:
-    assert str(comparison) == render(comparison_table(comparison))
-    assert not str(comparison).endswith("\n")
-
-
 def test_colour_is_escape_codes_around_the_same_text(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = render(comparison_table(comparison))
     assert "\x1b" not in plain

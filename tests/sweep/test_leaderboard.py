@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from emotune.evaluation.comparison import compare
+from emotune.evaluation.compare import compare
 from emotune.evaluation.differences import differences
 from emotune.evaluation.margin import margin_test
 from emotune.evaluation.scores import Evaluation

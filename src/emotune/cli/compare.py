@@ -105,7 +105,7 @@ def repeats_of_training(name: str, description: Description) -> str:
         name: What the model is called.
         description: Its `emotune.json`.
     """
-    from emotune.report.leaks import kinds_in_words
+    from emotune.evaluation.words.leaks import kinds_in_words
     from emotune.system.text import printable
     from emotune.system.wording import counted
 
@@ -137,12 +137,12 @@ def reports(
         margin: Points of accuracy for the tests of a margin.
         repeats: Of each, what is said of test rows that it was trained on.
     """
-    from emotune.evaluation.comparison import compare as compare_evaluations
+    from emotune.evaluation.compare import compare as compare_evaluations
     from emotune.evaluation.margin import corrected, margin_test
+    from emotune.evaluation.words.margin import margin_sentence
+    from emotune.evaluation.words.verdict import seeds_behind, sentences
     from emotune.folder.format import versions
     from emotune.report.html import Report
-    from emotune.report.margin import margin_sentence
-    from emotune.report.verdict import seeds_behind, sentences
     from emotune.settings.portable import command
 
     first, *others = evaluations

@@ -102,7 +102,7 @@ class ConsoleProgress:
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """Show a step's number and title, and its time once it has ended well."""
-        from emotune.report.formats import duration
+        from emotune.evaluation.words.formats import duration
 
         self._number += 1
         self._console.print(_safe(f"[{self._number}/{self._total}] {title}", style="bold"), soft_wrap=self._plain)

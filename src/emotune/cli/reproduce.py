@@ -54,7 +54,7 @@ def reproduce(
 
 def in_words(found: Reproduction) -> str:
     """What came out, in a few sentences."""
-    from emotune.report.formats import interval_in_points, signed_points
+    from emotune.evaluation.words.formats import interval_in_points, signed_points
     from emotune.system.wording import counted
 
     rows = counted(len(found.comparison.after.split), "test row")

@@ -79,7 +79,7 @@ def run(
 
     from emotune import pipeline
     from emotune.cli.console import ConsoleProgress, command_name
-    from emotune.report.formats import duration
+    from emotune.evaluation.words.formats import duration
     from emotune.system.text import printable
 
     try:

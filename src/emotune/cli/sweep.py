@@ -141,7 +141,7 @@ def sweep(
         return
 
     from emotune.cli.console import ConsoleProgress, command_name
-    from emotune.report.formats import duration
+    from emotune.evaluation.words.formats import duration
     from emotune.sweep import job
     from emotune.system.text import printable
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import count
 from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.data.dataset import Split
-from emotune.evaluation.margin import MarginTest, checked_margin, corrected, margin_test, margin_test_over_seeds
+from emotune.evaluation.margin import MarginTest, corrected, margin_test, margin_test_over_seeds
 from emotune.evaluation.scores import Evaluation
 from emotune.evaluation.seeds import SeedDifference, SeedStudy
 from emotune.statistics.paired import PairedStatistics
-from emotune.system.errors import DataError
-from emotune.system.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,81 +113,3 @@ class Comparison:
     def _found(self) -> list[tuple[Evaluation, PairedStatistics]]:
         """What `against` has worked out already: ten thousand permutations each."""
         return []
-
-    def __str__(self) -> str:
-        from emotune.report.tables import comparison_table, render
-
-        return render(comparison_table(self))
-
-
-def compare(before: Evaluation, after: Evaluation, *baselines: Evaluation, margin: float | None = None) -> Comparison:
-    """Put two evaluations side by side, and baselines with them.
-
-    Models of one name get a number behind it, so that what is said of each can be told apart.
-
-    Args:
-        before: The first model.
-        after: The second.
-        baselines: Further models.
-        margin: Also test whether the second is not worse than the others by more than this many points of accuracy, and equivalent to
-            them within as many: 1 is one percentage point.
-
-    Raises:
-        DataError: The evaluations saw different rows, or label sets that differ; or they are no evaluations.
-        ConfigError: The margin is not between 0 and 100.
-    """
-    if margin is not None:
-        checked_margin(margin)
-    for given in (before, after, *baselines):
-        if not isinstance(given, Evaluation):
-            raise DataError(
-                f"compare takes what evaluate returns, and was given {type(given).__name__}. Score each model on the same rows first: "
-                "compare(evaluate(first, data.test), evaluate(second, data.test)). Saved folders are compared by emotune compare."
-            )
-    for other in (after, *baselines):
-        if other.split.labels != before.split.labels:
-            raise DataError(
-                f"Cannot compare '{before.name}' with '{other.name}': their labels differ "
-                f"({', '.join(before.split.labels)} against {', '.join(other.split.labels)}). Score both on the same data."
-            )
-        if other.split.fingerprint != before.split.fingerprint:
-            raise DataError(
-                f"Cannot compare '{before.name}' with '{other.name}': they were scored on different rows. "
-                f"{_how_they_differ(before.split, other.split)}"
-            )
-    before, after, *others = _told_apart([before, after, *baselines])
-    return Comparison(before, after, tuple(others), margin=margin)
-
-
-def _told_apart(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """The evaluations, those that share a name numbered in their order: 'tuned (1)', 'tuned (2)'."""
-    names = Counter(found.name for found in evaluations)
-    taken = {name for name, times in names.items() if times == 1}
-    apart = []
-    for found in evaluations:
-        if names[found.name] == 1:
-            apart.append(found)
-            continue
-        name = next(name for i in count(1) if (name := f"{found.name} ({i})") not in taken)
-        taken.add(name)
-        apart.append(replace(found, name=name))
-    return apart
-
-
-def _how_they_differ(first: Split, second: Split) -> str:
-    """In what the rows of two splits differ, and what to do about it."""
-    texts, others = Counter(first.texts), Counter(second.texts)
-    rows, other_rows = (Counter(zip(part.texts, part.label_ids.tolist(), strict=True)) for part in (first, second))
-    if rows == other_rows:
-        return f"Both have the same {len(first):,} rows, in another order. Score both on the same file."
-    if texts == others:
-        changed = len(first) - (rows & other_rows).total()
-        order = "" if first.texts == second.texts else ", in another order"
-        return (
-            f"Both have the same {len(first):,} texts{order}, and {changed:,} of them under another label. "
-            "Score both on the same labels."
-        )
-    return (
-        f"{counted(len(first), 'row')} of '{first.name}' against {counted(len(second), 'row')} of '{second.name}', "
-        f"with {counted((texts & others).total(), 'text')} in common. Score both on the same split."
-    )

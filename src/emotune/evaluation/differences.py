@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from emotune.evaluation.comparison import compare
+from emotune.evaluation.compare import compare
 from emotune.evaluation.margin import margin_test
 from emotune.evaluation.seeds import SeedDifference, SeedStudy
 from emotune.statistics.paired import LEVEL, Interval, holm

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.engine.encoder import Encoder
+from emotune.engine.install import embed, inner_model
+from emotune.engine.layers import why_not
+from emotune.engine.layout import Layout
 from emotune.inference.forward import MAX_TOKENS
+from emotune.models.classifier import Classifier
 from emotune.models.encoding import Encoded, batches_by_length, encode
+from emotune.models.families import encoder as encoder_of
+from emotune.system.memory import keep_freed_memory
 from emotune.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     import torch
-
-    from emotune.models.classifier import Classifier
 
 
 def layer_features(
@@ -53,10 +58,6 @@ def layer_features(
     """
     import torch
 
-    from emotune.engine.install import inner_model
-    from emotune.models.families import encoder as encoder_of
-    from emotune.system.memory import keep_freed_memory
-
     if not len(texts):
         raise ValueError("there are no texts to compute features of")
     encoded = texts if isinstance(texts, Encoded) else encode(base.tokenizer, texts, base.max_length)
@@ -91,11 +92,6 @@ def _packed_means(
 ) -> _Means | None:
     """How the fast path computes the means of a batch, shape (states, rows, hidden); None where it does not cover the model."""
     import torch
-
-    from emotune.engine.encoder import Encoder
-    from emotune.engine.install import embed, inner_model
-    from emotune.engine.layers import why_not
-    from emotune.engine.layout import Layout
 
     model = inner_model(base.model)
     if why_not(model, encoder) is not None:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.engine.install import packed, why_not_installed
 from emotune.models.encoding import Encoded, batches_by_length
 from emotune.models.sharing import on_same_memory
 from emotune.system.errors import ConfigError
+from emotune.system.memory import keep_freed_memory
 from emotune.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -51,9 +53,6 @@ class TorchEngine:
 
     def __init__(self, model: torch.nn.Module, dtype: torch.dtype | None = None, *, fast: bool = True) -> None:
         import torch
-
-        from emotune.engine.install import packed, why_not_installed
-        from emotune.system.memory import keep_freed_memory
 
         keep_freed_memory()
         products = dtype or next(model.parameters()).dtype

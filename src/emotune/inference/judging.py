@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from emotune.inference.features import layer_features
+from emotune.models.load import load_base
+from emotune.system.errors import EmotuneError
 from emotune.system.progress import SILENT, Progress
-
-if TYPE_CHECKING:
-    from emotune.tasks.judges import Features
+from emotune.tasks.judges import Features
+from emotune.tasks.probe import side_by_side
 
 # Layers are chosen, evenly spread and the last among them, so that a text has no more numbers than this: the time of a linear model on
 # them grows with their square.
@@ -30,11 +31,6 @@ def features_of(
     """
 
     def features(texts: Sequence[str]) -> Features:
-        from emotune.inference.features import layer_features
-        from emotune.models.load import load_base
-        from emotune.system.errors import EmotuneError
-        from emotune.tasks.judges import Features
-        from emotune.tasks.probe import side_by_side
 
         try:
             base = load_base(model, labels=("0", "1"), max_length=max_length)

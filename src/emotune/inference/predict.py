@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from emotune.inference.predictor import Predictions, Predictor, checked_list, refuse_no_list
+from emotune.models.classifier import Classifier
 from emotune.system.progress import SILENT, Progress
-
-if TYPE_CHECKING:
-    from emotune.models.classifier import Classifier
 
 
 def predict(

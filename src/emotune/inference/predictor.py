@@ -7,22 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotune.data.dataset import Split, TextDataset
+from emotune.inference.forward import Engine, TorchEngine
+from emotune.models.classifier import Classifier
 from emotune.models.encoding import Encoded, encode
 from emotune.system.errors import ConfigError, DataError
 from emotune.system.memory import return_freed_memory
 from emotune.system.precision import choose_precision
 from emotune.system.progress import SILENT, Progress
 from emotune.system.text import is_blank
-
-if TYPE_CHECKING:
-    from emotune.inference.forward import Engine
-    from emotune.models.classifier import Classifier
 
 # Texts that a stream holds at a time: enough to sort into batches of like lengths, a few megabytes of text.
 CHUNK = 4096
@@ -78,7 +75,6 @@ class Predictor:
     """
 
     def __init__(self, classifier: Classifier, *, precision: str = "auto", calibrated: bool = False) -> None:
-        from emotune.inference.forward import TorchEngine
 
         if calibrated and classifier.temperature is None:
             raise ConfigError(

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from emotune.data.tokens import ANOTHER_MODEL, is_unreadable
-from emotune.report.formats import percent
-from emotune.report.leaks import KINDS, kinds_in_words
+from emotune.data.audit import Audit, Repeat
+from emotune.data.located import Row
+from emotune.data.shortcuts import Shortcut
+from emotune.data.tokens import ANOTHER_MODEL, TokenCounts, is_unreadable
+from emotune.evaluation.words.formats import percent
+from emotune.evaluation.words.leaks import KINDS, kinds_in_words
 from emotune.report.tables import new_table, stacked
 from emotune.system.text import printable
 from emotune.system.wording import counted
-
-if TYPE_CHECKING:
-    from emotune.data.audit import Audit, Repeat
-    from emotune.data.located import Row
-    from emotune.data.shortcuts import Shortcut
-    from emotune.data.tokens import TokenCounts
 
 EXAMPLES = 5
 # A run names at most this many features that give a class away.

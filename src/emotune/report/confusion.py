@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.evaluation.scores import Evaluation
+from emotune.evaluation.words.formats import share
 from emotune.report.drawing import FAINT, INK, SECOND, draw_title, drawable, new_figure
-from emotune.report.formats import share
 from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from emotune.evaluation.scores import Evaluation
 
 # The interesting cells are the mistakes, which a linear scale would leave nearly white.
 _TINT_POWER = 0.5

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emotune.folder.record import TrainingRecord
 from emotune.report.drawing import CHART, FAINT, FIRST, GRID, INK, SECOND, draw_title, new_figure
+from emotune.tasks.calibration import Calibration, RiskCoverage, Trust
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, FigureBase
 
-    from emotune.folder.record import TrainingRecord
-    from emotune.tasks.calibration import Calibration, RiskCoverage, Trust
 
 LEAST_IN_BIN = 5
 """Bins of fewer rows say nothing about how often the model is right, and stay out of the diagram."""

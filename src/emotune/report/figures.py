@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from emotune.evaluation.scores import Evaluation
+from emotune.folder.record import TrainingRecord
 from emotune.report.confusion import draw_confusion_matrix
 from emotune.report.curves import draw_training_curve
 from emotune.report.drawing import write_png
-
-if TYPE_CHECKING:
-    from emotune.evaluation.scores import Evaluation
-    from emotune.folder.record import TrainingRecord
 
 
 def confusion_matrix(evaluation: Evaluation, path: str | Path) -> None:

@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from emotune.data.audit import Audit
 from emotune.evaluation.attribution import Words
+from emotune.evaluation.comparison import Comparison
+from emotune.evaluation.leaks import Leaks
 from emotune.evaluation.rivals import rivals, yardstick
-from emotune.evaluation.scores import absent_classes
-from emotune.report.confusion import ConfusionMatrix
-from emotune.report.formats import (
+from emotune.evaluation.scores import Evaluation, absent_classes
+from emotune.evaluation.seeds import SeedSummary
+from emotune.evaluation.words.formats import (
     duration,
     interval_bounds,
     magnitude,
@@ -27,22 +30,17 @@ from emotune.report.formats import (
     points_number,
     share,
 )
-from emotune.report.leaks import kinds_in_words
-from emotune.report.margin import margin_lines
+from emotune.evaluation.words.leaks import kinds_in_words
+from emotune.evaluation.words.margin import margin_lines
+from emotune.evaluation.words.verdict import seeds_line, sentences
+from emotune.folder.record import TrainingRecord
+from emotune.report.audit_tables import audit_lines, finding_counts, length_rows
+from emotune.report.confusion import ConfusionMatrix
 from emotune.report.parts import calibration_part, training_part
-from emotune.report.verdict import seeds_line, sentences
+from emotune.statistics.paired import Interval
 from emotune.system.text import printable
 from emotune.system.wording import counted
-
-if TYPE_CHECKING:
-    from emotune.data.audit import Audit
-    from emotune.evaluation.comparison import Comparison
-    from emotune.evaluation.leaks import Leaks
-    from emotune.evaluation.scores import Evaluation
-    from emotune.evaluation.seeds import SeedSummary
-    from emotune.folder.record import TrainingRecord
-    from emotune.statistics.paired import Interval
-    from emotune.tasks.calibration import Trust
+from emotune.tasks.calibration import Trust
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 _STYLE = Path(__file__).with_name("style.css")
@@ -406,8 +404,6 @@ def _about_mistakes(evaluation: Evaluation, rows: Sequence[int]) -> str:
 
 def _audit(audit: Audit, order: Sequence[str]) -> dict[str, Any]:
     """What the template prints of the data; `order` is that of the labels everywhere on the page."""
-    from emotune.report.audit_tables import audit_lines, finding_counts, length_rows
-
     splits = list(audit.counts)
     rows = [("rows", [f"{sum(counts.values()):,}" for counts in audit.counts.values()])]
     found = dict.fromkeys(label for counts in audit.counts.values() for label in counts)

@@ -11,27 +11,23 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from emotune.evaluation.comparison import Comparison
+from emotune.evaluation.leaks import Leaks
 from emotune.evaluation.rivals import yardstick
-from emotune.evaluation.scores import absent_classes
-from emotune.methods.base import PeftMethod, head_and_pooler
+from emotune.evaluation.scores import Evaluation, absent_classes
+from emotune.evaluation.words.formats import duration, nats, nats_difference, percent, points, share
+from emotune.evaluation.words.margin import margin_lines
+from emotune.evaluation.words.verdict import of_seeds, sentences
+from emotune.folder.record import TrainingRecord
+from emotune.folder.tuned import TunedClassifier
+from emotune.methods.base import Method, PeftMethod, head_and_pooler
 from emotune.methods.qlora import QLoRA
-from emotune.report.formats import duration, nats, nats_difference, percent, points, share
-from emotune.report.margin import margin_lines
 from emotune.report.probabilities import probabilities_sentence
-from emotune.report.verdict import of_seeds, sentences
 from emotune.system.text import printable
 from emotune.system.wording import counted
-
-if TYPE_CHECKING:
-    from emotune.evaluation.comparison import Comparison
-    from emotune.evaluation.leaks import Leaks
-    from emotune.evaluation.scores import Evaluation
-    from emotune.folder.record import TrainingRecord
-    from emotune.folder.tuned import TunedClassifier
-    from emotune.methods.base import Method
-    from emotune.tasks.calibration import Trust
+from emotune.tasks.calibration import Trust
 
 _TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
 _LOSS = "loss (cross-entropy), lower is better"

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from emotune.evaluation.words.formats import duration, interval_bounds, nats, points_number, share
+from emotune.folder.record import TrainingRecord
 from emotune.report.curves import LEAST_IN_BIN, draw_losses, draw_reliability, draw_risk, draw_scores
 from emotune.report.drawing import CHART, inline_svg, new_figure
-from emotune.report.formats import duration, interval_bounds, nats, points_number, share
 from emotune.report.probabilities import probabilities_sentence
 from emotune.report.tables import costs
-
-if TYPE_CHECKING:
-    from emotune.folder.record import TrainingRecord
-    from emotune.tasks.calibration import RiskCoverage, Trust
+from emotune.tasks.calibration import RiskCoverage, Trust
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 

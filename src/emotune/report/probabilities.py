@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from emotune.report.formats import interval_in_points, nats, points_number, signed_points
+from emotune.evaluation.words.formats import interval_in_points, nats, points_number, signed_points
 from emotune.system.wording import counted
-
-if TYPE_CHECKING:
-    from emotune.tasks.calibration import Calibration, Trust
+from emotune.tasks.calibration import Calibration, Trust
 
 NO_TEMPERATURE = (
     "No temperature was fitted: no validation row is wrong, so that the surer the probabilities are made, the better they fit, or the "

@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emotune.folder.format import versions
 from emotune.settings import portable
+from emotune.sweep.leaderboard import Leaderboard, SeedValues
 from emotune.sweep.margins import leaderboard_margins, margin_table
-from emotune.sweep.protocol import protocol
+from emotune.sweep.plan import Plan
+from emotune.sweep.protocol import Setting, protocol
 from emotune.sweep.tables import COSTS, SCORES, ExtraTable, cost_cells, full_table, score_cells
 from emotune.sweep.verdict import leaderboard_verdict, notes, warning_lines
 from emotune.system.text import printable
-
-if TYPE_CHECKING:
-    from emotune.sweep.leaderboard import Leaderboard, SeedValues
-    from emotune.sweep.plan import Plan
-    from emotune.sweep.protocol import Setting
 
 
 def leaderboard_markdown(plan: Plan, board: Leaderboard, setting: Setting) -> str:

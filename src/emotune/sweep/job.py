@@ -8,19 +8,37 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from emotune.system.errors import ConfigError, DataError, EmotuneError
+from emotune import pipeline
+from emotune.data.load import load_data
+from emotune.evaluation.saved import read_evaluation
+from emotune.folder.format import read_description
+from emotune.methods.refusals import check_refusal
+from emotune.models.classifier import Classifier
+from emotune.models.load import load_base
+from emotune.pipeline import RunResult, checkpoints_of
+from emotune.report import tables
+from emotune.settings import portable
+from emotune.settings.run import RunConfig
+from emotune.sweep.documents import leaderboard_json, leaderboard_markdown
+from emotune.sweep.engines import Engine, Files
+from emotune.sweep.folder import SweepFolder, TrialResult
+from emotune.sweep.leaderboard import Leaderboard, make_leaderboard, model_name
+from emotune.sweep.page import render_leaderboard
+from emotune.sweep.plan import Candidate, Plan, Trial, with_settings
+from emotune.sweep.protocol import Setting
+from emotune.sweep.schedule import run_jobs
+from emotune.sweep.search import FAILED, Search, SearchJob, chosen
+from emotune.sweep.terminal import leaderboard_table
+from emotune.sweep.trial import RESULT
+from emotune.system.errors import ArtifactError, ConfigError, DataError, EmotuneError, MethodError, OutputError
+from emotune.system.processes import processes
 from emotune.system.progress import SILENT, Progress
-
-if TYPE_CHECKING:
-    from emotune.models.classifier import Classifier
-    from emotune.pipeline import RunResult
-    from emotune.settings.run import RunConfig
-    from emotune.sweep.engines import Engine, Files
-    from emotune.sweep.folder import SweepFolder, TrialResult
-    from emotune.sweep.leaderboard import Leaderboard
-    from emotune.sweep.plan import Candidate, Plan, Trial
+from emotune.system.wording import counted
+from emotune.training.finetune import check_positions
+from emotune.training.options import TrainingOptions, usual_epochs
+from emotune.training.preflight import far_learning_rate
 
 
 class SweepFailed(EmotuneError):
@@ -59,8 +77,6 @@ class SweepResult:
 
 def steps(plan: Plan) -> int:
     """How many steps a sweep shows."""
-    from emotune import pipeline
-
     return 4 + bool(plan.searched) + pipeline.STEPS
 
 
@@ -79,17 +95,6 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
         EmotuneError: One of its subclasses. Trials that have finished are kept.
         KeyboardInterrupt: The user stopped it; likewise.
     """
-    from emotune.data.load import load_data
-    from emotune.models.load import load_base
-    from emotune.report import tables
-    from emotune.sweep.documents import leaderboard_json, leaderboard_markdown
-    from emotune.sweep.folder import SweepFolder
-    from emotune.sweep.leaderboard import make_leaderboard, model_name
-    from emotune.sweep.page import render_leaderboard
-    from emotune.sweep.protocol import Setting
-    from emotune.sweep.terminal import leaderboard_table
-    from emotune.system.processes import processes
-
     if processes() > 1:
         raise ConfigError(
             f"{processes()} processes were started, and a sweep starts its own. Start emotune sweep by itself, with --workers."
@@ -160,12 +165,6 @@ def refusals(candidates: Sequence[Candidate], base: Classifier, progress: Progre
         base: That model.
         progress: Is told of both.
     """
-    from emotune.methods.refusals import check_refusal
-    from emotune.system.errors import MethodError
-    from emotune.training.finetune import check_positions
-    from emotune.training.options import TrainingOptions
-    from emotune.training.preflight import far_learning_rate
-
     refused = {}
     for candidate in candidates:
         method = candidate.config.method
@@ -191,10 +190,6 @@ def search(
     Returns:
         The candidates with what was found, and those for which nothing was, with the reason.
     """
-    from emotune.sweep.schedule import run_jobs
-    from emotune.sweep.search import FAILED, Search, SearchJob, chosen
-    from emotune.training.options import usual_epochs
-
     searches = [Search(candidate, folder, plan.seeds[0]) for candidate in candidates]
     jobs = [
         SearchJob(found, number, found.candidate.config.training.epochs or usual_epochs(rows))
@@ -242,8 +237,6 @@ def run_trials(
     Returns:
         Each candidate with its finished trials in the order of the seeds, and the reasons of those that failed, by label.
     """
-    from emotune.sweep.schedule import run_jobs
-
     trials = [(candidate, candidate.trial(seed)) for seed in plan.seeds for candidate in candidates]
     jobs = [TrialJob(trial, folder, data, engine.description) for _, trial in trials if folder.result(trial) is None]
     before = len(trials) - len(jobs)
@@ -293,8 +286,6 @@ class TrialJob:
         """
         import json
 
-        from emotune.sweep.trial import RESULT
-
         if json.loads(files[RESULT])["data"] != self._data:
             raise DataError(
                 f"'{self._trial.label}' saw other data than the sweep began with: the data at '{self._trial.config.data.source}' has "
@@ -326,10 +317,6 @@ def refit(best: TrialResult, folder: SweepFolder, progress: Progress) -> RunResu
     Returns:
         What the main job gave; None where this very model stands there already.
     """
-    from emotune import pipeline
-    from emotune.evaluation.saved import read_evaluation
-    from emotune.system.wording import counted
-
     config = best_config(best.trial.config, folder)
     if _is_there(config, folder.best):
         progress.say(f"{best.trial.label} stands in {folder.best} already")
@@ -349,10 +336,6 @@ def refit(best: TrialResult, folder: SweepFolder, progress: Progress) -> RunResu
 
 def best_config(config: RunConfig, folder: SweepFolder) -> RunConfig:
     """The configuration of the main job for the best trial, which goes on where an earlier session left a checkpoint."""
-    from emotune.pipeline import checkpoints_of
-    from emotune.sweep.plan import with_settings
-    from emotune.system.errors import OutputError
-
     settings: dict[str, Any] = {"output.folder": str(folder.best), "output.overwrite": folder.best.exists()}
     config = with_settings(config, settings)
     going_on = with_settings(config, {"training.resume": True})
@@ -369,10 +352,6 @@ def best_config(config: RunConfig, folder: SweepFolder) -> RunConfig:
 
 def _is_there(config: RunConfig, folder: Path) -> bool:
     """Whether the main job with this configuration has been done."""
-    from emotune.folder.format import read_description
-    from emotune.settings import portable
-    from emotune.system.errors import ArtifactError
-
     try:
         found = read_description(folder).configuration or {}
     except ArtifactError:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from emotune.report.formats import LONGEST_NAME, p_value
-from emotune.report.margin import in_points
+from emotune.evaluation.differences import Claim, Difference
+from emotune.evaluation.words.formats import LONGEST_NAME, p_value
+from emotune.evaluation.words.margin import in_points
 from emotune.statistics.paired import LEVEL
+from emotune.sweep.leaderboard import Leaderboard, LeaderboardRow
 from emotune.sweep.tables import ExtraTable, p_cell
 from emotune.system.text import printable
-
-if TYPE_CHECKING:
-    from emotune.evaluation.differences import Claim, Difference
-    from emotune.sweep.leaderboard import Leaderboard, LeaderboardRow
-
 
 _FULL_CLAIMS = ("not worse than full fine-tuning, p", "equivalent to full fine-tuning, p")
 

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from emotune.evaluation.words.formats import magnitude, share
 from emotune.folder.format import versions
 from emotune.report.drawing import inline_svg
-from emotune.report.formats import magnitude, share
 from emotune.report.html import render_page
 from emotune.report.scatter import Point, draw_scatter, far_below
 from emotune.settings.portable import command
-from emotune.sweep.leaderboard import pareto_front
+from emotune.sweep.leaderboard import Leaderboard, LeaderboardRow, pareto_front
 from emotune.sweep.margins import leaderboard_margins, margin_table
-from emotune.sweep.protocol import protocol
+from emotune.sweep.plan import Plan
+from emotune.sweep.protocol import Setting, protocol
 from emotune.sweep.tables import COSTS, SCORES, cost_cells, full_table, score_cells
 from emotune.sweep.verdict import leaderboard_verdict, notes, warning_lines
 from emotune.system.wording import counted
-
-if TYPE_CHECKING:
-    from emotune.sweep.leaderboard import Leaderboard, LeaderboardRow
-    from emotune.sweep.plan import Plan
-    from emotune.sweep.protocol import Setting
-
 
 _TEMPLATE = Path(__file__).with_name("leaderboard.html.jinja")
 

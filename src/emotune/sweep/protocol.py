@@ -5,18 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from emotune.report.formats import LONGEST_NAME, duration
-from emotune.sweep.leaderboard import model_name
+from emotune.evaluation.words.formats import LONGEST_NAME, duration
+from emotune.sweep.leaderboard import Leaderboard, LeaderboardRow, SeedNote, model_name
+from emotune.sweep.plan import Plan
 from emotune.system.machine import processor
 from emotune.system.text import printable
 from emotune.system.wording import counted
 from emotune.training.options import usual_epochs
-
-if TYPE_CHECKING:
-    from emotune.sweep.leaderboard import Leaderboard, LeaderboardRow, SeedNote
-    from emotune.sweep.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Protocol
 
-from emotune.report.formats import duration, share
+from emotune.evaluation.words.formats import duration, share
 from emotune.sweep.engines import Engine, Files, TrialFailed, TrialStopped
 from emotune.sweep.plan import Trial
 from emotune.system.progress import Advance, Progress

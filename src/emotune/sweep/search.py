@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from emotune.sweep.engines import Files, TrialFailed
+from emotune.sweep.folder import SweepFolder
 from emotune.sweep.plan import Candidate, Range, Trial, described, with_settings
 from emotune.sweep.trial import RESULT
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import Trial as Proposal
 
-    from emotune.sweep.folder import SweepFolder
 
 # Of the trials that reach an epoch of 1, 3, 9, ... the best third goes on.
 REDUCTION = 3

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from emotune.report.formats import duration, interval_bounds, magnitude, memory, p_number, percent, points_number, share
+from emotune.evaluation.words.formats import (
+    duration,
+    interval_bounds,
+    magnitude,
+    memory,
+    p_number,
+    percent,
+    points_number,
+    share,
+)
+from emotune.statistics.paired import Interval
+from emotune.sweep.leaderboard import Leaderboard, LeaderboardRow, SeedValues
 from emotune.system.wording import counted
-
-if TYPE_CHECKING:
-    from emotune.statistics.paired import Interval
-    from emotune.sweep.leaderboard import Leaderboard, LeaderboardRow, SeedValues
-
 
 SCORES = (
     "configuration",

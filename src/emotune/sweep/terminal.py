@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from emotune.report.formats import LONGEST_NAME, points_number
+from emotune.evaluation.words.formats import LONGEST_NAME, points_number
 from emotune.report.tables import new_table, stacked
+from emotune.statistics.paired import Interval
+from emotune.sweep.leaderboard import Leaderboard
 from emotune.sweep.margins import leaderboard_margins, margin_table
 from emotune.sweep.tables import cost_cells, p_cell, score_cells
 from emotune.sweep.verdict import leaderboard_verdict, notes, warning_lines
@@ -15,9 +17,6 @@ from emotune.system.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
-
-    from emotune.statistics.paired import Interval
-    from emotune.sweep.leaderboard import Leaderboard
 
 
 def leaderboard_table(board: Leaderboard) -> Group:

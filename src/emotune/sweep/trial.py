@@ -18,10 +18,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from emotune.data.load import load_data
+from emotune.evaluation.evaluate import evaluate
+from emotune.evaluation.saved import write_evaluation
 from emotune.folder.format import PREDICTIONS, sha256
+from emotune.folder.verify import verify
+from emotune.models.load import load_base
 from emotune.settings.run import RunConfig
 from emotune.system.errors import EmotuneError
+from emotune.system.precision import choose_device
 from emotune.system.progress import Silent
+from emotune.training.finetune import finetune
 
 TASK, RESULT = "trial.json", "result.json"
 
@@ -54,14 +61,6 @@ def run_trial(
         EmotuneError: One of its subclasses.
     """
     from transformers import TrainerCallback
-
-    from emotune.data.load import load_data
-    from emotune.evaluation.evaluate import evaluate
-    from emotune.evaluation.saved import write_evaluation
-    from emotune.folder.verify import verify
-    from emotune.models.load import load_base
-    from emotune.system.precision import choose_device
-    from emotune.training.finetune import finetune
 
     class Teller(TrainerCallback):
         def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from emotune.report.formats import LONGEST_NAME
+from emotune.evaluation.words.formats import LONGEST_NAME
 from emotune.statistics.paired import LEVEL
+from emotune.sweep.leaderboard import Leaderboard, LeaderboardRow
 from emotune.sweep.tables import mean_and_deviation
 from emotune.system.text import printable
 from emotune.system.wording import counted
-
-if TYPE_CHECKING:
-    from emotune.sweep.leaderboard import Leaderboard, LeaderboardRow
-
 
 _BETTER, _WORSE, _MIXED, _BEFORE_CORRECTION, _ALIKE = "better", "worse", "mixed", "before correction", "alike"
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from emotune.evaluation.comparison import compare
+from emotune.evaluation.compare import compare
 from emotune.evaluation.scores import Evaluation, score
-from emotune.report.margin import margin_lines
+from emotune.evaluation.words.margin import margin_lines
 from emotune.report.tables import comparison_table, render
 
-from .conftest import make_split
+from ...report.conftest import make_split
 
 
 def evaluation(name: str, wrong: range, rows: int = 1000) -> Evaluation:

@@ -10,15 +10,16 @@ import pytest
 from numpy.typing import NDArray
 
 from emotune.data.dataset import Split
-from emotune.evaluation.comparison import Comparison, compare
+from emotune.evaluation.compare import compare
+from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.leaks import Leaks
 from emotune.evaluation.rivals import ScoreDifference, yardstick
 from emotune.evaluation.scores import Evaluation, restrict, score
-from emotune.report.verdict import contradiction, figures, limits, of_seeds, relation, sentences, verdict
+from emotune.evaluation.words.verdict import contradiction, figures, limits, of_seeds, relation, sentences, verdict
 from emotune.statistics.paired import Interval
 from emotune.statistics.power import detectable_difference
 
-from .conftest import make_split
+from ...report.conftest import make_split
 
 
 def labelled(split: Split, predictions: NDArray[np.int64], name: str, **more: object) -> Evaluation:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from emotune.statistics.paired import Interval
+from emotune.statistics.paired import Interval
 
 LONGEST_NAME = 60
 """Characters of a model's, a label's or a configuration's name that tables and sentences show."""

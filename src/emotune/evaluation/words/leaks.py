@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from emotune.report.formats import share
+from emotune.evaluation.leaks import Leaks
+from emotune.evaluation.words.formats import share
 from emotune.system.text import printable
 from emotune.system.wording import counted
-
-if TYPE_CHECKING:
-    from emotune.evaluation.leaks import Leaks
 
 KINDS = {"exact": "identical", "trivial": "the same but for case and punctuation", "near": "nearly the same"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emotune.report.formats import (
+from emotune.evaluation.words.formats import (
     bound,
     duration,
     interval_bounds,

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from emotune.report.formats import LONGEST_NAME, interval_in_points, p_value, signed_points
-from emotune.report.verdict import seeds_behind
+from emotune.evaluation.comparison import Comparison
+from emotune.evaluation.margin import MarginTest
+from emotune.evaluation.scores import Evaluation
+from emotune.evaluation.words.formats import LONGEST_NAME, interval_in_points, p_value, signed_points
+from emotune.evaluation.words.verdict import seeds_behind
 from emotune.system.text import printable
 from emotune.system.wording import counted
-
-if TYPE_CHECKING:
-    from emotune.evaluation.comparison import Comparison
-    from emotune.evaluation.margin import MarginTest
-    from emotune.evaluation.scores import Evaluation
 
 
 def margin_lines(comparison: Comparison) -> list[str]:

@@ -7,22 +7,18 @@ Each sentence has a function of its own. What is compared, in which order, and w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from emotune.evaluation.comparison import Comparison
+from emotune.evaluation.leaks import Leaks
 from emotune.evaluation.rivals import Rival, ScoreDifference, is_unbalanced, rivals, score_differences
-from emotune.evaluation.scores import absent_classes
-from emotune.report.formats import LONGEST_NAME, interval_in_points, p_value, share, signed_points
-from emotune.report.leaks import leaks_sentence
+from emotune.evaluation.scores import Evaluation, absent_classes
+from emotune.evaluation.seeds import SeedSummary
+from emotune.evaluation.words.formats import LONGEST_NAME, interval_in_points, p_value, share, signed_points
+from emotune.evaluation.words.leaks import leaks_sentence
 from emotune.system.text import printable
 from emotune.system.wording import counted
-
-if TYPE_CHECKING:
-    from emotune.evaluation.comparison import Comparison
-    from emotune.evaluation.leaks import Leaks
-    from emotune.evaluation.scores import Evaluation
-    from emotune.evaluation.seeds import SeedSummary
 
 _BETTER = {"accuracy": "is more accurate", "macro-F1": "has a higher macro-F1"}
 _WORSE = {"accuracy": "is less accurate", "macro-F1": "has a lower macro-F1"}

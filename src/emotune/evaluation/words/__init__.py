@@ -1,0 +1,1 @@
+"""What evaluations come to in plain text: figures, sentences, and tables as headings and cells. No library draws here."""

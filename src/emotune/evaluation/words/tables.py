@@ -1,0 +1,255 @@
+"""A comparison as parts of a page: paragraphs, tables of cells, and the verdict; and these parts in plain text.
+
+`emotune.report.tables` shows the same parts in colour.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from emotune.evaluation.comparison import Comparison
+from emotune.evaluation.leaks import Leaks
+from emotune.evaluation.scores import Evaluation, absent_classes
+from emotune.evaluation.words.formats import (
+    LONGEST_NAME,
+    duration,
+    magnitude,
+    nats,
+    nats_difference,
+    p_number,
+    points_number,
+    share,
+    signed_points,
+)
+from emotune.evaluation.words.margin import margin_lines
+from emotune.evaluation.words.verdict import of_seeds, sentences
+from emotune.system.text import printable
+from emotune.system.wording import counted
+
+LOSS = "loss (cross-entropy), lower is better"
+_WIDTH = 100
+_GAP = "   "
+
+
+@dataclass(frozen=True)
+class Change:
+    """A cell that holds a difference.
+
+    Attributes:
+        text: The difference with its sign.
+        lower_is_better: Whether a fall is a gain.
+    """
+
+    text: str
+    lower_is_better: bool = False
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def is_gain(self) -> bool | None:
+        """Whether the model became better; None where, as shown, nothing changed or there is nothing to compare."""
+        if not any(digit in self.text for digit in "123456789"):
+            return None
+        return (self.text[0] == "-") == self.lower_is_better
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table of texts, safe to show: names to the left, numbers to the right.
+
+    Attributes:
+        title: Its title.
+        headings: One per column.
+        rows: As many cells each.
+        note: How to read it, or "".
+    """
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str | Change]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a comparison comes to.
+
+    Attributes:
+        sentences: The most telling first.
+    """
+
+    sentences: Sequence[str]
+
+
+class Footnotes:
+    """The footnotes of one page: each evaluation's note once, numbered in the order in which the marks were made."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+
+    def mark(self, heading: str, evaluation: Evaluation) -> str:
+        """The heading, with the number of the evaluation's note behind it if it has one."""
+        if not evaluation.note:
+            return heading
+        if evaluation.note not in self._texts:
+            self._texts.append(evaluation.note)
+        return f"{heading} [{self._texts.index(evaluation.note) + 1}]"
+
+    @property
+    def lines(self) -> list[str]:
+        """The notes, each behind its number."""
+        return [f"[{number}] {printable(text)}" for number, text in enumerate(self._texts, start=1)]
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """Before against after in plain text, without a line end after the last line."""
+    return "\n\n".join(map(_plain, comparison_parts(comparison)))
+
+
+def comparison_parts(
+    comparison: Comparison, *, changes: bool = False, leaks: Leaks | None = None
+) -> list[str | TextTable | Verdict]:
+    """Before against after: overall scores, baselines, scores by class, and the rows that changed sides.
+
+    A score whose evaluation has a note carries a number in brackets wherever it stands, and the note follows below.
+
+    Args:
+        comparison: Both models.
+        changes: Show the changes of each class too, with their p-values.
+        leaks: The comparison without the rows that repeat a training row, which the verdict then speaks of.
+    """
+    notes = Footnotes()
+    before = notes.mark("before", comparison.before)
+    after = notes.mark("after", comparison.after)
+    parts: list[str | TextTable | Verdict] = [
+        f"Before: {printable(comparison.before.name)}\nAfter:  {printable(comparison.after.name)}\n"
+        f"Both scored on the same {rows_of(comparison.after)}."
+    ]
+    if comparison.seeds:
+        parts.append(of_seeds(comparison))
+    overall = _overall(comparison, before, after)
+    baselines = [_baselines(comparison, notes)] if comparison.baselines else []
+    # A difference from chance says little, so that from the baselines comes first.
+    parts += [*baselines, overall] if comparison.before.is_chance else [overall, *baselines]
+    parts.append(_by_class(comparison, before, after))
+    if changes:
+        parts.append(_changes(comparison))
+    parts.append(changed_rows(comparison))
+    parts += filter(None, [absent_classes(comparison.after.metrics)])
+    parts += notes.lines
+    parts.append(Verdict([*sentences(comparison, leaks=leaks), *margin_lines(comparison)]))
+    return parts
+
+
+def changed_rows(comparison: Comparison) -> str:
+    """How many rows the second model got right that the first got wrong, and the other way round, in one sentence."""
+    return (
+        f"{counted(len(comparison.fixed), 'row')} fixed (wrong before, right after) and "
+        f"{counted(len(comparison.broken), 'row')} broken (right before, wrong after) "
+        f"of {len(comparison.after.split):,}."
+    )
+
+
+def rows_of(evaluation: Evaluation) -> str:
+    """How many rows of which split were scored: "2,000 rows of test"."""
+    return f"{counted(len(evaluation.split), 'row')} of {printable(evaluation.split.name)}"
+
+
+def _overall(comparison: Comparison, before_heading: str, after_heading: str) -> TextTable:
+    before, after = comparison.before.metrics, comparison.after.metrics
+    old, new = before.named(), after.named()
+    rows: list[tuple[str | Change, ...]] = [
+        (name, share(old[name]), share(new[name]), Change(signed_points(new[name] - old[name]))) for name in old
+    ]
+    loss = Change(nats_difference(before.loss, after.loss), lower_is_better=True)
+    rows.append((LOSS, nats(before.loss), nats(after.loss), loss))
+    return TextTable("Scores", ["score", before_heading, after_heading, "difference"], rows)
+
+
+def _baselines(comparison: Comparison, notes: Footnotes) -> TextTable:
+    after = comparison.after.metrics
+    return TextTable(
+        "Baselines on the same rows, and by how many points of accuracy the second model leads",
+        ["model", "accuracy", "macro-F1", "lead", "time", "size"],
+        [
+            (
+                notes.mark(printable(baseline.name, LONGEST_NAME), baseline),
+                share(baseline.metrics.accuracy),
+                share(baseline.metrics.macro_f1),
+                Change(points_number(after.accuracy - baseline.metrics.accuracy)),
+                duration(baseline.seconds),
+                magnitude(baseline.parameters),
+            )
+            for baseline in comparison.baselines
+        ],
+    )
+
+
+def _by_class(comparison: Comparison, before_heading: str, after_heading: str) -> TextTable:
+    # Two lines per class rather than two columns per score: eight columns of numbers do not fit a narrow terminal.
+    rows: list[tuple[str, ...]] = []
+    for label, old in comparison.before.metrics.per_class.items():
+        new = comparison.after.metrics.per_class[label]
+        for name, support, heading, found in (
+            (printable(label, LONGEST_NAME), f"{old.support:,}", before_heading, old),
+            ("", "", after_heading, new),
+        ):
+            rows.append((name, support, heading, share(found.precision), share(found.recall), share(found.f1)))
+    return TextTable("By class", ["class", "rows", "", "precision", "recall", "F1"], rows)
+
+
+def _changes(comparison: Comparison) -> TextTable:
+    return TextTable(
+        "Changes by class",
+        ["class", "rows", "fixed", "broken", "recall, points", "p"],
+        [
+            (
+                printable(label, LONGEST_NAME),
+                f"{change.support:,}",
+                f"{change.fixed:,}",
+                f"{change.broken:,}",
+                Change(points_number(change.recall_difference)),
+                p_number(change.adjusted_p),
+            )
+            for label, change in comparison.statistics.per_class.items()
+        ],
+        "p: McNemar's mid-p on the rows of a class, corrected for the number of classes (Holm).",
+    )
+
+
+def _plain(part: str | TextTable | Verdict) -> str:
+    """One part of a page in plain text."""
+    if isinstance(part, str):
+        return _wrapped(part)
+    if isinstance(part, Verdict):
+        return "\n".join(map(_wrapped, part.sentences))
+    lines = [list(part.headings), *([str(cell) for cell in row] for row in part.rows)]
+    widths = [max(map(_columns, column)) for column in zip(*lines, strict=True)]
+    aligned = [_GAP.join(_aligned(row, widths)).rstrip() for row in lines]
+    rule = "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))
+    return "\n".join(filter(None, [_wrapped(part.title), aligned[0], rule, *aligned[1:], _wrapped(part.note)]))
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """The cells of a row, padded: the first to the left, the others to the right."""
+    padding = [" " * (width - _columns(cell)) for cell, width in zip(row, widths, strict=True)]
+    return [row[0] + padding[0], *(space + cell for cell, space in zip(row[1:], padding[1:], strict=True))]
+
+
+def _columns(text: str) -> int:
+    """Columns of a terminal that a text takes: two for most characters of East Asia, none for what joins another."""
+    return sum(
+        0
+        if unicodedata.combining(c) or unicodedata.category(c) in ("Mn", "Cf")
+        else 1 + (unicodedata.east_asian_width(c) in "WF")
+        for c in text
+    )
+
+
+def _wrapped(text: str) -> str:
+    """Text on lines of at most 100 characters, where its words allow it."""
+    return "\n".join(textwrap.fill(line, _WIDTH, break_on_hyphens=False) for line in text.splitlines())
