@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from emotune.methods.base import PeftMethod, check_dropout, head_and_pooler
 from emotune.models.targets import resolve_targets
+from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -96,4 +97,15 @@ class Bottleneck(PeftMethod):
             dropout=self.dropout,
             target_modules=list(self.adapted_modules(model)),
             modules_to_save=head_and_pooler(model),
+        )
+
+    def merge(self, model: Any) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            MethodError: Always.
+        """
+        raise MethodError(
+            "A model with bottleneck adapters cannot be merged: an activation stands between an adapter's two layers, so no weight can "
+            "take them up. Predict with emotune itself, or train with a method that can be merged, such as lora."
         )

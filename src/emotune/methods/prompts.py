@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from emotune.methods.base import PeftMethod, head_and_pooler
 from emotune.methods.refusals import check_refusal
+from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -62,6 +63,17 @@ class _VirtualTokens(PeftMethod):
     def extra_tokens(self) -> int:
         """The vectors take up positions."""
         return self.tokens
+
+    def merge(self, model: Any) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            MethodError: Always.
+        """
+        raise MethodError(
+            f"A model with {self.name} cannot be merged: {self.vectors} stand before every text, and no weight can take them up. "
+            "Predict with emotune itself, or train with a method that can be merged, such as lora."
+        )
 
     @abstractmethod
     def _empty_config(self) -> PeftConfig: ...

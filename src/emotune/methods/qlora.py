@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from emotune.methods.lora import LoRA
+from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,6 +60,22 @@ class QLoRA(LoRA):
             return model
 
         return super().load(folder, quantized)
+
+    def _merge_in_place(self, model: Any) -> PreTrainedModel:
+        """As for LoRA, on the four-bit weights as the numbers that they stand for: PEFT would round the sum to four bits again."""
+        from emotune.models.quantization import dequantize
+
+        inner = model.get_base_model()
+        dequantize(inner)
+        for name, layer in [(name, layer) for name, layer in inner.named_modules() if hasattr(layer, "lora_A")]:
+            layer.base_layer.weight.data += layer.get_delta_weight("default").float()
+            if not layer.base_layer.weight.isfinite().all():
+                raise MethodError(
+                    f"{self.name} cannot be merged: the merged weights of {name} are not finite numbers. Load or train the model again."
+                )
+            parent, _, child = name.rpartition(".")
+            setattr(inner.get_submodule(parent), child, layer.base_layer)
+        return super()._merge_in_place(model)
 
     def _quantize(self, model: PreTrainedModel) -> None:
         from emotune.models.families import encoder_linear_modules
