@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from emotune.models.families import encoder_linear_modules, head_modules, pooler_modules
 from emotune.models.targets import Targets, resolve_targets, summarize_targets
 from emotune.system.errors import ArtifactError, EmotuneError, MethodError
 from emotune.system.options import Options
@@ -138,6 +140,27 @@ class Method(Options, ABC):
             ArtifactError: The weights are damaged, incomplete, or do not fit the base model.
         """
 
+    def merge(self, model: Any) -> PreTrainedModel:
+        """Make a plain transformers model of a tuned one: trained weights take the place of the base's, and adapters go into them.
+
+        It gives the logits of the tuned model up to rounding, and needs neither emotune nor PEFT any more.
+
+        Args:
+            model: The tuned model, which is left as it is.
+
+        Returns:
+            A model of its own, in float32 and evaluation mode, with nothing frozen.
+
+        Raises:
+            MethodError: What the method trains cannot be expressed in the base model's weights, or weights are not finite numbers.
+        """
+        merged: PreTrainedModel = self._merge_in_place(copy.deepcopy(model))
+        return merged.float().requires_grad_(True).eval()
+
+    def _merge_in_place(self, model: Any) -> PreTrainedModel:
+        """The plain model, made of the tuned one, which may be taken apart."""
+        return model
+
     def options(self) -> dict[str, Any]:
         """The options by name, with the defaults that follow from others filled in."""
         return {name: getattr(self, name) for name in self.option_names()}
@@ -215,6 +238,17 @@ class PeftMethod(Method):
         parts = (*self.moving, ".modules_to_save.")
         return {name: found for name, found in model.named_parameters() if any(part in name for part in parts)}
 
+    def _merge_in_place(self, model: Any) -> PreTrainedModel:
+        self.register()
+        _put_heads_in_place(model.get_base_model())
+        try:
+            merged: PreTrainedModel = model.float().merge_and_unload(safe_merge=True)
+        except ValueError as error:
+            raise MethodError(
+                f"{self.title} cannot be merged: {reason_of(error)}. Load or train the model again."
+            ) from None
+        return merged
+
     def save(self, model: Any, folder: Path) -> None:
         """Write PEFT's own two files."""
         # Given explicitly, PEFT would otherwise ask the Hub whether the base's embeddings were resized.
@@ -257,8 +291,6 @@ class LinearMethod(PeftMethod):
 
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
         """The linear layers that `target_modules` matches."""
-        from emotune.models.families import encoder_linear_modules
-
         return resolve_targets(encoder_linear_modules(model), self.target_modules)
 
     def shared_options(self, model: PreTrainedModel) -> dict[str, Any]:
@@ -273,8 +305,6 @@ class LinearMethod(PeftMethod):
 
 def head_and_pooler(model: PreTrainedModel) -> list[str]:
     """Names of the modules that every method trains in full."""
-    from emotune.models.families import head_modules, pooler_modules
-
     return [*pooler_modules(model), *head_modules(model)]
 
 
@@ -283,6 +313,16 @@ def _name_heads_once(model: Any) -> None:
     config = model.peft_config["default"]
     if getattr(config, "modules_to_save", None) is not None:  # configurations of prompts have none
         config.modules_to_save = list(dict.fromkeys(config.modules_to_save))
+
+
+def _put_heads_in_place(model: nn.Module) -> None:
+    """Take off PEFT's wrapper around modules that were trained in full: some of its tuners cannot take it off a pooler or a head."""
+    from peft.utils import ModulesToSaveWrapper
+
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, ModulesToSaveWrapper):
+                setattr(parent, name, child.modules_to_save[child.active_adapters[0]])
 
 
 def _tensor_names(path: Path) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from emotune.methods.base import PeftMethod, head_and_pooler
+from emotune.models.families import encoder
 from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ class BitFit(PeftMethod):
         from torch import nn
         from transformers.pytorch_utils import Conv1D
 
-        from emotune.models.families import encoder
-
         kind = model.config.model_type
         found = []
         for name, module in encoder(model).named_modules():
@@ -58,7 +57,7 @@ class BitFit(PeftMethod):
 
     def peft_config(self, model: PreTrainedModel) -> PeftConfig:
         """The configuration of our tuner. What is added to the biases starts at zero."""
-        from emotune.methods.tuners.bitfit import BitFitConfig
+        from emotune.methods.tuners.bitfit import BitFitConfig  # which imports PEFT
 
         return BitFitConfig(
             target_modules=list(self.adapted_modules(model)),

@@ -5,12 +5,14 @@ Houlsby et al., 2019, arXiv 1902.00751; Pfeiffer et al., 2020, arXiv 2005.00247.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
 
 from pydantic import Field, model_validator
 
 from emotune.methods.base import Dropout, PeftMethod, head_and_pooler
+from emotune.models.families import encoder_linear_modules, role_modules
 from emotune.models.targets import Targets, resolve_targets
+from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -63,15 +65,13 @@ class Bottleneck(PeftMethod):
         Raises:
             MethodError: An architecture whose blocks are not known, or a target module that matches nothing.
         """
-        from emotune.models.families import encoder_linear_modules, role_modules
-
         if self.target_modules is not None:
             return resolve_targets(encoder_linear_modules(model), self.target_modules)
         return role_modules(model, *(("attended", "outer") if self.placement == "houlsby" else ("outer",)))
 
     def peft_config(self, model: PreTrainedModel) -> PeftConfig:
         """The configuration of our tuner. `up` starts at zero, `down` at random."""
-        from emotune.methods.tuners.bottleneck import BottleneckConfig
+        from emotune.methods.tuners.bottleneck import BottleneckConfig  # which imports PEFT
 
         return BottleneckConfig(
             size=self.size,
@@ -79,4 +79,15 @@ class Bottleneck(PeftMethod):
             dropout=self.dropout,
             target_modules=list(self.adapted_modules(model)),
             modules_to_save=head_and_pooler(model),
+        )
+
+    def merge(self, model: Any) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            MethodError: Always.
+        """
+        raise MethodError(
+            "A model with bottleneck adapters cannot be merged: an activation stands between an adapter's two layers, so no weight can "
+            "take them up. Predict with emotune itself, or train with a method that can be merged, such as lora."
         )

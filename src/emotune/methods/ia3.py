@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from emotune.methods.base import PeftMethod, head_and_pooler
+from emotune.models.families import encoder_linear_modules, role_modules
 from emotune.models.targets import Targets, resolve_targets
 from emotune.system.errors import MethodError
 
@@ -33,8 +34,6 @@ class IA3(PeftMethod):
 
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
         """Key, value and the layer that ends the feed-forward block, or what `target_modules` names."""
-        from emotune.models.families import encoder_linear_modules, role_modules
-
         if self.target_modules is not None:
             return resolve_targets(encoder_linear_modules(model), self.target_modules)
         return role_modules(model, "key", "value", "outer")
@@ -42,8 +41,6 @@ class IA3(PeftMethod):
     def peft_config(self, model: PreTrainedModel) -> PeftConfig:
         """PEFT's IA3 configuration: vectors on the inputs of feed-forward layers, on the outputs of the others."""
         from peft import IA3Config
-
-        from emotune.models.families import role_modules
 
         adapted = self.adapted_modules(model)
         try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from pydantic import Field
 
 from emotune.methods.base import PeftMethod, head_and_pooler
 from emotune.methods.refusals import check_refusal
+from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -51,6 +52,17 @@ class _VirtualTokens(PeftMethod):
     def extra_tokens(self) -> int:
         """The vectors take up positions."""
         return self.tokens
+
+    def merge(self, model: Any) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            MethodError: Always.
+        """
+        raise MethodError(
+            f"A model with {self.title} cannot be merged: {self.vectors} stand before every text, and no weight can take them up. "
+            "Predict with emotune itself, or train with a method that can be merged, such as lora."
+        )
 
     @abstractmethod
     def _empty_config(self) -> PeftConfig: ...

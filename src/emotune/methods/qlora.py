@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from emotune.methods.lora import LowRank
+from emotune.models.families import encoder_linear_modules
+from emotune.models.quantization import check_bitsandbytes, dequantize, quantize
+from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,8 +34,6 @@ class QLoRA(LowRank):
 
     def check_installed(self) -> None:
         """Refuse to go on without bitsandbytes."""
-        from emotune.models.quantization import check_bitsandbytes
-
         check_bitsandbytes()
 
     def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
@@ -59,8 +60,20 @@ class QLoRA(LowRank):
 
         return super().load(folder, quantized)
 
+    def _merge_in_place(self, model: Any) -> PreTrainedModel:
+        """As for LoRA, on the four-bit weights as the numbers that they stand for: PEFT would round the sum to four bits again."""
+        inner = model.get_base_model()
+        dequantize(inner)
+        for name, layer in [(name, layer) for name, layer in inner.named_modules() if hasattr(layer, "lora_A")]:
+            layer.base_layer.weight.data += layer.get_delta_weight("default").float()
+            if not layer.base_layer.weight.isfinite().all():
+                raise MethodError(
+                    f"{self.title} cannot be merged: the merged weights of {name} are not finite numbers. Load or train the model again."
+                )
+            parent, _, child = name.rpartition(".")
+            setattr(inner.get_submodule(parent), child, layer.base_layer)
+        return super()._merge_in_place(model)
+
     def _quantize(self, model: PreTrainedModel) -> None:
-        from emotune.models.families import encoder_linear_modules
-        from emotune.models.quantization import quantize
 
         quantize(model, encoder_linear_modules(model), double=self.double_quant)

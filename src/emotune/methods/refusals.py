@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from emotune.methods.base import Method
+from emotune.models.families import encoder
 from emotune.system.errors import MethodError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from emotune.methods.base import Method
 
 _NO_PAST = "its layers in transformers take no keys and values from outside, which the prefixes are"
 # By the method's name and the model's type.
@@ -49,8 +50,6 @@ def refusal(method: str, model: PreTrainedModel) -> str | None:
 
 def _takes_keys_and_values(model: PreTrainedModel) -> bool:
     import inspect
-
-    from emotune.models.families import encoder
 
     return any("past_key_values" in inspect.signature(part.forward).parameters for part in (model, encoder(model)))
 

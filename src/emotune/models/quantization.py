@@ -53,6 +53,32 @@ def quantize(model: Any, names: Sequence[str], *, double: bool) -> None:
     model.is_loaded_in_4bit = True
 
 
+def dequantize(model: Any) -> None:
+    """Put linear layers in float32 in the place of all that `quantize` made, in place: with the numbers that four bits stand for.
+
+    Args:
+        model: A model, with or without PEFT's layers in it.
+    """
+    import torch
+    from bitsandbytes.functional import dequantize_4bit
+    from torch import nn
+
+    for parent in list(model.modules()):
+        for name, layer in list(parent.named_children()):
+            # PEFT's layers pass the weight of the one inside on as theirs.
+            state = getattr(vars(layer)["_parameters"].get("weight"), "quant_state", None)
+            if state is None:
+                continue
+            weight = dequantize_4bit(layer.weight.data, state).to(torch.float32)
+            with torch.device("meta"):
+                plain = nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None)
+            plain.weight = nn.Parameter(weight)
+            plain.bias = layer.bias
+            plain.train(layer.training)
+            setattr(parent, name, plain)
+    model.is_loaded_in_4bit = False
+
+
 def element_count(parameter: torch.Tensor) -> int:
     """How many numbers a parameter stands for: four-bit ones are packed, two in a byte."""
     state = getattr(parameter, "quant_state", None)
