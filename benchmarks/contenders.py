@@ -110,7 +110,7 @@ def train_emotune(model: str, name: str) -> None:
     data = load()
     base = load_base(model, data.labels)
     encoded = encode_split(base.tokenizer, data.train, base.max_length)
-    batches = TokenBudgetBatches(encoded.lengths, 1024, base.seed)
+    batches = TokenBudgetBatches(encoded.lengths, 1024, 0)
     turns = Turns(name, [len(rows) for rows in batches], float(encoded.lengths.mean()))
 
     class Steps(Silent):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from emotune.models.bundled import bundled_hint
 from emotune.system.errors import DataError, HubError
 from emotune.system.hub import Kind, translate_hub_errors
 from tests.hub_server import Hub, hub_environment, serve_hub
@@ -335,7 +336,8 @@ def test_offline_mode_with_nothing_cached_says_what_to_unset() -> None:
 @pytest.mark.parametrize("name", ["minilm", "mini-lm", "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"])
 def test_names_like_that_of_the_bundled_model_are_told_of_it(name: str) -> None:
     def message(what: str, kind: Kind) -> str:
-        with pytest.raises(HubError) as raised, translate_hub_errors(what, kind):
+        hint = bundled_hint(what) if kind == "model" else ""
+        with pytest.raises(HubError) as raised, translate_hub_errors(what, kind, hint):
             raise ConnectionError("offline mode is enabled")
         return str(raised.value)
 

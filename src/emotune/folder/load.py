@@ -14,7 +14,7 @@ from emotune.methods.base import Method
 from emotune.models.folder import TOKENIZER_FILES
 from emotune.models.load import OpenBase, untrained_model
 from emotune.system.errors import ArtifactError
-from emotune.system.text import reason_of
+from emotune.system.outside import translated
 from emotune.tasks.base import Task
 from emotune.tasks.registry import TASKS
 
@@ -144,11 +144,10 @@ class SavedFolder:
         # The kind of model has a say in how the files are read.
         key = json.dumps([self.description.base_model.name, files], sort_keys=True)
         if key not in tokenizers:
-            try:
+            with translated(
+                lambda reason: ArtifactError(
+                    f"The tokenizer in '{self.folder}' is damaged: {reason}. Copy the folder again, or save the model again."
+                )
+            ):
                 tokenizers[key] = AutoTokenizer.from_pretrained(str(self.folder), trust_remote_code=False)
-            except Exception as error:
-                raise ArtifactError(
-                    f"The tokenizer in '{self.folder}' is damaged: {reason_of(error)}. "
-                    "Copy the folder again, or save the model again."
-                ) from None
         return tokenizers[key]

@@ -21,6 +21,7 @@ from emotune.models.options import MAX_LENGTH, ModelSource
 from emotune.models.tokenizer import read_tokenizer
 from emotune.system.errors import ModelError
 from emotune.system.memory import bound_product_cache
+from emotune.system.outside import translated
 from emotune.system.text import reason_of
 from emotune.tasks.base import Task
 from emotune.tasks.single_label import SINGLE_LABEL
@@ -63,8 +64,9 @@ def load_base(
         HubError: The Hub could not be reached, or refused the model.
     """
     _check_labels(labels, task)
-    asked = ModelSource(name=str(name), revision=revision, max_length=max_length, fresh_head=fresh_head)
-    return OpenBase(asked.name, revision).classifier(labels, max_length=max_length, fresh_head=fresh_head, task=task)
+    ModelSource(name=str(name), revision=revision, max_length=max_length, fresh_head=fresh_head)
+    # As it was given: a Path is never the name of a repository.
+    return OpenBase(name, revision).classifier(labels, max_length=max_length, fresh_head=fresh_head, task=task)
 
 
 class OpenBase:
@@ -132,27 +134,24 @@ class OpenBase:
             changed.num_labels = len(labels) + 1
             return _without_weights(base, changed)
 
-        try:
-            self._read_weights()
-            found, kept = read_head(shell, wider, self._weights, self._stored, labels, fresh=fresh_head)
-            with _quiet():
-                # Read here rather than by transformers, which would take over any head that has the right size.
-                weights = {
-                    key: tensor
-                    for key, tensor in self._weights.items()
-                    if not key.startswith(tuple(f"{module}." for module in head))
-                }
-                set_seeds(0)
-                model, report = type(shell).from_pretrained(
-                    None,
-                    config=config,
-                    state_dict=weights | kept,
-                    dtype=torch.float32,
-                    ignore_mismatched_sizes=True,  # reported below, with the sizes
-                    output_loading_info=True,
-                )
-        except Exception as error:
-            raise ModelError(f"'{base.source}': its weights cannot be loaded: {reason_of(error)}.") from error
+        self._read_weights()
+        found, kept = read_head(shell, wider, self._weights, self._stored, labels, fresh=fresh_head)
+        # Read here rather than by transformers, which would take over any head that has the right size.
+        weights = {
+            key: tensor
+            for key, tensor in self._weights.items()
+            if not key.startswith(tuple(f"{module}." for module in head))
+        }
+        set_seeds(0)
+        with _quiet(), translated(self._not_loaded):
+            model, report = type(shell).from_pretrained(
+                None,
+                config=config,
+                state_dict=weights | kept,
+                dtype=torch.float32,
+                ignore_mismatched_sizes=True,  # reported below, with the sizes
+                output_loading_info=True,
+            )
         _check_encoder(base, model, report, head)
         model.eval()
         drawn = {*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])}
@@ -165,11 +164,15 @@ class OpenBase:
         if self._weights:
             return
         # In float32 already here, since a cast makes a copy, and models would no longer share.
-        self._weights = {
-            key: tensor.float() if tensor.is_floating_point() else tensor
-            for file in weight_files(self._base.folder, self._base.source)
-            for key, tensor in load_file(file).items()
-        }
+        with translated(self._not_loaded):
+            self._weights = {
+                key: tensor.float() if tensor.is_floating_point() else tensor
+                for file in weight_files(self._base.folder, self._base.source)
+                for key, tensor in load_file(file).items()
+            }
+
+    def _not_loaded(self, reason: str) -> ModelError:
+        return ModelError(f"'{self._base.source}': its weights cannot be loaded: {reason}.")
 
 
 def _check_labels(labels: Sequence[str], task: Task) -> None:
@@ -239,16 +242,12 @@ def _load_config(base: FoundModel, stored: dict[str, Any], labels: Sequence[str]
             f"'{base.source}' is of the type '{kind}', for which transformers has no text classifier. "
             "Use an encoder such as BERT, DistilBERT, RoBERTa or GPT-2."
         )
-    try:
-        return AutoConfig.from_pretrained(
-            base.folder,
-            trust_remote_code=False,
-            **task.config(labels),
-        )
-    except Exception as error:
-        raise ModelError(
-            f"'{base.source}': {CONFIG} does not hold a valid configuration: {reason_of(error)}."
-        ) from error
+    entries = task.config(labels)
+    with translated(
+        lambda reason: ModelError(f"'{base.source}': {CONFIG} does not hold a valid configuration: {reason}.")
+    ):
+        config: PreTrainedConfig = AutoConfig.from_pretrained(base.folder, trust_remote_code=False, **entries)
+    return config
 
 
 def _load_tokenizer(base: FoundModel) -> PreTrainedTokenizerBase:
@@ -262,11 +261,12 @@ def _without_weights(base: FoundModel, config: PreTrainedConfig) -> PreTrainedMo
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    try:
-        with _quiet(), torch.device("meta"):
-            return AutoModelForSequenceClassification.from_config(config)
-    except Exception as error:
-        raise ModelError(f"'{base.source}': no model can be built from its {CONFIG}: {reason_of(error)}") from error
+    with (
+        translated(lambda reason: ModelError(f"'{base.source}': no model can be built from its {CONFIG}: {reason}")),
+        _quiet(),
+        torch.device("meta"),
+    ):
+        return AutoModelForSequenceClassification.from_config(config)
 
 
 def _check_encoder(base: FoundModel, model: PreTrainedModel, report: dict[str, Any], head: tuple[str, ...]) -> None:

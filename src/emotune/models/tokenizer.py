@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotune.models.folder import SENTENCEPIECE_FILES
 from emotune.system.errors import ModelError
+from emotune.system.outside import translated
 from emotune.system.text import reason_of
 
 if TYPE_CHECKING:
@@ -34,14 +35,14 @@ def read_tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     pieces = _sentencepiece_model(folder, source)
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:
+
+    def damaged(reason: str) -> ModelError:
         if pieces is not None:
             _refuse_bpe(pieces, source)
-        raise ModelError(
-            f"'{source}': its tokenizer cannot be loaded: {reason_of(error)}.\nDownload or copy the model again."
-        ) from error
+        return ModelError(f"'{source}': its tokenizer cannot be loaded: {reason}.\nDownload or copy the model again.")
+
+    with translated(damaged):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if pieces is not None and type(getattr(backend, "model", None)).__name__ == "Unigram":
         _refuse_bpe(pieces, source)
@@ -59,12 +60,13 @@ def _sentencepiece_model(folder: Path, source: str) -> Any:
             f"'{source}' has its tokenizer in {file.name} alone, and to read it takes {' and '.join(missing)}, which "
             f"{'is' if len(missing) == 1 else 'are'} not installed.\npip install {' '.join(missing)}"
         )
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from sentencepiece import sentencepiece_model_pb2
 
     formats: Any = sentencepiece_model_pb2  # whose classes are made when it is imported
     try:
         found = formats.ModelProto.FromString(file.read_bytes())
-    except Exception as error:  # of protobuf, which has one class for each of its implementations
+    except (DecodeError, OSError, RuntimeError, ValueError) as error:
         raise ModelError(
             f"'{source}': {file.name} is damaged, or is no SentencePiece model: {reason_of(error)}.\nDownload or copy the model again."
         ) from error

@@ -76,6 +76,17 @@ def translate_hub_errors(what: str, kind: Kind, hint: str = "") -> Iterator[None
         )
 
 
+def transport_error() -> type[Exception]:
+    """Return the base error of the Hub library's HTTP client, whichever that is: the library has no public name for it.
+
+    Checked against huggingface_hub 1.0 to 2.4.
+    """
+    from huggingface_hub.errors import HfHubHTTPError
+
+    base: type[Exception] = HfHubHTTPError.__bases__[0]
+    return base
+
+
 def _why_unreachable() -> str | None:
     """Why the Hub gave no answer within `PROBE_SECONDS`, in words; None where it answered.
 
@@ -93,7 +104,7 @@ def _why_unreachable() -> str | None:
         try:
             status = get_session().head(constants.ENDPOINT, timeout=PROBE_SECONDS).status_code
             reasons.append(f"HTTP status {status}" if status >= 500 else None)
-        except Exception as error:
+        except (OSError, RuntimeError, ValueError, transport_error()) as error:
             reasons.append(_first_line(error))
 
     thread = threading.Thread(target=ask, name="emotune-hub-probe", daemon=True)
@@ -136,7 +147,6 @@ def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None, h
     )
 
     page = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{what}"
-    transport_error = HfHubHTTPError.__bases__[0]  # the base error of the Hub library's HTTP client, whichever that is
     cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
 
     here = _not_here(kind, hint)
@@ -162,7 +172,7 @@ def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None, h
             f"The Hub refused to hand out the {kind} '{what}' (HTTP status {cause.response.status_code}).\n"
             "Try again later; if it stays so, look at the status page of the Hub."
         )
-    if isinstance(cause, (LocalEntryNotFoundError, ConnectionError, TimeoutError, transport_error)):
+    if isinstance(cause, (LocalEntryNotFoundError, ConnectionError, TimeoutError, transport_error())):
         if unreachable is None and constants.HF_HUB_OFFLINE:
             return (
                 f"The {kind} '{what}' is not in the local cache, and HF_HUB_OFFLINE forbids to download it: unset it. "
