@@ -1011,7 +1011,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tiny_saved: Path, tiny_bert: Path, tmp_
             words += ["--no-label-errors", "--json"]
         elif words[0] == "run":
             words += ["--model", str(tiny_bert), "--output", str(tmp_path / "output")]
-            monkeypatch.setattr("emotune.models.load.load_base", reached)
+            monkeypatch.setattr("emotune.pipeline.load_base", reached)
         elif words[0] == "predict" and "TUNED" in words:
             words[1:2] = [str(tiny_saved), "--base", str(tiny_bert), "--precision", "fp32", "--device", "cpu"]
         elif words[0] == "evaluate":

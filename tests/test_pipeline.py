@@ -71,7 +71,7 @@ def unverified(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, str | None]]
         asked.append((folder, base))
         return Verification(0, 0.0, 1e-4, 0, ())
 
-    monkeypatch.setattr("emotune.folder.verify.verify", passes)
+    monkeypatch.setattr("emotune.pipeline.verify", passes)
     return asked
 
 
@@ -323,7 +323,7 @@ class TestVerify:
         def fails(folder: Path, **_: Any) -> Verification:
             raise VerificationError(f"'{folder}' does not give the predictions it was saved with")
 
-        monkeypatch.setattr("emotune.folder.verify.verify", fails)
+        monkeypatch.setattr("emotune.pipeline.verify", fails)
         progress = Recording()
         with pytest.raises(VerificationError) as raised:
             start(settings, progress)

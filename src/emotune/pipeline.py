@@ -45,7 +45,6 @@ from emotune.system.precision import choose_device, choose_precision
 from emotune.system.processes import processes
 from emotune.system.progress import SILENT, Progress
 from emotune.training.checkpoints import Checkpoints
-from emotune.training.finetune import finetune
 from emotune.training.options import TrainingOptions
 
 STEPS = 8
@@ -293,6 +292,8 @@ def train(
     progress: Progress,
 ) -> TunedClassifier:
     """Fine-tune, from the newest checkpoint in the folder where there is one and the run is resumed."""
+    from emotune.training.finetune import finetune  # imports torch and transformers
+
     resume = resume and any(checkpoints.glob("checkpoint-*"))
     return finetune(base, data, method, options, seed=seed, checkpoints=checkpoints, resume=resume, progress=progress)
 

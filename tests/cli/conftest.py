@@ -81,7 +81,7 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> Classifier:
         return {"labels": list(LABELS)}
 
     monkeypatch.setattr("emotune.folder.load.load", load)
-    monkeypatch.setattr("emotune.folder.load.read_description", read_description)
+    monkeypatch.setattr("emotune.folder.format.read_description", read_description)
     monkeypatch.setattr("emotune.inference.predictor.Predictor", FakePredictor)
     monkeypatch.setattr("emotune.system.precision.choose_device", lambda asked: asked)
     return classifier

@@ -313,12 +313,12 @@ def test_a_file_is_checked_whole_before_the_model_is_loaded(
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGPIPE")
 def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
     code = (
-        "import numpy as np, emotune.folder.artifact, emotune.cli, emotune.inference.predictor as inference\n"
+        "import numpy as np, emotune.folder.format, emotune.folder.load, emotune.cli, emotune.inference.predictor as inference\n"
         "from types import SimpleNamespace\n"
         "import emotune.system.precision as precision\n"
         "precision.choose_device = lambda asked: asked\n"
         "model = SimpleNamespace(to=lambda device: None)\n"
-        "emotune.folder.load.read_description = lambda folder: {}\n"
+        "emotune.folder.format.read_description = lambda folder: {}\n"
         "emotune.folder.load.load = lambda folder, base: SimpleNamespace(model=model)\n"
         "class Predictor:\n"
         "    def __init__(self, classifier, **_):\n"

@@ -47,7 +47,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     monkeypatch.setattr(datasets, "get_dataset_config_names", lambda *_, **__: state["configs"])
-    monkeypatch.setattr("emotune.system.hub.translate_hub_errors", translate)
+    monkeypatch.setattr("emotune.data.hub_dataset.translate_hub_errors", translate)
     return state
 
 

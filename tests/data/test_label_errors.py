@@ -108,7 +108,7 @@ def test_a_near_copy_does_not_train_its_own_judge(monkeypatch: pytest.MonkeyPatc
         seen.append(groups)
         return None, []
 
-    monkeypatch.setattr("emotune.data.label_errors.find_label_errors", note)
+    monkeypatch.setattr("emotune.data.audit.find_label_errors", note)
     texts = [
         "all of these words stand in one text",
         "all of these words stand in one test",

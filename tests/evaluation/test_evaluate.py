@@ -71,6 +71,6 @@ def test_logits_that_are_not_finite_are_refused(
 ) -> None:
     logits = np.zeros((len(tiny_data.test), 6), dtype=np.float32)
     logits[[1, 3], 2] = [np.nan, np.inf]
-    monkeypatch.setattr("emotune.inference.forward.compute_logits", lambda *args, **kwargs: logits)
+    monkeypatch.setattr("emotune.evaluation.evaluate.compute_logits", lambda *args, **kwargs: logits)
     with pytest.raises(ModelError, match=rf"gives 2 rows of {len(logits)} of 'test' logits that are not finite"):
         evaluate(tiny_base, tiny_data.test)

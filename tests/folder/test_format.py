@@ -110,8 +110,8 @@ def readers(folder: Path, good: dict[str, Any], monkeypatch: pytest.MonkeyPatch)
         raise Reached
 
     monkeypatch.setattr("emotune.folder.load.SavedFolder.classifier", reached)
-    monkeypatch.setattr("emotune.pipeline.run", reached)
-    monkeypatch.setattr("emotune.data.load.load_data", reached)
+    monkeypatch.setattr("emotune.reproduction.run", reached)
+    monkeypatch.setattr("emotune.reproduction.load_data", reached)
     yield {
         "load": lambda: load(folder, base="somewhere"),
         "verify": lambda: check(folder, "somewhere"),

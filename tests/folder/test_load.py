@@ -306,7 +306,7 @@ def test_damage_is_found_before_the_base_is_loaded(
     folder: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / WEIGHTS).unlink()
-    monkeypatch.setattr("emotune.models.load.load_base", lambda *_, **__: pytest.fail("the base was loaded"))
+    monkeypatch.setattr("emotune.folder.load.OpenBase", lambda *_, **__: pytest.fail("the base was loaded"))
     with pytest.raises(ArtifactError):
         loading.load(folder, base=tiny_bert)
 

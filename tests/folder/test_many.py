@@ -233,7 +233,7 @@ class TestMistakes:
         self, folders: list[Path], damaged: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (damaged / "config.json").unlink()
-        monkeypatch.setattr("emotune.models.load.OpenBase", lambda *_: pytest.fail("the base was loaded"))
+        monkeypatch.setattr("emotune.folder.many.OpenBase", lambda *_: pytest.fail("the base was loaded"))
         with pytest.raises(ArtifactError, match=f"'{damaged}' is incomplete: config.json"):
             load_many([*folders, damaged], base=tiny_bert)
 

@@ -72,7 +72,7 @@ def test_a_trial_is_what_the_seven_lines_give(make_plan: MakePlan, tmp_path: Pat
 def test_every_method_can_be_a_trial(
     make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    monkeypatch.setattr("emotune.folder.verify.verify", check)  # in this process, which takes less time
+    monkeypatch.setattr("emotune.sweep.trial.verify", check)  # in this process, which takes less time
     trial = make_plan({"methods": [method]}, training__epochs=2).candidates[0].trial(0)
     run_trial(trial.config, tmp_path)
     found = json.loads((tmp_path / RESULT).read_text())
@@ -101,7 +101,7 @@ def test_a_folder_with_another_model_than_the_one_that_was_scored_fails_the_tria
 def test_while_something_is_chosen_the_test_split_is_not_scored(
     make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emotune.evaluation.evaluate.evaluate", lambda *_, **__: pytest.fail("something was scored"))
+    monkeypatch.setattr("emotune.sweep.trial.evaluate", lambda *_, **__: pytest.fail("something was scored"))
     config = with_settings(make_plan().candidates[0].config, {"training.epochs": 1})
     run_trial(config, tmp_path, scores_test=False)
     found = json.loads((tmp_path / RESULT).read_text())

@@ -54,7 +54,7 @@ def refits(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
         return found
 
     monkeypatch.setattr(folder.TrialResult, "evaluation", remember)
-    monkeypatch.setattr("emotune.evaluation.saved.read_evaluation", saved)
+    monkeypatch.setattr("emotune.sweep.job.read_evaluation", saved)
     return asked
 
 

@@ -40,10 +40,7 @@ def evaluate(
     from emotune.cli.console import ConsoleProgress, make_console, print_notice
     from emotune.data.load import load_split
     from emotune.data.options import MAX_CHARACTERS
-    from emotune.evaluation.evaluate import evaluate as score_split
     from emotune.folder.format import read_description
-    from emotune.folder.load import load
-    from emotune.report.tables import evaluation_table
 
     # Loading the model takes longer than anything that can be wrong with the paths, so it comes last.
     rows = load_split(
@@ -58,6 +55,10 @@ def evaluate(
     )
     for note in rows.notes:
         print_notice(note)
+    from emotune.evaluation.evaluate import evaluate as score_split
+    from emotune.folder.load import load
+    from emotune.report.tables import evaluation_table
+
     classifier = load(folder, base=base)
     scored = score_split(classifier, rows, progress=ConsoleProgress(1, make_console(stderr=True)))
     if as_json:

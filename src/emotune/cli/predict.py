@@ -127,7 +127,6 @@ def predict(
     if overwrite and output is None:
         raise ConfigError("--overwrite was given without --output. Add --output FILE, or leave it out.")
     from emotune.folder.format import read_description
-    from emotune.folder.load import load
 
     # Everything that can be wrong with a path comes up before the model is loaded; what is wrong with standard input comes up
     # when reading gets there, since nobody can read it twice.
@@ -138,6 +137,7 @@ def predict(
         numbers: deque[int] = deque()
         messages = _noting_numbers(opened, numbers)
         from emotune.cli.console import ConsoleProgress, make_console, print_notice
+        from emotune.folder.load import load
         from emotune.inference.predictor import Predictor
         from emotune.system.precision import choose_device
 

@@ -8,10 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.engine.encoder import Encoder
-from emotune.engine.install import embed, inner_model
-from emotune.engine.layers import why_not
-from emotune.engine.layout import Layout
 from emotune.inference.forward import MAX_TOKENS
 from emotune.models.classifier import Classifier
 from emotune.models.encoding import Encoded, batches_by_length, encode
@@ -62,6 +58,8 @@ def layer_features(
         raise ValueError("there are no texts to compute features of")
     encoded = texts if isinstance(texts, Encoded) else encode(base.tokenizer, texts, base.max_length)
     keep_freed_memory()
+    from emotune.engine.install import inner_model  # imports torch
+
     encoder = encoder_of(inner_model(base.model))
     was_training = encoder.training
     encoder.eval()
@@ -92,6 +90,11 @@ def _packed_means(
 ) -> _Means | None:
     """How the fast path computes the means of a batch, shape (states, rows, hidden); None where it does not cover the model."""
     import torch
+
+    from emotune.engine.encoder import Encoder
+    from emotune.engine.install import embed, inner_model
+    from emotune.engine.layers import why_not
+    from emotune.engine.layout import Layout
 
     model = inner_model(base.model)
     if why_not(model, encoder) is not None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.engine.install import packed, why_not_installed
 from emotune.models.encoding import Encoded, batches_by_length
 from emotune.models.sharing import on_same_memory
 from emotune.system.errors import ConfigError
@@ -53,6 +52,8 @@ class TorchEngine:
 
     def __init__(self, model: torch.nn.Module, dtype: torch.dtype | None = None, *, fast: bool = True) -> None:
         import torch
+
+        from emotune.engine.install import packed, why_not_installed  # imports torch
 
         keep_freed_memory()
         products = dtype or next(model.parameters()).dtype
