@@ -35,6 +35,7 @@ from emotune.sweep.report import (
 )
 from emotune.sweep.settings import load_plan
 
+from ..facts import one_states, states
 from ..report.conftest import HOSTILE
 
 SETTING = Setting("emotion", {"train": 16000, "validation": 2000, "test": 2000}, "2026-11-23")
@@ -116,8 +117,9 @@ def test_verdict_names_what_the_test_rows_can_tell_apart() -> None:
         "Best on validation: 'LoRA', macro-F1 0.8950 ± 0.0071; on the test split accuracy 0.9200 ± 0.0141"
     )
     assert "Worse than 'LoRA': 'BitFit' (accuracy)." in found
-    assert "Different from 'LoRA' before the correction for 4 comparisons, not after it: 'IA3' (accuracy)." in found
-    assert "No evidence of a difference from 'LoRA' in either score, with 2 seeds and 2,000 test rows: 'full'." in found
+    lines = re.split(r"(?<=\.) ", found)
+    assert one_states(lines, "Different from 'LoRA' before", "4 comparisons", "not after", "'IA3' (accuracy)")
+    assert one_states(lines, "No evidence", "from 'LoRA'", "2 seeds", "2,000 test rows", "'full'")
     assert (
         "Better than 'LoRA' on the test rows, though validation, which decides, put it first: 'odd' (accuracy)."
         in found
@@ -227,11 +229,8 @@ def test_the_winners_score_is_said_to_be_too_high() -> None:
 
 def test_power_is_said() -> None:
     said = " ".join(notes(board(*THREE)))
-    assert (
-        "With 2 seeds and 2,000 test rows a difference in accuracy of 1.2 points from the best would be found "
-        "about four times out of five, and one of "
-        "1.6 points once corrected for 2 comparisons; a smaller one less often." in said
-    )
+    assert states(said, "2 seeds and 2,000 test rows", "accuracy of 1.2 points", "four times out of five")
+    assert states(said, "1.6 points once corrected for 2 comparisons")
 
 
 def test_one_seed_is_warned_of_beside_the_table() -> None:
