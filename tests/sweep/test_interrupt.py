@@ -15,6 +15,7 @@ from ..facts import states
 from .conftest import SHARED
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
 def test_ctrl_c(tiny_files: Path, tiny_bert: Path, tmp_path: Path) -> None:
     settings = {**SHARED, "training.epochs": 100_000, "training.patience": 100_000}

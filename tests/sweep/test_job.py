@@ -292,6 +292,7 @@ class InProcess(FakeEngine):
         return {name: (folder / name).read_bytes() for name in (RESULT, PREDICTIONS)}
 
 
+@pytest.mark.slow
 def test_for_good(make_plan: MakePlan, engine: FakeEngine, tmp_path: Path, tiny_bert: Path) -> None:
     """Real trials and the real main job: the best folder is verified, and is the model that the leaderboard scored."""
     (tmp_path / "trials").mkdir()

@@ -34,6 +34,7 @@ finally:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(280)
 def test_a_sweep_on_two_workers(tiny_files: Path, tiny_bert: Path, tmp_path: Path) -> None:
     """Two trials at a time; one configuration fails on every seed, and costs only itself."""
