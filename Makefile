@@ -1,10 +1,13 @@
-# make run · make test · make lint · make bench: each sets up what it needs first.
+# make run · make test · make quick · make lint · make bench: each sets up what it needs first.
 PYTHON ?= python3
+# Processes that share the tests, with one thread each. Tests of a group stay together: what they share is made once.
+WORKERS ?= 2
+SHARED = -n $(WORKERS) --dist loadgroup
 BIN := .venv/bin
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench lock clean
+.PHONY: help setup run test quick lint bench lock clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,12 +25,16 @@ run: setup  ## Set up, then do the main job on the bundled data (make run ARGS=-
 	$(BIN)/emotune run --preset quickstart $(ARGS)
 
 test: setup lint  ## Set up, lint, then pass all tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SHARED)
 
-lint: setup  ## Ruff and mypy
+quick: setup  ## Pass the tests that take no more than a moment each: every part of the package in under 90 seconds
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SHARED) -m "not slow"
+
+lint: setup  ## Ruff, mypy and import-linter, which holds the directions of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 bench: setup .venv/.bench-installed  ## The figures of docs/benchmarks.md, on the data that EMOTUNE_EMOTION_DATA names: about an hour
 	$(BIN)/python benchmarks/speed.py

@@ -303,6 +303,7 @@ class TestOutput:
         assert (folder / "mine.txt").read_text() == "mine"
         assert beside(settings) == ["tuned"]
 
+    @pytest.mark.slow
     def test_a_full_disk_while_saving_keeps_the_training(
         self, settings: Settings, unverified: list[Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -336,6 +337,7 @@ class TestVerify:
         start(settings)
         assert unverified == [(Path(settings["output.folder"]), settings["model.name"])]
 
+    @pytest.mark.slow
     def test_a_local_base_by_a_bare_name_is_still_a_local_base(
         self,
         settings: Settings,
@@ -383,6 +385,7 @@ class StopInEpoch(Recording):
 
 
 class TestInterruption:
+    @pytest.mark.slow
     def test_an_interrupted_run_is_resumed_and_gives_what_an_uninterrupted_one_gives(
         self, settings: Settings, unverified: list[Any]
     ) -> None:
@@ -506,6 +509,7 @@ def test_the_real_data_is_whole(real_data: str) -> None:
     assert data.labels == EMOTIONS
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_a_short_fine_tune_on_real_data_beats_base_and_majority(real_data: str) -> None:
     from dataclasses import replace
@@ -529,6 +533,7 @@ def test_a_short_fine_tune_on_real_data_beats_base_and_majority(real_data: str) 
 
 
 class TestSeeds:
+    @pytest.mark.slow
     def test_all_are_reported_and_the_best_on_validation_is_saved(
         self, settings: Settings, unverified: list[tuple[Path, str | None]]
     ) -> None:
@@ -546,6 +551,7 @@ class TestSeeds:
         assert "one seed" not in description["verdict"]
         assert beside(settings) == ["tuned"]
 
+    @pytest.mark.slow
     def test_are_resumed_and_give_what_they_give_uninterrupted(
         self, settings: Settings, unverified: list[tuple[Path, str | None]]
     ) -> None:
@@ -573,6 +579,7 @@ class TestSeeds:
 
 
 class TestFullFineTuning:
+    @pytest.mark.slow
     def test_as_a_baseline_is_scored_beside_the_model(
         self, settings: Settings, unverified: list[tuple[Path, str | None]]
     ) -> None:
@@ -585,6 +592,7 @@ class TestFullFineTuning:
         assert "Every weight trained, seed 0, learning rate 0.0001." in (folder / "report.html").read_text()
         assert beside(settings) == ["tuned"]
 
+    @pytest.mark.slow
     def test_as_the_method_gives_a_folder_that_transformers_loads(self, settings: Settings) -> None:
         """Verified in a fresh process by the run itself, and loaded here by the code of its card."""
         progress = start(settings, method__name="full", training__learning_rate=2e-3, training__epochs=6)
@@ -613,6 +621,7 @@ class TestFullFineTuning:
 class TestFamilies:
     """The whole job on models that the fast path does not cover, each with something of its own."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("family", ["albert", "deberta-v2", "gpt2", "modernbert", "mpnet"])
     def test_run_from_end_to_end(
         self,
@@ -637,6 +646,7 @@ class TestFamilies:
         plain = check(folder, str(model))
         assert plain.ok, plain
 
+    @pytest.mark.slow
     def test_a_family_that_is_not_known_is_guessed_and_the_guess_said(
         self,
         settings: Settings,

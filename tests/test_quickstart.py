@@ -12,6 +12,8 @@ import pytest
 
 from tests.data.test_sample import bag_of_words_accuracy, read_rows
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("quickstart")]
+
 
 @pytest.fixture(scope="module")
 def quickstart(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:

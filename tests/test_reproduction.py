@@ -17,6 +17,8 @@ from emotune.system.errors import ArtifactError, DataError
 if TYPE_CHECKING:
     from .conftest import Run
 
+pytestmark = pytest.mark.xdist_group("reproduction")
+
 
 @pytest.fixture(scope="module")
 def again(tiny_run: Run) -> Reproduction:
@@ -25,6 +27,7 @@ def again(tiny_run: Run) -> Reproduction:
     )
 
 
+@pytest.mark.slow
 def test_comes_out_bit_for_bit(again: Reproduction) -> None:
     assert again.identical
     assert again.agrees
@@ -33,6 +36,7 @@ def test_comes_out_bit_for_bit(again: Reproduction) -> None:
     assert in_words(again) == "Reproduced: the same probabilities on 36 test rows, bit for bit."
 
 
+@pytest.mark.slow
 def test_says_how_far_off_it_is(again: Reproduction) -> None:
     off = replace(
         again, identical=False, largest_difference=0.01, changed_labels=1, other_versions={"torch": ("1", "2")}

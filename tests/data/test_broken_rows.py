@@ -13,6 +13,8 @@ from emotune.data.table import Table
 from emotune.system.errors import DataError
 from tests.data.reading import load_texts
 
+from ..facts import facts
+
 GOOD = [("so kind of you", "joy"), ("it was all dark", "fear"), ("what a day", "joy"), ("do not go in", "fear")]
 
 FILES = {
@@ -86,14 +88,14 @@ def test_one_is_named_alone(tmp_path: Path) -> None:
 def test_of_many_lines_some_are_named_and_the_rest_counted(tmp_path: Path) -> None:
     path = tmp_path / "d.csv"
     path.write_text("text,label\na,joy\n" + "b, c,joy\n" * 20 + "d,fear\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"20 rows cannot be read or used: lines 3, 4, 5, 6, 7, 8, 9, 10 and 12 more\."):
+    with pytest.raises(DataError, match=facts("20 rows", "lines 3, 4, 5, 6, 7, 8, 9, 10 and 12 more")):
         load_data(path)
 
 
 def test_rows_with_other_mistakes_are_counted_with_them(tmp_path: Path) -> None:
     path = tmp_path / "d.csv"
     path.write_text(f"text,label\na,joy\nb, c,joy\n{'x' * 300},joy\nd,1.5\ne,fear\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"line 3: 3 fields(?s:.*)3 rows cannot be read or used: lines 3, 4, 5\."):
+    with pytest.raises(DataError, match=facts("line 3: 3 fields", "3 rows", "lines 3, 4, 5.")):
         load_data(path, max_characters=200)
     found = audit_source(path, label_errors=False)
     assert [row.number for row in found.unusable["train"]] == [3, 5]
@@ -102,7 +104,7 @@ def test_rows_with_other_mistakes_are_counted_with_them(tmp_path: Path) -> None:
 def test_rows_to_score_are_treated_alike(tmp_path: Path) -> None:
     path = tmp_path / "d.csv"
     path.write_text("text,label\na,joy\nb, c,joy\nd, e,joy\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"2 rows cannot be read or used: lines 3, 4\."):
+    with pytest.raises(DataError, match=facts("2 rows", "lines 3, 4.")):
         load_split(path, labels=("joy", "fear"))
 
 
@@ -136,9 +138,7 @@ def test_a_file_most_of_whose_rows_cannot_be_read_is_refused(tmp_path: Path) -> 
     path = tmp_path / "d.txt"
     rows = [f"so kind of you{' ; and more' if number % 3 == 0 else ''}\tjoy" for number in range(60)]
     path.write_text("\n".join(["text;label", *rows]) + "\n", encoding="utf-8")
-    with pytest.raises(
-        DataError, match=r"line 3: no semicolon in(?s:.*)name the file \.tsv(?s:.*)40 rows of 60 cannot"
-    ):
+    with pytest.raises(DataError, match=facts("line 3", "no semicolon", ".tsv", "40 rows of 60")):
         audit_source(path, label_errors=False)
 
 
@@ -186,9 +186,7 @@ class TestWithheldLabels:
         return datasets.Dataset.from_list(pairs, features=features)
 
     def test_among_others_are_faulty_rows(self) -> None:
-        with pytest.raises(
-            DataError, match=r"row 2: the label id is -1(?s:.*)2 rows cannot be read or used: rows 2, 5"
-        ) as caught:
+        with pytest.raises(DataError, match=facts("row 2", "label id is -1", "2 rows", "rows 2, 5")) as caught:
             load_data({"train": self.rows([0, 1] * 3), "test": self.rows([0, -1, 1, 0, -1])})
         assert "has no labels" not in str(caught.value)
 

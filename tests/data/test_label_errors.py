@@ -143,6 +143,7 @@ class TestPlanted:
         assert all(error.given < 0.5 for error in found)
         assert [error.given for error in found] == sorted(error.given for error in found)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("share", [0.05, 0.2])
     @pytest.mark.parametrize("clarity", [1.0, 0.85])
     def test_of_six_labels_most_are_found(self, share: float, clarity: float) -> None:
@@ -154,6 +155,7 @@ class TestPlanted:
         assert recall >= 0.7 * clarity
         assert "An estimated" in note
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("share", [0.01, 0.05, 0.2])
     def test_of_a_rare_label_are_found_where_most_rows_that_bear_it_are_wrong(self, share: float) -> None:
         """As in spam: of the rows called spam 62 % are not where a fifth of all labels is flipped, so by the labels no judge is good."""
@@ -199,6 +201,7 @@ class TestNoAlarm:
         assert "its own mistakes" in note
         assert "With --model MODEL" in note
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("clarity", [1.0, 0.85, 0.7])
     def test_of_right_labels_however_hard_some_texts_are(self, clarity: float) -> None:
         for seed in range(3):
@@ -319,6 +322,7 @@ def flip_data(data: TextDataset, share: float) -> tuple[TextDataset, set[int]]:
     return replace(data, train=replace(data.train, label_ids=ids)), {int(row) + 1 for row in flipped}
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.parametrize(("share", "precision", "recall"), [(0.01, 0.6, 0.5), (0.05, 0.8, 0.7), (0.2, 0.85, 0.8)])
 def test_finds_flipped_labels_in_the_real_data(real_data: str, share: float, precision: float, recall: float) -> None:

@@ -15,6 +15,8 @@ from emotune.data import sources
 from emotune.data.load import load_data
 from emotune.system.errors import ConfigError, DataError
 
+from ..facts import states
+
 EMOTIONS = ("sadness", "joy", "love", "anger", "fear", "surprise")
 # Of fewer words than near repeats have, so that each stands for itself.
 ROWS = [(f"i wrote message {i}; with, punctuation", "joy" if i % 2 else "anger") for i in range(20)]
@@ -156,10 +158,9 @@ def test_missing_splits_are_cut_stratified_and_said(tmp_path: Path) -> None:
         assert [labels[text] for text in split.texts] == [split.labels[i] for i in split.label_ids]
         assert list(split.texts) == sorted(split.texts, key=list(labels).index)  # the order of the file
     assert Counter(text for split in data.splits for text in split.texts) == Counter(list(labels))
-    assert data.notes == (
-        "No test split was given: 150 of the 1,000 training rows were set aside for it (stratified, seed 3).",
-        "No validation split was given: 100 of the 1,000 training rows were set aside for it (stratified, seed 3).",
-    )
+    test, validation = data.notes
+    assert states(test, "No test split", "150 of the 1,000 training rows", "stratified, seed 3")
+    assert states(validation, "No validation split", "100 of the 1,000 training rows", "stratified, seed 3")
 
 
 def test_the_seed_alone_chooses_the_cut(tmp_path: Path) -> None:
@@ -271,7 +272,7 @@ def test_parquet_of_the_datasets_library_keeps_its_class_names(tmp_path: Path) -
     rows.to_parquet(tmp_path / "d.parquet")
     data = load_data(tmp_path / "d.parquet")
     assert data.labels == ("zero", "alpha")
-    assert data.notes[0] == "Classes left out, as no training row has them: 'none here'."
+    assert states(data.notes[0], "left out", "no training row", "'none here'")
     label_of = {text: ("zero", "alpha")[i % 2] for i, text in enumerate(texts)}
     for split in data.splits:
         assert [split.labels[i] for i in split.label_ids] == [label_of[text] for text in split.texts]

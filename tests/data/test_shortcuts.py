@@ -44,6 +44,7 @@ def labels_at_random(number: int, minority: float, rng: np.random.Generator) -> 
     return np.where(rng.random(number) < minority, "rare", "usual").tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minority", [0.05, 0.1, 0.3, 0.5])
 def test_labels_dealt_at_random_have_none(minority: float) -> None:
     """Four draws at each share: each lists anything in at most one case of twenty."""

@@ -17,6 +17,8 @@ from emotune.data.load import load_data
 from emotune.data.splitting import cut_splits
 from emotune.system.errors import DataError
 
+from ..facts import facts, states
+
 SIZES = {"test": 0.15, "validation": 0.15}
 
 
@@ -90,9 +92,7 @@ def test_three_raters_of_each_text() -> None:
     assert not set(cut.splits["test"].texts) & set(cut.splits["train"].texts)
     assert not set(cut.splits["validation"].texts) & {*cut.splits["train"].texts, *cut.splits["test"].texts}
     assert (len(cut.splits["test"]), len(cut.splits["validation"])) == (72, 72)
-    assert cut.notes[-1] == (
-        "Copies were kept together: 480 rows are in 160 groups of equal or nearly equal texts, each in one split."
-    )
+    assert states(cut.notes[-1], "Copies", "480 rows", "160 groups")
 
 
 @pytest.mark.parametrize("repeats", [False, True])
@@ -145,7 +145,7 @@ def test_a_class_in_a_large_group_is_named_where_its_share_cannot_be_kept() -> N
 def test_a_group_that_leaves_too_little_is_refused_with_what_to_do() -> None:
     groups = np.concatenate([np.zeros(900, dtype=np.int64), np.arange(1, 101)])
     labels = np.random.default_rng(0).integers(2, size=1000)
-    with pytest.raises(DataError, match="the largest group of them has 900 of the 1,000 rows") as error:
+    with pytest.raises(DataError, match=facts("largest group", "900 of the 1,000 rows")) as error:
         cut_splits(split_of(labels.tolist()), {"test": 0.3}, 0, groups)
     assert "give the splits as files" in str(error.value)
 

@@ -32,6 +32,7 @@ def by_hand(classifier: Classifier, text: str, label: int, steps: int = 400) -> 
     return (words / words.max()).tolist()
 
 
+@pytest.mark.slow
 def test_is_integrated_gradients(tiny_tuned: Classifier, tiny_data: TextDataset) -> None:
     texts, labels = tiny_data.test.texts[:4], tiny_data.test.label_ids[:4].tolist()
     found = explain(tiny_tuned, texts, labels)

@@ -132,6 +132,7 @@ class TestFrozenFeatures:
         expected = f1_score(tiny_data.validation.label_ids, validated, average="macro", zero_division=0)
         assert scored.validation_macro_f1 == pytest.approx(expected)
 
+    @pytest.mark.slow
     def test_no_neighbouring_strength_and_no_single_state_is_better(
         self, scored: Evaluation, reference: Reference
     ) -> None:

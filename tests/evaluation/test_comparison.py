@@ -9,6 +9,7 @@ import pytest
 from emotune.evaluation.compare import compare
 from emotune.system.errors import DataError
 
+from ..facts import facts
 from .conftest import MakeEvaluation, MakeSplit
 
 
@@ -48,7 +49,7 @@ def test_what_is_no_evaluation_is_refused(make_split: MakeSplit, make_evaluation
     scored = make_evaluation(make_split([0, 1]), [0, 0])
     for given in ("tuned_model", object()):
         with pytest.raises(
-            DataError, match=rf"given {type(given).__name__}\. .*compare\(evaluate\(first, data\.test\)"
+            DataError, match=facts(f"given {type(given).__name__}", "compare(evaluate(first, data.test)")
         ):
             compare(scored, given)  # type: ignore[arg-type]
 
@@ -101,6 +102,6 @@ def test_different_rows_are_refused_with_how_they_differ(
     here = make_evaluation(split, [0, 0, 0, 0], "here")
     elsewhere = make_evaluation(other, [0] * len(other), "elsewhere")
     evaluations = (here, elsewhere) if place == "after" else (here, here, elsewhere)
-    with pytest.raises(DataError, match="Cannot compare 'here' with 'elsewhere'") as raised:
+    with pytest.raises(DataError, match=facts("'here'", "'elsewhere'")) as raised:
         compare(*evaluations)
     assert said in str(raised.value)

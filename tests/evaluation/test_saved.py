@@ -17,6 +17,8 @@ from emotune.evaluation.saved import read_evaluation
 from emotune.folder.format import PREDICTIONS, sha256
 from emotune.system.errors import ArtifactError
 
+from ..facts import facts
+
 if TYPE_CHECKING:
     from ..conftest import Run
 
@@ -71,14 +73,14 @@ def test_edited_predictions(folder: Path) -> None:
 def test_no_distribution(folder: Path) -> None:
     rows = pq.read_table(folder / PREDICTIONS).num_rows
     replace_column(folder, "p_joy", [float("nan")] * rows)
-    with pytest.raises(ArtifactError, match=r"row 1: the probabilities .*nan.* are out of range or do not add up to 1"):
+    with pytest.raises(ArtifactError, match=facts("row 1", "probabilities", "nan", "add up to 1")):
         read_evaluation(folder)
 
 
 def test_unknown_label(folder: Path) -> None:
     rows = pq.read_table(folder / PREDICTIONS).num_rows
     replace_column(folder, "label", ["joy"] * (rows - 1) + ["disgust"])
-    with pytest.raises(ArtifactError, match=f"row {rows}: 'disgust' is none of the model's labels"):
+    with pytest.raises(ArtifactError, match=facts(f"row {rows}", "'disgust'", "labels")):
         read_evaluation(folder)
 
 

@@ -247,6 +247,7 @@ class TestWinnersExcess:
         """H. L. Harter, Biometrika 48 (1961), table 1."""
         assert expected_maximum(count) == pytest.approx(expected, abs=1e-5)
 
+    @pytest.mark.slow
     def test_the_best_of_equal_ones_is_too_high_by_as_much_as_it_says(
         self, make_split: MakeSplit, make_evaluation: MakeEvaluation
     ) -> None:
@@ -281,6 +282,7 @@ class TestWinnersExcess:
 class TestLevel:
     """A fast part of benchmarks/seed_tests.py, whose figures for all settings stand in benchmarks/results/seed_tests.json."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("setting", "trials", "least"),
         [

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import emotune
+from emotune.folder.verify import Verification
 from emotune.methods.bitfit import BitFit
 from emotune.methods.bottleneck import Bottleneck
 from emotune.pipeline import run
@@ -70,6 +71,12 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 """
 
 
+@pytest.fixture(autouse=True)
+def unverified(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares the runs the fresh process of their own check: each test here starts one that knows less of emotune."""
+    monkeypatch.setattr("emotune.folder.verify.verify", lambda folder, **_: Verification(0, 0.0, 1e-4, 0, ()))
+
+
 def code_of_the_card(folder: Path) -> str:
     """The first piece of code of the model card, for this folder."""
     code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
@@ -95,6 +102,7 @@ def load_elsewhere(
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ["the card's code, base from the Hub", "local base"])
 def test_gives_the_saved_labels(tiny_run: Run, tiny_bert: Path, tmp_path: Path, route: str) -> None:
     folder = Path(shutil.copytree(tiny_run.result.folder, tmp_path / "moved" / "elsewhere"))
@@ -110,6 +118,7 @@ def test_gives_the_saved_labels(tiny_run: Run, tiny_bert: Path, tmp_path: Path, 
     assert found["emotune"] is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["lora", "head"])
 def test_a_base_with_a_head_for_another_number_of_labels(
     method: str, tiny_run: Run, tiny_bert: Path, tmp_path: Path
@@ -133,6 +142,7 @@ def test_a_base_with_a_head_for_another_number_of_labels(
     assert float(str(found["difference"])) < 1e-5
 
 
+@pytest.mark.slow
 def test_a_head_alone_is_loaded_by_the_card_s_code(tiny_run: Run, tiny_bert: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tuned"
     run(RunConfig.load(overrides=tiny_run.settings | {"method.name": "head", "output.folder": str(folder)}))
@@ -143,6 +153,7 @@ def test_a_head_alone_is_loaded_by_the_card_s_code(tiny_run: Run, tiny_bert: Pat
     assert found["emotune"] is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [BitFit(), Bottleneck(size=4)], ids=["BitFit", "bottleneck"])
 def test_a_method_of_our_own_needs_the_import_that_the_card_names(
     method: BitFit | Bottleneck, tiny_run: Run, tiny_bert: Path, tmp_path: Path
@@ -165,6 +176,7 @@ def test_a_method_of_our_own_needs_the_import_that_the_card_names(
             load_elsewhere(folder, code.removeprefix(line), tmp_path, environment)
 
 
+@pytest.mark.slow
 def test_four_bits_are_loaded_by_the_card_s_code(tiny_run: Run, tiny_bert: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tuned"
     settings = {"method.name": "qlora", "method.r": 4, "method.double_quant": False, "output.folder": str(folder)}

@@ -198,6 +198,7 @@ def test_predictions_that_lack_a_column_are_damage(folder: Path, hub_named_bert:
 class TestVerify:
     """The same through the fresh process: what it finds comes back as the right error."""
 
+    @pytest.mark.slow
     def test_a_difference_is_an_error_that_says_how_large(self, folder: Path, hub_named_bert: Path) -> None:
         scale_weights(folder)
         with pytest.raises(VerificationError) as raised:
@@ -209,6 +210,7 @@ class TestVerify:
         assert "Do not use this folder" in message
         assert raised.value.exit_code == 1
 
+    @pytest.mark.slow
     def test_predictions_that_are_gone_are_not_held_against_the_model(self, folder: Path, hub_named_bert: Path) -> None:
         (folder / PREDICTIONS).unlink()
         with pytest.raises(VerificationError) as raised:

@@ -26,6 +26,7 @@ def test_predicts_what_it_predicted(name: str) -> None:
     assert list(found.labels) == table["prediction"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOLDERS)
 def test_is_verified(name: str) -> None:
     assert emotune.verify(SAVED / name).ok
@@ -40,6 +41,7 @@ def test_is_compared_and_calibrated(name: str) -> None:
     assert not np.allclose(plain.probabilities, scaled.probabilities)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOLDERS)
 def test_can_be_saved_again(name: str, tmp_path: Path) -> None:
     shutil.copytree(SAVED / name, tmp_path / "old")
@@ -50,6 +52,7 @@ def test_can_be_saved_again(name: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(before.probabilities, after.probabilities)
 
 
+@pytest.mark.slow
 def test_is_reproduced() -> None:
     again = reproduce(SAVED / "lora", data=str(SAVED / "data"))
     assert again.agrees

@@ -225,6 +225,7 @@ def test_must_move_names_every_delta_and_the_head_but_nothing_frozen() -> None:
     assert BitFit().must_move(model).keys() == {n for n, p in model.named_parameters() if p.requires_grad}
 
 
+@pytest.mark.slow
 def test_trains_saves_loads_and_verifies(
     tiny_base: Classifier, tiny_data: TextDataset, tiny_options: TrainingOptions, tmp_path: Path
 ) -> None:

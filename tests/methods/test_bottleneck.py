@@ -253,6 +253,7 @@ def test_methods_are_equal_by_value() -> None:
     assert hash(Bottleneck(target_modules=["query"])) == hash(Bottleneck(target_modules=("query",)))
 
 
+@pytest.mark.slow
 def test_trains_saves_loads_and_verifies(
     tiny_base: Classifier, tiny_data: TextDataset, tiny_options: TrainingOptions, tmp_path: Path
 ) -> None:

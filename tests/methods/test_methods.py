@@ -203,6 +203,7 @@ class TestAdaLoRA:
         assert penalty is not None
         torch.testing.assert_close(found.loss, plain + penalty)
 
+    @pytest.mark.slow
     def test_prunes_to_the_budget_and_keeps_an_earlier_epoch_loadable(
         self, tiny_base: Classifier, tiny_data: TextDataset, tiny_options: TrainingOptions
     ) -> None:

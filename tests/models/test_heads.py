@@ -281,6 +281,7 @@ class TestTuning:
         assert predict(second, list(tiny_data.test.texts)).labels == expected.labels
 
 
+@pytest.mark.slow
 def test_the_whole_job_compares_with_the_kept_head(
     checkpoint: Path, tiny_files: Path, tmp_path: Path, recording: Recording
 ) -> None:

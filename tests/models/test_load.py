@@ -488,6 +488,7 @@ class TestOutputOfATrainer:
 
 
 class TestAdapterAsBase:
+    @pytest.mark.slow
     def test_of_peft_says_how_it_becomes_a_model(self, tiny_bert: Path, tmp_path: Path) -> None:
         from peft import LoraConfig, get_peft_model
         from transformers import AutoModelForSequenceClassification
@@ -504,6 +505,7 @@ class TestAdapterAsBase:
             shutil.copy(file, tmp_path / "NEW")
         assert load_base(tmp_path / "NEW", labels=LABELS, max_length=32).name == "NEW"
 
+    @pytest.mark.slow
     def test_of_emotune_says_how_it_becomes_a_model(
         self, tiny_base: Classifier, tiny_data: TextDataset, tiny_bert: Path, tmp_path: Path
     ) -> None:

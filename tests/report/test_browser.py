@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from emotune.data.dataset import TextDataset
     from emotune.folder.record import TrainingRecord
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+
 
 @pytest.fixture
 def file(record: TrainingRecord, dataset: TextDataset, tmp_path: Path) -> Path:

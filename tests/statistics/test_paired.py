@@ -54,6 +54,7 @@ class TestMcNemar:
         assert mcnemar(0, 0) == (1.0, 1.0)
         assert mcnemar(4, 4)[1] == pytest.approx(1.0)
 
+    @pytest.mark.slow
     def test_holds_its_level(self) -> None:
         rejected = {(b, c): mcnemar(b, c)[1] < 0.05 for b, c in product(range(61), repeat=2)}
         for changed in (10, 20, 40, 60):
@@ -92,6 +93,7 @@ class TestMacroF1:
         before, after = (f1_score(truth, model, average="macro") for model in (first, second))
         assert found.estimate == pytest.approx(after - before)
 
+    @pytest.mark.slow
     def test_p_is_the_share_of_all_permutations_that_are_as_far_off(self) -> None:
         """Six rows on which the models differ have 64 permutations; each is scored by scikit-learn, its error by weighing rows anew."""
         truth = np.arange(30) % 3
@@ -126,6 +128,7 @@ class TestMacroF1:
             found = macro_f1_difference(*data, 3, level=0.95, permutations=199, seed=trial)
             assert (found.p_value < 0.05) == (abs(found.estimate) > found.reach)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("first", "second"), [(0.7, 0.75), (0.93, 0.93)])
     @pytest.mark.parametrize("rare", [12, 30])
     def test_covers_the_truth_with_a_rare_class(self, rare: int, first: float, second: float) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from emotune.models.classifier import Classifier
 
 
+@pytest.mark.slow
 def test_a_trial_is_what_the_seven_lines_give(make_plan: MakePlan, tmp_path: Path) -> None:
     """In this process: the figures are those of load, finetune and evaluate called by hand."""
     import emotune
@@ -68,6 +69,7 @@ def test_a_trial_is_what_the_seven_lines_give(make_plan: MakePlan, tmp_path: Pat
     assert {path.name for path in tmp_path.iterdir()} >= {RESULT, PREDICTIONS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_can_be_a_trial(
     make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
@@ -81,6 +83,7 @@ def test_every_method_can_be_a_trial(
     assert 4 * found["trainable_parameters"] <= found["size_bytes"]
 
 
+@pytest.mark.slow
 def test_a_folder_with_another_model_than_the_one_that_was_scored_fails_the_trial(
     make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +112,7 @@ def test_while_something_is_chosen_the_test_split_is_not_scored(
     assert not (tmp_path / PREDICTIONS).exists()
 
 
+@pytest.mark.slow
 def test_a_process_gives_the_files_and_leaves_nothing_behind(make_plan: MakePlan, tmp_path: Path) -> None:
     trial = make_plan().candidates[1].trial(0)
     engine = LocalEngine(1, tmp_path / "work")

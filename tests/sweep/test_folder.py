@@ -14,6 +14,7 @@ from emotune.sweep.plan import Plan, with_settings
 from emotune.sweep.trial import RESULT
 from emotune.system.errors import ArtifactError, OutputError
 
+from ..facts import facts
 from .conftest import FakeEngine, MakePlan, made_up
 
 
@@ -68,9 +69,7 @@ def test_half_a_result_is_none(make_plan: MakePlan, engine: FakeEngine, tmp_path
 
 def test_a_sweep_is_not_replaced_unasked(make_plan: MakePlan) -> None:
     claimed(make_plan)
-    with pytest.raises(
-        OutputError, match=r"holds a sweep already, with 0 finished trials\. Go on with it with --resume"
-    ):
+    with pytest.raises(OutputError, match=facts("a sweep already", "0 finished trials", "--resume")):
         SweepFolder(make_plan()).check()
 
 
@@ -108,7 +107,7 @@ def test_resuming_needs_the_same_versions(make_plan: MakePlan, monkeypatch: pyte
     claimed(make_plan)
     now = versions()
     monkeypatch.setattr("emotune.sweep.folder.versions", lambda: {**now, "torch": "9.9"})
-    with pytest.raises(OutputError, match=r"other versions \(torch .* then, 9\.9 now\).*Install those again"):
+    with pytest.raises(OutputError, match=facts("other versions", "torch", "9.9 now", "Install")):
         SweepFolder(resumed(make_plan)).check()
 
 
@@ -161,9 +160,7 @@ def test_a_full_disk_says_how_to_go_on(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(
-        OutputError, match=r"No space left on device\. What has finished is kept; make room, and go on with"
-    ):
+    with pytest.raises(OutputError, match=facts("No space left on device", "What has finished is kept", "make room")):
         folder.store(trial, files, 1.0, "here")
     with pytest.raises(OutputError, match="No space left"):
         folder.write("leaderboard.md", "x")

@@ -15,6 +15,7 @@ from emotune.sweep import job
 from emotune.sweep.settings import load_plan
 
 from ..conftest import Recording
+from ..facts import facts
 from .conftest import FakeEngine, MakePlan
 
 
@@ -60,7 +61,7 @@ def test_the_page_has_the_leaderboard_with_margins_and_what_stands_beside_it(sho
 def test_another_sweep_is_refused(shoot_out: Any, finished: Path) -> None:
     path = finished / "leaderboard.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "command": "emotune sweep --preset small"}))
-    with pytest.raises(SystemExit, match="is another sweep: emotune sweep --preset small"):
+    with pytest.raises(SystemExit, match=facts("another sweep", "--preset small")):
         shoot_out.page(finished)
 
 

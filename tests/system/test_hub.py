@@ -23,6 +23,8 @@ from tests.hub_server import Hub, hub_environment, serve_hub
 if TYPE_CHECKING:
     from emotune.models.classifier import Classifier
 
+pytestmark = pytest.mark.xdist_group("hub")  # one server and one cache for all
+
 EMOTIONS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
 MODEL = "bert-base-uncased"
 DATASET = "dair-ai/emotion"
@@ -160,6 +162,7 @@ def local_logits(classifier: Classifier) -> list[list[float]]:
     return logits
 
 
+@pytest.mark.slow
 def test_model_is_the_one_of_the_local_folder(online: dict[str, Any], hub: Hub, tiny_bert: Path) -> None:
     from emotune.models.load import load_base
 
@@ -169,6 +172,7 @@ def test_model_is_the_one_of_the_local_folder(online: dict[str, Any], hub: Hub, 
     assert online["revision"] == hub.commits[MODEL]
 
 
+@pytest.mark.slow
 def test_data_keeps_label_order_and_splits(online: dict[str, Any]) -> None:
     assert online["labels"] == EMOTIONS
     assert {name: len(texts) for name, texts in online["texts"].items()} == SPLIT_SIZES
@@ -176,6 +180,7 @@ def test_data_keeps_label_order_and_splits(online: dict[str, Any]) -> None:
     assert online["label_ids"]["validation"] == [*range(6), *range(6)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("online")
 def test_only_what_loading_needs_is_downloaded(hub: Hub) -> None:
     downloaded = {request.rpartition("/")[2] for request in hub.requests if f"{MODEL}/resolve" in request}
@@ -183,6 +188,7 @@ def test_only_what_loading_needs_is_downloaded(hub: Hub) -> None:
     assert not any(name.endswith((".bin", ".py")) for name in downloaded)
 
 
+@pytest.mark.slow
 def test_cached_model_and_data_load_offline(online: dict[str, Any], cache: Path) -> None:
     nowhere = hub_environment("http://127.0.0.1:1", cache, HF_HUB_OFFLINE="1")
     assert run_script(LOAD, nowhere) == online
@@ -212,6 +218,7 @@ def test_refusal_names_the_cause_and_the_remedy(what: str, words: list[str], ref
     assert len(message.splitlines()) <= 3
 
 
+@pytest.mark.slow
 def test_unreachable_hub_is_found_fast_and_names_both_ways_on(tmp_path: Path) -> None:
     # One port refuses connections; the other accepts them and never answers, as a broken network does.
     with socket.socket() as silent:
@@ -238,6 +245,7 @@ for what, port in (("refuses", 1), ("hangs", {silent.getsockname()[1]})):
     assert "no answer within 0.5 seconds" in found["hangs model"] or "timed out" in found["hangs model"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("online")
 def test_unreachable_hub_with_a_cached_model_uses_it_and_says_so(cache: Path, hub: Hub) -> None:
     script = f"""
@@ -256,6 +264,7 @@ found = {{"folder": str(download_model({MODEL!r}, None)), "records": records}}
     assert f"model '{MODEL}' was taken from the local cache" in found["records"][0]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("online")
 def test_cache_of_another_program_serves_if_it_holds_what_is_needed(cache: Path, hub: Hub, tmp_path: Path) -> None:
     shutil.copytree(cache / "hub", tmp_path / "hub", symlinks=True)
@@ -279,6 +288,7 @@ except HubError as error:
     assert "not in the local cache" in found["without weights"]
 
 
+@pytest.mark.slow
 def test_tokenizer_alone_leaves_the_weights_on_the_hub(tiny_bert: Path, tmp_path: Path) -> None:
     script = f"""
 from emotune.system.errors import HubError

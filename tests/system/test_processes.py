@@ -79,6 +79,7 @@ def train(folder: Path, bert: Path, data: Path, tokens: int, processes: int) -> 
     return [json.loads(result.read_text()) for result in results]
 
 
+@pytest.mark.slow
 def test_two_processes_do_what_one_does_with_both_batches(
     tiny_bert: Path, tiny_data: TextDataset, tmp_path: Path
 ) -> None:

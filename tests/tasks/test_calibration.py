@@ -136,6 +136,7 @@ def test_temperature_has_the_least_loss() -> None:
     assert all(loss(best) <= loss(other) + 1e-9 for other in np.geomspace(0.1, 10, 400))
 
 
+@pytest.mark.slow
 def test_scaled_loss_is_the_least_over_temperatures_and_no_worse_for_overconfidence() -> None:
     truth, logits = known(300, 1.7)
     losses = [log_loss(truth, softmax(logits / one, axis=1), labels=range(4)) for one in np.geomspace(0.05, 20, 2_000)]

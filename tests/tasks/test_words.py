@@ -162,6 +162,7 @@ def test_every_vocabulary_and_learner_is_another() -> None:
     assert len({str(found) for found in LEARNERS}) == len(LEARNERS)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_on_the_real_data_it_is_a_competent_opponent(real_data: str) -> None:
     found = bag_of_words(load_data(real_data))

@@ -201,6 +201,7 @@ class TestBase:
         for name, parameter in frozen.items():
             assert torch.equal(parameter, base[name]), name
 
+    @pytest.mark.slow
     def test_two_results_of_one_base_share_nothing(
         self, tiny_base: Classifier, tiny_data: TextDataset, short: TrainingOptions
     ) -> None:
@@ -211,6 +212,7 @@ class TestBase:
 
 
 class TestRepetition:
+    @pytest.mark.slow
     def test_equal_seeds_give_equal_weights_whatever_was_drawn_before(
         self, tiny_base: Classifier, tiny_data: TextDataset, short: TrainingOptions
     ) -> None:
@@ -225,6 +227,7 @@ class TestRepetition:
         epochs = [[e.changed(seconds=0.0) for e in record_of(tuned).epochs] for tuned in (first, second)]
         assert epochs[0] == epochs[1]
 
+    @pytest.mark.slow
     def test_another_seed_gives_other_weights(
         self, tiny_base: Classifier, tiny_data: TextDataset, short: TrainingOptions
     ) -> None:
@@ -233,6 +236,7 @@ class TestRepetition:
         ours, theirs = trained_weights(first), trained_weights(other)
         assert not any(torch.equal(weight, theirs[name]) for name, weight in ours.items())
 
+    @pytest.mark.slow
     def test_the_test_split_plays_no_part(
         self, tiny_base: Classifier, tiny_data: TextDataset, short: TrainingOptions
     ) -> None:
@@ -246,6 +250,7 @@ class TestBestEpoch:
         losses = [epoch.validation_scaled_loss for epoch in record_of(misled).epochs]
         assert record_of(misled).best_epoch == 1 + int(np.argmin(losses)) < len(losses)
 
+    @pytest.mark.slow
     def test_validation_judges_by_the_loss_at_the_best_temperature(
         self, misled: TunedClassifier, contrary: TextDataset
     ) -> None:
@@ -274,6 +279,7 @@ class TestBestEpoch:
         assert record.clipped_steps == share
         assert [epoch.clipped_steps for epoch in record.epochs] == [share, share]
 
+    @pytest.mark.slow
     def test_few_rows_get_more_epochs_where_nobody_says_how_many(
         self, tiny_base: Classifier, tiny_data: TextDataset, tiny_options: TrainingOptions
     ) -> None:
@@ -288,6 +294,7 @@ class TestBestEpoch:
         assert len(record.epochs) == 10 or record.stopped_early
         assert any("10 epochs" in line and f"{len(tiny_data.train):,} training rows" in line for line in said)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("patience", [1, 3])
     def test_training_stops_when_validation_gets_no_better(
         self, tiny_base: Classifier, contrary: TextDataset, tiny_options: TrainingOptions, patience: int
@@ -353,6 +360,7 @@ class TestUnbalancedClasses:
             tiny_data, train=dataclasses.replace(train, texts=texts, label_ids=train.label_ids[kept])
         )
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "given",
         [
@@ -370,6 +378,7 @@ class TestUnbalancedClasses:
         plain = finetune(tiny_base, skewed, options=options)
         assert not same_weights(finetune(tiny_base, skewed, options=options.changed(**given)), plain)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "given", [{"class_weights": "balanced"}, {"logit_adjustment": 1.0}, {"sampling": "balanced"}]
     )
@@ -383,6 +392,7 @@ class TestUnbalancedClasses:
         assert balanced.probabilities is not None
         assert balanced.probabilities[:, 3:].mean() > plain.probabilities[:, 3:].mean() + 0.05
 
+    @pytest.mark.slow
     def test_balanced_sampling_draws_the_same_rows_after_a_resume(
         self, tiny_base: Classifier, skewed: TextDataset, tiny_options: TrainingOptions, tmp_path: Path
     ) -> None:
@@ -466,6 +476,7 @@ class StopAfter(Silent):
 
 
 class TestResume:
+    @pytest.mark.slow
     @pytest.mark.parametrize("steps_into_the_third_epoch", [1, 5])
     def test_gives_the_weights_of_a_run_without_interruption(
         self,
@@ -501,6 +512,7 @@ class TestResume:
             assert ours.changed(seconds=0.0) == theirs.changed(seconds=0.0)
         assert any(checkpoints.glob("checkpoint-*"))  # theirs who gave the folder
 
+    @pytest.mark.slow
     def test_goes_on_counting_the_epochs_without_gain(
         self, tiny_base: Classifier, contrary: TextDataset, tiny_options: TrainingOptions, tmp_path: Path
     ) -> None:
@@ -515,6 +527,7 @@ class TestResume:
         assert [epoch.number for epoch in resumed.epochs] == [epoch.number for epoch in whole.epochs]
         assert resumed.best_epoch == whole.best_epoch
 
+    @pytest.mark.slow
     def test_checkpoints_hold_no_copy_of_the_base(
         self, tiny_base: Classifier, tiny_data: TextDataset, short: TrainingOptions, tmp_path: Path
     ) -> None:

@@ -107,6 +107,7 @@ def loader() -> Iterator[Callable[..., str]]:
         process.stdin.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS, ids="-".join)
 def test_trains_saves_and_loads_in_a_fresh_process(
     cell: tuple[str, str],

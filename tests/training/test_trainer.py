@@ -223,6 +223,7 @@ class Heard(Silent):
 
 
 class TestOutOfMemory:
+    @pytest.mark.slow
     @pytest.mark.parametrize("packed", [False, True])
     def test_halves_the_batch_and_gives_the_same_gradients(
         self, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, packed: bool

@@ -19,6 +19,7 @@ from emotune.evaluation.words.verdict import contradiction, figures, limits, of_
 from emotune.statistics.paired import Interval
 from emotune.statistics.power import detectable_difference
 
+from ...facts import states
 from ...report.conftest import make_split
 
 
@@ -134,7 +135,8 @@ class TestOfTwoModels:
 
     def test_the_same_labels_on_every_row_are_one_sentence(self) -> None:
         first, second = evaluation(80, 100, "first"), evaluation(80, 100, "second")
-        assert verdict(compare(first, second)) == "'first' and 'second' predict the same label on every row (100 rows)."
+        (found,) = sentences(compare(first, second))
+        assert states(found, "'first' and 'second'", "the same label on every row", "100 rows")
 
     def test_names_are_shown_and_not_obeyed(self) -> None:
         assert "\x1b" not in verdict(compare(evaluation(1, 9, "a\x1b[2J"), evaluation(2, 9, "b\n")))
@@ -320,7 +322,7 @@ class TestOneLabelForEveryRow:
     def test_and_so_is_the_baseline_that_says_the_same(self) -> None:
         majority = replace(self.tuned, name="majority class", validation_macro_f1=0.3)
         found = sentences(compare(self.labelled_as(30, "base"), self.tuned, majority))
-        assert found[1] == "'tuned' says 'neg' for every row, as 'majority class' does."
+        assert states(found[1], "'tuned' says 'neg' for every row", "'majority class'")
         assert "predict the same label on every row" in found[2]
 
 
