@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import emotune
-from emotune.folder.verify import Verification
+from emotune.folder.verification import Verification
 from emotune.methods.bitfit import BitFit
 from emotune.methods.bottleneck import Bottleneck
 from emotune.pipeline import run
