@@ -39,7 +39,7 @@ def test_importing_emotune_is_cheap() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["emotune.pipeline", "emotune.settings.run", "emotune.folder.verify", "emotune.folder.artifact"]
+    "module", ["emotune.pipeline", "emotune.settings.run", "emotune.folder.verify", "emotune.folder.load"]
 )
 def test_modules_of_the_command_leave_the_heavy_libraries_to_their_functions(module: str) -> None:
     assert not import_afresh(module)[1] & {"torch", "transformers", "peft", "datasets", "sklearn", "matplotlib"}

@@ -543,7 +543,7 @@ class TestSeeds:
         assert len(seeds["accuracy"]["values"]) == len(seeds["macro-F1"]["values"]) == 2
         assert description["metrics"]["after"]["accuracy"] == seeds["accuracy"]["values"][0]
         assert seeds["accuracy"]["interval"]["low"] <= np.mean(seeds["accuracy"]["values"])
-        chosen = description["seed"]
+        chosen = description["training"]["seed"]
         assert f"seed {chosen} is best on validation, and is what is saved" in heard.lines
         report = (Path(settings["output.folder"]) / "report.html").read_text(encoding="utf-8")
         assert "over 2 seeds" in report
@@ -612,7 +612,7 @@ class TestFullFineTuning:
         id2label = names["model"].config.id2label
         assert [id2label[int(row)] for row in logits.argmax(-1)] == table.column("prediction").to_pylist()
         description = described(folder)
-        assert description["method"] == {"name": "full fine-tuning"}
+        assert description["method"] == {"name": "full"}
         record = description["training"]
         assert record["trainable_parameters"] == record["total_parameters"]
         assert description["metrics"]["after"]["accuracy"] > 0.6  # chance is 1 in 6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -76,9 +77,9 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> Classifier:
                 truncated=sum(len(text) > 100 for text in texts),
             )
 
-    def read_description(folder: Path) -> dict[str, Any]:
+    def read_description(folder: Path) -> SimpleNamespace:
         assert folder == Path("tuned")
-        return {"labels": list(LABELS)}
+        return SimpleNamespace(labels=LABELS)
 
     monkeypatch.setattr("emotune.folder.load.load", load)
     monkeypatch.setattr("emotune.folder.format.read_description", read_description)

@@ -33,7 +33,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
     def fail() -> tuple[str, ...]:
         raise planned[0]
 
-    monkeypatch.setattr("emotune.settings.layers.preset_names", fail)
+    monkeypatch.setattr("emotune.settings.preset.preset_names", fail)
     return planned
 
 
@@ -201,7 +201,7 @@ def test_only_a_closed_standard_output_has_lost_its_reader() -> None:
 def test_a_terminal_without_unicode_gets_escapes() -> None:
     code = (
         "import emotune.settings.preset, emotune.cli\n"
-        "emotune.settings.layers.read_preset = lambda name: '# caf\\u00e9 \\U0001f600.\\n'\n"
+        "emotune.settings.preset.read_preset = lambda name: '# caf\\u00e9 \\U0001f600.\\n'\n"
         "emotune.cli.main()"
     )
     done = subprocess.run(

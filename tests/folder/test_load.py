@@ -180,7 +180,7 @@ class TestLoaded:
     ) -> None:
         loaded = load(str(tiny_saved), base=str(tiny_bert))
         assert loaded.is_tuned
-        for field in ("name", "revision", "labels", "max_length", "seed", "method"):
+        for field in ("name", "revision", "labels", "max_length", "task", "method", "training"):
             assert getattr(loaded, field) == getattr(tiny_tuned, field), field
         assert not any(module.training for module in loaded.model.modules())
 

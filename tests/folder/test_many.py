@@ -49,11 +49,11 @@ def in_two_labels(data: TextDataset) -> TextDataset:
     )
 
 
-def tuned(bert: Path, data: TextDataset, folder: Path, method: Any, **options: Any) -> Path:
+def tuned(bert: Path, data: TextDataset, folder: Path, method: Any, seed: int = 0, **options: Any) -> Path:
     """The folder of a model that was tuned for an epoch."""
     base = load_base(bert, labels=data.labels, **options)
     training = TrainingOptions(epochs=1, learning_rate=1e-2, precision="fp32", device="cpu")
-    return finetune(base, data, method, training).save(folder)
+    return finetune(base, data, method, training, seed=seed).save(folder)
 
 
 @pytest.fixture(scope="module")

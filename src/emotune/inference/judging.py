@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from emotune.inference.features import layer_features
-from emotune.models.load import load_base
+from emotune.models.load import OpenBase
 from emotune.system.errors import EmotuneError
 from emotune.system.progress import SILENT, Progress
 from emotune.tasks.judges import Features
@@ -33,7 +33,7 @@ def features_of(
     def features(texts: Sequence[str]) -> Features:
 
         try:
-            base = load_base(model, labels=("0", "1"), max_length=max_length)
+            base = OpenBase(model).classifier(("0", "1"), max_length=max_length)
         except EmotuneError as error:
             raise type(error)(
                 f"{error}\nTo count tokens alone, which takes no weights, add --no-label-errors."
