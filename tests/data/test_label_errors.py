@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from emotune.data.audit import audit_data, audit_source
 from emotune.data.dataset import TextDataset
-from emotune.data.label_errors import LabelError, find_label_errors
+from emotune.data.label_errors import SuspectLabel, find_label_errors
 from emotune.data.load import load_data
 from emotune.data.located import Place, Row
 from emotune.data.options import DataSource
@@ -30,7 +30,7 @@ def rows_of(pairs: list[tuple[str, str]]) -> list[Row]:
     return [Row(Place("train", number), text, label) for number, (text, label) in enumerate(pairs, start=1)]
 
 
-def find(pairs: list[tuple[str, str]]) -> tuple[tuple[LabelError, ...] | None, list[str]]:
+def find(pairs: list[tuple[str, str]]) -> tuple[tuple[SuspectLabel, ...] | None, list[str]]:
     return find_label_errors(rows_of(pairs), np.arange(len(pairs)))
 
 
@@ -59,7 +59,7 @@ def flip(pairs: list[tuple[str, str]], share: float, seed: int = 0) -> tuple[lis
     ], {i + 1 for i in flipped}
 
 
-def quality(found: tuple[LabelError, ...] | None, flipped: set[int]) -> tuple[float, float]:
+def quality(found: tuple[SuspectLabel, ...] | None, flipped: set[int]) -> tuple[float, float]:
     """Precision and recall."""
     assert found is not None
     hits = sum(error.row.place.number in flipped for error in found)

@@ -14,7 +14,7 @@ import numpy as np
 
 from emotune.data.dataset import SPLIT_NAMES, TextDataset
 from emotune.data.duplicates import Groups, find_duplicates
-from emotune.data.label_errors import LabelError, find_label_errors
+from emotune.data.label_errors import SuspectLabel, find_label_errors
 from emotune.data.label_names import label_findings
 from emotune.data.lengths import Lengths
 from emotune.data.load import advising_on_unlabelled, open_splits, reading_notes
@@ -99,7 +99,7 @@ class Audit:
     leaks: tuple[Repeat, ...]
     validation_leaks: tuple[Repeat, ...]
     contradictions: tuple[Contradiction, ...]
-    label_errors: tuple[LabelError, ...] | None
+    label_errors: tuple[SuspectLabel, ...] | None
     shortcuts: tuple[Shortcut, ...]
     notes: tuple[str, ...]
     tokens: TokenCounts | None = None
@@ -205,7 +205,7 @@ def _audit(
     counts = {split: dict(Counter(row.label for row in rows if row.place.split == split)) for split in splits}
     in_split = {split: np.array([row.place.split == split for row in rows], dtype=bool) for split in splits}
     train = [row for row in rows if row.place.split == "train"]
-    errors: tuple[LabelError, ...] | None = None
+    errors: tuple[SuspectLabel, ...] | None = None
     notes: list[str] = []
     if not train:
         notes = [NO_TRAINING]

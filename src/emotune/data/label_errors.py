@@ -31,7 +31,7 @@ MOST_WITH_MODEL = 50_000
 
 
 @dataclass(frozen=True)
-class LabelError:
+class SuspectLabel:
     """A row whose label is probably wrong.
 
     Attributes:
@@ -49,7 +49,7 @@ class LabelError:
 
 def find_label_errors(
     rows: Sequence[Row], groups: NDArray[np.int64], features: Callable[[Sequence[str]], Features] | None = None
-) -> tuple[tuple[LabelError, ...] | None, list[str]]:
+) -> tuple[tuple[SuspectLabel, ...] | None, list[str]]:
     """Rows whose label is probably wrong, most suspicious first.
 
     Args:
@@ -106,7 +106,7 @@ def find_label_errors(
     own, best, likely = likeliest_others(noise.true, labels)
     found = np.flatnonzero(1 - own > LEAST_WRONG)
     errors = tuple(
-        LabelError(rows[i], names[best[i]], float(likely[i]), float(own[i]))
+        SuspectLabel(rows[i], names[best[i]], float(likely[i]), float(own[i]))
         for i in found[np.argsort(own[found], kind="stable")].tolist()
     )
     return errors, [

@@ -14,6 +14,7 @@ from emotune.data.hub_dataset import open_hub_dataset
 from emotune.data.memory import called, kind_of, open_tables
 from emotune.data.table import Table
 from emotune.system.errors import DataError
+from emotune.system.names import is_hub_id
 from emotune.system.text import reason_of
 from emotune.system.wording import escaped, in_full, listed, quoted, word
 
@@ -30,7 +31,6 @@ SPLITS = ("train", "validation", "test")
 _WEAK_VALIDATION = ("eval", "evaluation")
 # More files than that are no splits.
 _MOST_TABLES = 8
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def local_path(source: str | Path) -> Path | None:
         raise DataError(f"{in_full(source)} cannot be read: {reason_of(error)}.") from None
     if exists:
         return path
-    if isinstance(source, str) and _HUB_ID.fullmatch(source) and path.suffix.lower() not in KNOWN_SUFFIXES:
+    if isinstance(source, str) and is_hub_id(source) and path.suffix.lower() not in KNOWN_SUFFIXES:
         return None
     raise DataError(
         f"No such file or folder: {in_full(source)}. Expected a file ({', '.join(KNOWN_SUFFIXES)}), "

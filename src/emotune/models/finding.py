@@ -5,7 +5,6 @@ All three end as a folder on this machine.
 
 from __future__ import annotations
 
-import re
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -15,9 +14,8 @@ from emotune.models import bundled
 from emotune.models.folder import CONFIG, FILES_TO_DOWNLOAD, WEIGHT_FILES, WEIGHTS, WEIGHTS_INDEX
 from emotune.system.errors import ModelError
 from emotune.system.hub import translate_hub_errors, without_bars
+from emotune.system.names import is_hub_id
 from emotune.system.text import printable, reason_of
-
-_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def find_model(name: str | Path, revision: str | None, *, weights: bool = True) 
         raise ModelError(
             f"There is no folder '{source}'. Give an existing folder, a model id of the Hub, or bundled:minilm."
         )
-    if not _HUB_ID.fullmatch(source):
+    if not is_hub_id(source):
         raise ModelError(
             f"'{source}' is neither an existing folder nor a model id of the Hub.\n"
             "Ids of the Hub look like bert-base-uncased or owner/name."
@@ -97,7 +95,7 @@ def _portable_name(folder: Path) -> str:
         stored = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["_name_or_path"]
     except (OSError, ValueError, KeyError, TypeError):
         return base_name  # what is wrong with the file, if anything, is for check_folder to say
-    is_same = isinstance(stored, str) and _HUB_ID.fullmatch(stored) and stored.rpartition("/")[2] == base_name
+    is_same = isinstance(stored, str) and is_hub_id(stored) and stored.rpartition("/")[2] == base_name
     return stored if is_same else base_name
 
 

@@ -25,13 +25,13 @@ from emotune.folder.tuned import TunedClassifier
 from emotune.methods.base import Method, PeftMethod, head_and_pooler
 from emotune.methods.qlora import QLoRA
 from emotune.report.probabilities import probabilities_sentence
+from emotune.system.names import is_hub_id
 from emotune.system.text import printable
 from emotune.system.wording import counted
 from emotune.tasks.calibration import Trust
 
 _TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
 _LOSS = "loss (cross-entropy), lower is better"
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def model_card(
@@ -180,7 +180,7 @@ def _front_matter(classifier: TunedClassifier, method: Method, dataset_name: str
     """The card's metadata in the Hub's own format, as YAML. Names that are not Hub ids stay out of it."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    dataset_is_on_hub = _HUB_ID.fullmatch(dataset_name) is not None
+    dataset_is_on_hub = is_hub_id(dataset_name, with_owner=True)
     results = [
         EvalResult(
             task_type="text-classification",
@@ -211,7 +211,7 @@ def _front_matter(classifier: TunedClassifier, method: Method, dataset_name: str
 
 def _is_on_hub(classifier: TunedClassifier) -> bool:
     """Whether the base model's name is one that the Hub knows, rather than that of a local folder."""
-    return classifier.revision is not None or _HUB_ID.fullmatch(classifier.name) is not None
+    return classifier.revision is not None or is_hub_id(classifier.name, with_owner=True)
 
 
 def _options(method: Method) -> _Markdown:

@@ -17,6 +17,7 @@ from emotune.folder.format import PREDICTIONS, sha256, versions
 from emotune.sweep.engines import Files
 from emotune.sweep.plan import Candidate, Plan, Trial, fingerprint
 from emotune.sweep.trial import RESULT
+from emotune.system.atomic import whole
 from emotune.system.errors import ArtifactError, OutputError
 from emotune.system.output import check_output
 from emotune.system.wording import counted
@@ -222,16 +223,13 @@ class SweepFolder:
         }
         content = {**files, RESULT: json.dumps(found, indent=1).encode()}
         folder = self._trial(trial)
-        partial = folder.with_name(f".{folder.name}.partial")
         try:
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-            for name, data in content.items():
-                (partial / name).write_bytes(data)
-            shutil.rmtree(folder, ignore_errors=True)
-            partial.replace(folder)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with whole(folder) as partial:
+                partial.mkdir()
+                for name, data in content.items():
+                    (partial / name).write_bytes(data)
         except OSError as error:
-            shutil.rmtree(partial, ignore_errors=True)
             raise self._unwritable(error) from error
         return TrialResult(trial, found, seconds, folder)
 
@@ -297,13 +295,11 @@ class SweepFolder:
             (self.path / name).unlink(missing_ok=True)
 
     def _write(self, path: Path, content: bytes) -> None:
-        partial = path.with_name(f".{path.name}.partial")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(content)
-            partial.replace(path)
+            with whole(path) as partial:
+                partial.write_bytes(content)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise self._unwritable(error) from error
 
     def _unwritable(self, error: OSError) -> OutputError:

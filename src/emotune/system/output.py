@@ -7,10 +7,11 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from emotune.system.atomic import whole
 from emotune.system.errors import OutputError
 
 # The file that says that a folder is one of emotune's, and what it holds.
@@ -142,28 +143,15 @@ def written_whole(folder: Path, overwrite: bool | None, *, option: str = "--outp
     check_output(folder, overwrite, option=option)
     folder = folder.expanduser().resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        yield work
-        _share(work)
-        if folder.exists():
-            old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
-            folder.replace(old / "was")
-            try:
-                work.replace(folder)
-            except OSError:
-                (old / "was").replace(folder)
-                old.rmdir()
-                raise
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            work.replace(folder)
+        with whole(folder) as work:
+            work.mkdir()
+            yield work
+            _share(work)
     except OSError as error:
         raise OutputError(
             f"The output folder '{folder}' could not be written: {error.strerror or error}. What stood there before is untouched."
         ) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 @contextmanager
@@ -195,20 +183,15 @@ def open_output(path: Path | None, overwrite: bool, mark: str = "") -> Iterator[
             f"--output {path} is no report of emotune, and --overwrite does not replace it.\n"
             "Remove it yourself, or choose another name."
         )
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        stream = partial.open("x", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise OutputError(
-            f"--output {path} cannot be written: {error.strerror}. Choose a folder you can write to."
-        ) from None
-    try:
+    with whole(path) as partial:
+        try:
+            stream = partial.open("x", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise OutputError(
+                f"--output {path} cannot be written: {error.strerror}. Choose a folder you can write to."
+            ) from None
         with stream:
             yield stream
-        partial.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            partial.unlink()
 
 
 def _begins_with(path: Path, mark: str) -> bool:

@@ -27,7 +27,7 @@ from emotune.training.options import TrainingOptions
 FIRST_STEPS, STEPS_BETWEEN = 10, 50
 
 
-class Rows(Dataset[int]):
+class RowNumbers(Dataset[int]):
     """Row numbers: a batch is cut from the encoded split by `collate`, which knows its padding."""
 
     def __init__(self, count: int) -> None:
@@ -122,8 +122,8 @@ class AdapterTrainer(Trainer):
         super().__init__(
             model=model,
             args=args,
-            train_dataset=Rows(len(encoded)),
-            eval_dataset=Rows(len(encoded_validation)),
+            train_dataset=RowNumbers(len(encoded)),
+            eval_dataset=RowNumbers(len(encoded_validation)),
             callbacks=[clock, *callbacks],
         )
 
