@@ -11,6 +11,6 @@ _NEW = threading.Lock()
 
 
 def lock_of(thing: Any) -> threading.RLock:
-    """The lock of a tokenizer or a module, the same at every call; kept beside it, since copies and files must not hold it."""
+    """The lock of a thing, such as a tokenizer, the same at every call; kept beside it, since copies and files must not hold it."""
     with _NEW:
         return _LOCKS.setdefault(thing, threading.RLock())
