@@ -52,7 +52,7 @@ def measure(rounds: int) -> list[dict[str, Any]]:
     for name, parameter in model.named_parameters():
         if ".lora_B." in name:
             torch.nn.init.normal_(parameter, std=0.02)
-    predictor = emotune.Predictor(replace(base, model=model, method=method), precision="fp32")
+    predictor = emotune.Predictor(replace(base, model=model), precision="fp32")
     merged: Any = method.merge(model)
 
     def bare(text: str) -> Any:
