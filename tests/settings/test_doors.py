@@ -151,7 +151,7 @@ def test_python_says_what_was_seen_and_expected(attempt: Callable[[], object], s
 
 def test_options_are_given_by_name_and_cannot_be_changed() -> None:
     with pytest.raises(ConfigError, match=r"by name, as in TrainingOptions\(epochs=\.\.\.\)"):
-        TrainingOptions(3)  # type: ignore[call-arg]
+        TrainingOptions(3)  # type: ignore[call-arg, misc]
     with pytest.raises(ValueError, match="frozen"):
         TrainingOptions().epochs = 3  # type: ignore[misc]
     with pytest.raises(ConfigError, match=r"rank cannot be set for TrainingOptions; its options: epochs, "):
