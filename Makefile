@@ -1,16 +1,16 @@
 # make run · make test · make quick · make lint · make bench: each sets up what it needs first.
 PYTHON ?= python3
-# Processes that share the tests, with one thread each. Tests of a group stay together: what they share is made once.
+# Processes that share the tests, with one thread each. Those of a file stay together, since what they share is made once.
 WORKERS ?= 2
-SHARED = -n $(WORKERS) --dist loadgroup
+SHARED = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 BIN := .venv/bin
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick lint bench lock clean
+.PHONY: help setup run test quick test-lowest lint bench lock clean
 
 help:  ## Show this help
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: .venv/.installed  ## Make .venv from requirements.lock
 
@@ -29,6 +29,21 @@ test: setup lint  ## Set up, lint, then pass all tests
 
 quick: setup  ## Pass the tests that take no more than a moment each: every part of the package in under 90 seconds
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SHARED) -m "not slow"
+
+test-lowest: .venv-lowest/.installed  ## The quick tests with the lowest versions that pyproject.toml allows
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest $(SHARED) -m "not slow" $(AGED)
+
+# What old versions call may be deprecated in the new ones beneath them.
+AGED := -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning
+
+# TORCH=VERSION takes another PyTorch than the lowest.
+.venv-lowest/.installed: pyproject.toml tests/lowest.py
+	rm -rf .venv-lowest && $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet packaging
+	.venv-lowest/bin/python tests/lowest.py pyproject.toml $(TORCH:%=torch==%) > .venv-lowest/requirements.txt
+	.venv-lowest/bin/python -m pip install --quiet --requirement .venv-lowest/requirements.txt
+	.venv-lowest/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
 
 lint: setup  ## Ruff, mypy and import-linter, which holds the directions of imports
 	$(BIN)/ruff check .
@@ -56,4 +71,4 @@ lock:  ## Resolve the dependencies afresh and pin them
 	rm -rf .venv-lock
 
 clean:  ## Remove .venv and caches
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache dist build
+	rm -rf .venv .venv-lowest .pytest_cache .mypy_cache .ruff_cache dist build

@@ -12,7 +12,7 @@ import pytest
 
 from tests.data.test_sample import bag_of_words_accuracy, read_rows
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("quickstart")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,6 @@ from emotune.system.errors import ArtifactError, DataError
 if TYPE_CHECKING:
     from .conftest import Run
 
-pytestmark = pytest.mark.xdist_group("reproduction")
-
 
 @pytest.fixture(scope="module")
 def again(tiny_run: Run) -> Reproduction:

@@ -132,8 +132,8 @@ def test_mistakes_end_with_their_message_and_code(
 
 
 def test_long_messages_are_not_broken_into_lines(invoke: Invoke, failing: list[BaseException]) -> None:
-    failing.append(ArtifactError("word " * 100))
-    assert invoke("presets").stderr == "word " * 100 + "\n"
+    failing.append(ArtifactError("word " * 100 + "end"))
+    assert invoke("presets").stderr == "word " * 100 + "end\n"
 
 
 def test_interruption(invoke: Invoke, failing: list[BaseException]) -> None:

@@ -123,7 +123,7 @@ def test_a_column_that_is_there_twice(folder: Path) -> None:
     table = pq.read_table(path)
     pq.write_table(table.append_column("p_joy", table.column("p_joy")), path)
     sign_again(folder)
-    with pytest.raises(ArtifactError, match=r"is damaged: .*p_joy"):
+    with pytest.raises(ArtifactError, match="is damaged"):
         read_evaluation(folder)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from emotune.data.dataset import TextDataset
     from emotune.folder.record import TrainingRecord
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

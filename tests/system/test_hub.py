@@ -23,8 +23,6 @@ from tests.hub_server import Hub, hub_environment, serve_hub
 if TYPE_CHECKING:
     from emotune.models.classifier import Classifier
 
-pytestmark = pytest.mark.xdist_group("hub")  # one server and one cache for all
-
 EMOTIONS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
 MODEL = "bert-base-uncased"
 DATASET = "dair-ai/emotion"
