@@ -254,13 +254,18 @@ def test_the_order_of_labels_can_be_given(tmp_path: Path) -> None:
     [
         (["low", "high"], "the training rows also have 'medium'"),
         (["low", "high", "medium", "hihg"], "no training row has 'hihg'"),
-        (["low", "low", "high", "medium"], "'low' more than once"),
     ],
 )
 def test_labels_given_must_be_those_of_the_data(tmp_path: Path, given: list[str], said: str) -> None:
     file = write_labels(tmp_path / "d.jsonl", ["low", "high", "medium"])
     with pytest.raises(DataError, match=said):
         load_data(file, labels=given)
+
+
+def test_labels_given_are_all_different(tmp_path: Path) -> None:
+    file = write_labels(tmp_path / "d.jsonl", ["low", "high", "medium"])
+    with pytest.raises(ConfigError, match=r"labels is \['low', 'low'.*none of them twice"):
+        load_data(file, labels=["low", "low", "high", "medium"])
 
 
 def test_parquet_of_the_datasets_library_keeps_its_class_names(tmp_path: Path) -> None:
@@ -410,7 +415,7 @@ def test_seed_out_of_range(tmp_path: Path, seed: int) -> None:
 @pytest.mark.parametrize("sizes", [(0.0, 0.1), (0.5, 0.5), (-0.1, 0.2), (float("nan"), 0.1), (0.1, 1.0)])
 def test_sizes_out_of_range(tmp_path: Path, sizes: tuple[float, float]) -> None:
     write_csv(tmp_path / "d.csv", ROWS)
-    with pytest.raises(ConfigError, match="test_size"):
+    with pytest.raises(ConfigError, match=r"test_size|validation_size"):
         load_data(tmp_path / "d.csv", test_size=sizes[0], validation_size=sizes[1])
 
 

@@ -175,9 +175,9 @@ def test_a_split_is_given_once(tiny_data: TextDataset) -> None:
 
 class TestOneStringWhereNamesAreExpected:
     def test_labels_of_data(self, file: Path) -> None:
-        with pytest.raises(ConfigError, match=facts("labels", "string 'joy'", "list of names", "['joy'")):
+        with pytest.raises(ConfigError, match=facts("labels is 'joy'", "list of texts", "['joy'")):
             load_data(file, labels="joy")
-        with pytest.raises(ConfigError, match=facts("labels", "string 'joy'")):
+        with pytest.raises(ConfigError, match=facts("labels is 'joy'", "list of texts")):
             load_split(file, labels="joy")  # type: ignore[arg-type]
 
     def test_labels_of_a_model(self, tiny_bert: Path) -> None:
@@ -185,7 +185,7 @@ class TestOneStringWhereNamesAreExpected:
             load_base(tiny_bert, labels="joy")
 
     def test_labels_of_a_configuration(self) -> None:
-        with pytest.raises(ValueError, match="labels"):
+        with pytest.raises(ConfigError, match="labels is 'joy'"):
             DataSection(labels="joy")
 
 

@@ -264,7 +264,7 @@ class TestOtherModels:
         with pytest.raises(ConfigError, match=f"int8 is not available for this model: {family} is not among"):
             Predictor(tuned, precision="int8")
 
-    @pytest.mark.parametrize("method", [Bottleneck(size=4), PrefixTuning(tokens=2)], ids=lambda method: method.key)
+    @pytest.mark.parametrize("method", [Bottleneck(size=4), PrefixTuning(tokens=2)], ids=lambda method: method.name)
     def test_methods_that_cannot_be_merged(self, tiny_base: Classifier, tiny_data: TextDataset, method: Method) -> None:
         tuned = adapted(tiny_base, method)
         texts = list(tiny_data.test.texts)

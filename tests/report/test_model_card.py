@@ -19,7 +19,6 @@ from emotune.methods.bottleneck import Bottleneck
 from emotune.methods.full import FullFineTuning
 from emotune.methods.lora import LoRA
 from emotune.report.model_card import model_card
-from emotune.system.errors import ArtifactError
 from emotune.tasks.calibration import Trust, assess
 
 from .conftest import EMOTIONS, HOSTILE, UNTRAINED, make_comparison, make_comparison_without, make_record
@@ -311,9 +310,3 @@ def test_one_epoch_no_notes_no_command() -> None:
     card = make_card(make_classifier(training=make_record(1)), dataset_notes=(), command="", versions={})
     assert "Made by\n" not in card
     assert [row[0] for row in tables(parse(card)[1])[2][1:]] == ["1 (kept)"]
-
-
-@pytest.mark.parametrize("missing", [{"method": None}, {"training": None}])
-def test_an_untuned_classifier_has_no_card(missing: dict[str, Any]) -> None:
-    with pytest.raises(ArtifactError, match="was not fine-tuned"):
-        make_card(make_classifier(**missing))

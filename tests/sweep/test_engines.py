@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.saved import read_predictions
-from emotune.folder import artifact
+from emotune.folder import tuned
 from emotune.folder.check import check
 from emotune.folder.format import PREDICTIONS, sha256
 from emotune.methods.registry import METHODS
@@ -31,7 +31,7 @@ from emotune.system.errors import OutputError, VerificationError
 from .conftest import MakePlan
 
 if TYPE_CHECKING:
-    from emotune.models.classifier import Classifier
+    pass
 
 
 @pytest.mark.slow
@@ -87,14 +87,14 @@ def test_every_method_can_be_a_trial(
 def test_a_folder_with_another_model_than_the_one_that_was_scored_fails_the_trial(
     make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = artifact.write_model
+    write = tuned.write_model
 
-    def spoil(classifier: Classifier, folder: Path) -> None:
+    def spoil(classifier: tuned.TunedClassifier, folder: Path) -> None:
         write(classifier, folder)
         weights = load_file(folder / "adapter_model.safetensors")
         save_file({name: 0 * tensor for name, tensor in weights.items()}, folder / "adapter_model.safetensors")
 
-    monkeypatch.setattr(artifact, "write_model", spoil)
+    monkeypatch.setattr(tuned, "write_model", spoil)
     config = with_settings(make_plan().candidates[0].config, {"training.epochs": 1})
     with pytest.raises(VerificationError, match="its logits are not those it was saved with"):
         run_trial(config, tmp_path)

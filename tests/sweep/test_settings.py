@@ -225,7 +225,7 @@ class TestMistakes:
             ),
             (
                 '[sweep]\nmethods = ["full"]\n[sweep.grid]\n"method.r" = [4]',
-                ("FILE", "'full fine-tuning, r 4'", "[method]", "r cannot be set", "such as lora"),
+                ("FILE", "'full fine-tuning, r 4'", "method.r cannot be set", "such as lora"),
             ),
             (
                 '[sweep]\nmethods = ["lora"]\n[sweep.grid]\n"training.epochs" = [4, 4]',

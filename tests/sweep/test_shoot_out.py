@@ -36,7 +36,7 @@ def shoot_out() -> Any:
 def finished(make_plan: MakePlan, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A sweep of three methods with two seeds each, made up."""
     monkeypatch.setattr("emotune.sweep.job.refit", lambda *given: None)
-    monkeypatch.setattr("emotune.sweep.page.command", lambda: "emotune sweep --preset shoot-out")
+    monkeypatch.setattr("emotune.settings.portable.command", lambda: "emotune sweep --preset shoot-out")
     methods = [{"name": "lora", "label": "LoRA"}, {"name": "lora", "label": "QLoRA", "r": 4}, "full"]
     plan = make_plan({"methods": methods, "margin": 30})
     job.sweep(plan, lambda folder: engine, Recording())

@@ -38,7 +38,9 @@ def _as_text(value: Any) -> Any:
 
 
 def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else value
+    if isinstance(value, str):  # taken apart, it would be a list of its letters
+        raise ValueError(f"expected a list of texts such as [{value!r}, ...]")
+    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, bytes) else value
 
 
 Text = Annotated[str, Field(pattern=r"\S")]

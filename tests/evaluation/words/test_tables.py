@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from emotune.evaluation.comparison import Comparison
-from emotune.evaluation.words.tables import Change, TextTable, Verdict, comparison_parts
+from emotune.evaluation.words.tables import Change, TextTable, Verdict, comparison_parts, comparison_text
 from emotune.report.tables import comparison_table, render
 
 from ...report.conftest import HOSTILE, make_comparison, make_comparison_without
@@ -32,12 +32,12 @@ def words(page: str) -> list[str]:
     ],
 )
 def test_has_the_words_of_the_coloured_page(comparison: Comparison) -> None:
-    assert words(str(comparison)) == words(render(comparison_table(comparison)))
-    assert not str(comparison).endswith("\n")
+    assert words(comparison_text(comparison)) == words(render(comparison_table(comparison)))
+    assert not comparison_text(comparison).endswith("\n")
 
 
 def test_columns_are_aligned_whatever_the_labels_hold() -> None:
-    page = str(make_comparison(HOSTILE))
+    page = comparison_text(make_comparison(HOSTILE))
     assert all(character.isprintable() or character == "\n" for character in page)
     lines = page.partition("By class\n")[2].partition("\n\n")[0].splitlines()
     assert [line for line in lines if line.startswith("喜び ")]
@@ -46,7 +46,7 @@ def test_columns_are_aligned_whatever_the_labels_hold() -> None:
 
 
 def test_no_line_is_too_long_for_a_page() -> None:
-    assert max(map(len, str(make_comparison()).splitlines())) <= 100
+    assert max(map(len, comparison_text(make_comparison()).splitlines())) <= 100
 
 
 @pytest.mark.parametrize(
