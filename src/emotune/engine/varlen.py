@@ -14,6 +14,7 @@ import torch
 
 from emotune.engine.attention import Attention, GroupedAttention
 from emotune.engine.layout import Layout
+from emotune.system.internals.torch import flash_attention_backward, flash_attention_forward
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,10 @@ class VarlenAttention:
         q = query[:asking].unflatten(1, (self.heads, -1))
         k, v = keys_values[:tokens].unflatten(1, (2, self.heads, -1)).unbind(1)
         longest = 1 if first_only else layout.longest
-        out, logsumexp, *random_state, _ = torch.ops.aten._flash_attention_forward(
-            q, k, v, ends, layout.ends, longest, layout.longest, 0.0, False, False
-        )
+        out, logsumexp, random_state = flash_attention_forward(q, k, v, ends, layout.ends, longest, layout.longest)
         context = query.new_zeros(query.shape)
         context[:asking] = out.flatten(1)
-        return context, _Attended(q, k, v, out, logsumexp, ends, (random_state[0], random_state[1]))
+        return context, _Attended(q, k, v, out, logsumexp, ends, random_state)
 
     def backward(
         self,
@@ -70,7 +69,7 @@ class VarlenAttention:
     ) -> None:
         """As `Attention.backward`."""
         asking, tokens = len(saved.query), len(saved.key)
-        d_q, d_k, d_v = torch.ops.aten._flash_attention_backward(
+        d_q, d_k, d_v = flash_attention_backward(
             d_context[:asking].unflatten(1, (self.heads, -1)),
             saved.query,
             saved.key,
@@ -81,9 +80,7 @@ class VarlenAttention:
             layout.ends,
             1 if first_only else layout.longest,
             layout.longest,
-            0.0,
-            False,
-            *saved.random_state,
+            saved.random_state,
         )
         d_query[:asking] = d_q.flatten(1)
         d_keys_values[:tokens] = torch.stack([d_k, d_v], dim=1).flatten(1)

@@ -97,7 +97,7 @@ def write_model(classifier: TunedClassifier, folder: Path) -> None:
     classifier.method.save(classifier.model, folder)
     _clean_tokenizer(classifier).save_pretrained(folder)
     config = AutoConfig.for_model(**classifier.model.config.to_dict())
-    config._name_or_path = ""
+    config.name_or_path = ""
     config.save_pretrained(folder)
 
 

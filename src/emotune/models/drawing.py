@@ -33,7 +33,7 @@ def with_head_of(classifier: Classifier, seed: int) -> Classifier:
         classifier: A base model; one without new parameters is returned as it is.
         seed: The seed.
     """
-    import torch
+    from emotune.system.internals.transformers import draw_again
 
     if not classifier.new_parameters:
         return classifier
@@ -41,11 +41,5 @@ def with_head_of(classifier: Classifier, seed: int) -> Classifier:
     shared = {id(weight): weight for name, weight in classifier.model.named_parameters() if name not in new}
     model = copy.deepcopy(classifier.model, shared)
     set_seeds(seed)
-    # What transformers does with weights that a checkpoint lacks: it goes through all modules, and passes over filled parameters.
-    for name, weight in model.named_parameters():
-        weight._is_hf_initialized = name not in new
-    for module in model.modules():
-        module._is_hf_initialized = False
-    with torch.no_grad():
-        model.initialize_weights()
+    draw_again(model, new)
     return replace(classifier, model=model)

@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
 from emotune.system.errors import HubError
+from emotune.system.internals.hub import offline_mode, transport_error
 
 Kind = Literal["model", "dataset"]
 
@@ -60,7 +61,7 @@ def translate_hub_errors(what: str, kind: Kind, hint: str = "") -> Iterator[None
 
     unreachable = None if constants.HF_HUB_OFFLINE else _why_unreachable()
     try:
-        with nullcontext() if unreachable is None else _offline_mode(kind):
+        with nullcontext() if unreachable is None else offline_mode(datasets=kind == "dataset"):
             yield
     except Exception as error:
         message = _explain(error, what, kind, unreachable, hint)
@@ -74,17 +75,6 @@ def translate_hub_errors(what: str, kind: Kind, hint: str = "") -> Iterator[None
             kind,
             what,
         )
-
-
-def transport_error() -> type[Exception]:
-    """Return the base error of the Hub library's HTTP client, whichever that is: the library has no public name for it.
-
-    Checked against huggingface_hub 1.0 to 2.4.
-    """
-    from huggingface_hub.errors import HfHubHTTPError
-
-    base: type[Exception] = HfHubHTTPError.__bases__[0]
-    return base
 
 
 def _why_unreachable() -> str | None:
@@ -111,26 +101,6 @@ def _why_unreachable() -> str | None:
     thread.start()
     thread.join(PROBE_SECONDS)
     return reasons[0] if reasons else f"no answer within {PROBE_SECONDS:g} seconds"
-
-
-@contextmanager
-def _offline_mode(kind: Kind) -> Iterator[None]:
-    """Put the Hub libraries into offline mode for a while; they read the setting at each call."""
-    from huggingface_hub import constants
-
-    modules = [constants]
-    if kind == "dataset":
-        from datasets import config
-
-        modules.append(config)
-    before = [module.HF_HUB_OFFLINE for module in modules]
-    for module in modules:
-        module.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        for module, value in zip(modules, before, strict=True):
-            module.HF_HUB_OFFLINE = value
 
 
 def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None, hint: str) -> str | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emotune.system.errors import ConfigError
+from emotune.system.internals.torch import cpu_multiplies_bf16
 
 if TYPE_CHECKING:
     import torch
@@ -84,12 +85,3 @@ def choose_precision(asked: str, device: str, *, prediction: bool = False) -> Pr
             return Precision("bf16", "this processor multiplies bfloat16 (AVX512-BF16 or AMX)")
         return Precision("fp32", "this processor does not multiply bfloat16 (no AVX512-BF16, no AMX)")
     return Precision("fp32", f"bfloat16 is not used on {device}")
-
-
-def cpu_multiplies_bf16() -> bool:
-    """Whether the processor has instructions for bfloat16 products."""
-    import torch
-
-    # These probes are private in PyTorch; where one is missing, the answer is the safe one.
-    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, probe, bool)() for probe in probes)

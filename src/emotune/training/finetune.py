@@ -31,6 +31,7 @@ from emotune.models.encoding import encode_split
 from emotune.models.families import position_limit
 from emotune.models.quantization import element_count
 from emotune.system.errors import DataError, MethodError, OutputError, TrainingError
+from emotune.system.internals.transformers import use_one_gpu
 from emotune.system.memory import keep_freed_memory, peak_memory_bytes
 from emotune.system.options import checked_seed
 from emotune.system.precision import Precision, choose_device, choose_precision
@@ -274,8 +275,8 @@ def _copy_for_training(model: PreTrainedModel, device: str) -> PreTrainedModel:
     for name in ATTENTION_DROPOUT:
         if hasattr(config, name):
             setattr(config, name, 0.0)
-    config._attn_implementation = "eager"
     twin = type(model)(config)
+    twin.set_attn_implementation("eager")
     twin.load_state_dict(model.state_dict())
     return twin.to(device)
 
@@ -319,10 +320,7 @@ def _arguments(job: _Job) -> TrainingArguments:
         dataloader_pin_memory=device == "cuda",
         remove_unused_columns=False,
     )
-    # Where one process sees several GPUs, Trainer would split every batch by its first dimension, which for packed texts is
-    # tokens. Several GPUs train as several processes.
-    if arguments.n_gpu > 1:
-        arguments._n_gpu = 1
+    use_one_gpu(arguments)
     return arguments
 
 

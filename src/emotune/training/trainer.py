@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import DataLoader, Dataset
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainingArguments
+from transformers import TrainerCallback, TrainerControl, TrainingArguments
 
 from emotune.data.dataset import TextDataset
 from emotune.inference.forward import run_batches
 from emotune.methods.base import Method
 from emotune.models.encoding import Encoded
 from emotune.system.errors import TrainingError
+from emotune.system.internals.transformers import HookedTrainer
 from emotune.training.batches import TokenBudgetBatches
 from emotune.training.callbacks import ProgressBar, require_finite
 from emotune.training.choice import NAME, criterion
@@ -66,7 +67,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return any(words in str(error) for words in ("can't allocate memory", "not enough memory", "out of memory"))
 
 
-class AdapterTrainer(Trainer):
+class AdapterTrainer(HookedTrainer):
     """Trainer for one encoded training split and one encoded validation split.
 
     Args:
@@ -159,9 +160,9 @@ class AdapterTrainer(Trainer):
                 return (step + 1) / (warmup + 1)
             return max(0.0, (num_training_steps - step) / max(1, num_training_steps - warmup))
 
-        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
-        self._created_lr_scheduler = True
-        return self.lr_scheduler
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
+        self.set_scheduler(scheduler)
+        return scheduler
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Trainer's own optimizer, with a rate of its own for each group of parameters where the method asks for that."""
@@ -244,15 +245,13 @@ class AdapterTrainer(Trainer):
             )
             self.clock.progress.say(self.warnings[-1])
 
-    def _clip_grad_norm(self, model: torch.nn.Module) -> torch.Tensor:
-        """Clip as Trainer does, and count the steps whose gradient was too long; the count stays on the device."""
-        norm: torch.Tensor = super()._clip_grad_norm(model)
+    def gradient_clipped(self, norm: torch.Tensor) -> None:
+        """Count the steps whose gradient was too long; the count stays on the device."""
         self.clipped_steps += (norm > self.args.max_grad_norm).to(self.clipped_steps)
-        return norm
 
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+    def save_weights(self, folder: Path) -> None:
         """Save what is trained alone: Trainer's own way asks the Hub about the base's embeddings at every checkpoint."""
-        self.method.save_checkpoint(self.model, Path(output_dir or self.args.output_dir))
+        self.method.save_checkpoint(self.model, folder)
 
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
         """Score the validation split in the precision of training."""

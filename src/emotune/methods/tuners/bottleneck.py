@@ -80,7 +80,7 @@ class BottleneckLayer(WrappingLayer):
     def _adapter(self, name: str, y: torch.Tensor) -> torch.Tensor:
         """What an adapter adds to y, in y's dtype."""
         down, up = self.emotune_bottleneck_down[name], self.emotune_bottleneck_up[name]
-        inner = down(self.emotune_bottleneck_dropout[name](self._cast_input_dtype(y, down.weight.dtype)))
+        inner = down(self.emotune_bottleneck_dropout[name](self.cast_input(y, down.weight)))
         return up(self.emotune_bottleneck_activation[name](inner)).to(y.dtype)
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> NoReturn:

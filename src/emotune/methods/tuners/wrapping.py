@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
 from peft import PeftConfig, PeftType
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from peft.utils import register_peft_method
 from torch import nn
+
+CHECKED = "peft>=0.21,<0.22"
 
 
 @dataclass
@@ -68,6 +71,11 @@ class WrappingLayer(nn.Module, BaseTunerLayer):
         self.add_weights(adapter_name, config)
         self._move_adapter_to_device_of_base_layer(adapter_name)
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
+
+    def cast_input(self, x: torch.Tensor, weight: Any) -> torch.Tensor:
+        """Return x in the dtype of a weight, unless PEFT was told to leave inputs as they are."""
+        cast: torch.Tensor = self._cast_input_dtype(x, weight.dtype)
+        return cast
 
 
 class WrappingTuner(BaseTuner):

@@ -1,0 +1,42 @@
+"""Private interfaces of huggingface_hub and datasets: the switch of their offline mode, and the base of their network errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+CHECKED = "huggingface_hub>=1.5,<3"
+
+
+def transport_error() -> type[Exception]:
+    """Return the base error of the Hub library's HTTP client, whichever that is: the library has no public name for it."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    base: type[Exception] = HfHubHTTPError.__bases__[0]
+    return base
+
+
+@contextmanager
+def offline_mode(*, datasets: bool) -> Iterator[None]:
+    """Put the Hub libraries into offline mode for a while; they read the setting at each call.
+
+    The environment variable, which is the public switch, is read once, when the library is imported.
+
+    Args:
+        datasets: Whether to switch the datasets library as well, which keeps a setting of its own.
+    """
+    from huggingface_hub import constants
+
+    modules = [constants]
+    if datasets:
+        from datasets import config
+
+        modules.append(config)
+    before = [module.HF_HUB_OFFLINE for module in modules]
+    for module in modules:
+        module.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        for module, value in zip(modules, before, strict=True):
+            module.HF_HUB_OFFLINE = value
