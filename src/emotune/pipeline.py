@@ -34,6 +34,7 @@ from emotune.methods.refusals import check_refusal
 from emotune.models.check import check_base
 from emotune.models.classifier import Classifier
 from emotune.models.drawing import with_head_of
+from emotune.models.families import precision_for
 from emotune.models.load import load_base
 from emotune.report import tables
 from emotune.report.audit_tables import audit_lines, tokens_line, unknown_lines
@@ -41,7 +42,7 @@ from emotune.report.probabilities import probabilities_sentence
 from emotune.settings.run import RunConfig
 from emotune.system.errors import ConfigError
 from emotune.system.output import check_output
-from emotune.system.precision import choose_device, choose_precision
+from emotune.system.precision import choose_device
 from emotune.system.processes import processes
 from emotune.system.progress import SILENT, Progress
 from emotune.training.checkpoints import Checkpoints
@@ -112,7 +113,6 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     checkpoints.check()
     method, options = config.method, config.training
     device = choose_device(options.device)
-    precision = choose_precision(options.precision, device)
     watch = Stopwatch(progress)
 
     with watch.step("Data"):
@@ -131,6 +131,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
             fresh_head=config.model.fresh_head,
         )
         base = with_head_of(base, config.training.seed)
+        precision = precision_for(base.model, options.precision, device)
         base.model.to(device)
         tokens = count_tokens(
             base.tokenizer,

@@ -19,10 +19,12 @@ from emotune.models.families import (
     head_modules,
     pooler_modules,
     position_limit,
+    precision_for,
     role_modules,
 )
 from emotune.models.load import load_base
-from emotune.system.errors import MethodError, ModelError
+from emotune.system import precision
+from emotune.system.errors import ConfigError, MethodError, ModelError
 
 from ..tiny_models import (
     CONFIGS,
@@ -305,3 +307,30 @@ def test_the_table_in_the_documentation_says_the_same() -> None:
 
 def test_families_are_plain_data() -> None:
     json.dumps({name: dataclasses.asdict(family) for name, family in FAMILIES.items()})
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_table_knows_whose_code_computes_in_bfloat16(family: str) -> None:
+    import torch
+
+    model = make_model(family)
+    ids = torch.tensor([[5, 6, 7, 8], [5, 6, 0, 0]])
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
+    model.config.pad_token_id = 0
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+        if FAMILIES[family].bfloat16:
+            assert model(input_ids=ids, attention_mask=mask).logits.isfinite().all()
+        else:
+            with pytest.raises(RuntimeError, match="overflow"):
+                model(input_ids=ids, attention_mask=mask)
+
+
+def test_a_family_that_overflows_in_bfloat16_gets_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "cpu_multiplies_bf16", lambda: True)
+    deberta, bert = make_model("deberta"), make_model("bert")
+    assert precision_for(bert, "auto", "cpu").name == "bf16"
+    found = precision_for(deberta, "auto", "cpu")
+    assert (found.name, found.reason) == ("fp32", "models of type 'deberta' overflow in bfloat16")
+    assert precision_for(deberta, "fp32", "cpu").reason == "as asked"
+    with pytest.raises(ConfigError, match=r"'bf16' is not available: .*'deberta'.*Choose 'fp32', or 'auto'"):
+        precision_for(deberta, "bf16", "cpu")

@@ -15,9 +15,9 @@ from emotune.data.dataset import Split, TextDataset
 from emotune.inference.forward import Engine, TorchEngine
 from emotune.models.classifier import Classifier
 from emotune.models.encoding import Encoded, encode
+from emotune.models.families import precision_for
 from emotune.system.errors import ConfigError, DataError
 from emotune.system.memory import return_freed_memory
-from emotune.system.precision import choose_precision
 from emotune.system.progress import SILENT, Progress
 from emotune.system.text import is_blank
 
@@ -82,7 +82,7 @@ class Predictor:
                 "validation rows could not choose one: none of them is wrong, or its logits say nothing. Leave calibration out."
             )
         device = next(classifier.model.parameters()).device.type
-        chosen = choose_precision(precision, device, prediction=True)
+        chosen = precision_for(classifier.model, precision, device, prediction=True)
         self.labels = classifier.labels
         self.max_length = classifier.max_length
         self.precision = chosen.name

@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from emotune.system.errors import MethodError, ModelError
+from emotune.system.errors import ConfigError, MethodError, ModelError
+from emotune.system.precision import Precision, choose_precision
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,6 +37,7 @@ class Family:
         token_types: Whether the published checkpoints tell two parts of a text apart; a text of one part is of type 0.
         padding_side: Where padding stands.
         linear: The class of the linear layers; `Conv1D` keeps its weight transposed.
+        bfloat16: Whether transformers' code for the family computes in bfloat16.
         shared: Whether all layers are one layer's weights, which is adapted once and serves at every depth.
         known: False for a guess.
     """
@@ -54,6 +56,7 @@ class Family:
     token_types: bool = False
     padding_side: str = "right"
     linear: str = "Linear"
+    bfloat16: bool = True
     shared: bool = False
     known: bool = True
 
@@ -89,7 +92,11 @@ FAMILIES: dict[str, Family] = {
     "bert": _BERT,
     "camembert": _ROBERTA,
     "deberta": replace(
-        _DEBERTA, query="attention.self.in_proj", key="attention.self.in_proj", value="attention.self.in_proj"
+        _DEBERTA,
+        query="attention.self.in_proj",
+        key="attention.self.in_proj",
+        value="attention.self.in_proj",
+        bfloat16=False,  # it hides padding behind the least number of float32, which bfloat16 does not have
     ),
     "deberta-v2": replace(  # and v3, which has the same type
         _DEBERTA,
@@ -153,6 +160,22 @@ def family_of(model: PreTrainedModel) -> Family:
         ModelError: The classifier has no encoder that stands apart from its head.
     """
     return FAMILIES.get(model.config.model_type) or _guess(model)
+
+
+def precision_for(model: PreTrainedModel, asked: str, device: str, *, prediction: bool = False) -> Precision:
+    """Return the precision to train a model or predict with it, as `choose_precision` does for any model.
+
+    Raises:
+        ConfigError: As `choose_precision`; or bf16, for a family whose code does not compute in it.
+    """
+    family = FAMILIES.get(model.config.model_type)
+    if family is None or family.bfloat16:
+        return choose_precision(asked, device, prediction=prediction)
+    kind = f"models of type '{model.config.model_type}' overflow in bfloat16"
+    if asked == "bf16":
+        raise ConfigError(f"The precision 'bf16' is not available: {kind}. Choose 'fp32', or 'auto'.")
+    found = choose_precision(asked, device, prediction=prediction)
+    return Precision("fp32", kind) if found.name == "bf16" else found
 
 
 def encoder(model: PreTrainedModel) -> nn.Module:

@@ -28,13 +28,13 @@ from emotune.methods.refusals import check_refusal
 from emotune.models.classifier import Classifier
 from emotune.models.drawing import with_head_of
 from emotune.models.encoding import encode_split
-from emotune.models.families import position_limit
+from emotune.models.families import position_limit, precision_for
 from emotune.models.quantization import element_count
 from emotune.system.errors import DataError, MethodError, OutputError, TrainingError
 from emotune.system.internals.transformers import use_one_gpu
 from emotune.system.memory import keep_freed_memory, peak_memory_bytes
 from emotune.system.options import checked_seed
-from emotune.system.precision import Precision, choose_device, choose_precision
+from emotune.system.precision import Precision, choose_device
 from emotune.system.processes import process, processes
 from emotune.system.progress import SILENT, Progress
 from emotune.training.callbacks import (
@@ -162,7 +162,7 @@ class _Job:
 
     @property
     def precision(self) -> Precision:
-        return choose_precision(self.options.precision, self.device)
+        return precision_for(self.base.model, self.options.precision, self.device)
 
     @property
     def checkpoint(self) -> str | None:
