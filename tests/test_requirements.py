@@ -28,7 +28,7 @@ INTERNALS = (
 )
 # pydantic's metaclass has no public name; at run time it is `type(BaseModel)`, and the import serves type checkers alone.
 # The standard library documents os._exit.
-EXCEPT = {("system/options.py", "pydantic._internal._model_construction"), ("sweep/trial.py", "os._exit")}
+EXCEPT = {("system/options.py", "pydantic._internal._model_construction"), ("system/processes.py", "os._exit")}
 
 
 def test_the_lowest_versions_are_those_of_the_bounds() -> None:

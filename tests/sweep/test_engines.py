@@ -140,8 +140,8 @@ def test_a_process_gives_the_files_and_leaves_nothing_behind(make_plan: MakePlan
 # Stands in for a trial's process: it lasts as long as its standard input, like the real one, or does what it is told.
 STAND_IN = """
 import json, os, signal, sys, time
-from emotune.sweep import trial
-trial._end_with_standard_input()
+from emotune.system.processes import end_with_standard_input
+end_with_standard_input()
 {body}
 """
 

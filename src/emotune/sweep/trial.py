@@ -13,7 +13,6 @@ import json
 import os
 import sys
 import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from emotune.models.load import load_base
 from emotune.settings.run import RunConfig
 from emotune.system.errors import EmotuneError
 from emotune.system.precision import choose_device
+from emotune.system.processes import end_with_standard_input
 from emotune.system.progress import Silent
 from emotune.training.finetune import finetune
 
@@ -116,22 +116,9 @@ def run_trial(
     (folder / RESULT).write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
 
 
-def _end_with_standard_input() -> None:
-    """Watch standard input, and end this process when it closes: the sweep that started it is gone."""
-    descriptor = sys.stdin.fileno()
-
-    def watch() -> None:
-        # Not through sys.stdin, whose lock this thread would still hold when the process ends well.
-        while os.read(descriptor, 1):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def main(folder: Path) -> int:
     """Do the trial that a folder describes, telling its progress on standard output."""
-    _end_with_standard_input()
+    end_with_standard_input()
     # Standard output is for the sweep alone; what libraries print there goes where errors go.
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
