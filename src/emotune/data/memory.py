@@ -1,4 +1,4 @@
-"""Rows that are in memory already: data frames, `datasets` objects, and lists of pairs."""
+"""Rows in memory: data frames, `datasets` objects, and lists of pairs."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _ACCEPTED = (
 
 
 def called(source: object) -> str:
-    """What messages call a source: its path or id between quotes, or the kind of object that it is."""
+    """Return the name of a source in messages: its path or id between quotes, or the kind of object."""
     return in_full(source) if isinstance(source, (str, Path)) else kind_of(source)
 
 
 def kind_of(source: object) -> str:
-    """What results call rows in memory: "DataFrame", "Dataset", "DatasetDict" or "in memory"."""
+    """Return the name of rows in memory in results: "DataFrame", "Dataset", "DatasetDict" or "in memory"."""
     known = ("pandas", "DataFrame"), ("datasets", "DatasetDict"), ("datasets", "Dataset")
     return next((name for module, name in known if _is(source, module, name)), IN_MEMORY)
 
