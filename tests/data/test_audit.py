@@ -147,7 +147,7 @@ class TestCleanCopy:
     def test_of_nothing_is_refused(self, tmp_path: Path) -> None:
         write(tmp_path / "train.csv", [("one and the same text", "a"), ("one and the same text", "b")])
         audit = audit_source(tmp_path / "train.csv", label_errors=False)
-        with pytest.raises(DataError, match="Nothing of train would be left"):
+        with pytest.raises(DataError, match="No row of train would be left"):
             write_clean(audit, tmp_path / "clean")
         assert not (tmp_path / "clean").exists()
 

@@ -368,7 +368,7 @@ class TestTheFirstLine:
     @pytest.mark.parametrize("name", ["d.txt", "d.jsonl", "d.json"])
     def test_with_carriage_returns_alone_is_not_quoted_whole(self, tmp_path: Path, name: str) -> None:
         message = refusal(tmp_path / name, "text;label\r" + GOOD.replace(",", ";").replace("\n", "\r"))
-        assert "carriage return alone" in message
+        assert "carriage returns only" in message
         assert "tr '\\r' '\\n' < " in message
         assert "text 3" not in message
 

@@ -158,7 +158,7 @@ def test_classes_are_compared_with_the_best_baseline(page: Page, comparison: Com
 
 
 def test_explanations_say_what_becomes_of_words_that_speak_against_the_label(page: Page) -> None:
-    assert any("Words that spoke against it have weight 0 and no mark." in text for text in page.texts["p"])
+    assert any("Words that counted against it have weight 0 and no mark." in text for text in page.texts["p"])
 
 
 def test_leaked_rows_are_left_out_of_the_second_score(page: Page, comparison: Comparison) -> None:
@@ -251,8 +251,8 @@ def test_several_comparisons_stand_on_one_page(comparison: Comparison) -> None:
 @pytest.mark.parametrize(
     ("confidence", "expected"),
     [
-        (0.9, "Wrong, and sure of it: worth a look"),
-        (0.42, "The mistakes it was surest of, at 42 %."),
+        (0.9, "Wrong with high confidence: worth a look"),
+        (0.42, "The mistakes with the highest confidence, 42 %."),
         (None, "The first mistakes by row"),
     ],
 )
@@ -266,7 +266,7 @@ def test_mistakes_are_called_sure_only_where_they_are(
     changed = replace(comparison, after=replace(after, probabilities=probabilities))
     page = render_report(Report(title="a", subtitle="", comparison=changed))
     assert expected in page
-    assert ("sure of it: " in page) == (confidence == 0.9)
+    assert ("Wrong with high confidence: " in page) == (confidence == 0.9)
 
 
 def test_the_datas_classes_stand_in_label_order(comparison: Comparison) -> None:

@@ -81,7 +81,8 @@ class Audit:
         leaks: Validation and test rows whose text is in training.
         validation_leaks: Test rows whose text is in validation, where settings are chosen; it may be in training too.
         contradictions: Training texts with several labels.
-        label_errors: Training rows whose label is probably wrong, most suspicious first; None if they were not searched.
+        label_errors: Training rows whose label is probably wrong, most suspicious first; None if they were not
+            searched.
         shortcuts: Features of training texts that give a class away.
         notes: How the data was read, where there was a choice; and which checks were not made, and why.
         tokens: Lengths of the texts in a model's tokens (`emotune.data.tokens`); None if no model was named.

@@ -81,7 +81,7 @@ def write_clean(audit: Audit, folder: str | Path) -> list[Dropped]:
             kept = [row for row in audit.rows if row.place.split == split and row not in left_out]
             if not kept:
                 raise DataError(
-                    f"Nothing of {split} would be left. Look at the audit; the cleaned copy was not written."
+                    f"No row of {split} would be left, so the cleaned copy was not written. See the audit for the reasons."
                 )
             _write(work / f"{split}.csv", ("text", "label"), ((row.text, row.label) for row in kept))
         unusable = ((split, row.number, "", "", row.reason) for split, rows in audit.unusable.items() for row in rows)

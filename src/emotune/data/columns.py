@@ -116,7 +116,7 @@ def text_only_column(table: Table, text_column: str | None) -> str:
 
 
 def text_column_note(table: Table, column: str) -> Iterator[str]:
-    """Say which column of texts is read, and which others could be meant (those of labels and row numbers could not)."""
+    """Say which column of texts is read, and which others could be meant; those of labels and row numbers could not."""
     labels = known_columns(table, "label")
     others = [name for name in table.columns if name not in (column, *labels)]
     if not all(_INDEX.fullmatch(name.strip().lower()) for name in others):
@@ -158,7 +158,7 @@ def _refuse_repeated(table: Table) -> None:
 
 
 def _refuse_missing_header(table: Table, roles: tuple[Role, ...]) -> None:
-    """Refuse a first line without any known name: it is probably a row, which would be lost silently as column names."""
+    """Refuse a first line without a known name: it is probably a row, which would be lost silently as column names."""
     if table.header is None or any(known_columns(table, role) for role in roles):
         return
     hint = _separator_hint(table)

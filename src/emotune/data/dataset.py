@@ -27,7 +27,8 @@ class Split:
         texts: The messages, one per row.
         label_ids: Shape (rows,), int64; indices into `labels`. Other tasks than classification define their own.
         labels: The label names, in the data set's order. The same tuple in every split of a data set.
-        notes: How rows that were loaded on their own were read, one sentence each; empty in a data set, which has its own.
+        notes: How rows that were loaded on their own were read, one sentence each; empty in a data set, which has its
+            own.
         task: Kind of label of the rows.
     """
 

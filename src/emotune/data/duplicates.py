@@ -309,7 +309,7 @@ def _sharing_first_letters(
 
 
 def _alike_in_characters(texts: Sequence[str], one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return for each pair whether its texts have nearly the same characters in any order, before the costlier check."""
+    """Return for each pair whether its texts have nearly the same characters in any order, before a costlier check."""
     concerned, places = np.unique(np.concatenate([one, other]), return_inverse=True)
     counts = np.zeros((len(concerned), _BINS), np.int32)
     for row, text in enumerate(concerned.tolist()):

@@ -87,7 +87,7 @@ def _refuse_unreadable(path: Path) -> None:
     refuse_foreign(path, start)
     if path.suffix.lower() in _LINES_END_WITH_LF and b"\r" in start.rstrip(b"\r\n") and b"\n" not in start:
         raise DataError(
-            f"{escaped(path)}: its lines end with a carriage return alone, as on old Macs, and emotune reads line feeds.\n"
+            f"{escaped(path)}: its lines end with carriage returns only, as on old Macs; emotune expects line feeds.\n"
             f"Convert it: tr '\\r' '\\n' < {word(path)} > {word(path.with_stem(f'{path.stem}-lines'))}"
         )
     if is_parquet:
@@ -115,7 +115,7 @@ def _unreadable(path: Path, error: OSError) -> DataError:
 
 
 def _not_utf8(path: Path) -> DataError:
-    """Return the error with the place where a file stops being UTF-8; a buffered read knows only the place in its buffer."""
+    """Return the error with the place of the first invalid byte; a buffered read knows only the place in its buffer."""
     content = path.read_bytes()
     try:
         content.decode("utf-8")
@@ -192,8 +192,8 @@ def _open_delimited(path: Path, max_characters: int, delimiters: str) -> Table:
     longest = min(max(max_characters, LONGEST_FIELD), _LARGEST_C_LONG)
     if longest > csv.field_size_limit():
         csv.field_size_limit(longest)
-    # The delimiter is the one that splits the header into most fields. Only the header decides, because texts are full of
-    # commas and semicolons.
+    # The delimiter is the one that splits the header into most fields. Only the header decides, because texts are full
+    # of commas and semicolons.
     headers = {delimiter: _csv_header(path, delimiter) for delimiter in delimiters}
     delimiter = max(delimiters, key=lambda delimiter: len(headers[delimiter]))
     quotes = decide_quoting(lambda: _opened(path, newline="")) if delimiter == TAB else Quoting(is_quoting=True)
@@ -299,7 +299,7 @@ def _csv_mistake(path: Path, start: int, end: int, reason: str, *, quotes: bool)
 def _ragged(
     path: Path, number: int, fields: list[str], columns: tuple[str, ...], delimiter: str, obstacle: str
 ) -> DataError:
-    """Return the error of a row with more or fewer fields than the header; `obstacle` is the reason against quoting, if any."""
+    """Return the error of a row whose number of fields differs; `obstacle` is the reason against quoting, if any."""
     name = {",": "comma", ";": "semicolon", TAB: "tab"}[delimiter]
     extra = len(fields) - len(columns)
     advice = f'A text with a {name} in it must stand in double quotes ("…").'
@@ -309,7 +309,7 @@ def _ragged(
             f"Remove them from the rows, or add as many to the header."
         )
     elif obstacle:
-        advice = f"Quotes are read as text in this file, since {obstacle}. Mend that, or this row."
+        advice = f"Quotes are read as text in this file, since {obstacle}. Correct that, or this row."
     elif extra < 0:
         advice = (
             f"The label, or the {name} before it, is missing; or a line break inside a text that is not in double quotes "

@@ -89,7 +89,7 @@ def _which_config(name: str, config: str | None, known: Sequence[str]) -> DataEr
 
 
 def _reason(error: BaseException) -> str:
-    """Return the first line of the innermost error; the library wraps it in errors that only say that something failed."""
+    """Return the first line of the innermost error; the outer ones only say that something failed."""
     while error.__cause__ is not None:
         error = error.__cause__
     return escaped(str(error).partition("\n")[0].rstrip(".") or type(error).__name__)

@@ -84,7 +84,7 @@ def find_label_errors(
     if any(len(set(labels[learn].tolist())) < len(names) for learn, _ in parts):
         return None, ["Likely label errors were not looked for: the texts of a label repeat each other too much."]
     if features is not None and len(texts) > MOST_WITH_MODEL:
-        notes.append(f"Labels are judged by words alone, since there are more than {MOST_WITH_MODEL:,} training rows.")
+        notes.append(f"Labels are judged from words only, since there are more than {MOST_WITH_MODEL:,} training rows.")
     with_model = features is not None and len(texts) <= MOST_WITH_MODEL
     judge = best_judge(texts, labels, parts, features(texts) if features is not None and with_model else None)
     noise = estimate_noise(judge.scores, labels)
@@ -98,8 +98,10 @@ def find_label_errors(
         return None, [
             *notes,
             f"Likely label errors are not named. The best judge at hand is {skill}, and at least {_percent(noise.least_recall)}; "
-            f"{_percent(needed)} are needed with {len(names)} labels. What it disagrees with would mostly be its own mistakes."
-            + ("" if features is not None else " With --model MODEL it can use what a model makes of the texts."),
+            f"{_percent(needed)} are needed with {len(names)} labels. Most of its disagreements would be its own mistakes."
+            + (
+                "" if features is not None else " With --model MODEL it can also use the model's features of the texts."
+            ),
         ]
     if noise.least_rate == 0:
         return (), [*notes, f"No label is probably wrong as far as the judge can tell. It is {skill}."]

@@ -94,12 +94,12 @@ def label_findings(names: Mapping[str, int]) -> Iterator[str]:
         spelt = [f"{_spelt(name, _compatible(name))} ({counted(names[name], 'row')})" for name in same[:_SHOWN]]
         more = f" and {counted(len(same) - _SHOWN, 'more label')}" if len(same) > _SHOWN else ""
         yield (
-            f"The labels {' and '.join(spelt)}{more} differ in case, quotes or spelling alone, and are classes of their own. "
+            f"The labels {' and '.join(spelt)}{more} differ only in case, quotes or spelling, and are separate classes. "
             "Spell them alike if they mean the same."
         )
     if len(several) > _SHOWN:
         rest = len(several) - _SHOWN
-        yield f"{counted(rest, 'more group')} of labels {'differs' if rest == 1 else 'differ'} in case, quotes or spelling alone."
+        yield f"{counted(rest, 'more group')} of labels {'differs' if rest == 1 else 'differ'} only in case, quotes or spelling."
 
     lists = [name for name in names if _is_list(name, 1)]
     joined = _joined(names)
@@ -108,7 +108,7 @@ def label_findings(names: Mapping[str, int]) -> Iterator[str]:
             rows = sum(names[name] for name in found)
             yield (
                 f"{counted(len(found), 'label')} {'looks' if len(found) == 1 else 'look'} like {how}, in {counted(rows, 'row')}, such as "
-                f"{listed(found[:_SHOWN])}: each is trained as a class of its own. {MULTI_LABEL}."
+                f"{listed(found[:_SHOWN])}: each is trained as a separate class. {MULTI_LABEL}."
             )
 
 
@@ -123,7 +123,7 @@ def _compatible(name: str) -> str:
 
 
 def _spelt(name: str, plain: str) -> str:
-    """Return a name as `quoted`, with escapes for the characters that `plain`, which may look the same, does not have."""
+    """Return a name as `quoted`, with escapes for the characters that `plain`, which may look the same, lacks."""
     shown = "".join(
         character if character.isascii() or character in plain else character.encode("unicode_escape").decode("ascii")
         for character in name
@@ -132,7 +132,7 @@ def _spelt(name: str, plain: str) -> str:
 
 
 def _is_list(name: str, least: int) -> bool:
-    """Return whether a name is a list of at least `least` (1 or 2) items in Python or JSON: "['joy', 'love']", "[2, 3]"."""
+    """Return whether a name is a list of at least `least` (1 or 2) items: "['joy', 'love']", "[2, 3]"."""
     found = _LIST.fullmatch(name)
     return found is not None and (least == 1 or found["more"] is not None)
 

@@ -28,9 +28,9 @@ class WithheldError(LabelError):
 def label_name(cell: object, class_names: Sequence[str] | None = None) -> str | None:
     """Return the label's name, or None if the cell holds none.
 
-    Text is stripped of surrounding white space and of invisible characters (`clean_name`). Whole numbers, including 1.0,
-    become the integer's digits; true and false become "true" and "false". Empty or blank text, null, NaN and the text
-    "nan" count as missing.
+    Text is stripped of surrounding white space and of invisible characters (`clean_name`). Whole numbers, including
+    1.0, become the integer's digits; true and false become "true" and "false". Empty or blank text, null, NaN and the
+    text "nan" count as missing.
 
     Args:
         cell: The value in the label column.

@@ -70,8 +70,8 @@ def load_data(
     Args:
         source: "bundled:sample"; a file (.txt with `text;label` lines, .csv, .tsv, .jsonl, .parquet); a folder of such
             files named train, validation and test; or the id of a Hugging Face Hub data set. A path that exists on this
-            machine is never looked up on the Hub. Or rows in memory: a pandas DataFrame; a Dataset or DatasetDict of the
-            datasets library; a list of (text, label) pairs, or of dicts; or a dict of such tables by split.
+            machine is never looked up on the Hub. Or rows in memory: a pandas DataFrame; a Dataset or DatasetDict of
+            the datasets library; a list of (text, label) pairs, or of dicts; or a dict of such tables by split.
         validation: A file with the validation rows, or such a table, if the source has none.
         test: A file with the test rows, or such a table, if the source has none.
         config: The configuration of a Hub data set.
@@ -167,9 +167,9 @@ def advising_on_unlabelled(asked: DataSource, tables: Mapping[str, Table], split
         if given is not None:
             without = f"Leave --{split}-data out"
         elif isinstance(asked.source, (str, Path)) and Path(asked.source).expanduser().exists():
-            without = f"Give {tables['train'].source} alone"
+            without = f"Give only {tables['train'].source}"
         else:
-            without = "Give the training rows alone, as a file"
+            without = "Give only the training rows, as a file"
         raise DataError(
             f"{error.seen}: the {split} split has no labels, and scores need them ({error.reason}).\n"
             f"{without}, and rows are set aside for {split} from training. "
@@ -298,7 +298,8 @@ def open_texts(
     """Open a file of texts, ignoring labels, and read the texts lazily.
 
     A `.txt` file has one text per line, and blank lines are skipped, as in data files. If its first line is a header of
-    labelled data, such as `text;label`, only the texts are taken from the lines. In other formats the text column is read.
+    labelled data, such as `text;label`, only the texts are taken from the lines. In other formats the text column is
+    read.
 
     Args:
         path: The file.

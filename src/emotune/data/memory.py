@@ -85,7 +85,7 @@ def open_object(rows: object, source: str) -> Table:
 
 
 def _is(value: object, module: str, name: str) -> bool:
-    """Return whether a value is of a library's class, without importing it: whoever has such a value has imported it."""
+    """Return whether a value is of a library's class, without importing it: such a value means that it is imported."""
     found = getattr(sys.modules.get(module), name, None)
     return found is not None and isinstance(value, found)
 

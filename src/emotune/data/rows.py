@@ -20,7 +20,7 @@ MOST_REASONS = 3
 FEW_BROKEN = 20
 NO_LABEL = "the label is missing"
 BLANK = "the text is empty or blank"
-CR_ENDS = "Some lines seem to end with a carriage return alone (old Mac OS). Write all line ends as line feeds."
+CR_ENDS = "Some lines seem to end with carriage returns only (old Mac OS). Write all line ends as line feeds."
 _OTHERS = "choose other columns with --text-column NAME and --label-column NAME."
 
 
@@ -281,7 +281,7 @@ def none_usable(table: Table, split: str, unusable: Sequence[UnusableRow]) -> Da
     seen = f"{counted(len(unusable), 'row')} {'was' if len(unusable) == 1 else 'were'} seen"
     return DataError(
         f"{table.source}: no row of the {split} split can be used; {seen}: {', '.join(parts)}.\n"
-        f"Mend the rows, or {_OTHERS}"
+        f"Correct the rows, or {_OTHERS}"
     )
 
 
@@ -355,7 +355,7 @@ def _on_length(table: Table) -> str:
 
 
 def _holds_rows(table: Table, text: str, label_column: str, labels: Set[str]) -> str:
-    """Return the fault of a text that seems to hold rows: half of its lines or more end in labels; "" if it does not."""
+    """Return the fault of a text that seems to hold rows (half of its lines or more end in labels), or ""."""
     if not ("\n" in text or "\r" in text):
         return ""
     at = table.columns.index(label_column)
@@ -380,7 +380,7 @@ def _no_rows(table: Table) -> DataError:
 def _half_a_character(table: Table, number: int, what: str) -> DataError:
     return DataError(
         f"{table.at(number)}: the {what} holds half a character (a lone surrogate such as \\ud83d), "
-        "so it is not valid Unicode. It was probably cut in the middle of an emoji; mend or remove the row."
+        "so it is not valid Unicode. It was probably cut in the middle of an emoji; correct or remove the row."
     )
 
 

@@ -1,8 +1,8 @@
 """Find features of a text that predict its class: a model may learn them instead of the meaning, and fail without them.
 
-A feature is a word, two neighbouring words, the first or the last word, or a surface trait such as capitals, length, the
-last character, numbers, links or emoji. It is a shortcut if nearly all texts that have it share one label, that label is
-much commoner among them than in all texts, and chance does not explain it. The test is the upper tail of the
+A feature is a word, two neighbouring words, the first or the last word, or a surface trait such as capitals, length,
+the last character, numbers, links or emoji. It is a shortcut if nearly all texts that have it share one label, that
+label is much commoner among them than in all texts, and chance does not explain it. The test is the upper tail of the
 hypergeometric distribution, corrected for the number of features tested (Y. Benjamini, Y. Hochberg, JRSS B 57, 1995).
 """
 
@@ -79,8 +79,8 @@ class Shortcut:
 def find_shortcuts(rows: Sequence[Row], groups: NDArray[np.int64] | None = None) -> tuple[Shortcut, ...]:
     """Return the features whose texts nearly all have one label: traits and places first, then words, commonest first.
 
-    Words may well be the meaning of a label; traits rarely are. Of features that occur in the same texts, such as a word
-    and a phrase with it, one is listed.
+    Words may well be the meaning of a label; traits rarely are. Of features that occur in the same texts, such as a
+    word and a phrase with it, one is listed.
 
     Args:
         rows: Training rows.

@@ -185,7 +185,7 @@ def _open_local(path: Path, max_characters: int) -> Source:
 
 
 def _parts(files: Sequence[Path], split: str) -> list[Path]:
-    """Return the files with a name of the split as a word: "train-0.csv", "emotion_val.csv", "train-00000-of-00001.parquet"."""
+    """Return the files with a name of the split as a word: "emotion_val.csv", "train-00000-of-00001.parquet"."""
     return [
         file
         for file in files

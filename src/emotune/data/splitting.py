@@ -50,9 +50,9 @@ def cut_splits(
 ) -> Cut:
     """Cut splits from the rows of a split, each class in its share; rows keep the order of their source.
 
-    A group is in one split as a whole, and every class is in every split. As far as the groups allow, a cut has the rows
-    asked for, and each class its share of them. The notes name deviations of more than a tenth of the rows, or of more
-    than a quarter of a class's rows and two rows.
+    A group is in one split as a whole, and every class is in every split. As far as the groups allow, a cut has the
+    rows asked for, and each class its share of them. The notes name deviations of more than a tenth of the rows, or of
+    more than a quarter of a class's rows and two rows.
 
     Args:
         train: The rows to cut from.
@@ -60,8 +60,8 @@ def cut_splits(
             in sum.
         seed: Chooses the rows; 0 to 2**32 - 1.
         groups: Shape (rows,), the same number for rows that must stay together; by default each row is its own group.
-        stay: Shape (rows,), rows that should stay in training, in whole groups, because they repeat rows of a given split.
-            They may be cut all the same if a class would otherwise have too few rows, and a note says so.
+        stay: Shape (rows,), rows that should stay in training, in whole groups, because they repeat rows of a given
+            split. They may be cut all the same if a class would otherwise have too few rows, and a note says so.
 
     Raises:
         ConfigError: The sizes are not shares that leave rows for training.
@@ -210,7 +210,7 @@ def _notes_on_classes(rows: Rows, labels: tuple[str, ...], name: str, aside: NDA
             f"{quoted(labels[label])} has {found[label]:,} for {share[label]:.0f}" for label in off[:_MOST_NAMED]
         )
         more = f", and {len(off) - _MOST_NAMED:,} more" if len(off) > _MOST_NAMED else ""
-        yield f"Copies stay together, so classes of {name} are not in their share: {named} expected{more}."
+        yield f"Copies stay together, so some classes of {name} deviate from their share: {named} expected{more}."
 
 
 def _notes_on_groups(groups: NDArray[np.int64], rows: Mapping[str, NDArray[np.int64]]) -> Iterator[str]:

@@ -114,7 +114,7 @@ def _with_unknown(plain: NDArray[np.int64], unknown: NDArray[np.int64]) -> int:
 
 
 def _too_many(rows: int, unknown: float, with_unknown: int, unread: int) -> bool:
-    """Return whether several texts are concerned, and unknown tokens or texts without a known token are too frequent."""
+    """Return whether unknown tokens, or texts without a known token, are too frequent and in several texts."""
     several = min(LEAST_TEXTS, rows)
     return (unknown >= MOST_UNKNOWN and with_unknown >= several) or unread >= max(several, MOST_UNREAD * rows)
 
@@ -135,7 +135,8 @@ def _tokens(
     counts: list[int] = []
     unknown: list[int] = []
     for start in range(0, len(texts), _TEXTS_AT_A_TIME):
-        # Without verbose=False, transformers warns about every text longer than the model's limit, which is counted here.
+        # Without verbose=False, transformers warns about every text longer than the model's limit, which is counted
+        # here.
         found = tokenizer(
             list(texts[start : start + _TEXTS_AT_A_TIME]),
             truncation=False,

@@ -35,8 +35,8 @@ def compare(
         before: The first model.
         after: The second.
         baselines: Further models.
-        margin: Also test whether the second model is not worse than the others by more than this many points of accuracy,
-            and equivalent to them within this margin; 1 is one percentage point.
+        margin: Also test whether the second model is not worse than the others by more than this many points of
+            accuracy, and equivalent to them within this margin; 1 is one percentage point.
 
     Raises:
         DataError: The evaluations are of different rows or label sets; or an argument is not an evaluation.

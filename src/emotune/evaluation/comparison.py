@@ -90,10 +90,10 @@ class Comparison:
 
     @cached_property
     def margin_tests(self) -> tuple[tuple[Evaluation, MarginTest], ...]:
-        """Margin tests of the second model against the best baseline, the other baselines, and the first model if not chance.
+        """Margin tests against the best baseline, the other baselines, and the first model if that is not chance.
 
-        The best baseline is chosen on validation, so its p-values are not corrected; those of the others are corrected for
-        their number (Holm). It is empty without a margin, or if the second model is chance.
+        The best baseline is chosen on validation, so its p-values are not corrected; those of the others are corrected
+        for their number (Holm). It is empty without a margin, or if the second model is chance.
         """
         if self.margin is None or self.after.is_chance:
             return ()

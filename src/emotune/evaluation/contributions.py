@@ -25,10 +25,10 @@ def macro_f1_by_row(evaluation: Evaluation) -> NDArray[np.float64]:
 
 
 def macro_f1_pseudo_values(truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    """Return pseudo-values of macro-F1: n times the score minus n - 1 times the score without the row (J. W. Tukey, 1958).
+    """Return pseudo-values of macro-F1: n scores minus n - 1 scores without the row (J. W. Tukey, 1958).
 
-    All rows with the same true and predicted label have the same value, so at most classes x classes scores are computed.
-    Unlike a linear approximation, the jackknife tends to overestimate the variance if a class has few rows.
+    All rows with the same true and predicted label have the same value, so at most classes x classes scores are
+    computed. Unlike a linear approximation, the jackknife tends to overestimate the variance if a class has few rows.
 
     Args:
         truth: Shape (rows,), true label ids.
@@ -55,8 +55,8 @@ def rare_classes_variance(truth: NDArray[np.int64], predicted: Sequence[NDArray[
     """Return the part of macro-F1's variance that the rows do not show, because a class has few of them.
 
     Five rows that are all right have no spread, as if other rows of the class could not be wrong. The term that
-    `share_variance` adds to the variance of a class's recall is carried over to macro-F1. It vanishes with some dozens of
-    rows.
+    `share_variance` adds to the variance of a class's recall is carried over to macro-F1. It vanishes with some dozens
+    of rows.
 
     Args:
         truth: Shape (rows,), true label ids.
@@ -96,7 +96,8 @@ def share_variance(hits: NDArray[np.float64], rows: NDArray[np.float64]) -> NDAr
 def paired_rows_variance(by_row: NDArray[np.float64]) -> float:
     """Return the same for a difference in accuracy on the same rows, if fewer than ten rows changed sides or did not.
 
-    After A. Agresti and Y. Min (Statistics in Medicine 24, 2005), who add half a row to each of the four cells of a paired table.
+    After A. Agresti and Y. Min (Statistics in Medicine 24, 2005), who add half a row to each of the four cells of a
+    paired table.
 
     Args:
         by_row: Shape (rows,), the second model's 1 or 0 minus the first's, or its mean over trainings.

@@ -50,7 +50,8 @@ class SeedSpread:
     Attributes:
         variance: Sample variance of the score between seeds, on the same rows; 0 for one seed.
         freedom: Its degrees of freedom: the number of seeds minus one.
-        interaction: Part of it that is the interaction of seeds and rows, which vanishes with endless rows; 0 for one seed.
+        interaction: Part of it that is the interaction of seeds and rows, which vanishes with endless rows; 0 for one
+            seed.
     """
 
     variance: float
@@ -135,7 +136,7 @@ class Estimate:
         return self.above(self.value + margin)
 
     def within(self, margin: float) -> float:
-        """Return the p of a true value at least `margin` away from 0: the larger of two one-sided p (D. J. Schuirmann, 1987)."""
+        """Return the p of a true value `margin` or more from 0: the larger one-sided p (D. J. Schuirmann, 1987)."""
         return max(self.above(self.value + margin), self.above(margin - self.value))
 
     def reach(self, level: float = 1 - LEVEL) -> float:
@@ -243,8 +244,8 @@ class Pool:
 
         Args:
             value: The mean.
-            seeds: Number of seeds of each configuration in the mean, by position. A model without a seed is not listed: it
-                adds only to the rows' part.
+            seeds: Number of seeds of each configuration in the mean, by position. A model without a seed is not listed:
+                it adds only to the rows' part.
             by_row: Shape (rows,), contribution of each row to the mean, averaged over seeds.
             unseen: Further variance that these rows do not show.
         """
@@ -262,7 +263,7 @@ class Pool:
 
 
 def _pooled(spreads: Sequence[SeedSpread], inside: Sequence[int]) -> tuple[float, float]:
-    """Return the variance between seeds with endless rows, and the interaction: means weighted by degrees of freedom."""
+    """Return the seed variance with endless rows, and the interaction: means weighted by degrees of freedom."""
     freedom = sum(spreads[i].freedom for i in inside)
     total = sum(spreads[i].freedom * spreads[i].variance for i in inside) / freedom
     interaction = sum(spreads[i].freedom * spreads[i].interaction for i in inside) / freedom

@@ -156,7 +156,8 @@ def power(study: SeedStudy, pairs: Sequence[tuple[int, int]]) -> Power | None:
         pairs: As for `differences`.
 
     Returns:
-        The medians over the comparisons whose seeds spread as most do; None if seeds are unknown or nothing is compared.
+        The medians over the comparisons whose seeds spread as most do; None if seeds are unknown or nothing is
+        compared.
     """
     if not study.knows_seeds:
         return None

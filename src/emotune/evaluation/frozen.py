@@ -37,19 +37,19 @@ def frozen_features(
 ) -> Evaluation:
     """Score logistic regression on the frozen encoder's features, to show what the base model knows before tuning.
 
-    Features are the means of hidden states over a text's tokens, standardized: of the embeddings, of each layer, or of all
-    of them concatenated. The features are chosen by macro-F1 on validation, and on out-of-fold training rows too if
-    validation has fewer than a thousand rows. The strength of regularization is chosen by the loss of the same rows at its
-    best temperature, which separates neighbouring strengths where macro-F1 does not. The test split is scored once, in
-    float32.
+    Features are the means of hidden states over a text's tokens, standardized: of the embeddings, of each layer, or of
+    all of them concatenated. The features are chosen by macro-F1 on validation, and on out-of-fold training rows too if
+    validation has fewer than a thousand rows. The strength of regularization is chosen by the loss of the same rows at
+    its best temperature, which separates neighbouring strengths where macro-F1 does not. The test split is scored once,
+    in float32.
 
     Args:
         base: The base model; its head is not used.
         data: The data.
         dtype: The dtype of matrix products on training and validation rows, as in training; None for float32. Test rows
             are always encoded in float32, as models are scored.
-        most_numbers: Limit of numbers in the features of the training rows. If they would be more, the classifier learns
-            from a part of the rows, with each class in its share, and the note says so.
+        most_numbers: Limit of numbers in the features of the training rows. If they would be more, the classifier
+            learns from a part of the rows, with each class in its share, and the note says so.
         progress: Show a progress bar.
     """
     started = time.perf_counter()
@@ -88,7 +88,7 @@ def frozen_features(
 
 
 def _fitting(base: Classifier, split: Split, most_numbers: int) -> Split:
-    """Return the rows whose features fit in that many numbers: all, or a stratified part with at least two per class."""
+    """Return all rows if their features fit in that many numbers, else a stratified part, at least two per class."""
     config = base.model.config
     most = most_numbers // ((getattr(config, "num_hidden_layers", 0) + 1) * config.hidden_size)
     if len(split) <= most:
@@ -109,7 +109,7 @@ def _features(base: Classifier, split: Split, dtype: torch.dtype | None, progres
 def _logits(
     base: Classifier, split: Split, probe: Any, dtype: torch.dtype | None, progress: Progress
 ) -> NDArray[np.float32]:
-    """Return the logits of any number of rows, shape (rows, classes), with the features of a part in memory at a time."""
+    """Return logits, shape (rows, classes), with the features of only a part of the rows in memory at a time."""
     encoded = encode_split(base.tokenizer, split, base.max_length)
     description = f"features of {split.name}"
     parts = []

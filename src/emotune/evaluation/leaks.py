@@ -19,7 +19,8 @@ class Leaks:
     """Test rows that repeat a training row, and the comparison with and without them.
 
     Attributes:
-        kinds: Number of leaked rows by the strictest kind that applies: "exact", "trivial", "near" (`emotune.data.audit`).
+        kinds: Number of leaked rows by the strictest kind that applies: "exact", "trivial", "near"
+            (`emotune.data.audit`).
         rows: Shape (leaked rows,), their row numbers in the test split, counted from 0.
         comparison: The models on all rows.
         without: The same models on the other rows; None if there are none.
@@ -41,7 +42,7 @@ class Leaks:
         return len(self.comparison.after.split) - self.count
 
     def figures(self) -> dict[str, Any]:
-        """Return the counts and the scores on the other rows, for a file; the scores are None if there are no other rows."""
+        """Return the counts and the scores on the other rows, for a file; the scores are None if there are none."""
         without = self.without
         return {
             "leaked": dict(self.kinds),

@@ -164,7 +164,8 @@ def provable_margin(rows: int, changed: float) -> float:
     either_way = rows * changed / 2
 
     def surplus(margin: float) -> float:
-        # The statistic is the surplus over the standard error under the margin; the surplus itself varies as under equality.
+        # The statistic is the surplus over the standard error under the margin; the surplus itself varies as under
+        # equality.
         error = rows * margin / score_statistic(either_way, either_way, rows, -margin)
         return rows * margin - z_level * error - z_power * math.sqrt(rows * changed)
 

@@ -82,8 +82,8 @@ def is_unbalanced(split: Split) -> bool:
 def rivals(comparison: Comparison) -> list[Rival]:
     """Return the models that the second one is compared with, the most informative first; none if all are chance.
 
-    If no baseline was scored on validation, none is called the best, and all follow in the given order. Otherwise only the
-    best one and the frozen encoder are included.
+    If no baseline was scored on validation, none is called the best, and all follow in the given order. Otherwise only
+    the best one and the frozen encoder are included.
     """
     found = [] if comparison.before.is_chance else [Rival(comparison.before, "")]
     real = [baseline for baseline in comparison.baselines if not baseline.is_chance]

@@ -172,8 +172,8 @@ class SeedStudy:
     def difference(self, first: int, second: int) -> SeedDifference | None:
         """Return the difference of two configurations over the seeds that both have.
 
-        The seeds of the two are treated as independent. The same seed may draw the same batches for both; if that makes their
-        scores correlate, the test is conservative.
+        The seeds of the two are treated as independent. The same seed may draw the same batches for both; if that makes
+        their scores correlate, the test is conservative.
 
         Args:
             first: Position of the configuration that is subtracted.
@@ -193,7 +193,8 @@ class SeedStudy:
         """Return the difference of a configuration and a single model outside the study.
 
         Args:
-            model: The model that is subtracted. If it has a seed, that seed's part is assumed as large as the pooled one.
+            model: The model that is subtracted. If it has a seed, that seed's part is assumed as large as the pooled
+                one.
             position: Position of the configuration.
 
         Raises:
