@@ -383,7 +383,7 @@ CASES = [
         "a26d_single_quotes",
         "audit d.csv",
         files(d__csv=plain([(f"'{t}, then'", k) for t, k in ROWS], ",")),
-        said=["must stand in double quotes"],
+        said=["must be in double quotes"],
     ),
     reads("a26e_tiny", "audit d.tsv", files(d__tsv=plain(TINY, "\t")), 5, 5),
     Case(
@@ -472,7 +472,7 @@ CASES = [
         "a42_dup_header",
         "audit d.csv",
         files(d__csv=delimited([(t, k, k) for t, k in ROWS], "text,label,label")),
-        said=["'label' stands more than once"],
+        said=["'label' occurs more than once"],
     ),
     reads(
         "a43_id_first_col_text_numbers",
@@ -984,7 +984,7 @@ CASES = [
         "run --data d.csv",
         files(d__csv=delimited([(t, k, f"a{rater}") for t, k in ROWS * 3 for rater in range(3)], "text,label,rater")),
         said=[REACHED],
-        unsaid=["of test stands? in training too"],
+        unsaid=["of test (is|are) also in training"],
     ),
 ]
 

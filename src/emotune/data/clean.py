@@ -42,7 +42,7 @@ def choose_dropped(audit: Audit) -> list[Dropped]:
     for contradiction in audit.contradictions:
         labels = ", ".join(sorted({row.label for row in contradiction.rows}))
         for row in contradiction.rows:
-            reasons[row] = f"the same text stands under several labels: {labels}"
+            reasons[row] = f"the same text has several labels: {labels}"
     for repeat in audit.repeats:
         if repeat.kind != "near":
             reasons.setdefault(repeat.row, f"repeats row {repeat.first.place.number}")
@@ -53,7 +53,7 @@ def choose_dropped(audit: Audit) -> list[Dropped]:
             other = kept.get(int(audit.groups.trivial[number]))
             if other is not None:
                 reasons.setdefault(
-                    audit.rows[number], f"its text stands in {other.place.split} too, row {other.place.number}"
+                    audit.rows[number], f"its text is also in {other.place.split}, row {other.place.number}"
                 )
         for number in here:
             kept.setdefault(int(audit.groups.trivial[number]), audit.rows[number])

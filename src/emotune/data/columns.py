@@ -152,7 +152,7 @@ def _refuse_repeated(table: Table) -> None:
     repeated = dict.fromkeys(column for column in table.columns if column and table.columns.count(column) > 1)
     if repeated:
         raise DataError(
-            f"{table.source}: the column {listed(repeated)} stands more than once. "
+            f"{table.source}: the column {listed(repeated)} occurs more than once. "
             f"Its columns are {listed(table.columns)}. Rename or remove one."
         )
 
@@ -192,7 +192,7 @@ def _separator_hint(table: Table) -> str:
     if table.delimiter != "|" and _fields_with_known_name(header, "|"):
         return (
             f"a pipe, '|', separates the columns in its first line, {quoted(header)}, and emotune reads commas, semicolons and tabs. "
-            "Write the file anew as CSV with commas, for example with pandas: pd.read_csv(OLD, sep='|').to_csv(NEW, index=False)"
+            "Rewrite the file as CSV with commas, for example with pandas: pd.read_csv(OLD, sep='|').to_csv(NEW, index=False)"
         )
     if suffix == ".tsv" and TAB not in header and ("," in header or ";" in header):
         return _wrong_suffix(header, "tab", ".tsv", "commas" if "," in header else "semicolons", ".csv")
@@ -211,7 +211,7 @@ def _fields_with_known_name(header: str, separator: str) -> bool:
 def _wrong_suffix(header: str, missing: str, suffix: str, separators: str, better: str) -> str:
     return (
         f"no {missing} in its first line, {quoted(header)}. In a {suffix} file {missing}s separate the columns; "
-        f"if {separators} do so here, name the file {better}."
+        f"if {separators} do so in this file, name the file {better}."
     )
 
 

@@ -25,7 +25,7 @@ class Split:
     Attributes:
         name: "train", "validation", "test", or the name of a file scored on its own.
         texts: The messages, one per row.
-        label_ids: Shape (rows,), int64; indices into `labels`. Other tasks than classification define their own.
+        label_ids: Shape (rows,), int64; indices into `labels`. Other tasks define their own targets.
         labels: The label names, in the data set's order. The same tuple in every split of a data set.
         notes: How rows that were loaded on their own were read, one sentence each; empty in a data set, which has its
             own.

@@ -156,7 +156,7 @@ def _open_semicolon_lines(path: Path, max_characters: int) -> Table:
                 continue
             parts = line.rpartition(";")
             if not parts[1]:
-                tabs = "\nIf tabs separate the columns here, put one into the first line too, and name the file .tsv."
+                tabs = "\nIf tabs separate the columns in this file, put one into the first line too, and name the file .tsv."
                 error = DataError(
                     f"{escaped(path)}, line {number}: no semicolon in {quoted(line)}. "
                     f"In a .txt file every line is text;label, the label after the last semicolon.{tabs if TAB in line else ''}"
@@ -167,7 +167,7 @@ def _open_semicolon_lines(path: Path, max_characters: int) -> Table:
             closed += not parts[2].strip() and ";" in parts[0]
             if rows == closed == _ROWS_THAT_SHOW:
                 raise DataError(
-                    f"{escaped(path)}, line {number}: this line and those before it end with a semicolon, and the label is what stands "
+                    f"{escaped(path)}, line {number}: this line and those before it end with a semicolon, and the label is the text "
                     "after the last one. Remove the semicolon at the end of every line."
                 )
             yield number, [parts[pick] for pick in picks]
@@ -302,7 +302,7 @@ def _ragged(
     """Return the error of a row whose number of fields differs; `obstacle` is the reason against quoting, if any."""
     name = {",": "comma", ";": "semicolon", TAB: "tab"}[delimiter]
     extra = len(fields) - len(columns)
-    advice = f'A text with a {name} in it must stand in double quotes ("…").'
+    advice = f'A text with a {name} in it must be in double quotes ("…").'
     if extra > 0 and not any(field.strip() for field in fields[len(columns) :]):
         advice = (
             f"The row ends with {counted(extra, name)} too many: what follows the last column is empty. "
@@ -317,7 +317,7 @@ def _ragged(
         )
     elif delimiter == TAB:
         advice = (
-            "A text with a tab in it must stand in double quotes, and then every text with a quote in it must, the quote doubled. "
+            "A text with a tab in it must be in double quotes, and so must every text with a quote in it, the quote doubled. "
             "Or replace the tab by a space."
         )
     return DataError(
@@ -377,7 +377,7 @@ def _json_objects(path: Path, refuse_whole: Callable[[Path], None]) -> Iterator[
             yield (
                 number,
                 DataError(
-                    f"{escaped(path)}, line {number}: the key {quoted(error)} stands twice in this object. Rename one."
+                    f"{escaped(path)}, line {number}: the key {quoted(error)} occurs twice in this object. Rename one."
                 ),
             )
         except (ValueError, RecursionError) as error:
@@ -387,7 +387,7 @@ def _json_objects(path: Path, refuse_whole: Callable[[Path], None]) -> Iterator[
 
 
 class _RepeatedKeyError(Exception):
-    """A JSON object has the same key twice; the json module would silently keep the last value."""
+    """Error of a JSON object with the same key twice; the json module would silently keep the last value."""
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

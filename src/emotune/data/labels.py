@@ -18,11 +18,11 @@ _DECIMAL = re.compile(r"[+-]?[0-9]+\.([0-9]*)")
 
 
 class LabelError(ValueError):
-    """A cell is not a label; the message is the reason, without the place."""
+    """Error of a cell that is not a label; the message is the reason, without the place."""
 
 
 class WithheldError(LabelError):
-    """A label id means that the label is withheld, as in the test splits of benchmarks."""
+    """Error of a label id that means that the label is withheld, as in the test splits of benchmarks."""
 
 
 def label_name(cell: object, class_names: Sequence[str] | None = None) -> str | None:

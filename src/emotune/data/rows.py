@@ -109,7 +109,7 @@ def read_all(table: Table, *, text_column: str | None, label_column: str | None,
     """Read a table's texts and labels as `read_labelled` does, but continue after a row that cannot be used.
 
     Raises:
-        DataError: A column is not found; the table cannot be read; or fewer rows can be used than cannot be read.
+        DataError: A column is not found; the table cannot be read; or more rows cannot be read than can be used.
     """
     columns = text_and_label_columns(table, text_column, label_column)
     rows = _read(table, columns, max_characters)

@@ -155,7 +155,7 @@ def _significant(by_label: NDArray[np.int64], prior: NDArray[np.int64]) -> tuple
         return likely, best
     of_best = prior[best[likely]]
     chance = np.asarray(hypergeom.sf(by_label[likely, best[likely]] - 1, prior.sum(), of_best, total[likely]))
-    # Every feature could have been listed for any label; pairs that are not tested count as failed tests.
+    # Every feature could have been listed for any label; unlikely labels count as failed tests.
     tests = by_label.size
     order = np.argsort(chance, kind="stable")
     passes = chance[order] <= FALSE_DISCOVERIES * np.arange(1, len(order) + 1) / tests
@@ -233,7 +233,7 @@ def _features(texts: Sequence[str]) -> Iterator[_Block]:
     words = np.flatnonzero(is_word[token])
     starts = (
         np.diff(row[words], prepend=-1) > 0
-    )  # the row changes: a text's first word; and what stands before it is the last one of another
+    )  # where the row changes is a text's first word, preceded by the last word of another text
     lasts = words[np.append(starts[1:], True)[: len(words)]]
     yield _block("place", token[words[starts]], row[words[starts]], lambda key: f"begins with '{tokens[key]}'")
     yield _block("place", token[lasts], row[lasts], lambda key: f"ends with '{tokens[key]}'")

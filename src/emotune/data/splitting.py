@@ -32,7 +32,7 @@ class Cut:
 
     Attributes:
         splits: The splits by name; "train" holds the remaining rows.
-        rows: For each split its row numbers in the rows cut, in ascending order.
+        rows: For each split its row numbers in the original rows, in ascending order.
         notes: What was done, one sentence each.
     """
 
@@ -107,11 +107,11 @@ def _notes_on_staying(train: Split, groups: NDArray[np.int64], stay: NDArray[np.
         return [
             f"{seen}: {'it stays' if count == 1 else 'they stay'} in training, so that no other split has them as well."
         ]
-    return [f"{seen}, and too few others are left: some of them may stand in the splits that are cut, too."]
+    return [f"{seen}, and too few others are left, so some of them may be in the splits that are cut."]
 
 
 def _cut(train: Split, rows: Rows, name: str, size: int, *, still_to_cut: int, seed: int) -> NDArray[np.bool_]:
-    """Return which rows are cut, shape (rows,).
+    """Return a mask of the rows to set aside, shape (rows,).
 
     Args:
         train: All rows, before any cut.

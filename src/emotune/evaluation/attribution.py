@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emotune.models.classifier import Classifier
 from emotune.system.progress import SILENT, Progress
 
-# Steps from the empty text to the text; with this number, weights of words are within a percent or two.
+# Steps from the empty text to the text; with this number, weights of words are accurate to a percent or two.
 STEPS = 24
 
 
@@ -46,7 +46,7 @@ def explain(
         progress: Show a progress bar.
 
     Returns:
-        One entry per text; None if the tokenizer has no padding, or does not tell the word of a token.
+        One entry per text; None if the tokenizer has no padding, or does not say to which word a token belongs.
     """
     import torch
     from captum.attr import LayerIntegratedGradients

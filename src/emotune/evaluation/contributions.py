@@ -25,7 +25,7 @@ def macro_f1_by_row(evaluation: Evaluation) -> NDArray[np.float64]:
 
 
 def macro_f1_pseudo_values(truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    """Return pseudo-values of macro-F1: n scores minus n - 1 scores without the row (J. W. Tukey, 1958).
+    """Return pseudo-values of macro-F1, n * score - (n - 1) * score without the row (J. W. Tukey, 1958).
 
     All rows with the same true and predicted label have the same value, so at most classes x classes scores are
     computed. Unlike a linear approximation, the jackknife tends to overestimate the variance if a class has few rows.

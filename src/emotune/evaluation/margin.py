@@ -1,4 +1,4 @@
-"""Tests whether a model is not worse than another by more than a margin, or equivalent to it within one.
+"""Tests of whether a model is not worse than another by more than a margin, or equivalent to it within one.
 
 "No evidence of a difference" is no evidence of equality. The null hypothesis of these tests is that the accuracies
 differ by the margin; the p-value is the probability of the observed rows under it. Sources:

@@ -45,7 +45,7 @@ def read_evaluation(folder: str | Path, *, name: str | None = None) -> Evaluatio
     path = folder / PREDICTIONS
     if not path.is_file():
         raise ArtifactError(
-            f"'{folder}' has no {PREDICTIONS}, so there is nothing to compare. It comes with emotune run, and not with save alone."
+            f"'{folder}' has no {PREDICTIONS}, so there is nothing to compare. emotune run writes it; save does not."
         )
     expected = description.files.get(PREDICTIONS)
     if expected is not None and sha256(path) != expected:

@@ -243,7 +243,7 @@ class SeedStudy:
         )
 
     def winners_excess(self, scores: Sequence[float], rows: int) -> WinnersExcess:
-        """Estimate the excess of the best macro-F1 on other rows, which was chosen by that score.
+        """Estimate the excess of the highest of several macro-F1 on other rows, due to the choice by that score.
 
         The standard errors are those of these rows, with the rows' part scaled to the number of the other rows.
 

@@ -61,21 +61,22 @@ def audit_lines(audit: Audit) -> Iterator[str]:
                 if len(words) == 1
                 else f"'{printable(words[0])}', '{printable(words[1])}' or the like"
             )
-            are = "is" if len(missing) == 1 else "are"
-            yield f"{counted(len(missing), 'text')} of {split} {are} {said}, which usually {_stand(missing)} for a missing text"
+            stand = "stands" if len(missing) == 1 else "stand"
+            yield f"{counted(len(missing), 'text')} of {split} {_are(missing)} {said}, which usually {stand} for a missing text"
     for split in audit.counts:
         leaks = [leak for leak in audit.leaks if leak.row.place.split == split]
         if leaks:
-            line = f"{counted(len(leaks), 'row')} of {split} {_stand(leaks)} in training too ({_kinds(leaks)})"
+            line = f"{counted(len(leaks), 'row')} of {split} {_are(leaks)} also in training ({_kinds(leaks)})"
             yield f"{line}; {OPTIMISTIC}" if split == "validation" else line
     if audit.validation_leaks:
         leaks = list(audit.validation_leaks)
-        yield f"{counted(len(leaks), 'row')} of test {_stand(leaks)} in validation too ({_kinds(leaks)})"
+        yield f"{counted(len(leaks), 'row')} of test {_are(leaks)} also in validation ({_kinds(leaks)})"
     repeats = audit.repeated("train", ("exact", "trivial"))
     if repeats:
         yield f"{counted(len(repeats), 'training row')} {'repeats' if len(repeats) == 1 else 'repeat'} another's text"
     if audit.contradictions:
-        yield f"{counted(len(audit.contradictions), 'training text')} {_stand(audit.contradictions)} under different labels"
+        occur = "occurs" if len(audit.contradictions) == 1 else "occur"
+        yield f"{counted(len(audit.contradictions), 'training text')} {occur} with different labels"
     # Words may be the meaning of a label; capitals, length and similar traits rarely are.
     traits = [shortcut for shortcut in audit.shortcuts if shortcut.kind in ("trait", "place")]
     yield from map(_shortcut_line, traits[:MOST_SHORTCUTS])
@@ -89,8 +90,8 @@ def _kinds(leaks: Sequence[Repeat]) -> str:
     return kinds_in_words(Counter(leak.kind for leak in leaks))
 
 
-def _stand(found: object) -> str:
-    return "stands" if len(found) == 1 else "stand"  # type: ignore[arg-type]
+def _are(found: Sequence[object]) -> str:
+    return "is" if len(found) == 1 else "are"
 
 
 def _rows_table(audit: Audit) -> RenderableType:
@@ -160,11 +161,11 @@ def finding_counts(audit: Audit) -> Iterator[tuple[str, dict[str, int]]]:
         yield f"repeats an earlier row: {words}", {split: len(audit.repeated(split, (kind,))) for split in audit.counts}
     if "train" in audit.counts and others:
         for kind, words in KINDS.items():
-            yield f"stands in training too: {words}", {split: len(audit.leaked(split, (kind,))) for split in others}
+            yield f"is also in training: {words}", {split: len(audit.leaked(split, (kind,))) for split in others}
     if "validation" in audit.counts and "test" in audit.counts:
         for kind, words in KINDS.items():
             found = sum(leak.kind == kind for leak in audit.validation_leaks)
-            yield f"stands in validation too: {words}", {"test": found}
+            yield f"is also in validation: {words}", {"test": found}
     if audit.placeholders:
         missing = Counter(row.place.split for row in audit.placeholders)
         yield "texts such as 'nan' or 'None'", {split: missing[split] for split in audit.counts}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# The scale is not linear, since it would leave the mistakes, which matter most, nearly white.
+# The scale is not linear: a linear one would leave the mistakes, which matter most, nearly white.
 _TINT_POWER = 0.5
 # Cells with a larger share are so dark that their text is light.
 _DARK = 0.4

@@ -383,7 +383,7 @@ def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list
             {
                 "id": "fixes",
                 "title": "Most surprising fixes",
-                "explanation": f"Right now, but wrong in '{before.name}', with the highest confidence of the fixed rows.{marked}",
+                "explanation": f"Now right, but wrong in '{before.name}' with the highest confidence of the fixed rows.{marked}",
                 "rows": [
                     example(row, f"{before.name}: {confidence(before, row)} · now, and right: {confidence(after, row)}")
                     for row in fixed

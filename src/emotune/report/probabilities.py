@@ -7,8 +7,8 @@ from emotune.system.wording import counted
 from emotune.tasks.calibration import Calibration, Trust
 
 NO_TEMPERATURE = (
-    "No temperature was fitted: no validation row is wrong, so that the surer the probabilities are made, the better they fit, or the "
-    "model's logits say nothing about the labels."
+    "No temperature was fitted: either no validation row is wrong, so that more confident probabilities always fit better, or "
+    "the model's logits say nothing about the labels."
 )
 
 
@@ -21,7 +21,7 @@ def probabilities_sentence(found: Trust) -> str:
     kind = "too sure" if found.temperature > 1 else "not sure enough"
     error = _change(_points(plain.ece), _points(scaled.ece))
     if plain.is_as_expected and scaled.is_as_expected:  # then "better" and "worse" would be chance
-        error = f"from {_points(plain.ece)} to {_points(scaled.ece)} (both are what chance alone shows)"
+        error = f"from {_points(plain.ece)} to {_points(scaled.ece)} (both are due to chance)"
     figures = (
         f"the difference from {gap(plain)} to {gap(scaled)}",
         f"the ECE {error}",

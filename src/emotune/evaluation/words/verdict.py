@@ -215,7 +215,7 @@ def chance(evaluation: Evaluation) -> str:
 
 
 def limits(comparison: Comparison, other: Evaluation, *, corrected: bool = False) -> str:
-    """Return the difference that this number of test rows, and seeds, can show.
+    """Return a sentence on the difference that this number of test rows, and seeds, can show.
 
     Args:
         comparison: The comparison.
