@@ -294,7 +294,7 @@ CASES = [
         "run --data d.csv",
         files(d__csv=delimited(labelled(lambda i, _: ("joy", "Joy", "anger")[i % 3]))),
         code=2,
-        said=[REACHED, "differ in case"],
+        said=[REACHED, "differ only in case"],
     ),
     Case(
         "a12c_nfc_nfd_labels",
@@ -696,7 +696,7 @@ CASES = [
             ds___test__csv="text\na\nb\n",
             ds___sample_submission__csv="id,label\n0,joy\n",
         ),
-        said=["ds/test.csv: the test split has no labels", "Give ds/train.csv alone"],
+        said=["ds/test.csv: the test split has no labels", "Give only ds/train.csv"],
     ),
     Case(
         "b14e_train_only_plus_unlabelled_test",

@@ -84,7 +84,7 @@ class Audit:
         label_errors: Training rows whose label is probably wrong, most suspicious first; None if they were not
             searched.
         shortcuts: Features of training texts that give a class away.
-        notes: How the data was read, where there was a choice; and which checks were not made, and why.
+        notes: Notes on choices in reading the data, and on checks that were not made, with reasons.
         tokens: Lengths of the texts in a model's tokens (`emotune.data.tokens`); None if no model was named.
         label_findings: Suspicious features of the labels' names, one sentence each.
         placeholders: Rows whose text is a word for a missing one, such as "nan".
@@ -129,7 +129,7 @@ def audit_data(data: TextDataset, *, label_errors: bool = False) -> Audit:
 
     Args:
         data: The data.
-        label_errors: Whether to look for likely label errors; this trains a few small classifiers.
+        label_errors: Look for likely label errors; this trains a few small classifiers.
     """
     rows = [
         Row(Place(split.name, number), text, split.labels[label])
@@ -150,7 +150,7 @@ def audit_source(
 
     Args:
         source: As for `load_data`; a `DataSource` also says how the source is read.
-        label_errors: Whether to look for likely label errors.
+        label_errors: Look for likely label errors.
         features: Computes a model's features of texts, for a better judge of labels than words only.
 
     Raises:

@@ -42,7 +42,7 @@ class UnlabelledError(DataError):
 
     Args:
         where: The table, and the row if one was looked at.
-        reason: What was seen, as a clause.
+        reason: Finding that shows it, as a clause.
         rest: The rest of the message; None if the reason is all of it.
     """
 

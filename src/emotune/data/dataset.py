@@ -27,8 +27,8 @@ class Split:
         texts: The messages, one per row.
         label_ids: Shape (rows,), int64; indices into `labels`. Other tasks define their own targets.
         labels: The label names, in the data set's order. The same tuple in every split of a data set.
-        notes: How rows that were loaded on their own were read, one sentence each; empty in a data set, which has its
-            own.
+        notes: Notes on reading rows that were loaded on their own, one sentence each; empty in a data set, which has
+            its own.
         task: Kind of label of the rows.
     """
 
@@ -83,7 +83,7 @@ class TextDataset:
         train: Rows for training.
         validation: Rows on which everything is chosen.
         test: Rows that are scored once.
-        notes: What was done to the data when it was loaded, one sentence each (for example a split cut from training).
+        notes: Changes to the data when it was loaded, one sentence each (for example a split cut from training).
         known_groups: Groups of texts that repeat, if they were searched while loading.
         columns: The columns of the source that were read, by split; without splits that were cut from training.
     """

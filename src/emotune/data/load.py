@@ -151,7 +151,7 @@ def advising_on_unlabelled(asked: DataSource, tables: Mapping[str, Table], split
     """Add advice to the error of a validation or test split without labels; errors of training rows stay as they are.
 
     Args:
-        asked: Where the rows come from.
+        asked: Source of the rows.
         tables: By split.
         split: The name of the split that is read.
 
@@ -280,7 +280,7 @@ class NumberedTexts:
     Attributes:
         rows: Line or row numbers, counted from 1, with the texts, in the file's order; read lazily.
         unit: The unit of the numbers: "line" or "row".
-        notes: How the texts are read, one sentence each.
+        notes: Notes on reading the texts, one sentence each.
     """
 
     rows: Iterator[tuple[int, str]]

@@ -33,7 +33,7 @@ class Cut:
     Attributes:
         splits: The splits by name; "train" holds the remaining rows.
         rows: For each split its row numbers in the original rows, in ascending order.
-        notes: What was done, one sentence each.
+        notes: Notes on the cuts, one sentence each.
     """
 
     splits: Mapping[str, Split]

@@ -39,8 +39,8 @@ class Table:
         delimiter: The separator of fields, in a file that has lines of fields.
         quoting: True if quotes in a file are quoting, so that an unclosed one swallows the text after it.
         in_memory: True if the rows are in memory, so that there is no file or id to give to a command.
-        notes: How the rows are read, one sentence each.
-        hint: What the source seems to be, and what to do, if it lacks the columns wanted.
+        notes: Notes on reading the rows, one sentence each.
+        hint: Advice, with the apparent kind of the source, if it lacks the columns wanted.
     """
 
     source: str

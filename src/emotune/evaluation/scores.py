@@ -24,7 +24,7 @@ class Evaluation:
         predictions: Shape (rows,), int64, label ids.
         metrics: The scores.
         seconds: Wall time of the prediction (fitting included for baselines).
-        note: What the reader must know to interpret the score, or "".
+        note: Sentence needed to interpret the score, or "".
         parameters: Number of parameters of the model; None if unknown.
         validation_macro_f1: Macro-F1 on validation, by which baselines are compared; None if it was not measured.
         is_chance: True if the model's head is random numbers, so that its scores measure chance.

@@ -118,7 +118,7 @@ def new_axes(paper: FigureBase, across: str, up: str, ticks: Sequence[float], *,
         across: Label of the horizontal axis.
         up: Label of the vertical axis, which ends at its first and last tick.
         ticks: Its ticks.
-        percent: Whether they are shares, shown as percentages.
+        percent: Show them, which are shares, as percentages.
     """
     axes: Axes = paper.add_subplot()
     axes.set_xlabel(across, color=INK, fontsize=9)

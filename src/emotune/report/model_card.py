@@ -51,7 +51,7 @@ def model_card(
     Args:
         classifier: The tuned classifier.
         dataset_name: The data set's name; one of the form owner/name is linked as a Hub data set.
-        dataset_notes: What was done to the data when it was loaded, one sentence each.
+        dataset_notes: Changes to the data when it was loaded, one sentence each.
         comparison: The base model's scores against the tuned model's.
         trust: Calibration of the tuned model's probabilities.
         leaks: The comparison without the test rows that repeat a training row; None if there are none.

@@ -191,7 +191,7 @@ def new_table(headings: Sequence[str], title: str, *, numbers: bool = True) -> T
     Args:
         headings: One per column.
         title: The title.
-        numbers: Whether the columns after the first hold numbers; else they are text, which may wrap.
+        numbers: True if the columns after the first hold numbers; else they are text, which may wrap.
     """
     table = Table(
         title=Text(title, style="bold"),

@@ -60,9 +60,9 @@ def margin_sentence(
         test: The test.
         model: The model claimed to be not worse.
         against: The other model.
-        is_best: Whether the other model is the best baseline.
+        is_best: True if the other model is the best baseline.
         seeds: Number of seeds of the two in words: "one seed", "mean of 3 seeds"; "" if there are none.
-        corrected: Whether the p-values are corrected for a number of comparisons, which requires a larger margin.
+        corrected: True if the p-values are corrected for a number of comparisons, which requires a larger margin.
     """
     name, other = (printable(found.name, LONGEST_NAME) for found in (model, against))
     other = f"the best baseline ('{other}')" if is_best else f"'{other}'"

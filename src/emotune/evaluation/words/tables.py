@@ -40,7 +40,7 @@ class Change:
 
     Attributes:
         text: The difference with its sign.
-        lower_is_better: Whether a decrease is a gain.
+        lower_is_better: True if a decrease is a gain.
     """
 
     text: str
@@ -65,7 +65,7 @@ class TextTable:
         title: Its title.
         headings: One per column.
         rows: One cell per column.
-        note: How to read it, or "".
+        note: Explanation below the table, or "".
     """
 
     title: str

@@ -220,7 +220,7 @@ def limits(comparison: Comparison, other: Evaluation, *, corrected: bool = False
     Args:
         comparison: The comparison.
         other: The model from which the second one does not differ significantly.
-        corrected: Whether p-values are corrected for a number of comparisons, which requires a larger difference.
+        corrected: True if p-values are corrected for a number of comparisons, which requires a larger difference.
     """
     paired = comparison.against(other)
     rows = counted(paired.rows, "test row")
