@@ -294,7 +294,7 @@ CASES = [
         "run --data d.csv",
         files(d__csv=delimited(labelled(lambda i, _: ("joy", "Joy", "anger")[i % 3]))),
         code=2,
-        said=[REACHED, "differ in case"],
+        said=[REACHED, "differ only in case"],
     ),
     Case(
         "a12c_nfc_nfd_labels",
@@ -383,7 +383,7 @@ CASES = [
         "a26d_single_quotes",
         "audit d.csv",
         files(d__csv=plain([(f"'{t}, then'", k) for t, k in ROWS], ",")),
-        said=["must stand in double quotes"],
+        said=["must be in double quotes"],
     ),
     reads("a26e_tiny", "audit d.tsv", files(d__tsv=plain(TINY, "\t")), 5, 5),
     Case(
@@ -472,7 +472,7 @@ CASES = [
         "a42_dup_header",
         "audit d.csv",
         files(d__csv=delimited([(t, k, k) for t, k in ROWS], "text,label,label")),
-        said=["'label' stands more than once"],
+        said=["'label' occurs more than once"],
     ),
     reads(
         "a43_id_first_col_text_numbers",
@@ -696,7 +696,7 @@ CASES = [
             ds___test__csv="text\na\nb\n",
             ds___sample_submission__csv="id,label\n0,joy\n",
         ),
-        said=["ds/test.csv: the test split has no labels", "Give ds/train.csv alone"],
+        said=["ds/test.csv: the test split has no labels", "Give only ds/train.csv"],
     ),
     Case(
         "b14e_train_only_plus_unlabelled_test",
@@ -984,7 +984,7 @@ CASES = [
         "run --data d.csv",
         files(d__csv=delimited([(t, k, f"a{rater}") for t, k in ROWS * 3 for rater in range(3)], "text,label,rater")),
         said=[REACHED],
-        unsaid=["of test stands? in training too"],
+        unsaid=["of test (is|are) also in training"],
     ),
 ]
 

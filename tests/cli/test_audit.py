@@ -217,7 +217,7 @@ def test_test_rows_that_stand_in_validation_are_listed(invoke: Invoke, tmp_path:
         "exact",
     )
     shown = invoke("audit", folder).stdout
-    assert "stands in validation too: identical" in shown
+    assert "is also in validation: identical" in shown
     assert "validation 2" in shown
 
 

@@ -147,7 +147,7 @@ class TestCleanCopy:
     def test_of_nothing_is_refused(self, tmp_path: Path) -> None:
         write(tmp_path / "train.csv", [("one and the same text", "a"), ("one and the same text", "b")])
         audit = audit_source(tmp_path / "train.csv", label_errors=False)
-        with pytest.raises(DataError, match="Nothing of train would be left"):
+        with pytest.raises(DataError, match="No row of train would be left"):
             write_clean(audit, tmp_path / "clean")
         assert not (tmp_path / "clean").exists()
 
@@ -207,22 +207,22 @@ class TestValidationAndTest:
         with (tmp_path / "clean" / DROPPED).open(encoding="utf-8", newline="") as file:
             reasons = {(row["split"], int(row["row"])): row["reason"] for row in csv.DictReader(file)}
         assert reasons == {
-            ("train", 2): "its text stands in test too, row 4",
-            ("validation", 2): "its text stands in test too, row 3",
-            ("validation", 3): "its text stands in test too, row 4",
-            ("validation", 4): "its text stands in test too, row 5",
+            ("train", 2): "its text is also in test, row 4",
+            ("validation", 2): "its text is also in test, row 3",
+            ("validation", 3): "its text is also in test, row 4",
+            ("validation", 4): "its text is also in test, row 5",
         }
 
     def test_are_shown(self, between: Audit) -> None:
         counts = dict(finding_counts(between))
-        assert counts["stands in validation too: identical"] == {"test": 2}
-        assert counts["stands in validation too: the same but for case and punctuation"] == {"test": 1}
-        assert counts["stands in validation too: nearly the same"] == {"test": 1}
+        assert counts["is also in validation: identical"] == {"test": 2}
+        assert counts["is also in validation: the same but for case and punctuation"] == {"test": 1}
+        assert counts["is also in validation: nearly the same"] == {"test": 1}
         lines = list(audit_lines(between))
         counts_in_words = "2 identical, 1 the same but for case and punctuation, 1 nearly the same"
-        assert f"4 rows of test stand in validation too ({counts_in_words})" in lines
-        (line,) = (line for line in lines if "validation stands in training" in line)
-        assert line.startswith("1 row of validation stands in training too (")
+        assert f"4 rows of test are also in validation ({counts_in_words})" in lines
+        (line,) = (line for line in lines if "validation is also in training" in line)
+        assert line.startswith("1 row of validation is also in training (")
         assert "(epoch, settings, temperature)" in line
 
 

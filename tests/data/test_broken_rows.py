@@ -42,7 +42,7 @@ FILES = {
         '{"text": "so kind of you", "label": "joy"}\n{"text": "it was all dark"}\n{"text": "what a day", "label": "joy"}\n'
         '{"text": "cut of\n{"text": "do not go in", "label": "fear"}\n{"text": "a", "text": "b", "label": "fear"}\n[1, 2]\n',
         [2, 4, 6, 7],
-        ["no key 'label' in this object", "not a JSON object", "the key 'text' stands twice", "not a JSON object"],
+        ["no key 'label' in this object", "not a JSON object", "the key 'text' occurs twice", "not a JSON object"],
     ),
 }
 

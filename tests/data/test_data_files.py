@@ -180,7 +180,7 @@ def test_line_without_semicolon(tmp_path: Path) -> None:
         ("[" * 100_000, "not a JSON object"),
         ('{"text": 1' + "0" * 5000 + "}", "not a JSON object"),
         ('{"text": "a", "emotion": "joy"}', "no key 'label' in this object"),
-        ('{"text": "a", "text": "b", "label": "joy"}', "the key 'text' stands twice"),
+        ('{"text": "a", "text": "b", "label": "joy"}', "the key 'text' occurs twice"),
     ],
 )
 def test_bad_line(tmp_path: Path, line: str, said: str) -> None:
@@ -266,8 +266,8 @@ def test_one_column_for_both(tmp_path: Path) -> None:
             "several columns could hold the labels: 'emotion', 'label'. Choose one with --label-column",
         ),
         ("Text,text,label", "several columns could hold the texts: 'Text', 'text'"),
-        ("text,label,text", "the column 'text' stands more than once"),
-        ("text,label,x,x", "the column 'x' stands more than once"),
+        ("text,label,text", "the column 'text' occurs more than once"),
+        ("text,label,x,x", "the column 'x' occurs more than once"),
     ],
 )
 def test_columns_that_cannot_be_chosen(tmp_path: Path, header: str, said: str) -> None:
@@ -368,7 +368,7 @@ class TestTheFirstLine:
     @pytest.mark.parametrize("name", ["d.txt", "d.jsonl", "d.json"])
     def test_with_carriage_returns_alone_is_not_quoted_whole(self, tmp_path: Path, name: str) -> None:
         message = refusal(tmp_path / name, "text;label\r" + GOOD.replace(",", ";").replace("\n", "\r"))
-        assert "carriage return alone" in message
+        assert "carriage returns only" in message
         assert "tr '\\r' '\\n' < " in message
         assert "text 3" not in message
 
@@ -429,7 +429,7 @@ class TestAFieldTooFew:
         separator, word = (",", "comma") if name == "d.csv" else ("\t", "tab")
         message = refusal(tmp_path / name, f"text,label\n{GOOD}no label\n".replace(",", separator))
         assert f"The label, or the {word} before it, is missing; or a line break" in message
-        assert "must stand in double quotes" not in message
+        assert "must be in double quotes" not in message
 
 
 class TestATextThatIsTooLong:

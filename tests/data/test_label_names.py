@@ -83,9 +83,9 @@ class TestAlike:
         assert len(data.labels) == 5
         lines = list(audit_lines(audit_data(data)))
         assert [line for line in lines if "case" in line] == [
-            "The labels 'Joy' (12 rows) and 'joy' (12 rows) differ in case, quotes or spelling alone, and are classes of their own. "
+            "The labels 'Joy' (12 rows) and 'joy' (12 rows) differ only in case, quotes or spelling, and are separate classes. "
             "Spell them alike if they mean the same.",
-            "The labels 'FEAR' (12 rows) and 'fear' (12 rows) differ in case, quotes or spelling alone, and are classes of their own. "
+            "The labels 'FEAR' (12 rows) and 'fear' (12 rows) differ only in case, quotes or spelling, and are separate classes. "
             "Spell them alike if they mean the same.",
         ]
 
@@ -171,7 +171,7 @@ class TestSeveral:
     def test_joined_ones_are_said_by_a_run(self, tmp_path: Path) -> None:
         data = load_data(write(tmp_path / "d.csv", ["joy", "love", "joy|love"] * 12))
         (line,) = [line for line in audit_lines(audit_data(data)) if "several labels in one" in line]
-        assert "such as 'joy|love': each is trained as a class of its own." in line
+        assert "such as 'joy|love': each is trained as a separate class." in line
 
 
 class TestMissingInWords:

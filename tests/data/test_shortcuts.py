@@ -250,8 +250,8 @@ class TestShown:
         assert dict(finding_counts(audit))["features that give a class away"] == {"train": 2}
 
     def test_a_run_is_told_of_traits_and_not_of_words(self, audit: Audit) -> None:
-        lines = [line for line in audit_lines(audit) if "learn that alone" in line]
+        lines = [line for line in audit_lines(audit) if "learn only that" in line]
         assert lines == [
             "a training text that is all in capitals has the label 'bad' in 100.00 % of 100 cases, all texts in 50.00 %: "
-            "a model may learn that alone"
+            "a model may learn only that"
         ]

@@ -44,7 +44,7 @@ def test_reliability_has_the_bins_with_enough_rows(temperature: float | None) ->
     trust = assess(evaluation.split.label_ids, probabilities, temperature)
     (axes,) = draw_reliability(trust).axes
     lines = {str(line.get_label()): line for line in axes.lines}
-    expected = {"as they come": trust.plain} | ({} if trust.scaled is None else {"scaled": trust.scaled})
+    expected = {"unscaled": trust.plain} | ({} if trust.scaled is None else {"scaled": trust.scaled})
     assert lines.keys() == {"perfect", *expected}
     for name, calibration in expected.items():
         bins = [part for part in calibration.bins if part.rows >= LEAST_IN_BIN]

@@ -158,7 +158,7 @@ def test_classes_are_compared_with_the_best_baseline(page: Page, comparison: Com
 
 
 def test_explanations_say_what_becomes_of_words_that_speak_against_the_label(page: Page) -> None:
-    assert any("Words that spoke against it have weight 0 and no mark." in text for text in page.texts["p"])
+    assert any("Words that counted against it have weight 0 and no mark." in text for text in page.texts["p"])
 
 
 def test_leaked_rows_are_left_out_of_the_second_score(page: Page, comparison: Comparison) -> None:
@@ -198,8 +198,8 @@ def test_the_data_part_counts_test_rows_that_stand_in_validation(comparison: Com
     page = Page(render_report(Report(title="x", subtitle="", comparison=comparison, audit=audit)))
     expected = sum(leak.kind == "exact" for leak in audit.validation_leaks)
     assert expected > 0
-    assert "stands in validation too: identical" in page.texts["th"]
-    assert any(f"{expected:,} rows of test stand in validation too" in line for line in page.texts["li"])
+    assert "is also in validation: identical" in page.texts["th"]
+    assert any(f"{expected:,} rows of test are also in validation" in line for line in page.texts["li"])
 
 
 def test_the_data_part_says_what_is_cut(comparison: Comparison, dataset: TextDataset) -> None:
@@ -251,8 +251,8 @@ def test_several_comparisons_stand_on_one_page(comparison: Comparison) -> None:
 @pytest.mark.parametrize(
     ("confidence", "expected"),
     [
-        (0.9, "Wrong, and sure of it: worth a look"),
-        (0.42, "The mistakes it was surest of, at 42 %."),
+        (0.9, "Wrong with high confidence: worth a look"),
+        (0.42, "The mistakes with the highest confidence, 42 %."),
         (None, "The first mistakes by row"),
     ],
 )
@@ -266,7 +266,7 @@ def test_mistakes_are_called_sure_only_where_they_are(
     changed = replace(comparison, after=replace(after, probabilities=probabilities))
     page = render_report(Report(title="a", subtitle="", comparison=changed))
     assert expected in page
-    assert ("sure of it: " in page) == (confidence == 0.9)
+    assert ("Wrong with high confidence: " in page) == (confidence == 0.9)
 
 
 def test_the_datas_classes_stand_in_label_order(comparison: Comparison) -> None:
@@ -308,7 +308,7 @@ def test_without_a_temperature_there_is_one_series_and_a_reason(comparison: Comp
     page = render_report(Report(title="a", subtitle="", comparison=comparison, trust=trust))
     assert "No temperature was fitted: " in page
     assert "dividing" not in page
-    assert "scaled" not in page.partition('id="calibration-1"')[2]
+    assert "scaled" not in page.partition('id="calibration-1"')[2].replace("unscaled", "")
 
 
 def test_models_without_probabilities_have_no_calibration(comparison: Comparison) -> None:

@@ -146,7 +146,7 @@ def test_a_class_without_rows_is_named() -> None:
 def test_a_method_that_peft_lacks_is_registered_first(method: BitFit | Bottleneck, name: str) -> None:
     card = make_card(make_classifier(name=name, method=method))
     assert f"```python\nimport {method.tuner}  # registers {method.title} with PEFT\nfrom peft import" in card
-    assert f"PEFT does not have {method.title} itself" in card
+    assert f"PEFT does not include {method.title}" in card
     assert "registers" not in make_card()
 
 

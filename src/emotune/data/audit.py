@@ -1,4 +1,4 @@
-"""What is wrong with labelled data, found before compute is spent on it: repeats, contradictions, leaks, likely label errors, shortcuts.
+"""Audit labelled data before compute is spent on it: repeats, contradictions, leaks, likely label errors, shortcuts.
 
 An audit changes nothing; `emotune.data.clean` writes a cleaned copy from it.
 """
@@ -29,7 +29,7 @@ from emotune.system.wording import listed
 from emotune.tasks.judges import Features
 
 KINDS = ("exact", "trivial", "near")
-# What programs write for a missing value, in lower case.
+# Words that programs write for a missing value, in lower case.
 _PLACEHOLDERS = frozenset({"nan", "none", "null", "#n/a", "n/a", "<na>", "nat", "\\n"})
 NO_TRAINING = (
     "There is no train split, so these were not looked for: leaks into training, training texts under different labels, "
@@ -39,13 +39,13 @@ NO_TRAINING = (
 
 @dataclass(frozen=True)
 class Repeat:
-    """A row whose text stood in the data before.
+    """A row whose text occurs earlier in the data.
 
     Attributes:
         row: The row.
         first: The row that it repeats: the first of its group in the same split, or for a leak in the other split.
-        kind: "exact", "trivial" (case, punctuation and spaces apart), or "near" (`emotune.data.duplicates` says what that is; a chain of
-            near texts may lead from one to the other).
+        kind: "exact", "trivial" (up to case, punctuation and spaces), or "near" (defined in `emotune.data.duplicates`;
+            a chain of near texts may connect the two).
     """
 
     row: Row
@@ -55,10 +55,10 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Contradiction:
-    """One text under different labels.
+    """One text with several labels.
 
     Attributes:
-        text: The text; that of the other rows may differ in case and punctuation.
+        text: The text; the texts of the other rows may differ in case and punctuation.
         rows: Its rows, of all labels.
     """
 
@@ -68,24 +68,25 @@ class Contradiction:
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """What was found.
+    """Result of an audit.
 
     Attributes:
         name: The data's name.
         rows: All usable rows, split after split.
-        groups: Which of them repeat each other.
+        groups: The groups of rows that repeat each other.
         counts: Usable rows per label, by split.
         lengths: Words per text, by split.
         unusable: Rows that cannot be trained or scored on, by split.
         repeats: Rows that repeat an earlier row of their own split, in the order of the data.
-        leaks: Validation and test rows whose text stands in training.
-        validation_leaks: Test rows whose text stands in validation, where settings are chosen; it may stand in training as well.
-        contradictions: Training texts under different labels.
-        label_errors: Training rows whose label is probably wrong, most suspicious first; None where they were not looked for.
+        leaks: Validation and test rows whose text is in training.
+        validation_leaks: Test rows whose text is in validation, where settings are chosen; it may be in training too.
+        contradictions: Training texts with several labels.
+        label_errors: Training rows whose label is probably wrong, most suspicious first; None if they were not
+            searched.
         shortcuts: Features of training texts that give a class away.
-        notes: How the data was read, where that had to be chosen; and what could not be looked for, and why.
-        tokens: How long the texts are in a model's tokens; None where no model was named. `emotune.data.tokens` counts them.
-        label_findings: What is suspicious about the labels' names, in a sentence each.
+        notes: Notes on choices in reading the data, and on checks that were not made, with reasons.
+        tokens: Lengths of the texts in a model's tokens (`emotune.data.tokens`); None if no model was named.
+        label_findings: Suspicious features of the labels' names, one sentence each.
         placeholders: Rows whose text is a word for a missing one, such as "nan".
     """
 
@@ -111,15 +112,15 @@ class Audit:
         return {split: [row.text for row in self.rows if row.place.split == split] for split in self.counts}
 
     def leaked(self, split: str, kinds: Sequence[str] = KINDS) -> list[int]:
-        """Row numbers of a split whose text stands in training."""
+        """Return the numbers of the rows of a split whose text is in training."""
         return [leak.row.place.number for leak in self.leaks if leak.row.place.split == split and leak.kind in kinds]
 
     def leaked_rows(self, split: str) -> list[int]:
-        """The same for data in memory, counted from 0 as arrays are."""
+        """Return the same for data in memory, counted from 0 as in arrays."""
         return [number - 1 for number in self.leaked(split)]
 
     def repeated(self, split: str, kinds: Sequence[str] = KINDS) -> list[Repeat]:
-        """The repeats of a split."""
+        """Return the repeats in a split."""
         return [repeat for repeat in self.repeats if repeat.row.place.split == split and repeat.kind in kinds]
 
 
@@ -128,7 +129,7 @@ def audit_data(data: TextDataset, *, label_errors: bool = False) -> Audit:
 
     Args:
         data: The data.
-        label_errors: Whether to look for likely label errors, which trains some small classifiers.
+        label_errors: Look for likely label errors; this trains a few small classifiers.
     """
     rows = [
         Row(Place(split.name, number), text, split.labels[label])
@@ -145,12 +146,12 @@ def audit_source(
     label_errors: bool = True,
     features: Callable[[Sequence[str]], Features] | None = None,
 ) -> Audit:
-    """Audit a source as it stands, rows included that cannot be used; nothing is cut from training.
+    """Audit a source as it is, including rows that cannot be used; nothing is cut from training.
 
     Args:
-        source: As for `load_data`; a `DataSource` says more than where it is.
-        label_errors: Whether to look for likely label errors.
-        features: Gives what a model makes of texts, for a better judge of labels than words alone.
+        source: As for `load_data`; a `DataSource` also says how the source is read.
+        label_errors: Look for likely label errors.
+        features: Computes a model's features of texts, for a better judge of labels than words only.
 
     Raises:
         DataError: The data cannot be read at all, or no row of a split can be used.
@@ -231,7 +232,7 @@ def _audit(
 
 
 def _repeats(rows: Sequence[Row], groups: Groups) -> Iterator[Repeat]:
-    """Rows that repeat an earlier one of their own split, by the strictest kind that applies."""
+    """Yield the rows that repeat an earlier row of their split, each with the strictest kind that applies."""
     first: list[dict[tuple[str, int], int]] = [{} for _ in KINDS]
     for number, row in enumerate(rows):
         found = None
@@ -244,7 +245,7 @@ def _repeats(rows: Sequence[Row], groups: Groups) -> Iterator[Repeat]:
 
 
 def _leaks(rows: Sequence[Row], groups: Groups, into: str, others: Sequence[str]) -> Iterator[Repeat]:
-    """Rows of other splits whose text stands in the split `into`, by the strictest kind that applies."""
+    """Yield the rows of other splits whose text is in the split `into`, each with the strictest kind that applies."""
     held: list[dict[int, int]] = [{} for _ in KINDS]
     for number, row in enumerate(rows):
         if row.place.split == into:
@@ -260,7 +261,7 @@ def _leaks(rows: Sequence[Row], groups: Groups, into: str, others: Sequence[str]
 
 
 def _contradictions(rows: Sequence[Row], groups: Groups) -> Iterator[Contradiction]:
-    """Training texts, the same but for case and punctuation, under different labels."""
+    """Yield the training texts that are equal up to case and punctuation and have several labels."""
     by_text: dict[int, list[Row]] = {}
     for row, group in zip(rows, groups.trivial.tolist(), strict=True):
         if row.place.split == "train":

@@ -1,4 +1,4 @@
-"""A cleaned copy of audited data, and the list of what was left out and why; the original is never touched."""
+"""A cleaned copy of audited data, and the list of the rows left out, with reasons; the original is never changed."""
 
 from __future__ import annotations
 
@@ -20,39 +20,40 @@ OPTION = "--write-clean"
 
 @dataclass(frozen=True)
 class Dropped:
-    """A row that the cleaned copy lacks, and why."""
+    """A row that is not in the cleaned copy, and the reason."""
 
     row: Row
     reason: str
 
 
 def choose_dropped(audit: Audit) -> list[Dropped]:
-    """What a cleaned copy leaves out, in the order of the data.
+    """Return the rows that a cleaned copy leaves out, in the order of the data.
 
-    A training text under different labels goes entirely, since nobody can say which is right. A repeat goes, and the first of its
-    kind stays; in validation and test too, whatever its label. A text that stands in test goes from training and validation, and one
-    that stands in validation from training, so that scores are of texts not seen before. Near repeats and likely label errors stay:
-    they are for a person to judge.
+    - A training text with several labels is removed entirely, since it is unknown which label is right.
+    - Of repeats, only the first is kept. In validation and test this holds whatever the label.
+    - A text of test is removed from training and validation, and a text of validation from training, so that scores
+      are of unseen texts.
+    - Near repeats and likely label errors are kept: they are for a person to judge.
 
     Args:
-        audit: What was found.
+        audit: The audit of the data.
     """
     reasons: dict[Row, str] = {}
     for contradiction in audit.contradictions:
         labels = ", ".join(sorted({row.label for row in contradiction.rows}))
         for row in contradiction.rows:
-            reasons[row] = f"the same text stands under several labels: {labels}"
+            reasons[row] = f"the same text has several labels: {labels}"
     for repeat in audit.repeats:
         if repeat.kind != "near":
             reasons.setdefault(repeat.row, f"repeats row {repeat.first.place.number}")
     kept: dict[int, Row] = {}
-    for split in reversed(SPLIT_NAMES):  # test first: nothing goes from it for what the others hold
+    for split in reversed(SPLIT_NAMES):  # test first: nothing is removed from it because of the other splits
         here = [number for number, row in enumerate(audit.rows) if row.place.split == split]
         for number in here:
             other = kept.get(int(audit.groups.trivial[number]))
             if other is not None:
                 reasons.setdefault(
-                    audit.rows[number], f"its text stands in {other.place.split} too, row {other.place.number}"
+                    audit.rows[number], f"its text is also in {other.place.split}, row {other.place.number}"
                 )
         for number in here:
             kept.setdefault(int(audit.groups.trivial[number]), audit.rows[number])
@@ -60,18 +61,18 @@ def choose_dropped(audit: Audit) -> list[Dropped]:
 
 
 def write_clean(audit: Audit, folder: str | Path) -> list[Dropped]:
-    """Write the cleaned splits as CSV files into a new folder, and `dropped.csv` beside them: what was left out, and why.
+    """Write the cleaned splits as CSV files into a new folder, and the rows left out, with reasons, into `dropped.csv`.
 
     Args:
-        audit: What was found.
-        folder: Where to; it must not exist, or be empty. It is written whole or not at all.
+        audit: The audit of the data.
+        folder: The folder to write; it must be empty or not exist. It is written completely or not at all.
 
     Returns:
-        What was left out, rows that cannot be used not counted; those stand in the list as well.
+        The rows left out. Rows that cannot be used are not among them, but are in `dropped.csv`.
 
     Raises:
         OutputError: The folder is not empty, or cannot be written.
-        DataError: Nothing of a split would be left.
+        DataError: A split would have no rows.
     """
     dropped = choose_dropped(audit)
     left_out = {drop.row for drop in dropped}
@@ -80,7 +81,7 @@ def write_clean(audit: Audit, folder: str | Path) -> list[Dropped]:
             kept = [row for row in audit.rows if row.place.split == split and row not in left_out]
             if not kept:
                 raise DataError(
-                    f"Nothing of {split} would be left. Look at the audit; the cleaned copy was not written."
+                    f"No row of {split} would be left, so the cleaned copy was not written. See the audit for the reasons."
                 )
             _write(work / f"{split}.csv", ("text", "label"), ((row.text, row.label) for row in kept))
         unusable = ((split, row.number, "", "", row.reason) for split, rows in audit.unusable.items() for row in rows)
@@ -95,7 +96,7 @@ def write_clean(audit: Audit, folder: str | Path) -> list[Dropped]:
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        # The csv module leaves a carriage return alone unquoted, and takes it for the end of a row when it reads.
+        # The csv module does not quote a lone carriage return, but reads it as the end of a row.
         quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writerow(header)
         for row in rows:

@@ -1,4 +1,4 @@
-"""Which columns of a table hold the texts and the labels: those the user names, or those with a name that says so."""
+"""Choice of the columns that hold the texts and the labels: named by the user, or recognised by their names."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from emotune.system.wording import listed, quoted, shown, word
 
 Role = Literal["text", "label"]
 
-# What programs call the column that numbers the rows.
+# Names that programs give to the column of row numbers.
 _INDEX = re.compile(r"|id|idx|index|unnamed: [0-9.]+|__index_level_[0-9]+__")
 
-# Columns of data sets whose rows are pairs of texts.
+# Pairs of columns of data sets whose rows are pairs of texts.
 _PAIRS = (
     ("premise", "hypothesis"),
     ("sentence1", "sentence2"),
@@ -38,12 +38,12 @@ KNOWN_NAMES: dict[Role, tuple[str, ...]] = {
 
 
 class UnlabelledError(DataError):
-    """A table without labels.
+    """Error of a table without labels.
 
     Args:
         where: The table, and the row if one was looked at.
-        reason: What was seen, as a clause.
-        rest: The message from there on; None where the reason is all of it.
+        reason: Finding that shows it, as a clause.
+        rest: The rest of the message; None if the reason is all of it.
     """
 
     def __init__(self, where: str, reason: str, rest: str | None = None) -> None:
@@ -54,7 +54,7 @@ class UnlabelledError(DataError):
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table are read.
+    """Columns of a table that are read, and the others.
 
     Attributes:
         text: The column of texts.
@@ -68,16 +68,16 @@ class Columns:
 
 
 def text_and_label_columns(table: Table, text_column: str | None, label_column: str | None) -> Columns:
-    """The columns of texts and of labels.
+    """Return the columns of texts and of labels.
 
     Args:
         table: The table.
-        text_column: The user's choice, or None to find it by name, whatever its case.
+        text_column: The user's choice, or None to find it by name, in any case.
         label_column: Likewise.
 
     Raises:
-        DataError: There is no header, a column stands twice, the chosen one does not exist, or none or several have a
-            known name.
+        DataError: There is no header; a column occurs twice; the chosen column does not exist; or no column, or more
+            than one, has a known name.
     """
     _refuse_repeated(table)
     if text_column is None and label_column is None:
@@ -89,10 +89,10 @@ def text_and_label_columns(table: Table, text_column: str | None, label_column: 
 
 
 def column_notes(columns: Mapping[str, Columns]) -> Iterator[str]:
-    """Say which columns are used and which are not, where some are not that could be meant: a number or an index says nothing.
+    """Say which columns are used, and which are not, if any of those could be meant; columns of row numbers could not.
 
     Args:
-        columns: By split. Where splits have different ones, each sentence begins with the splits it is about.
+        columns: By split. If they differ between splits, each sentence begins with the splits that it is about.
     """
     splits: dict[Columns, list[str]] = {}
     for split, found in columns.items():
@@ -108,7 +108,7 @@ def column_notes(columns: Mapping[str, Columns]) -> Iterator[str]:
 
 
 def text_only_column(table: Table, text_column: str | None) -> str:
-    """The column of texts, where labels are not needed. Arguments and errors as in `text_and_label_columns`."""
+    """Return the column of texts where no labels are needed; arguments and errors as in `text_and_label_columns`."""
     _refuse_repeated(table)
     if text_column is None:
         _refuse_missing_header(table, ("text",))
@@ -116,7 +116,7 @@ def text_only_column(table: Table, text_column: str | None) -> str:
 
 
 def text_column_note(table: Table, column: str) -> Iterator[str]:
-    """Say which column of texts is read, and which could be meant and are not: nothing of those of labels and of numbers of rows."""
+    """Say which column of texts is read, and which others could be meant; those of labels and row numbers could not."""
     labels = known_columns(table, "label")
     others = [name for name in table.columns if name not in (column, *labels)]
     if not all(_INDEX.fullmatch(name.strip().lower()) for name in others):
@@ -124,18 +124,18 @@ def text_column_note(table: Table, column: str) -> Iterator[str]:
 
 
 def known_columns(table: Table, role: Role) -> list[str]:
-    """The columns whose names say that they hold texts, or labels."""
+    """Return the columns whose names say that they hold texts, or labels."""
     return [column for column in table.columns if column.lower() in KNOWN_NAMES[role]]
 
 
 def columns_of_objects(objects: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
-    """The columns of rows that are objects with keys of their own: every key that one of the first objects has.
+    """Return the columns of rows that are objects with keys: every key of any of the first objects.
 
-    Where several keys are names of texts, or of labels, those that never stand beside the commonest of them are left out: the objects
-    that have them lack that one, which is what is to be said of them.
+    If several keys are names of texts (or of labels), those that never occur together with the commonest of them are
+    left out. Objects with such a key lack the commonest one, and are reported for that.
 
     Args:
-        objects: The objects; the first thousand are looked at.
+        objects: The objects; the first thousand are read.
     """
     looked_at = list(islice(objects, _ROWS_LOOKED_AT))
     counts = Counter(str(key) for row in looked_at for key in row)
@@ -152,13 +152,13 @@ def _refuse_repeated(table: Table) -> None:
     repeated = dict.fromkeys(column for column in table.columns if column and table.columns.count(column) > 1)
     if repeated:
         raise DataError(
-            f"{table.source}: the column {listed(repeated)} stands more than once. "
+            f"{table.source}: the column {listed(repeated)} occurs more than once. "
             f"Its columns are {listed(table.columns)}. Rename or remove one."
         )
 
 
 def _refuse_missing_header(table: Table, roles: tuple[Role, ...]) -> None:
-    """A first line without any known name is probably a row; taken for column names, it would be lost in silence."""
+    """Refuse a first line without a known name: it is probably a row, which would be lost silently as column names."""
     if table.header is None or any(known_columns(table, role) for role in roles):
         return
     hint = _separator_hint(table)
@@ -175,7 +175,7 @@ def _refuse_missing_header(table: Table, roles: tuple[Role, ...]) -> None:
 
 
 def _separator_hint(table: Table) -> str:
-    """What the first line says of the file's separator, where that is not what the suffix promises; else ""."""
+    """Return a hint where the first line shows another separator than the suffix promises; else ""."""
     header, suffix = table.header, table.source.lower()[-4:]
     if header is None:
         return ""
@@ -192,7 +192,7 @@ def _separator_hint(table: Table) -> str:
     if table.delimiter != "|" and _fields_with_known_name(header, "|"):
         return (
             f"a pipe, '|', separates the columns in its first line, {quoted(header)}, and emotune reads commas, semicolons and tabs. "
-            "Write the file anew as CSV with commas, for example with pandas: pd.read_csv(OLD, sep='|').to_csv(NEW, index=False)"
+            "Rewrite the file as CSV with commas, for example with pandas: pd.read_csv(OLD, sep='|').to_csv(NEW, index=False)"
         )
     if suffix == ".tsv" and TAB not in header and ("," in header or ";" in header):
         return _wrong_suffix(header, "tab", ".tsv", "commas" if "," in header else "semicolons", ".csv")
@@ -204,14 +204,14 @@ def _separator_hint(table: Table) -> str:
 
 
 def _fields_with_known_name(header: str, separator: str) -> bool:
-    """Whether a line that the separator cuts into several fields has the name of a column of texts among them."""
+    """Return whether the separator splits a line into several fields, one of them a known name of a text column."""
     return separator in header and any(name.strip().lower() in KNOWN_NAMES["text"] for name in header.split(separator))
 
 
 def _wrong_suffix(header: str, missing: str, suffix: str, separators: str, better: str) -> str:
     return (
         f"no {missing} in its first line, {quoted(header)}. In a {suffix} file {missing}s separate the columns; "
-        f"if {separators} do so here, name the file {better}."
+        f"if {separators} do so in this file, name the file {better}."
     )
 
 
@@ -242,7 +242,7 @@ def _column(table: Table, role: Role, chosen: str | None) -> str:
 
 
 def _pair_hint(table: Table) -> str:
-    """What to do where the columns are those of two texts per row; "" where they are not."""
+    """Return advice where the columns are those of two texts per row; else ""."""
     lower = {column.lower(): column for column in table.columns}
     for first, second in _PAIRS:
         if first in lower and second in lower:
@@ -254,7 +254,7 @@ def _pair_hint(table: Table) -> str:
 
 
 def _one_hot_hint(table: Table) -> str:
-    """What to do where every label has a column of zeros and ones; "" where the first rows say otherwise."""
+    """Return advice where every label has a column of zeros and ones; "" where the first rows show otherwise."""
     others = [column for column in table.columns if column and column.lower() not in KNOWN_NAMES["text"]]
     seen: dict[str, set[str]] = {column: set() for column in others}
     for _, values in islice(table.read(others), _ROWS_LOOKED_AT):
@@ -270,7 +270,7 @@ def _one_hot_hint(table: Table) -> str:
 
 
 def _nested_hint(table: Table, chosen: str) -> str:
-    """What to do where "review.text" was asked for and the column "review" holds objects."""
+    """Return advice where "review.text" was asked for and the column "review" holds objects; else ""."""
     outer = chosen.partition(".")[0]
     if outer == chosen or outer not in table.columns or not table.source.lower().endswith((".jsonl", ".json")):
         return ""

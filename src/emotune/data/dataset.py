@@ -1,4 +1,4 @@
-"""The two nouns of the data: a `Split` of texts with labels, and the `TextDataset` of three splits."""
+"""`Split`, texts with labels, and `TextDataset`, three splits."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ class Split:
     Attributes:
         name: "train", "validation", "test", or the name of a file scored on its own.
         texts: The messages, one per row.
-        label_ids: Shape (rows,), int64; each an index into `labels`. What other tasks have in its place, they say.
+        label_ids: Shape (rows,), int64; indices into `labels`. Other tasks define their own targets.
         labels: The label names, in the data set's order. The same tuple in every split of a data set.
-        notes: How rows that were loaded on their own were read, one plain sentence each; of a data set, the whole has them.
-        task: What kind of label the rows have.
+        notes: Notes on reading rows that were loaded on their own, one sentence each; empty in a data set, which has
+            its own.
+        task: Kind of label of the rows.
     """
 
     name: str
@@ -53,15 +54,15 @@ class Split:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Rows per label, in label order; labels without rows count 0."""
+        """Number of rows per label, in label order; 0 for labels without rows."""
         return self.task.counts(self.label_ids, self.labels)
 
     def take(self, rows: Sequence[int] | NDArray[np.int64], name: str | None = None) -> Split:
-        """A split of the given rows, in the given order.
+        """Return a split of the given rows, in the given order.
 
         Args:
             rows: Row numbers, counted from 0.
-            name: The new split's name; this split's where it is not given.
+            name: The new split's name; by default this split's.
         """
         return Split(
             name=self.name if name is None else name,
@@ -79,12 +80,12 @@ class TextDataset:
     Attributes:
         name: The Hub id, "bundled:sample", or the base name of the file or folder: never a path of one machine.
         labels: Label names in the data set's order; label id i is `labels[i]`.
-        train: The rows that train.
-        validation: The rows on which everything is chosen.
-        test: The rows that are scored once.
-        notes: What was done to the data on the way in, one plain sentence each (for example a split cut from training).
-        known_groups: Which texts repeat, where it was found out on the way in.
-        columns: Which columns of the source were read, by split; splits that were cut from training are not in it.
+        train: Rows for training.
+        validation: Rows on which everything is chosen.
+        test: Rows that are scored once.
+        notes: Changes to the data when it was loaded, one sentence each (for example a split cut from training).
+        known_groups: Groups of texts that repeat, if they were searched while loading.
+        columns: The columns of the source that were read, by split; without splits that were cut from training.
     """
 
     name: str
@@ -98,7 +99,7 @@ class TextDataset:
 
     @property
     def task(self) -> Task:
-        """What kind of label the rows have."""
+        """Kind of label of the rows."""
         return self.train.task
 
     @property

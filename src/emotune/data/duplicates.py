@@ -1,26 +1,26 @@
-"""Texts that repeat, wholly or nearly, found in linear time.
+"""Find texts that repeat, exactly or nearly, in linear time.
 
 Three kinds, from strict to loose:
 
 - exact: the same characters;
-- trivial: the same words, once case, punctuation and spaces are left out;
-- near: the same once retweet markers at the beginning, names of users (@name) and web addresses are left out;
+- trivial: the same words, ignoring case, punctuation and spaces;
+- near: the same, ignoring retweet markers at the beginning, user names (@name) and web addresses;
   or one word changed, added or left out; or at most two typing errors (a character changed, added, left out, or
   swapped with the next); or, in longer texts, mostly the same pairs of words; or a chain of such steps.
 
-In texts of fewer than seven words only the retweet marker counts, since there another word makes another text.
-Scripts that put no spaces between words (Chinese, Japanese, Thai and their kin) are compared character by character,
-each one counted as a half of a word or a quarter of one; texts that come to fewer than seven words so are not taken apart.
-Texts that are one word apart are near also where that word decides the label ("happy", "sad"): near repeats are
-for people to judge, and to keep together when splits are cut, since a model that knows one of them is helped with
+In texts of fewer than seven words only the retweet marker is ignored, since there another word makes another text.
+Scripts without spaces between words (Chinese, Japanese, Thai and similar) are compared character by character. Each
+character counts as half a word or a quarter of one; texts of fewer than seven words by this count are not split.
+Texts that are one word apart are near even if that word decides the label ("happy", "sad"). Near repeats are
+for people to judge, and are kept together when splits are cut, since a model that knows one of them is helped with
 the other. Two other words in a text of fewer than fourteen, or the words in another order, make another text.
 
-One changed word is found without comparing pairs: a text of n words has n versions with one word left out, and two
-texts that differ in one word share such a version. The versions' hashes come from the text's own by arithmetic on
-prefixes (R. Karp, M. Rabin, IBM Journal 31, 1987), so all of them cost as much as reading the text. More than one
+One changed word is found without comparing pairs. A text of n words has n versions with one word left out, and two
+texts that differ in one word share such a version. The versions' hashes are computed from the text's own hash with
+prefix sums (R. Karp, M. Rabin, IBM Journal 31, 1987), so all of them cost as much as reading the text. More than one
 changed word is found by MinHash of word pairs (A. Broder, SEQUENCES 1997) in bands, and then checked. Typing errors
-leave most first letters alone: texts whose words begin with the same letters, one of them left out, are candidates,
-and then their characters are compared (restricted Damerau-Levenshtein distance). Some repeats are missed: those with
+rarely change first letters: texts whose words begin with the same letters, with one word left out, are candidates.
+Their characters are then compared (restricted Damerau-Levenshtein distance). Some repeats are missed: those with
 two errors in first letters, and those whose candidates are shared by very many texts.
 """
 
@@ -35,21 +35,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Texts of fewer words than this are not near duplicates when one word differs: "i feel happy" is not "i feel sad".
+# Texts of fewer words than this are not near duplicates if one word differs: "i feel happy" is not "i feel sad".
 LEAST_WORDS = 7
-# Share of word pairs that two longer texts have in common, of all that either has.
+# Least share of word pairs that two longer texts must have in common, of all pairs in either.
 LEAST_OVERLAP = 0.7
 
-_BASE = np.uint64(0x9E3779B97F4A7C15 | 1)  # odd, so that it can be divided by modulo 2**64
+_BASE = np.uint64(0x9E3779B97F4A7C15 | 1)  # odd, so that it has an inverse modulo 2**64
 _INVERSE = np.uint64(pow(int(_BASE), -1, 2**64))
 _BANDS, _ROWS_PER_BAND = 16, 4
-# Most typing errors that leave two texts near.
+# Most typing errors between two near texts.
 MOST_TYPOS = 2
-# With how many of its neighbours in a list of candidates each text is compared.
+# Number of neighbours in a list of candidates with which each text is compared.
 _WINDOW = 6
 _BINS = 32
-# Characters of scripts without spaces between words: Han, Kana and Bopomofo, about two of which make a word; Thai, Lao, Burmese and Khmer,
-# about four.
+# Characters of scripts without spaces between words: Han, Kana and Bopomofo, with about two characters per word; Thai,
+# Lao, Burmese and Khmer, with about four.
 _HALVES = (
     "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3040-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
@@ -58,14 +58,14 @@ _QUARTERS = "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff"
 _HALF, _QUARTER = re.compile(f"[{_HALVES}]"), re.compile(f"[{_QUARTERS}]")
 _CHARACTERS = re.compile(f"[{_HALVES}{_QUARTERS}]|[^{_HALVES}{_QUARTERS}]+")
 
-# What stands before a tweet that is passed on; several, where it was passed on again.
+# Marker before a retweet; several if it was retweeted again.
 _RETWEET = re.compile(r"[\s\"'\u201c]*(?:RT\b[\s:]*@\w+[\s:]*)+", re.IGNORECASE)
-# Users and addresses, and what data sets put in their place.
+# User names and addresses, and the placeholders that data sets use for them.
 _MENTION = re.compile(r"(?<![\w@.])@\w+|\bhttps?://\S+|\bwww\.\S+|\bhttp\b|\bHTTPURL\b")
 
 
-# Letters, digits and the marks on them make words; symbols (emoji, and signs such as + or =) stand as words of their own, since
-# they carry meaning; punctuation and spaces do not count.
+# Letters, digits and the marks on them make words. Symbols (emoji, and signs such as + or =) are words of their own,
+# since they carry meaning. Punctuation and spaces are ignored.
 _PART_OF_WORD, _SYMBOL = frozenset("LNM"), frozenset("S")
 # Smileys made of punctuation.
 _SMILEY = re.compile(r"[:;=][-o*']?[)(\]\[dDpP/\\|3*]|<3")
@@ -73,13 +73,13 @@ _APOSTROPHES = frozenset("'\u2019")
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in lower case, without punctuation; symbols and smileys count as words, apostrophes inside words do not."""
+    """Return the words of a text in lower case, without punctuation and apostrophes; symbols and smileys are words."""
     found: list[str] = []
     for chunk in unicodedata.normalize("NFC", text).split():
         if _SMILEY.fullmatch(chunk):
             found.append(chunk)
             continue
-        if chunk.isalnum():  # most of them, quickly
+        if chunk.isalnum():  # most chunks; fast
             found.append(chunk.casefold())
             continue
         word = ""
@@ -102,12 +102,12 @@ def words(text: str) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """Texts put together: those that share a number belong to one group.
+    """Groups of texts: texts with the same number belong to one group.
 
     Attributes:
-        exact: Shape (texts,), the number of each text's group; a group's number is its first text's.
-        trivial: The same for texts that differ in case, punctuation and spaces only; exact groups lie inside.
-        near: The same for texts that are nearly alike; trivial groups lie inside.
+        exact: Shape (texts,), the group of each text; a group's number is that of its first text.
+        trivial: The same for texts that differ only in case, punctuation and spaces; exact groups lie inside.
+        near: The same for texts that are nearly equal; trivial groups lie inside.
         words: Shape (texts,), words per text.
     """
 
@@ -117,10 +117,10 @@ class Groups:
     words: NDArray[np.int64]
 
     def take(self, rows: NDArray[np.int64]) -> Groups:
-        """The groups of some of the texts, in the given order.
+        """Return the groups of some of the texts, in the given order.
 
         Args:
-            rows: Numbers of texts, counted from 0, each at most once.
+            rows: Indices of texts, counted from 0, each at most once.
         """
         exact, trivial, near = (_renumbered(groups[rows]) for groups in (self.exact, self.trivial, self.near))
         return Groups(exact, trivial, near, self.words[rows])
@@ -128,18 +128,18 @@ class Groups:
 
 @dataclass(frozen=True, eq=False)
 class KnownGroups:
-    """Groups found already, and the texts in which: whoever has the same texts need not search again.
+    """Groups found already, with the texts that were searched, so that the same texts are not searched again.
 
     Attributes:
         texts: The texts, part after part, such as the splits of a data set.
-        groups: Which of them repeat, all parts in one row.
+        groups: The groups, over all parts one after another.
     """
 
     texts: tuple[tuple[str, ...], ...]
     groups: Groups
 
     def of(self, texts: Sequence[tuple[str, ...]]) -> Groups | None:
-        """The groups, if these are the very tuples that were searched; None otherwise."""
+        """Return the groups if these are the very tuples that were searched, else None."""
         same = len(texts) == len(self.texts) and all(a is b for a, b in zip(texts, self.texts, strict=True))
         return self.groups if same else None
 
@@ -154,7 +154,7 @@ def find_duplicates(texts: Sequence[str]) -> Groups:
     """
     exact = _first_of_each(texts)
     split = [[sys.intern(word) for word in words(text)] for text in texts]
-    # What has no words at all stands for itself.
+    # A text without words is its own key.
     trivial = _first_of_each([" ".join(found) or text for found, text in zip(split, texts, strict=True)])
     representatives = np.unique(trivial)
     compared = [_compared(texts[row], split[row]) for row in representatives]
@@ -173,7 +173,7 @@ def find_duplicates(texts: Sequence[str]) -> Groups:
 
 
 def _compared(text: str, found: list[str]) -> list[str]:
-    """The words by which a text is compared for near repeats.
+    """Return the words by which a text is compared for near repeats.
 
     Args:
         text: The text.
@@ -191,7 +191,7 @@ def _compared(text: str, found: list[str]) -> list[str]:
 
 
 def _taken_apart(found: list[str]) -> list[str]:
-    """The words of a text, those of scripts without spaces taken apart into characters, if there are enough of them."""
+    """Split words of scripts without spaces into characters, if that gives enough words; else return the words."""
     joined = "".join(found)
     if joined.isascii():
         return found
@@ -207,20 +207,20 @@ def _first_of_each(keys: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _renumbered(groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Name each group by the place of its first text."""
+    """Number each group by the index of its first text."""
     _, first, group = np.unique(groups, return_index=True, return_inverse=True)
     return first[group].astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class _WordTable:
-    """All words of all texts in one row.
+    """All words of all texts, one after another.
 
     Attributes:
         words: Shape (words,), a random 64-bit number for each distinct word.
-        letters: Shape (words,), such a number for each distinct first letter.
-        text: Shape (words,), the text that each belongs to.
-        starts: Shape (texts,), where each text begins.
+        letters: Shape (words,), a random 64-bit number for each distinct first letter.
+        text: Shape (words,), the text of each word.
+        starts: Shape (texts,), the index of each text's first word.
         lengths: Shape (texts,), words per text.
     """
 
@@ -243,32 +243,32 @@ class _WordTable:
 
 
 def _sharing_a_version(table: _WordTable) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of texts that are the same once one word is left out of one of them, or of both."""
+    """Return pairs of texts that are equal after leaving out one word of one of them, or of both."""
     return _neighbours(*_versions(table, table.words))
 
 
 def _versions(table: _WordTable, codes: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """A key for each text, and for each of its versions with one word left out; and the text that each belongs to.
+    """Return a key for each text and for each of its versions with one word left out, and the text of each key.
 
     Args:
         table: The words.
-        codes: Shape (words,), what stands for each of them.
+        codes: Shape (words,), the number that represents each word.
     """
     place = np.arange(len(codes)) - table.starts[table.text]
     terms = codes * _powers(int(table.lengths.max(initial=0)))[place]
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms, dtype=np.uint64)])
     before = sums[:-1] - sums[table.starts][table.text]  # the words before this one
     ends = table.starts + table.lengths
-    after = sums[ends][table.text] - sums[1:]  # those after it, which move up by one place
+    after = sums[ends][table.text] - sums[1:]  # the words after it, which move by one place
     without = before + after * _INVERSE
     whole = sums[ends] - sums[table.starts]
     long = table.lengths >= LEAST_WORDS
     shortened = long[table.text]
-    # One word left out of a text of the least length leaves one less.
+    # A text of the least length with one word left out has one word fewer.
     complete = table.lengths >= LEAST_WORDS - 1
     keys = np.concatenate([whole[complete], without[shortened]])
     owners = np.concatenate([np.flatnonzero(complete), table.text[shortened]])
-    # Texts of unlike lengths cannot share a version by chance: the length goes into the key.
+    # The length goes into the key, so that texts of different lengths cannot share a version by chance.
     sizes = np.concatenate([table.lengths[complete], (table.lengths - 1)[table.text[shortened]]])
     return keys ^ (sizes.astype(np.uint64) * _BASE), owners
 
@@ -276,12 +276,12 @@ def _versions(table: _WordTable, codes: NDArray[np.uint64]) -> tuple[NDArray[np.
 def _sharing_first_letters(
     table: _WordTable, texts: Sequence[str], known: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of texts that are a few typing errors apart, as far as all their words but one begin with the same letters.
+    """Return pairs of texts a few typing errors apart whose words, all but one, have the same first letters.
 
     Args:
         table: The words.
         texts: The words of each text, joined by spaces.
-        known: Shape (texts,), groups found already, which are not looked at again.
+        known: Shape (texts,), groups found already; pairs inside a group are skipped.
     """
     keys, owners = _versions(table, table.letters)
     order = np.argsort(keys)
@@ -309,7 +309,7 @@ def _sharing_first_letters(
 
 
 def _alike_in_characters(texts: Sequence[str], one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which pairs of texts have nearly the same characters in any order: a cheap check before that of their order."""
+    """Return for each pair whether its texts have nearly the same characters in any order, before a costlier check."""
     concerned, places = np.unique(np.concatenate([one, other]), return_inverse=True)
     counts = np.zeros((len(concerned), _BINS), np.int32)
     for row, text in enumerate(concerned.tolist()):
@@ -320,7 +320,7 @@ def _alike_in_characters(texts: Sequence[str], one: NDArray[np.int64], other: ND
 
 
 def _within(one: str, other: str, most: int) -> bool:
-    """Whether so few characters changed, added, left out or swapped with the next lead from one text to the other."""
+    """Return whether at most `most` characters changed, added, left out or swapped with the next separate two texts."""
     start, shorter = 0, min(len(one), len(other))
     while start < shorter and one[start] == other[start]:
         start += 1
@@ -342,11 +342,11 @@ def _within(one: str, other: str, most: int) -> bool:
 
 
 def _sharing_word_pairs(table: _WordTable, known: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of longer texts most of whose pairs of neighbouring words are the same.
+    """Return pairs of longer texts that share most of their pairs of neighbouring words.
 
     Args:
         table: The words.
-        known: Shape (texts,), groups found already, which are not looked at again.
+        known: Shape (texts,), groups found already; pairs inside a group are skipped.
     """
     inside = np.flatnonzero(np.diff(table.text) == 0)
     inside = inside[table.lengths[table.text[inside]] >= 2 * LEAST_WORDS]
@@ -382,10 +382,10 @@ def _overlap(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> float:
 
 
 def _neighbours(keys: NDArray[np.uint64], owners: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Of owners with the same key, each with the next: a chain, so that a thousand alike give a thousand pairs."""
+    """Pair each owner with the next of the same key: a chain, so that a thousand equal keys give a thousand pairs."""
     order = np.argsort(
         keys, kind="stable"
-    )  # so that two texts alike in many ways are next to each other in all of them
+    )  # stable, so that two texts alike in many ways are neighbours in all of them
     keys, owners = keys[order], owners[order]
     same = np.flatnonzero((keys[1:] == keys[:-1]) & (owners[1:] != owners[:-1]))
     return owners[same], owners[same + 1]
@@ -399,7 +399,7 @@ def _powers(count: int) -> NDArray[np.uint64]:
 
 
 class _Union:
-    """Sets that are joined; each is named by its least member."""
+    """Disjoint sets that are merged; each is named by its least member."""
 
     def __init__(self, size: int) -> None:
         self._size = size

@@ -1,4 +1,4 @@
-"""Open a data file of any known format as a `Table`; whatever is wrong with the file is said by name and line.
+"""Open a data file of any known format as a `Table`; messages about faults name the file and the line.
 
 The formats: `.txt` (`text;label`, the label after the last semicolon), `.csv`, `.tsv`, `.jsonl`, `.json` (JSON Lines)
 and `.parquet`. Text is UTF-8, with or without a byte order mark. Blank lines between rows are skipped.
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 _BYTES_LOOKED_AT = 65_536
 _LINES_END_WITH_LF = (".txt", ".jsonl", ".json")
-# So many first rows alike are a way of writing, and no slip.
+# This many equal faults at the beginning are a way of writing, not a slip.
 _ROWS_THAT_SHOW = 3
 _OBJECTS_LOOKED_AT = 1000
 _LARGEST_C_LONG = 2**31 - 1  # on every platform
-# Longer than any text, so that one that is too long is a row of its own that can be named; and short enough that a quote which swallows
-# the rest of a large file stops at some tens of megabytes.
+# Longer than any text, so that a text that is too long is a row of its own that can be named. Short enough that a quote
+# that swallows the rest of a large file stops after some tens of megabytes.
 LONGEST_FIELD = 10_000_000
 
 
@@ -43,7 +43,7 @@ def open_table(path: Path, *, max_characters: int) -> Table:
 
     Args:
         path: The file.
-        max_characters: The longest text the caller takes; a CSV field may be that long.
+        max_characters: The longest text allowed; a CSV field may be that long.
 
     Raises:
         DataError: The file is missing, unreadable, empty, binary, not UTF-8, of an unknown format, or damaged.
@@ -59,9 +59,9 @@ def open_table(path: Path, *, max_characters: int) -> Table:
 
 
 def open_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 text file with their numbers, line ends removed.
+    """Yield the lines of a UTF-8 text file with their numbers, without line ends.
 
-    Only line feeds (with or without a carriage return) end a line: U+2028 and its kin may stand inside a text.
+    Only line feeds (with or without a carriage return) end a line; U+2028 and similar may occur inside a text.
 
     Raises:
         DataError: The file is missing, unreadable, empty, binary or not UTF-8.
@@ -71,7 +71,7 @@ def open_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _refuse_unreadable(path: Path) -> None:
-    """Raise what is wrong with a file before any of it is understood."""
+    """Refuse a file that cannot be read, before it is parsed."""
     if path.is_dir():
         raise DataError(f"{escaped(path)} is a folder; expected a file ({', '.join(KNOWN_SUFFIXES)}).")
     try:
@@ -87,7 +87,7 @@ def _refuse_unreadable(path: Path) -> None:
     refuse_foreign(path, start)
     if path.suffix.lower() in _LINES_END_WITH_LF and b"\r" in start.rstrip(b"\r\n") and b"\n" not in start:
         raise DataError(
-            f"{escaped(path)}: its lines end with a carriage return alone, as on old Macs, and emotune reads line feeds.\n"
+            f"{escaped(path)}: its lines end with carriage returns only, as on old Macs; emotune expects line feeds.\n"
             f"Convert it: tr '\\r' '\\n' < {word(path)} > {word(path.with_stem(f'{path.stem}-lines'))}"
         )
     if is_parquet:
@@ -98,7 +98,7 @@ def _refuse_unreadable(path: Path) -> None:
 
 @contextmanager
 def _opened(path: Path, newline: str) -> Iterator[TextIO]:
-    """A text file open for reading, whose errors come out as messages."""
+    """Open a text file; turn errors of reading into messages."""
     try:
         with path.open(encoding="utf-8-sig", newline=newline) as stream:
             yield stream
@@ -115,7 +115,7 @@ def _unreadable(path: Path, error: OSError) -> DataError:
 
 
 def _not_utf8(path: Path) -> DataError:
-    """Say where a file stops being UTF-8: the error of a buffered read knows only the place in its buffer."""
+    """Return the error with the place of the first invalid byte; a buffered read knows only the place in its buffer."""
     content = path.read_bytes()
     try:
         content.decode("utf-8")
@@ -156,7 +156,7 @@ def _open_semicolon_lines(path: Path, max_characters: int) -> Table:
                 continue
             parts = line.rpartition(";")
             if not parts[1]:
-                tabs = "\nIf tabs separate the columns here, put one into the first line too, and name the file .tsv."
+                tabs = "\nIf tabs separate the columns in this file, put one into the first line too, and name the file .tsv."
                 error = DataError(
                     f"{escaped(path)}, line {number}: no semicolon in {quoted(line)}. "
                     f"In a .txt file every line is text;label, the label after the last semicolon.{tabs if TAB in line else ''}"
@@ -167,7 +167,7 @@ def _open_semicolon_lines(path: Path, max_characters: int) -> Table:
             closed += not parts[2].strip() and ";" in parts[0]
             if rows == closed == _ROWS_THAT_SHOW:
                 raise DataError(
-                    f"{escaped(path)}, line {number}: this line and those before it end with a semicolon, and the label is what stands "
+                    f"{escaped(path)}, line {number}: this line and those before it end with a semicolon, and the label is the text "
                     "after the last one. Remove the semicolon at the end of every line."
                 )
             yield number, [parts[pick] for pick in picks]
@@ -187,19 +187,19 @@ def _open_tsv(path: Path, max_characters: int) -> Table:
 
 
 def _open_delimited(path: Path, max_characters: int, delimiters: str) -> Table:
-    # The csv module's limit, 131,072 characters, stops the whole file at a field that is longer. It belongs to the whole process, so it is
-    # only ever raised.
+    # The csv module's limit of 131,072 characters ends the whole file at a longer field. The limit belongs to the whole
+    # process, so it is only ever raised.
     longest = min(max(max_characters, LONGEST_FIELD), _LARGEST_C_LONG)
     if longest > csv.field_size_limit():
         csv.field_size_limit(longest)
-    # The delimiter is the one that cuts the header into most fields: decided on the header alone, because texts are
-    # full of commas and semicolons.
+    # The delimiter is the one that splits the header into most fields. Only the header decides, because texts are full
+    # of commas and semicolons.
     headers = {delimiter: _csv_header(path, delimiter) for delimiter in delimiters}
     delimiter = max(delimiters, key=lambda delimiter: len(headers[delimiter]))
     quotes = decide_quoting(lambda: _opened(path, newline="")) if delimiter == TAB else Quoting(is_quoting=True)
     columns = headers[delimiter] if quotes.is_quoting else _csv_header(path, delimiter, quotes=False)
     if not columns:
-        # No delimiter gives a header: reading on says what is wrong, or that there is nothing.
+        # No delimiter gives a header: reading the records shows what is wrong, or that there are none.
         for _, record in _csv_records(path, delimiters[0], quotes=quotes.is_quoting):
             if isinstance(record, DataError):
                 raise record
@@ -231,7 +231,7 @@ def _open_delimited(path: Path, max_characters: int, delimiters: str) -> Table:
 
 
 def _is_blank(fields: Sequence[str]) -> bool:
-    """Whether a record comes of a line of spaces, which is as blank as an empty one."""
+    """Return whether a record is a line of spaces, which counts as empty."""
     return not fields or (len(fields) == 1 and not fields[0].strip())
 
 
@@ -240,7 +240,7 @@ def _csv_reader(stream: TextIO, delimiter: str, *, quotes: bool) -> Any:
 
 
 def _csv_header(path: Path, delimiter: str, *, quotes: bool = True) -> tuple[str, ...]:
-    """The column names that the first record has under this delimiter; none where it cannot be read so."""
+    """Return the column names of the first record with this delimiter; none if it cannot be read so."""
     with _opened(path, newline="") as stream:
         try:
             records = _csv_reader(stream, delimiter, quotes=quotes)
@@ -251,10 +251,12 @@ def _csv_header(path: Path, delimiter: str, *, quotes: bool = True) -> tuple[str
 
 
 def _csv_records(path: Path, delimiter: str, *, quotes: bool) -> Iterator[tuple[int, list[str] | DataError]]:
-    """Every record, or what is wrong with it, with the line on which it starts; it may span several where quotes are quoting.
+    """Yield every record, or what is wrong with it, with the line on which it starts.
+
+    A record may span several lines if quotes are quoting.
 
     Raises:
-        DataError: A record is wrong that spans lines or is too long: what follows it may be the inside of a text.
+        DataError: A faulty record spans lines or is too long: what follows it may be the inside of a text.
     """
     with _opened(path, newline="") as stream:
         reader = _csv_reader(stream, delimiter, quotes=quotes)
@@ -276,7 +278,7 @@ def _csv_records(path: Path, delimiter: str, *, quotes: bool) -> Iterator[tuple[
 
 
 def _csv_mistake(path: Path, start: int, end: int, reason: str, *, quotes: bool) -> DataError:
-    """The csv module's complaint in words that say what to look for; `start` is where the record starts."""
+    """Return the csv module's complaint in plain words; `start` is the line where the record starts."""
     place = f"{escaped(path)}, line {start}"
     if "field limit" in reason:
         return DataError(
@@ -297,17 +299,17 @@ def _csv_mistake(path: Path, start: int, end: int, reason: str, *, quotes: bool)
 def _ragged(
     path: Path, number: int, fields: list[str], columns: tuple[str, ...], delimiter: str, obstacle: str
 ) -> DataError:
-    """A row with more or fewer fields than the header; `obstacle` says why quotes are not quoting in this file, if that was tried."""
+    """Return the error of a row whose number of fields differs; `obstacle` is the reason against quoting, if any."""
     name = {",": "comma", ";": "semicolon", TAB: "tab"}[delimiter]
     extra = len(fields) - len(columns)
-    advice = f'A text with a {name} in it must stand in double quotes ("…").'
+    advice = f'A text with a {name} in it must be in double quotes ("…").'
     if extra > 0 and not any(field.strip() for field in fields[len(columns) :]):
         advice = (
             f"The row ends with {counted(extra, name)} too many: what follows the last column is empty. "
             f"Remove them from the rows, or add as many to the header."
         )
     elif obstacle:
-        advice = f"Quotes are read as text in this file, since {obstacle}. Mend that, or this row."
+        advice = f"Quotes are read as text in this file, since {obstacle}. Correct that, or this row."
     elif extra < 0:
         advice = (
             f"The label, or the {name} before it, is missing; or a line break inside a text that is not in double quotes "
@@ -315,7 +317,7 @@ def _ragged(
         )
     elif delimiter == TAB:
         advice = (
-            "A text with a tab in it must stand in double quotes, and then every text with a quote in it must, the quote doubled. "
+            "A text with a tab in it must be in double quotes, and so must every text with a quote in it, the quote doubled. "
             "Or replace the tab by a space."
         )
     return DataError(
@@ -328,7 +330,7 @@ def _ragged(
 
 
 def _open_json_lines(path: Path, max_characters: int) -> Table:
-    # A large file is read whole once at most, however many of its lines are no objects.
+    # A large file is read whole at most once, even if many of its lines are no objects.
     refuse_whole = lru_cache(maxsize=1)(refuse_json_file)
     first = [row for _, row in islice(_json_objects(path, refuse_whole), _OBJECTS_LOOKED_AT)]
     objects = [row for row in first if not isinstance(row, DataError)]
@@ -357,14 +359,14 @@ def _open_json_lines(path: Path, max_characters: int) -> Table:
 
 
 def _json_objects(path: Path, refuse_whole: Callable[[Path], None]) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
-    """Every object with its line, or what is wrong with the line.
+    """Yield every object with its line number, or what is wrong with the line.
 
     Args:
         path: The file.
-        refuse_whole: Refuses the file where it is JSON of another kind; asked where a line looks so.
+        refuse_whole: Refuses the file if it is JSON of another kind; called where a line looks so.
 
     Raises:
-        DataError: The whole file is no JSON Lines, but JSON of another kind.
+        DataError: The file is not JSON Lines, but JSON of another kind.
     """
     for number, line in _lines(path):
         if not line.strip():
@@ -375,7 +377,7 @@ def _json_objects(path: Path, refuse_whole: Callable[[Path], None]) -> Iterator[
             yield (
                 number,
                 DataError(
-                    f"{escaped(path)}, line {number}: the key {quoted(error)} stands twice in this object. Rename one."
+                    f"{escaped(path)}, line {number}: the key {quoted(error)} occurs twice in this object. Rename one."
                 ),
             )
         except (ValueError, RecursionError) as error:
@@ -385,7 +387,7 @@ def _json_objects(path: Path, refuse_whole: Callable[[Path], None]) -> Iterator[
 
 
 class _RepeatedKeyError(Exception):
-    """A JSON object with the same key twice; the json module alone would keep the last in silence."""
+    """Error of a JSON object with the same key twice; the json module would silently keep the last value."""
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -440,7 +442,7 @@ def _reading_parquet(path: Path) -> Iterator[None]:
 
 
 def _class_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
-    """The label names that the `datasets` library writes into the Parquet files it makes, by column."""
+    """Return the label names that the `datasets` library writes into its Parquet files, by column."""
     written = (schema.metadata or {}).get(b"huggingface")
     if written is None:
         return {}
@@ -452,7 +454,7 @@ def _class_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
             if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
         }
     except (ValueError, LookupError, TypeError, AttributeError):
-        # The rows do not depend on this note of another program: without it, labels are the numbers in the file.
+        # The rows do not depend on this metadata of another program: without it, labels are the numbers in the file.
         return {}
 
 

@@ -1,4 +1,4 @@
-"""Files and folders that emotune does not read: what they are, and the one thing to do about each."""
+"""Files and folders that emotune does not read: their kind, and what to do about each."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ _COMPRESSED = {
     b"\x28\xb5\x2f\xfd": ("zstd", "zstd -dc"),
 }
 _PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
-# How files begin that are no text, and what to call them.
+# First bytes of files that are not text, and names for the files.
 _SIGNATURES = {
     b"\x89PNG": "a PNG picture",
     b"\xff\xd8\xff": "a JPEG picture",
     b"%PDF": "a PDF document",
     b"PAR1": "a Parquet file (name it .parquet)",
 }
-# How far a folder is searched for what its layout is, and how many of its folders are named.
+# Limits of the search for a folder's layout, and the number of its folders that are named.
 _LEVELS_LOOKED_AT, _ENTRIES_LOOKED_AT, _PATHS_NAMED = 3, 10_000, 8
 _EXPECTED = "expected text in UTF-8, or Parquet in a .parquet file"
 
 
 def refuse_foreign(path: Path, start: bytes) -> None:
-    """Refuse a file whose first bytes say that it holds no text.
+    """Refuse a file whose first bytes show that it is not text.
 
     Args:
         path: The file.
         start: Its first bytes.
 
     Raises:
-        DataError: It is compressed, of another program, in UTF-16, or otherwise binary; the message says what to do.
+        DataError: It is compressed, another program's, in UTF-16, or otherwise binary; the message says what to do.
     """
     shown = escaped(path)
     if start.startswith(UTF16_MARKS):
@@ -77,7 +77,10 @@ def refuse_foreign(path: Path, start: bytes) -> None:
 
 
 def _arrow_to_parquet(path: Path, start: bytes) -> str:
-    """The line of Python: files of Arrow's file format, Feather's too, begin with its name; those of the datasets library are streams."""
+    """Return Python code that converts an Arrow file.
+
+    Arrow's file format, which Feather uses too, begins with its name; files of the datasets library are streams.
+    """
     written = repr(str(path.with_suffix(".parquet")))
     if start.startswith((b"ARROW1", b"FEA1")):
         return f"import pandas; pandas.read_feather({str(path)!r}).to_parquet({written})"
@@ -85,7 +88,7 @@ def _arrow_to_parquet(path: Path, start: bytes) -> str:
 
 
 def refuse_place(source: str | Path) -> None:
-    """Refuse what is no file of this machine: a URL, standard input, a pattern, a pipe.
+    """Refuse what is not a file on this machine: a URL, standard input, a pattern, a pipe.
 
     Raises:
         DataError: It is one of these; the message says what to give instead.
@@ -117,7 +120,7 @@ def refuse_place(source: str | Path) -> None:
 
 
 def refuse_folder(path: Path, data_files: list[Path]) -> None:
-    """Refuse a folder whose layout is another program's, or that holds no data files itself.
+    """Refuse a folder with the layout of another program, or without data files of its own.
 
     Args:
         path: The folder.
@@ -158,13 +161,13 @@ def refuse_folder(path: Path, data_files: list[Path]) -> None:
 
 
 def _some_in_full(paths: Sequence[Path]) -> str:
-    """The first paths, uncut since they are to be given again, and how many more there are."""
+    """Return the first paths, not shortened because the user copies them, and how many more there are."""
     rest = len(paths) - _PATHS_NAMED
     return ", ".join(map(in_full, paths[:_PATHS_NAMED])) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What is in a folder, in order; nothing where it is none, or may not be read."""
+    """Return the sorted entries of a folder; none if it is not a folder or may not be read."""
     try:
         return sorted(folder.iterdir())
     except OSError:
@@ -179,7 +182,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _first_text(folders: Sequence[Path]) -> Path | None:
-    """A .txt file in one of the folders or below, as far as a few levels and some thousands of entries show; None where there is none."""
+    """Return a .txt file in or below the folders, or None; the search is limited in depth and number of entries."""
     level, left = list(folders), _ENTRIES_LOOKED_AT
     for _ in range(_LEVELS_LOOKED_AT):
         below: list[Path] = []
@@ -199,7 +202,7 @@ def _is_table(file: Path) -> bool:
 
 
 def how_to_convert(path: Path, encoding: str) -> str:
-    """The command that makes a UTF-8 copy of a text file."""
+    """Return the command that makes a UTF-8 copy of a text file."""
     target = path.with_name(f"{path.stem}-utf8{path.suffix}")
     return (
         f"Save it as UTF-8, for example: iconv -f {encoding} -t UTF-8 {word(path)} > {word(target)} "
@@ -223,7 +226,7 @@ def _instead_of_url(url: str, rest: str) -> str:
 
 
 def _zip_kind(path: Path) -> str:
-    """What a ZIP archive is, and what to do with it."""
+    """Return the kind of a ZIP archive, and what to do with it."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()

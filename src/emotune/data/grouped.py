@@ -1,8 +1,8 @@
-"""Deal groups of rows out to the two sides of a cut, so that each class comes near its share on both: a seeded greedy assignment.
+"""Distribute groups of rows over the two sides of a cut, each class near its share on both: a seeded greedy assignment.
 
-Groups of several rows come first, larger before smaller ones and in random order among those of a size. Each goes to the side that brings
-its classes nearer to their share of what has been dealt so far: so both sides get large and small groups alike. Single rows come last and
-fill up each class to its target.
+Groups of several rows come first: larger before smaller ones, in random order among equal sizes. Each goes to the side
+that brings its classes nearer to their share of the rows distributed so far, so both sides get large and small groups.
+Single rows come last and fill up each class to its target.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows to deal out.
+    """Rows to distribute.
 
     Attributes:
         labels: Shape (rows,), label ids.
         groups: Shape (rows,), any non-negative numbers; rows that stay together share one.
-        classes: How many labels there are; every one is meant to stand on both sides.
+        classes: Number of labels; every label should be on both sides.
     """
 
     labels: NDArray[np.int64]
@@ -44,12 +44,12 @@ class Rows:
 
     @property
     def repeats(self) -> int:
-        """Rows beyond the first of their group."""
+        """Number of rows beyond the first of their group."""
         return len(self) - len(self.sizes)
 
     @property
     def in_largest_group(self) -> int:
-        """A row of the largest group."""
+        """Index of a row of the largest group."""
         return int(np.flatnonzero(self.sizes[self.numbers] == self.sizes.max())[0])
 
     @property
@@ -58,29 +58,29 @@ class Rows:
         return np.bincount(self.labels, minlength=self.classes)
 
     def counts_of(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Shape (classes,), rows per class among those chosen."""
+        """Return the rows per class among those chosen, shape (classes,)."""
         return np.bincount(self.labels[chosen], minlength=self.classes)
 
     def groups_of(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Shape (classes,), in how many groups each class stands among the rows chosen."""
+        """Return in how many groups each class occurs among the rows chosen, shape (classes,)."""
         pairs = np.unique(self.numbers[chosen] * self.classes + self.labels[chosen])
         return np.bincount(pairs % self.classes, minlength=self.classes)
 
 
 def choose_groups(rows: Rows, size: int, *, least_left: int, seed: int | Sequence[int]) -> NDArray[np.bool_]:
-    """Choose whole groups with about so many rows, each class in about its share.
+    """Choose whole groups with about `size` rows, each class in about its share.
 
     Time grows with the number of rows.
 
     Args:
         rows: The rows; every class has at least one.
-        size: How many to choose.
+        size: Number of rows to choose.
         least_left: The number of groups of each class that must be left, if there are enough.
         seed: Chooses among groups that are alike.
 
     Returns:
-        Shape (rows,), whether each is chosen. Groups may be too large to come near `size`, or too few to have every class on both sides:
-        the caller looks.
+        Boolean mask of the rows chosen, shape (rows,). If groups are too large or too few, `size` may be missed, or a
+        class may be missing on one side; the caller checks this.
     """
     random = np.random.default_rng(seed)
     targets = _targets(rows.counts, size, least_left)
@@ -92,7 +92,7 @@ def choose_groups(rows: Rows, size: int, *, least_left: int, seed: int | Sequenc
 
 
 def _targets(counts: NDArray[np.int64], size: int, least_left: int) -> NDArray[np.int64]:
-    """Rows to choose of each class: its share in whole numbers, `size` in sum, but at least one and never all."""
+    """Return the rows to choose per class: its share in whole numbers, `size` in sum, at least one and never all."""
     exact = counts * size / counts.sum()
     most = np.maximum(counts - least_left, 1)
     targets = np.clip(np.floor(exact).astype(np.int64), 1, most)
@@ -104,14 +104,14 @@ def _targets(counts: NDArray[np.int64], size: int, least_left: int) -> NDArray[n
 
 
 def _largest(values: NDArray[np.float64]) -> int:
-    """Return the place of the largest value, the first of equal ones."""
+    """Return the index of the largest value, the first of equal ones."""
     return int(np.flatnonzero(values == values.max())[0])
 
 
 def _deal_groups(
     rows: Rows, targets: NDArray[np.int64], chosen: NDArray[np.bool_], random: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Choose among groups of several rows; shape (classes,), the rows chosen of each class."""
+    """Choose among groups of several rows; return the rows chosen per class, shape (classes,)."""
     several = random.permutation(np.flatnonzero(rows.sizes > 1))
     several = several[np.argsort(-rows.sizes[several], kind="stable")]
     inside = rows.sizes[rows.numbers] > 1
@@ -123,7 +123,7 @@ def _deal_groups(
     weights = (1 / targets).tolist()
     seen, taken = [0] * rows.classes, [0] * rows.classes
     for group in several.tolist():
-        # How much the sum of squared gaps between rows chosen and rows due changes if the group is chosen.
+        # Change of the sum of squared gaps between rows chosen and rows due if the group is chosen.
         change = 0.0
         for label, number in parts[group]:
             seen[label] += number
@@ -156,7 +156,7 @@ def _deal_single_rows(
 
 
 def _mend(rows: Rows, least_left: int, chosen: NDArray[np.bool_]) -> None:
-    """Move groups, smallest first, to the side that lacks a class, where the other side can spare all their classes."""
+    """Move groups, smallest first, to a side that lacks a class, if the other side can spare all their classes."""
     pairs = np.unique(rows.numbers * rows.classes + rows.labels)
     groups, labels = pairs // rows.classes, pairs % rows.classes
     aside = np.bincount(labels[chosen[groups]], minlength=rows.classes)

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face Hub, read through the `datasets` library; no code of theirs is ever run."""
+"""Data sets of the Hugging Face Hub, read with the `datasets` library; code from their repositories is never run."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _ROWS_PER_BATCH = 1000
 
 
 def open_hub_dataset(name: str, *, config: str | None, revision: str | None) -> dict[str, Table]:
-    """Download a data set, or take it from the cache, and give its splits under their own names.
+    """Download a data set, or take it from the cache, and return its splits under their own names.
 
     Args:
         name: The id, "owner/name".
-        config: Which of its configurations; needed where there are several and none is the default.
+        config: The configuration; required if there are several and none is the default.
         revision: A branch, tag or commit; None for the newest.
 
     Raises:
-        DataError: A configuration must be chosen, the one chosen does not exist, or the data cannot be read, or not
-            without code of its own.
+        DataError: A configuration must be chosen, or the one chosen does not exist; or the data cannot be read, or only
+            by running code of its own.
         HubError: The Hub cannot be reached, or does not have the data set.
     """
     import datasets
@@ -36,7 +36,7 @@ def open_hub_dataset(name: str, *, config: str | None, revision: str | None) -> 
         try:
             loaded: DatasetDict = datasets.load_dataset(name, config, revision=revision)
         except ValueError as error:
-            # The library has no class of its own for "which configuration?", so the list of them decides.
+            # The library has no exception class for a missing configuration, so the list of configurations decides.
             known = datasets.get_dataset_config_names(name, revision=revision)
             if (config is None and len(known) > 1) or (config is not None and config not in known):
                 raise _which_config(name, config, known) from error
@@ -59,12 +59,12 @@ def table_of(source: str, rows: Dataset) -> Table:
     """Open a split of the `datasets` library.
 
     Args:
-        source: What messages call it.
+        source: Name of the data in messages.
         rows: The split.
     """
     from datasets import ClassLabel
 
-    rows = rows.with_format(None)  # plain Python values, whatever it is set to give
+    rows = rows.with_format(None)  # plain Python values, whatever format is set
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:
         number = 0
@@ -89,7 +89,7 @@ def _which_config(name: str, config: str | None, known: Sequence[str]) -> DataEr
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of the innermost error: the library wraps what went wrong in errors that say only that it did."""
+    """Return the first line of the innermost error; the outer ones only say that something failed."""
     while error.__cause__ is not None:
         error = error.__cause__
     return escaped(str(error).partition("\n")[0].rstrip(".") or type(error).__name__)

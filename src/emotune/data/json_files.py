@@ -1,4 +1,4 @@
-"""JSON files that are not JSON Lines: how their rows are nested, and the command that gives one object per line."""
+"""JSON files that are not JSON Lines: the nesting of their rows, and the command that writes one object per line."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import TypeGuard
 from emotune.system.errors import DataError
 from emotune.system.wording import escaped, quoted, word
 
-# A file that is no JSON Lines is read whole only to say what it is.
+# Limit, in bytes: a file that is not JSON Lines is read whole only to say what it is.
 _LARGEST_READ = 200_000_000
 _SOMETHING = re.compile(r"\S")
 
 
 def refuse_json_file(path: Path) -> None:
-    """Refuse a file that is one JSON value over several lines; return where it is not.
+    """Refuse a file that is one JSON value over several lines; return if it is not.
 
     Raises:
         DataError: It is an array, or an object that holds rows; the message says how to convert it.
@@ -46,7 +46,7 @@ def refuse_json_file(path: Path) -> None:
 
 
 def whole_json_hint(path: Path, value: Mapping[str, object]) -> str:
-    """What to do with a file whose only object holds the rows under a key; "" where it does not.
+    """Return advice on a file whose only object holds the rows under a key; "" if it does not.
 
     Args:
         path: The file.
@@ -78,7 +78,7 @@ def whole_json_hint(path: Path, value: Mapping[str, object]) -> str:
 
 
 def _is_column(held: object) -> TypeGuard[dict[str, object] | list[object]]:
-    """Whether a value holds several cells, by row number or in a list."""
+    """Return whether a value holds several cells, by row number or in a list."""
     cells = list(held.values()) if isinstance(held, dict) else held
     return isinstance(cells, list) and len(cells) > 1 and not any(isinstance(cell, (dict, list)) for cell in cells)
 
@@ -88,7 +88,7 @@ def _are_rows(held: list[object]) -> bool:
 
 
 def _has_object_over_lines(text: str) -> bool:
-    """Whether JSON values that follow each other have an object among them that takes several lines; read up to the first mistake."""
+    """Return whether a sequence of JSON values has an object of several lines before its first mistake."""
     decoder = json.JSONDecoder()
     start = _SOMETHING.search(text)
     while start is not None:
@@ -103,7 +103,7 @@ def _has_object_over_lines(text: str) -> bool:
 
 
 def _refuse_beginning_of_array(path: Path) -> None:
-    """An array that is damaged or too large to be read whole is an array all the same."""
+    """Refuse an array that is damaged or too large to be read whole."""
     with path.open(encoding="utf-8-sig", errors="replace") as stream:
         if stream.read(1000).lstrip().startswith("["):
             raise _convert(path, "one JSON array", ".[]", [])

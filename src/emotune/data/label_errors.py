@@ -1,9 +1,9 @@
-"""Labels that are probably wrong: a classifier that never saw a text disagrees with its label, and the label is the likelier mistake.
+"""Find labels that are probably wrong: a classifier that never saw the text disagrees, and the label is likelier wrong.
 
-The classifier is the best at hand, on words or on what a model makes of the texts, by out-of-fold scores; repeats of a text share a
-fold. `emotune.tasks.label_noise` estimates from its scores how many labels are wrong and how good the classifier is by the true ones.
-One that is weak names no row, however many of its mistakes the labels might explain; and a row is named only where its label
-is more likely wrong than right.
+The classifier is the best of several, on words or on a model's features of the texts, by out-of-fold scores; repeats of
+a text share a fold. From its scores, `emotune.tasks.label_noise` estimates how many labels are wrong and how good the
+classifier is, measured by the true labels. A weak classifier names no row, even if wrong labels could explain many of
+its mistakes. A row is named only if its label is more likely wrong than right.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from emotune.tasks.judges import Features, best_judge
 from emotune.tasks.label_noise import estimate_noise, likeliest_others
 
 FOLDS = 5
-# How far the classifier's mean recall by the true labels must lie between chance (0) and no mistake (1), at the least noise that the
-# labels allow, before it may say that a label is wrong.
+# Least skill of a classifier that may name labels: its mean recall by the true labels on a scale from chance (0) to no
+# mistake (1), at the least noise that the labels allow.
 LEAST_SKILL = 0.4
-# What the probability of a label to be wrong must exceed.
+# A label is named only if its probability of being wrong exceeds this.
 LEAST_WRONG = 0.5
-# Of more rows than this a model's features take too much time and memory.
+# With more rows than this, a model's features take too much time and memory.
 MOST_WITH_MODEL = 50_000
 
 
@@ -37,7 +37,7 @@ class SuspectLabel:
     Attributes:
         row: The row.
         suggestion: The likeliest other label.
-        confidence: The probability that this one is right.
+        confidence: The probability that the suggestion is right.
         given: The probability that the row's own label is right.
     """
 
@@ -50,16 +50,16 @@ class SuspectLabel:
 def find_label_errors(
     rows: Sequence[Row], groups: NDArray[np.int64], features: Callable[[Sequence[str]], Features] | None = None
 ) -> tuple[tuple[SuspectLabel, ...] | None, list[str]]:
-    """Rows whose label is probably wrong, most suspicious first.
+    """Return the rows whose label is probably wrong, most suspicious first.
 
     Args:
         rows: Training rows.
-        groups: Shape (rows,), texts that repeat each other, nearly equal ones too, have the same number.
-        features: Gives what a model makes of texts, for a better judge than words alone.
+        groups: Shape (rows,), the same number for texts that repeat each other or are nearly equal.
+        features: Computes a model's features of texts, for a better judge than words only.
 
     Returns:
-        The rows, or None where they could not be looked for or the classifier is too weak to name any; and why not, or how good
-        the classifier is.
+        The rows, or None if the search was not possible or the classifier is too weak to name any; and sentences with
+        the reason, or with the quality of the classifier.
     """
     of_label: dict[str, set[int]] = {}
     for row, group in zip(rows, groups.tolist(), strict=True):
@@ -71,7 +71,7 @@ def find_label_errors(
     notes = [f"Not judged, and not suggested for other rows: training has {_few_texts(rows, rare)}."] if rare else []
     judged = np.array([row.label not in rare for row in rows])
     rows, groups = [row for row, kept in zip(rows, judged, strict=True) if kept], groups[judged]
-    # Every fold must leave some text of each label to learn from.
+    # Every fold must leave a text of each label in its training part.
     folds = min(FOLDS, *(len(texts) for label, texts in of_label.items() if label not in rare))
 
     from sklearn.model_selection import StratifiedGroupKFold
@@ -84,7 +84,7 @@ def find_label_errors(
     if any(len(set(labels[learn].tolist())) < len(names) for learn, _ in parts):
         return None, ["Likely label errors were not looked for: the texts of a label repeat each other too much."]
     if features is not None and len(texts) > MOST_WITH_MODEL:
-        notes.append(f"Labels are judged by words alone, since there are more than {MOST_WITH_MODEL:,} training rows.")
+        notes.append(f"Labels are judged from words only, since there are more than {MOST_WITH_MODEL:,} training rows.")
     with_model = features is not None and len(texts) <= MOST_WITH_MODEL
     judge = best_judge(texts, labels, parts, features(texts) if features is not None and with_model else None)
     noise = estimate_noise(judge.scores, labels)
@@ -98,8 +98,10 @@ def find_label_errors(
         return None, [
             *notes,
             f"Likely label errors are not named. The best judge at hand is {skill}, and at least {_percent(noise.least_recall)}; "
-            f"{_percent(needed)} are needed with {len(names)} labels. What it disagrees with would mostly be its own mistakes."
-            + ("" if features is not None else " With --model MODEL it can use what a model makes of the texts."),
+            f"{_percent(needed)} are needed with {len(names)} labels. Most of its disagreements would be its own mistakes."
+            + (
+                "" if features is not None else " With --model MODEL it can also use the model's features of the texts."
+            ),
         ]
     if noise.least_rate == 0:
         return (), [*notes, f"No label is probably wrong as far as the judge can tell. It is {skill}."]
@@ -117,11 +119,11 @@ def find_label_errors(
 
 
 def _few_texts(rows: Sequence[Row], rare: Sequence[str]) -> str:
-    """What training has too little of, as the end of a clause.
+    """Return what training has too few texts of, as the end of a clause.
 
     Args:
         rows: Training rows.
-        rare: The labels that have too few texts to be judged.
+        rare: The labels with too few texts to be judged.
     """
     counts = Counter(row.label for row in rows)
     if all(counts[label] == 1 for label in rare):

@@ -1,7 +1,7 @@
-"""Label names that look alike or hold several labels: what a person sees as one class must not be trained as two, or unseen.
+"""Label names that look alike or hold several labels, so that one class is not trained as two, or several as one.
 
-Invisible characters and Unicode forms of the same characters are put right as labels are read, and notes say so. Names that differ in
-case, and names that hold several labels, are left as they are and said.
+Invisible characters and different Unicode forms are normalized as labels are read, and notes say so. Names that differ
+in case, and names that hold several labels, are kept and reported.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from functools import lru_cache
 from emotune.system.errors import DataError
 from emotune.system.wording import counted, listed, quoted
 
-# Soft hyphen, zero-width space, marks of direction, word joiner, byte order mark: nothing of a name. Joiners belong to an emoji or a
-# Persian word, and to nothing at the ends.
+# Soft hyphen, zero-width space, direction marks, word joiner and byte order mark are no part of a name. Joiners belong
+# to an emoji or a Persian word, but not at the ends.
 _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff]")
 _JOINERS = "\u200c\u200d"
 _SPACES = re.compile(r"\s")
-# What parts words in one spelling and another: "very good", "very_good", "very-good".
+# Separators of words that differ between spellings: "very good", "very_good", "very-good".
 _BETWEEN_WORDS = re.compile(r"(?<=\w)[\s_-]+(?=\w)|_+")
 _ITEM = r"""(?:'[^']*'|"[^"]*"|[+-]?\d+(?:\.0*)?)"""
 _LIST = re.compile(rf"[\[({{]\s*{_ITEM}(?P<more>[\s,;]+{_ITEM})*\s*,?\s*[\])}}]")
 _QUOTED = re.compile(r"""['"]""")
 _QUOTES = "\"'\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
 _SEPARATORS = ("|", ";", ",", "/", "+", "&")
-# How many names of a kind are shown.
+# Number of names of a kind that are shown.
 _SHOWN = 3
 MULTI_LABEL = "Several labels per row (multi-label) are not supported: give each row one label, such as the first, or leave such rows out"
 
 
 @lru_cache(maxsize=4096)
 def clean_name(name: str) -> str:
-    """A label's name without white space around it, without invisible characters, and in Unicode's composed form (NFC).
+    """Return a label's name without surrounding white space and invisible characters, in Unicode's composed form (NFC).
 
     Args:
-        name: The name as it stands in the data.
+        name: The name as written in the data.
     """
     if name.isascii():
         return name.strip()
@@ -46,11 +46,11 @@ def clean_name(name: str) -> str:
 
 
 def respelt_note(source: str, respelt: Mapping[str, int]) -> str:
-    """The note on labels that `clean_name` changed.
+    """Return the note on labels that `clean_name` changed.
 
     Args:
-        source: What messages call the table.
-        respelt: How many rows have each such name, as it stands in the data.
+        source: Name of the table in messages.
+        respelt: Number of rows per changed name, as written in the data.
     """
     names = sorted(respelt, key=lambda name: (-respelt[name], name))
     shown = ", ".join(f"{_spelt(name, clean_name(name))} as {quoted(clean_name(name))}" for name in names[:_SHOWN])
@@ -62,11 +62,11 @@ def respelt_note(source: str, respelt: Mapping[str, int]) -> str:
 
 
 def refuse_lists(names: Mapping[str, int], source: str) -> None:
-    """Refuse labels that are lists of several labels written out.
+    """Refuse labels that are written-out lists of several labels.
 
     Args:
-        names: How many rows have each label.
-        source: What messages call the data.
+        names: Number of rows per label.
+        source: Name of the data in messages.
 
     Raises:
         DataError: Some of them are.
@@ -81,10 +81,10 @@ def refuse_lists(names: Mapping[str, int], source: str) -> None:
 
 
 def label_findings(names: Mapping[str, int]) -> Iterator[str]:
-    """What is suspicious about the labels' names, in a sentence each.
+    """Yield what is suspicious about the labels' names, one sentence each.
 
     Args:
-        names: How many rows have each label, in all splits.
+        names: Number of rows per label, in all splits.
     """
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
@@ -94,12 +94,12 @@ def label_findings(names: Mapping[str, int]) -> Iterator[str]:
         spelt = [f"{_spelt(name, _compatible(name))} ({counted(names[name], 'row')})" for name in same[:_SHOWN]]
         more = f" and {counted(len(same) - _SHOWN, 'more label')}" if len(same) > _SHOWN else ""
         yield (
-            f"The labels {' and '.join(spelt)}{more} differ in case, quotes or spelling alone, and are classes of their own. "
+            f"The labels {' and '.join(spelt)}{more} differ only in case, quotes or spelling, and are separate classes. "
             "Spell them alike if they mean the same."
         )
     if len(several) > _SHOWN:
         rest = len(several) - _SHOWN
-        yield f"{counted(rest, 'more group')} of labels {'differs' if rest == 1 else 'differ'} in case, quotes or spelling alone."
+        yield f"{counted(rest, 'more group')} of labels {'differs' if rest == 1 else 'differ'} only in case, quotes or spelling."
 
     lists = [name for name in names if _is_list(name, 1)]
     joined = _joined(names)
@@ -108,12 +108,12 @@ def label_findings(names: Mapping[str, int]) -> Iterator[str]:
             rows = sum(names[name] for name in found)
             yield (
                 f"{counted(len(found), 'label')} {'looks' if len(found) == 1 else 'look'} like {how}, in {counted(rows, 'row')}, such as "
-                f"{listed(found[:_SHOWN])}: each is trained as a class of its own. {MULTI_LABEL}."
+                f"{listed(found[:_SHOWN])}: each is trained as a separate class. {MULTI_LABEL}."
             )
 
 
 def _likeness(name: str) -> str:
-    """The same for names that differ in case, width, quotes around them, or what parts their words."""
+    """Return a key that is equal for names that differ in case, width, surrounding quotes, or separators of words."""
     plain = _compatible(name).casefold().strip()
     return _BETWEEN_WORDS.sub(" ", plain.strip(_QUOTES) or plain).strip()
 
@@ -123,7 +123,7 @@ def _compatible(name: str) -> str:
 
 
 def _spelt(name: str, plain: str) -> str:
-    """A name as `quoted`, with an escape for each character by which it differs from a plain form that may look the same."""
+    """Return a name as `quoted`, with escapes for the characters that `plain`, which may look the same, lacks."""
     shown = "".join(
         character if character.isascii() or character in plain else character.encode("unicode_escape").decode("ascii")
         for character in name
@@ -132,13 +132,13 @@ def _spelt(name: str, plain: str) -> str:
 
 
 def _is_list(name: str, least: int) -> bool:
-    """Whether a name is a list of at least one or two items as Python or JSON writes it: "['joy', 'love']", "[2, 3]"."""
+    """Return whether a name is a list of at least `least` (1 or 2) items: "['joy', 'love']", "[2, 3]"."""
     found = _LIST.fullmatch(name)
     return found is not None and (least == 1 or found["more"] is not None)
 
 
 def _joined(names: Mapping[str, int]) -> list[str]:
-    """Names made of others, by the separator that makes most: "joy|love", "2,3"."""
+    """Return names made of other names, by the separator that gives most of them: "joy|love", "2,3"."""
     best: list[str] = []
     for separator in _SEPARATORS:
         parts = {name: [part.strip() for part in name.split(separator)] for name in names if separator in name}
@@ -146,7 +146,7 @@ def _joined(names: Mapping[str, int]) -> list[str]:
         times = Counter(part for found in parts.values() for part in set(found))
         singles = names.keys() - parts.keys()
         made = [name for name, found in parts.items() if all(part in singles or times[part] > 1 for part in found)]
-        # Names such as "rock/pop" and "news, sport" have a separator too; then their parts are no labels.
+        # Names such as "rock/pop" and "news, sport" also have a separator, but their parts are not labels.
         if (
             2 * len(made) >= len(parts)
             and any(part in singles for name in made for part in parts[name])

@@ -1,4 +1,4 @@
-"""Labels: what the cells of a label column mean, and in which order the label names stand."""
+"""Labels: the meaning of the cells of a label column, and the order of the label names."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from emotune.data.label_names import clean_name
 from emotune.system.errors import DataError
 from emotune.system.wording import listed, quoted
 
-# The order in which dair-ai/emotion numbers them, kept wherever exactly these six labels are found.
+# The order of the ids in dair-ai/emotion, used wherever exactly these six labels are found.
 EMOTIONS = ("sadness", "joy", "love", "anger", "fear", "surprise")
 
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")  # longer ones are identifiers, and cost more to convert than they are worth
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")  # longer ones are identifiers, and expensive to convert
 _DECIMAL = re.compile(r"[+-]?[0-9]+\.([0-9]*)")
 
 
 class LabelError(ValueError):
-    """A cell that holds something which is no label; the message is the reason, without the place."""
+    """Error of a cell that is not a label; the message is the reason, without the place."""
 
 
 class WithheldError(LabelError):
-    """A label id that says that the label is withheld, as in the test splits of benchmarks."""
+    """Error of a label id that means that the label is withheld, as in the test splits of benchmarks."""
 
 
 def label_name(cell: object, class_names: Sequence[str] | None = None) -> str | None:
-    """The label's name, or None where the cell holds none.
+    """Return the label's name, or None if the cell holds none.
 
-    Text is stripped of surrounding white space and of what cannot be seen (`clean_name`). Whole numbers, 1.0 among them, become
-    the integer's digits; true and false become "true" and "false". Missing is what is empty, blank, null, NaN or the text "nan".
+    Text is stripped of surrounding white space and of invisible characters (`clean_name`). Whole numbers, including
+    1.0, become the integer's digits; true and false become "true" and "false". Empty or blank text, null, NaN and the
+    text "nan" count as missing.
 
     Args:
-        cell: What stands in the label column.
-        class_names: The names behind label ids, where the data brings them; an id becomes its name.
+        cell: The value in the label column.
+        class_names: The names of label ids, if the data has them; an id becomes its name.
 
     Raises:
         LabelError: The cell is a number that is not whole, an id without a name, or of another type (such as a list).
@@ -49,7 +50,7 @@ def label_name(cell: object, class_names: Sequence[str] | None = None) -> str | 
             if decimal[1].strip("0"):
                 raise LabelError(_not_whole(name))
             name = name.partition(".")[0]
-    elif cell is None or (isinstance(cell, Number) and cell != cell):  # NaN alone differs from itself
+    elif cell is None or (isinstance(cell, Number) and cell != cell):  # only NaN differs from itself
         return None
     elif isinstance(cell, bool):
         name = str(cell).lower()
@@ -74,16 +75,16 @@ def label_name(cell: object, class_names: Sequence[str] | None = None) -> str | 
 def ordered_labels(
     found: Iterable[str], *, class_names: Sequence[str] | None = None, requested: Sequence[str] | None = None
 ) -> tuple[str, ...]:
-    """The label names in the order that gives them their ids.
+    """Return the label names in the order of their ids.
 
     In this order of precedence: the order requested; that of the data set's class names; numbers by their value; the
     six emotions as dair-ai/emotion numbers them; anything else alphabetically.
 
     Args:
         found: The labels of the training rows.
-        class_names: The names behind label ids, where the data brings them. Those without training rows are left out.
-        requested: The user's order. It must name the labels found, all of them and no others: a label without training
-            rows cannot be learned, and a misspelt one would hide there.
+        class_names: The names of label ids, if the data has them. Those without training rows are left out.
+        requested: The user's order. It must name exactly the labels found: a label without training rows cannot be
+            learned, and might be a misspelt one.
 
     Raises:
         DataError: The labels requested are not those found, or one is named twice.

@@ -1,4 +1,4 @@
-"""How long texts are, summed up."""
+"""Summary of the lengths of texts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Lengths:
-    """How many words, or tokens of a model, the texts of one split have: least, median, 99th percentile and most."""
+    """Words, or tokens of a model, per text of one split: least, median, 99th percentile and most."""
 
     least: int
     median: float
@@ -19,7 +19,7 @@ class Lengths:
 
     @classmethod
     def of(cls, counts: NDArray[np.int64]) -> Lengths:
-        """Sum up.
+        """Summarize lengths.
 
         Args:
             counts: Shape (texts,), words or tokens per text; not empty.

@@ -35,10 +35,10 @@ from emotune.system.options import checked_seed
 from emotune.system.text import is_blank
 from emotune.system.wording import counted, escaped, listed, quoted, shown
 
-# Rows that are in memory already: what `emotune.data.memory` opens.
+# Rows in memory, as opened by `emotune.data.memory`.
 InMemory = Any
 
-# How many times the rows of the smallest class the largest one has, where the output points to what helps.
+# Ratio of the largest to the smallest class from which the output points to advice.
 _UNBALANCED = 20
 
 
@@ -59,28 +59,28 @@ def load_data(
 ) -> TextDataset:
     """Load a labelled data set with its three splits, and refuse what cannot be trained on.
 
-    A validation or test split that the source lacks, and that is not given as a file, is cut from the training rows:
-    stratified and seeded, with sentences in the data set's notes. Equal and nearly equal texts, as
-    `emotune.data.duplicates` finds them, stay in one split, and every class stands in every split. What repeats a text of a split that
-    is given stays in training, where it stood.
+    A validation or test split that the source lacks, and that is not given as a file, is cut from the training rows.
+    The cut is stratified and seeded, and described in the data set's notes. Equal and nearly equal texts, as defined by
+    `emotune.data.duplicates`, stay in one split, and every class is in every split. Training rows that repeat a text of
+    a given split stay in training.
 
-    Label names stand in the order of the Hub's ClassLabel; or numbers by value; or the six emotions as dair-ai/emotion
-    numbers them; or else alphabetically.
+    The order of the label names is that of the Hub's ClassLabel; or by value for numbers; or that of dair-ai/emotion
+    for its six emotions; or else alphabetical.
 
     Args:
         source: "bundled:sample"; a file (.txt with `text;label` lines, .csv, .tsv, .jsonl, .parquet); a folder of such
-            files named train, validation and test; or the id of a Hugging Face Hub data set. What exists on this
-            machine is never looked for on the Hub. Or rows in memory: a pandas DataFrame; a Dataset or DatasetDict of the
-            datasets library; a list of (text, label) pairs, or of dicts; or a dict of such tables by split.
-        validation: A file with the validation rows, or such a table, where the source has none.
-        test: A file with the test rows, or such a table, where the source has none.
+            files named train, validation and test; or the id of a Hugging Face Hub data set. A path that exists on this
+            machine is never looked up on the Hub. Or rows in memory: a pandas DataFrame; a Dataset or DatasetDict of
+            the datasets library; a list of (text, label) pairs, or of dicts; or a dict of such tables by split.
+        validation: A file with the validation rows, or such a table, if the source has none.
+        test: A file with the test rows, or such a table, if the source has none.
         config: The configuration of a Hub data set.
         revision: The branch, tag or commit of a Hub data set.
         text_column: The column of texts; None finds it by name ("text", "sentence", ...).
         label_column: The column of labels; None finds it by name ("label", "emotion", ...).
         labels: Label names in the order wanted: exactly those of the training rows.
-        validation_size: The share of training rows to cut for validation, where that is needed.
-        test_size: The share of training rows to cut for test, where that is needed.
+        validation_size: The share of training rows to cut for validation, if that is needed.
+        test_size: The share of training rows to cut for test, if that is needed.
         max_characters: The longest text allowed; a longer one is usually an unclosed quote.
         seed: Chooses the rows that are cut; 0 to 2**32 - 1.
 
@@ -148,12 +148,12 @@ def load_data(
 
 @contextmanager
 def advising_on_unlabelled(asked: DataSource, tables: Mapping[str, Table], split: str) -> Iterator[None]:
-    """Say of a validation or test split without labels how to do without it; of training rows nothing can be said but the error itself.
+    """Add advice to the error of a validation or test split without labels; errors of training rows stay as they are.
 
     Args:
-        asked: Where the rows come from.
+        asked: Source of the rows.
         tables: By split.
-        split: The one that is read.
+        split: The name of the split that is read.
 
     Raises:
         DataError: The split has no labels.
@@ -167,9 +167,9 @@ def advising_on_unlabelled(asked: DataSource, tables: Mapping[str, Table], split
         if given is not None:
             without = f"Leave --{split}-data out"
         elif isinstance(asked.source, (str, Path)) and Path(asked.source).expanduser().exists():
-            without = f"Give {tables['train'].source} alone"
+            without = f"Give only {tables['train'].source}"
         else:
-            without = "Give the training rows alone, as a file"
+            without = "Give only the training rows, as a file"
         raise DataError(
             f"{error.seen}: the {split} split has no labels, and scores need them ({error.reason}).\n"
             f"{without}, and rows are set aside for {split} from training. "
@@ -178,20 +178,20 @@ def advising_on_unlabelled(asked: DataSource, tables: Mapping[str, Table], split
 
 
 def reading_notes(tables: Mapping[str, Table], columns: Mapping[str, Columns]) -> Iterator[str]:
-    """What the reader must know about how rows were read: of each table, and which columns.
+    """Return notes on how rows were read: those of each table, and those on the columns used.
 
     Args:
         tables: By split.
-        columns: Those that were read, by split; tables without are not looked at.
+        columns: The columns read, by split; tables without an entry are skipped.
     """
     yield from dict.fromkeys(note for split in columns for note in tables[split].notes)
     yield from column_notes(columns)
 
 
 def open_splits(asked: DataSource) -> tuple[Source, dict[str, Table]]:
-    """Find a source and open its splits, by name, without reading their rows; errors as in `load_data`."""
+    """Find a source and open its splits by name, without reading their rows; errors as in `load_data`."""
     found = find_source(asked.source, config=asked.config, revision=asked.revision, max_characters=asked.max_characters)
-    # A file on its own is what to train on.
+    # A single file is the training data.
     tables = {"train": next(iter(found.tables.values()))} if found.is_one_file else dict(found.tables)
     for split, file in (("validation", asked.validation), ("test", asked.test)):
         if file is None:
@@ -220,13 +220,13 @@ def load_split(
     label_column: str | None = None,
     max_characters: int = MAX_CHARACTERS,
 ) -> Split:
-    """Load rows to score with a model that has its labels already.
+    """Load rows to score with a model that already has its labels.
 
     Args:
-        source: As in `load_data`. Of a file all rows are taken; of anything else one split.
+        source: As in `load_data`. All rows of a file are taken; of anything else, one split.
         labels: The model's label names; label ids are indices into them. Not all need to occur in the data.
         name: The name of the result; None for the split's, or for the base name of the file.
-        split: Which split to take: "test" where it is not given. A file on its own has no splits to choose from.
+        split: The split to take; "test" if it is not given. A single file has no splits to choose from.
         config: The configuration of a Hub data set.
         revision: The branch, tag or commit of a Hub data set.
         text_column: The column of texts; None finds it by name.
@@ -265,7 +265,7 @@ def load_split(
             )
         table = found.tables[own_name]
     rows = read_labelled(table, text_column=text_column, label_column=label_column, max_characters=max_characters)
-    # Models may have been trained on names that were not cleaned.
+    # Models may have been trained with names that were not cleaned.
     of_model = {clean_name(label): label for label in labels}
     rows = replace(rows, names=tuple(name if name in labels else of_model.get(name, name) for name in rows.names))
     _refuse_labels_outside(labels, rows, "the model does not have")
@@ -278,9 +278,9 @@ class NumberedTexts:
     """The texts of a file.
 
     Attributes:
-        rows: Line or row numbers, counted from 1, with the texts, in the file's order; read as they are asked for.
-        unit: What the numbers count: "line" or "row".
-        notes: What the reader must know about how they are read.
+        rows: Line or row numbers, counted from 1, with the texts, in the file's order; read lazily.
+        unit: The unit of the numbers: "line" or "row".
+        notes: Notes on reading the texts, one sentence each.
     """
 
     rows: Iterator[tuple[int, str]]
@@ -295,19 +295,21 @@ def open_texts(
     max_characters: int = MAX_CHARACTERS,
     on_blank: Callable[[int], None] | None = None,
 ) -> NumberedTexts:
-    """Open a file of texts without regard to labels, and read it as the texts are asked for.
+    """Open a file of texts, ignoring labels, and read the texts lazily.
 
-    A `.txt` file has one text per line, and its blank lines are skipped, as in data files; if its first line is a header of labelled
-    data, such as `text;label`, only the texts are taken from the lines. Of any other format the text column is read.
+    A `.txt` file has one text per line, and blank lines are skipped, as in data files. If its first line is a header of
+    labelled data, such as `text;label`, only the texts are taken from the lines. In other formats the text column is
+    read.
 
     Args:
         path: The file.
         text_column: The column of texts; None finds it by name.
         max_characters: The longest text allowed.
-        on_blank: Is told the number of each blank line of a `.txt` file.
+        on_blank: Called with the number of each blank line of a `.txt` file.
 
     Raises:
-        DataError: The file cannot be opened (at once), a row has no proper text (when reading gets there), or some are blank (at the end).
+        DataError: The file cannot be opened (at once), a row has no proper text (when it is read), or some texts are
+            blank (at the end).
         ConfigError: `max_characters` is out of range.
     """
     DataSource(source=path, text_column=text_column, max_characters=max_characters)
@@ -332,7 +334,7 @@ def _not_blank(lines: Iterator[tuple[int, str]], on_blank: Callable[[int], None]
 
 
 def _file(path: str | Path) -> Path:
-    """A path that must be a file: where the Hub is no choice, what looks like an id is a file that is missing."""
+    """Return the path of a file; what looks like a Hub id is a missing file where the Hub is not allowed."""
     found = local_path(path)
     if found is None:
         raise DataError(f"No such file: {escaped(path)}.")
@@ -350,15 +352,15 @@ def _split(name: str, rows: LabelledRows, labels: tuple[str, ...]) -> Split:
 
 
 def _cut_apart(splits: Mapping[str, Split], missing: Mapping[str, float], seed: int) -> tuple[Cut, KnownGroups]:
-    """Cut the splits that are missing, so that no text stands in two of those cut, nor in one of them and in one that is given.
+    """Cut the missing splits, so that no text is in two of the cut splits, or in a cut split and a given one.
 
     Args:
-        splits: Those that there are, "train" among them.
-        missing: For each that is not, its share of the training rows.
+        splits: The given splits, "train" among them.
+        missing: The share of the training rows for each missing split.
         seed: Chooses the rows.
 
     Returns:
-        What was cut, and which texts of all splits repeat.
+        The cut, and the repeated texts of all splits.
     """
     given = [split for split in splits if split != "train"]
     train = splits["train"]
@@ -387,7 +389,7 @@ def _refuse_untrainable(train: LabelledRows) -> None:
 
 
 def _refuse_labels_outside(labels: Sequence[str], rows: LabelledRows, lacking: str) -> None:
-    """Refuse rows whose label has no id; `lacking` says in words who does not know it."""
+    """Refuse rows whose label has no id; `lacking` says in words what does not have the label."""
     known = set(labels)
     unknown = Counter(name for name in rows.names if name not in known)
     if unknown:
@@ -398,7 +400,7 @@ def _refuse_labels_outside(labels: Sequence[str], rows: LabelledRows, lacking: s
 
 
 def _notes_on_left_out(tables: Mapping[str, Table], train: LabelledRows, labels: tuple[str, ...]) -> Iterator[str]:
-    """Say which splits and which classes of the source play no part."""
+    """Yield notes on splits and classes of the source that are not used."""
     splits = [split for split in tables if split not in SPLIT_NAMES]
     if splits:
         yield f"Splits not used: {listed(splits)}."
@@ -408,7 +410,7 @@ def _notes_on_left_out(tables: Mapping[str, Table], train: LabelledRows, labels:
 
 
 def _notes_on_balance(train: Split) -> Iterator[str]:
-    """Point to the how-to where some class has far fewer rows than another."""
+    """Yield a note that points to the how-to if some class has far fewer rows than another."""
     most, least = max(train.counts, key=train.counts.__getitem__), min(train.counts, key=train.counts.__getitem__)
     if train.counts[most] >= _UNBALANCED * train.counts[least]:
         yield (

@@ -1,4 +1,4 @@
-"""The nouns of an audit: a `Row` of the data, and the `Place` where it stands."""
+"""Objects of an audit: a `Row` of the data, and its `Place`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Place:
-    """Where a row stands.
+    """Position of a row.
 
     Attributes:
         split: Its split.
@@ -23,7 +23,7 @@ class Row:
     """A row of the data.
 
     Attributes:
-        place: Where it stands.
+        place: Its position.
         text: Its text.
         label: Its label's name.
     """

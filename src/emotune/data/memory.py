@@ -1,4 +1,4 @@
-"""Rows that are in memory already: data frames, `datasets` objects, and lists of pairs."""
+"""Rows in memory: data frames, `datasets` objects, and lists of pairs."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ _ACCEPTED = (
 
 
 def called(source: object) -> str:
-    """What messages call a source: its path or id between quotes, or the kind of object that it is."""
+    """Return the name of a source in messages: its path or id between quotes, or the kind of object."""
     return in_full(source) if isinstance(source, (str, Path)) else kind_of(source)
 
 
 def kind_of(source: object) -> str:
-    """What results call rows in memory: "DataFrame", "Dataset", "DatasetDict" or "in memory"."""
+    """Return the name of rows in memory in results: "DataFrame", "Dataset", "DatasetDict" or "in memory"."""
     known = ("pandas", "DataFrame"), ("datasets", "DatasetDict"), ("datasets", "Dataset")
     return next((name for module, name in known if _is(source, module, name)), IN_MEMORY)
 
 
 def open_tables(source: object) -> dict[str, Table] | Table:
-    """Open rows that are in memory.
+    """Open rows in memory.
 
     Args:
-        source: One table, or a mapping of tables by split. A list of pairs has the columns "text" and "label", a list of dicts those that
-            are its keys.
+        source: One table, or a mapping of tables by split. A list of pairs has the columns "text" and "label"; the
+            columns of a list of dicts are their keys.
 
     Returns:
         A table, or tables under the names of the mapping.
 
     Raises:
-        DataError: It is nothing of the kind.
+        DataError: It is none of these.
     """
     if isinstance(source, Mapping):
         name = kind_of(source)
@@ -63,10 +63,10 @@ def open_object(rows: object, source: str) -> Table:
 
     Args:
         rows: A data frame, a `datasets.Dataset`, or a list of pairs or dicts.
-        source: What messages call it.
+        source: Its name in messages.
 
     Raises:
-        DataError: It is nothing of the kind.
+        DataError: It is none of these.
     """
     if _is(rows, "pandas", "DataFrame"):
         return _of_frame(rows, source)
@@ -85,7 +85,7 @@ def open_object(rows: object, source: str) -> Table:
 
 
 def _is(value: object, module: str, name: str) -> bool:
-    """Whether a value is of a library's class, without importing the library: who has such a value has imported it."""
+    """Return whether a value is of a library's class, without importing it: such a value means that it is imported."""
     found = getattr(sys.modules.get(module), name, None)
     return found is not None and isinstance(value, found)
 
@@ -101,13 +101,13 @@ def _of_frame(frame: Any, source: str) -> Table:
 
 
 def _cells(column: Any) -> list[object]:
-    """The values of a column as Python's own; missing ones, of every kind that pandas has, become None."""
+    """Return the values of a column as Python objects; missing values of every pandas kind become None."""
     values, missing = column.astype(object).tolist(), column.isna().tolist()
     return [None if lacks else _plain(value) for value, lacks in zip(values, missing, strict=True)]
 
 
 def _plain(value: object) -> object:
-    """A value of numpy as Python's own, arrays as lists; None for what is missing; anything else as it is."""
+    """Return a NumPy value as a Python object, arrays as lists; None for missing values; others unchanged."""
     if isinstance(value, np.generic):
         value = value.item()
     elif isinstance(value, np.ndarray):
@@ -140,7 +140,7 @@ def _of_list(rows: Sequence[object], source: str) -> Table:
 
 
 def _list_fault(row: object, columns: tuple[str, ...], wanted: Sequence[str]) -> str:
-    """Why a row of a list cannot be read; "" where it can."""
+    """Return the reason why a row of a list cannot be read, or "" if it can."""
     of_pairs = columns == ("text", "label")
     if isinstance(row, Mapping):
         missing = [column for column in wanted if column not in row]

@@ -1,4 +1,4 @@
-"""Where labelled rows come from, and how they are read: declared once for Python, the command and configurations."""
+"""Options of loading labelled rows, declared once for Python, the command and configurations."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def _several_distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class DataSource(Options):
-    """What `load_data` is asked for.
+    """Arguments of `load_data`.
 
     Raises:
-        ConfigError: A value out of range; names all mistakes at once.
+        ConfigError: A value is out of range; the message names all mistakes.
     """
 
     source: Any = Field(

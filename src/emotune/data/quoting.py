@@ -1,8 +1,9 @@
-"""Whether the quotes of a tab-separated file are quoting or text.
+"""Decide whether the quotes of a tab-separated file are quoting or text.
 
-Programs write such files in two ways: spreadsheets and CSV libraries put a field with a tab, a line end or a quote into double quotes, and
-double the quotes inside; others write one line per row and leave quotes as they are. Read as quoting, a text of the second kind that
-begins with a quote swallows all rows up to the next quote, and nothing fails. So a quote is text unless the whole file says otherwise.
+Programs write such files in two ways. Spreadsheets and CSV libraries put a field with a tab, a line end or a quote into
+double quotes, and double the quotes inside. Other programs write one line per row and leave quotes as they are. If a
+text of the second kind begins with a quote and is read as quoting, it swallows all rows up to the next quote without
+any error. So a quote is text unless the whole file says otherwise.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ _AT_A_TIME = 1 << 20
 
 @dataclass(frozen=True)
 class Quoting:
-    """How the quotes of a file are read.
+    """Interpretation of the quotes of a file.
 
     Attributes:
-        is_quoting: Whether they are quoting; otherwise every line is a row, and quotes are text.
-        reason: Why they are quoting, as the end of a sentence; "" where they are text.
-        obstacle: Where neither reading fits the whole file: what stands against quoting, as a clause; "" elsewhere.
-        fields: Where quotes are text: how many fields are quoted as a whole all the same, as a CSV writer does it.
+        is_quoting: True if they are quoting; otherwise every line is a row, and quotes are text.
+        reason: The reason why they are quoting, as the end of a sentence; "" if they are text.
+        obstacle: The reason against quoting, as a clause, if neither reading fits the whole file; else "".
+        fields: Number of fields quoted as a whole, as by a CSV writer, although quotes are text.
     """
 
     is_quoting: bool
@@ -36,7 +37,7 @@ class Quoting:
 
     @property
     def note(self) -> str:
-        """What the reader must know, as a clause; "" where the file has no quote that could be meant otherwise."""
+        """Note for the reader, as a clause; "" if no quote of the file could be read otherwise."""
         if self.is_quoting:
             return f"quotes are read as quoting, {self.reason}" if self.reason else ""
         if not self.fields:
@@ -53,9 +54,11 @@ class Quoting:
 def decide_quoting(opened: Callable[[], AbstractContextManager[TextIO]]) -> Quoting:
     """Read a whole tab-separated file, in constant memory, and decide what its quotes are.
 
-    They are quoting in two cases. Either every line is a row of as many fields as the header has, and every field with a quote in it
-    begins and ends with one and doubles those inside, as a CSV writer does it; both readings then give the same rows. Or only with
-    quoting does every row have as many fields as the header, and no line inside a field could be a row of its own.
+    They are quoting in two cases:
+
+    - Every line has as many fields as the header, and every field with a quote begins and ends with one and doubles
+      those inside, as a CSV writer does. Both readings then give the same rows.
+    - Only with quoting does every row have as many fields as the header, and no line inside a field could be a row.
 
     Args:
         opened: Opens the file as text with its line ends as they are; it is opened up to four times.
@@ -75,7 +78,7 @@ def decide_quoting(opened: Callable[[], AbstractContextManager[TextIO]]) -> Quot
 
 
 def _as_lines(opened: Callable[[], AbstractContextManager[TextIO]]) -> tuple[bool, bool]:
-    """Whether every line has as many fields as the header; and whether every field that has a quote is quoted as a CSV writer would."""
+    """Return whether all lines have as many fields as the header, and whether all fields with quotes are CSV-quoted."""
     width = 0
     is_regular = True
     with opened() as stream:
@@ -92,7 +95,7 @@ def _as_lines(opened: Callable[[], AbstractContextManager[TextIO]]) -> tuple[boo
 
 
 def _quoted_fields(opened: Callable[[], AbstractContextManager[TextIO]]) -> int:
-    """How many fields are quoted as a whole, where every line is a row."""
+    """Return the number of fields quoted as a whole, in a file where every line is a row."""
     with opened() as stream:
         return sum(_is_quoted(field) for line in stream if QUOTE in line for field in line.rstrip("\r\n").split(TAB))
 
@@ -103,7 +106,7 @@ def _is_quoted(field: str) -> bool:
 
 
 def _against_quoting(opened: Callable[[], AbstractContextManager[TextIO]]) -> str:
-    """Why a file cannot be read with quoting; "" where it can."""
+    """Return the reason why a file cannot be read with quoting, or "" if it can."""
     width = 0
     read: list[str] = []
 
@@ -132,6 +135,6 @@ def _against_quoting(opened: Callable[[], AbstractContextManager[TextIO]]) -> st
 
 
 def _swallows_rows(lines: list[str], width: int) -> bool:
-    """Whether lines that quotes join into one record are rows of their own: inner ones, or the first and the last both."""
+    """Return whether lines joined by quotes are rows of their own: an inner one, or both the first and the last."""
     whole = [line.count(TAB) + 1 == width for line in lines]
     return len(lines) > 1 and width > 1 and (any(whole[1:-1]) or (whole[0] and whole[-1]))

@@ -1,4 +1,4 @@
-"""From a table's cells to rows that can be trained or scored on: every text and every label is looked at here."""
+"""Rows for training or scoring from a table's cells; every text and every label is checked."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from emotune.system.errors import DataError
 from emotune.system.text import is_blank, is_unicode
 from emotune.system.wording import LONGER, UNCLOSED_QUOTE, counted, numbered, quoted
 
-# How many reasons a message names, where no row can be used.
+# Number of reasons that a message names if no row can be used.
 MOST_REASONS = 3
-# So few rows that cannot be read are listed, even where they are most of the rows.
+# Up to this many rows that cannot be read are listed, even if they are most of the rows.
 FEW_BROKEN = 20
 NO_LABEL = "the label is missing"
 BLANK = "the text is empty or blank"
-CR_ENDS = "Some lines seem to end with a carriage return alone (old Mac OS). Write all line ends as line feeds."
+CR_ENDS = "Some lines seem to end with carriage returns only (old Mac OS). Write all line ends as line feeds."
 _OTHERS = "choose other columns with --text-column NAME and --label-column NAME."
 
 
@@ -29,12 +29,12 @@ class LabelledRows:
     """The rows of one table, checked.
 
     Attributes:
-        source: What messages call the table.
-        texts: The texts as they stand in the data.
+        source: Name of the table in messages.
+        texts: The texts as written in the data.
         names: The label name of each row.
-        class_names: All label names in order, where the data brings them.
-        columns: Which columns were read.
-        notes: What the reader must know about the labels, one sentence each.
+        class_names: All label names in order, if the data has them.
+        columns: The columns that were read.
+        notes: Notes on the labels, one sentence each.
     """
 
     source: str
@@ -57,7 +57,7 @@ def read_labelled(
         max_characters: The longest text allowed.
 
     Raises:
-        DataError: A column is not found; there are no rows; texts or labels are missing or not what they should be.
+        DataError: A column is not found; there are no rows; or texts or labels are missing or not valid.
     """
     columns = text_and_label_columns(table, text_column, label_column)
     rows = _read(table, columns, max_characters)
@@ -77,7 +77,7 @@ class UnusableRow:
 
     Attributes:
         number: Its line or row number in the source.
-        reason: Why, in words.
+        reason: The reason, in words.
     """
 
     number: int
@@ -89,12 +89,12 @@ class AllRows:
     """The usable rows of one table, and what is wrong with the others.
 
     Attributes:
-        numbers: Where each usable row stands in the source.
+        numbers: Line or row numbers of the usable rows in the source.
         texts: The texts.
         names: The label names.
         unusable: The other rows.
-        columns: Which columns were read.
-        notes: What the reader must know about the labels, one sentence each.
+        columns: The columns that were read.
+        notes: Notes on the labels, one sentence each.
     """
 
     numbers: tuple[int, ...]
@@ -106,14 +106,14 @@ class AllRows:
 
 
 def read_all(table: Table, *, text_column: str | None, label_column: str | None, max_characters: int) -> AllRows:
-    """Read a table's texts and labels as `read_labelled` does, and go on after a row that cannot be used.
+    """Read a table's texts and labels as `read_labelled` does, but continue after a row that cannot be used.
 
     Raises:
-        DataError: A column is not found, the table itself cannot be read, or more of its rows cannot be read than can be used.
+        DataError: A column is not found; the table cannot be read; or more rows cannot be read than can be used.
     """
     columns = text_and_label_columns(table, text_column, label_column)
     rows = _read(table, columns, max_characters)
-    # Where nothing or little can be read, the file is not what it says, and the advice is for all of it.
+    # If nothing or little can be read, the file is not what its name says, and the advice is for all of it.
     if rows.mostly_broken:
         broken = rows.broken
         seen = f"{counted(len(broken), 'row')} of {len(broken) + len(rows.usable):,} cannot be read."
@@ -129,9 +129,9 @@ class _Faulty:
 
     Attributes:
         number: Its line or row number.
-        kind: "broken" where it cannot be read, "withheld" and "unlabelled" where it has no label, "blank", or "other".
-        reason: Why, as a clause.
-        message: Why, as the message of an error, its place included.
+        kind: "broken" if it cannot be read, "withheld" or "unlabelled" if it has no label, "blank", or "other".
+        reason: The reason, as a clause.
+        message: The reason as the message of an error, with the row's place.
     """
 
     number: int
@@ -142,7 +142,7 @@ class _Faulty:
 
 @dataclass(frozen=True)
 class _Rows:
-    """All rows of a table, those that cannot be used apart, both in the table's order; and the labels that are read in another spelling."""
+    """Usable and faulty rows of a table, each in the table's order, and counts of labels read in another spelling."""
 
     usable: list[tuple[int, str, str]]
     faulty: list[_Faulty]
@@ -155,13 +155,13 @@ class _Rows:
 
     @property
     def mostly_broken(self) -> bool:
-        """Whether more rows cannot be read than can be used, and they are no few slips beside them."""
+        """True if more rows cannot be read than can be used, and these are more than a few slips."""
         broken = len(self.broken)
         return broken > len(self.usable) and (not self.usable or broken >= FEW_BROKEN)
 
 
 def _read(table: Table, columns: Columns, max_characters: int) -> _Rows:
-    """Look at every text and label of a table."""
+    """Check every text and label of a table."""
     class_names = table.class_names.get(columns.label)
     rows = _Rows([], [], Counter())
     for number, (text_cell, label_cell) in table.read((columns.text, columns.label)):
@@ -183,7 +183,7 @@ def _read(table: Table, columns: Columns, max_characters: int) -> _Rows:
 
 
 def _faulty(table: Table, number: int, kind: str, error: Exception) -> _Faulty:
-    """A row of which an error says what is wrong; the place may stand before it."""
+    """Return the faulty row that an error describes; the error may begin with the place."""
     place = f"{table.at(number)}: "
     said = str(error).removeprefix(place)
     message = str(error) if isinstance(error, DataError) else f"{place}{said}."
@@ -191,7 +191,7 @@ def _faulty(table: Table, number: int, kind: str, error: Exception) -> _Faulty:
 
 
 def _without_swallowing(table: Table, columns: Columns, rows: _Rows) -> _Rows:
-    """The same with those rows among the faulty ones whose text seems to hold others."""
+    """Return the rows with those counted as faulty whose text seems to hold other rows."""
     if table.delimiter is None:
         return rows
     labels = {name for _, _, name in rows.usable}
@@ -208,7 +208,7 @@ def _without_swallowing(table: Table, columns: Columns, rows: _Rows) -> _Rows:
 
 
 def _refusal(table: Table, rows: _Rows) -> DataError:
-    """The error of a table with rows that cannot be used."""
+    """Return the error of a table with rows that cannot be used."""
     kinds = {row.kind for row in rows.faulty}
     withheld = [row for row in rows.faulty if row.kind == "withheld"]
     if withheld and not rows.usable and kinds <= {"withheld", "unlabelled"}:
@@ -226,7 +226,7 @@ def _refusal(table: Table, rows: _Rows) -> DataError:
 
 
 def _with_others(table: Table, said: str, rows: _Rows) -> DataError:
-    """What is wrong with the first of the rows that cannot be used, and how many there are."""
+    """Return the error of the first faulty row, with the number of faulty rows."""
     numbers = [row.number for row in rows.faulty]
     if len(numbers) == 1:
         return DataError(said)
@@ -237,9 +237,9 @@ def _with_others(table: Table, said: str, rows: _Rows) -> DataError:
 
 
 def _cleaning(table: Table, rows: _Rows, listed_rows: int = 0) -> str:
-    """How to see the faulty rows and to leave them out, as the end of a sentence.
+    """Return how to list the faulty rows and leave them out, as the end of a sentence.
 
-    "" where an audit would refuse the table too, or where there is no file or id to give to the command.
+    It is "" if an audit would refuse the table too, or if there is no file or id to give to the command.
     """
     if table.in_memory or not rows.usable or rows.mostly_broken:
         return ""
@@ -250,7 +250,7 @@ def _cleaning(table: Table, rows: _Rows, listed_rows: int = 0) -> str:
 
 
 def _count_respelt(cell: object, name: str, respelt: Counter[str]) -> None:
-    """Count a label that is read as another spelling of it."""
+    """Count a label that was read in another spelling."""
     if isinstance(cell, str) and not cell.isascii() and cell.strip() != name:
         respelt[cell.strip()] += 1
 
@@ -260,11 +260,11 @@ def _notes_on_labels(table: Table, respelt: Counter[str]) -> tuple[str, ...]:
 
 
 def none_usable(table: Table, split: str, unusable: Sequence[UnusableRow]) -> DataError:
-    """The error of a table of which no row can be used.
+    """Return the error of a table of which no row can be used.
 
     Args:
         table: The table.
-        split: The split that it is.
+        split: The name of its split.
         unusable: All its rows.
     """
     reasons = Counter(row.reason for row in unusable).most_common()
@@ -281,20 +281,21 @@ def none_usable(table: Table, split: str, unusable: Sequence[UnusableRow]) -> Da
     seen = f"{counted(len(unusable), 'row')} {'was' if len(unusable) == 1 else 'were'} seen"
     return DataError(
         f"{table.source}: no row of the {split} split can be used; {seen}: {', '.join(parts)}.\n"
-        f"Mend the rows, or {_OTHERS}"
+        f"Correct the rows, or {_OTHERS}"
     )
 
 
 def stream_texts(table: Table, rows: Iterator[Row], max_characters: int) -> Iterator[tuple[int, str]]:
-    """Check and give texts one by one, each with its number, for data too large to hold; blank ones are refused together at the end.
+    """Check texts and yield each with its number, without holding all; blank texts are refused together at the end.
 
     Args:
-        table: Where the rows come from.
+        table: The table of the rows.
         rows: Rows whose only value is the text.
         max_characters: The longest text allowed.
 
     Raises:
-        DataError: A text is too long or no text at all, or there are no rows, when reading gets there; or some are blank, at the end.
+        DataError: A text is too long or not a text, or there are no rows (when reading gets there); or some texts are
+            blank (at the end).
     """
     number = None
     blank: list[int] = []
@@ -311,10 +312,11 @@ def stream_texts(table: Table, rows: Iterator[Row], max_characters: int) -> Iter
 
 
 def _checked_text(table: Table, number: int, cell: object, max_characters: int) -> str:
-    """The text of a cell; a null becomes the empty text, which the caller counts among the blank ones.
+    """Return the text of a cell; null becomes the empty text, which the caller counts as blank.
 
     Raises:
-        DataError: The row cannot be read; the cell holds no text, or one that is too long, or not Unicode, or has a NUL character in it.
+        DataError: The row cannot be read; or the cell holds no text, or one that is too long, not Unicode, or has a NUL
+            character.
     """
     if isinstance(cell, Broken):
         raise cell.error
@@ -339,7 +341,7 @@ def _checked_text(table: Table, number: int, cell: object, max_characters: int) 
 
 
 def _checked_label(table: Table, number: int, cell: object, class_names: Sequence[str] | None) -> str | None:
-    """The label's name, or None where there is none; errors as of `label_name`, and DataError where it is not Unicode."""
+    """Return the label's name, or None; errors as in `label_name`, and DataError if it is not Unicode."""
     name = label_name(cell, class_names)
     if name is not None and not is_unicode(name):
         raise _half_a_character(table, number, "label")
@@ -347,13 +349,13 @@ def _checked_label(table: Table, number: int, cell: object, class_names: Sequenc
 
 
 def _on_length(table: Table) -> str:
-    """What to do about a text that is too long."""
+    """Return advice on a text that is too long."""
     option = "max_characters" if table.in_memory else LONGER
     return f"{UNCLOSED_QUOTE if table.quoting else ''}If texts are meant to be so long, raise {option}."
 
 
 def _holds_rows(table: Table, text: str, label_column: str, labels: Set[str]) -> str:
-    """Why a text of several lines seems to hold rows of its own file: half of its lines end in labels of the data; "" where it does not."""
+    """Return the fault of a text that seems to hold rows (half of its lines or more end in labels), or ""."""
     if not ("\n" in text or "\r" in text):
         return ""
     at = table.columns.index(label_column)
@@ -371,14 +373,14 @@ def _holds_rows(table: Table, text: str, label_column: str, labels: Set[str]) ->
 
 
 def _no_rows(table: Table) -> DataError:
-    """The error of a table without rows."""
+    """Return the error of a table without rows."""
     return DataError(f"{table.source} has {'a header and ' if table.header is not None else ''}no rows.")
 
 
 def _half_a_character(table: Table, number: int, what: str) -> DataError:
     return DataError(
         f"{table.at(number)}: the {what} holds half a character (a lone surrogate such as \\ud83d), "
-        "so it is not valid Unicode. It was probably cut in the middle of an emoji; mend or remove the row."
+        "so it is not valid Unicode. It was probably cut in the middle of an emoji; correct or remove the row."
     )
 
 

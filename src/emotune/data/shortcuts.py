@@ -1,9 +1,9 @@
-"""Features of a text that give its class away: a model may learn them instead of what the labels mean, and fail where they are missing.
+"""Find features of a text that predict its class: a model may learn them instead of the meaning, and fail without them.
 
-A feature is a word, two neighbouring words, the first or the last word, or an outward trait such as capitals, length, the last
-character, numbers, links or emoji. It is a shortcut where nearly all texts that have it have one label, that label is much commoner
-among them than in all texts, and chance does not explain it: the upper tail of the hypergeometric distribution, corrected for the number of
-features looked at (Y. Benjamini, Y. Hochberg, JRSS B 57, 1995).
+A feature is a word, two neighbouring words, the first or the last word, or a surface trait such as capitals, length,
+the last character, numbers, links or emoji. It is a shortcut if nearly all texts that have it share one label, that
+label is much commoner among them than in all texts, and chance does not explain it. The test is the upper tail of the
+hypergeometric distribution, corrected for the number of features tested (Y. Benjamini, Y. Hochberg, JRSS B 57, 1995).
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ from numpy.typing import NDArray
 
 from emotune.data.located import Row
 
-# A feature counts from this many texts on, and where at least this share of them has one label.
+# Least number of texts of a feature, and least share of them with one label.
 LEAST_ROWS = 20
 LEAST_SHARE = 0.9
-# How many times its share of all texts the label's share of these must be.
+# Least ratio of the label's share of these texts to its share of all texts.
 LEAST_LIFT = 1.25
-# The share of wrong ones that is accepted among the features listed.
+# Accepted share of false discoveries among the features listed.
 FALSE_DISCOVERIES = 0.05
-# A feature is left out where a listed one of the same label covers this share of its texts, and it is purer by less than that.
+# A feature is left out if a listed one of the same label covers this share of its texts, and it is purer by less than
+# the second number.
 _COVERED, _PURER = 0.9, 0.05
-# Lengths to cut at, as shares of the texts from the shortest and from the longest on.
+# Lengths tested as thresholds, as quantiles from the shortest and from the longest text.
 _LENGTHS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25)
 _LONGEST_NUMBER = 7
 _FOLDED_AT_A_TIME = 500
 
-# Words keep their apostrophes; ASCII punctuation counts in runs, other symbols one by one. Joiners and variation selectors of emoji do
-# not count.
+# Words keep their apostrophes; ASCII punctuation counts in runs, other symbols one by one. Joiners and variation
+# selectors of emoji are ignored.
 _TOKEN = re.compile(r"\w+(?:['\u2019]\w+)*|[!-/:-@\[-^`{-~]+|[^\w\s\u200d\ufe0e\ufe0f]")
 _LINK = re.compile(r"https?://|\bwww\.", re.IGNORECASE)
 _ADDRESS = re.compile(r"\w@\w[\w-]*\.\w")
@@ -55,16 +56,16 @@ _LAST = {
 
 @dataclass(frozen=True)
 class Shortcut:
-    """A feature of a text nearly all of whose texts have one label.
+    """A feature of texts of which nearly all have one label.
 
     Attributes:
-        kind: "trait" (capitals, length, the last character, numbers, links and their kin), "place" (the first or the last word),
-            "word" or "phrase".
-        sign: The feature in words that go on after "the text": "contains 'free'", "is all in capitals".
+        kind: "trait" (capitals, length, the last character, numbers, links and similar), "place" (the first or the last
+            word), "word" or "phrase".
+        sign: The feature in words that continue "the text": "contains 'free'", "is all in capitals".
         label: The label.
-        rows: Training texts that have the feature; a text that repeats counts once.
-        share: The share of them that has the label.
-        usual: The share of all training texts that has it.
+        rows: Number of training texts with the feature; a repeated text counts once.
+        share: Share of these texts that has the label.
+        usual: Share of all training texts that has it.
     """
 
     kind: str
@@ -76,15 +77,15 @@ class Shortcut:
 
 
 def find_shortcuts(rows: Sequence[Row], groups: NDArray[np.int64] | None = None) -> tuple[Shortcut, ...]:
-    """Features whose texts nearly all have one label: traits and places first, then words, the commonest first.
+    """Return the features whose texts nearly all have one label: traits and places first, then words, commonest first.
 
-    Words may well be what a label means; traits hardly ever are. Of features that stand in the same texts, such as a word and a
-    phrase with it, one is listed.
+    Words may well be the meaning of a label; traits rarely are. Of features that occur in the same texts, such as a
+    word and a phrase with it, one is listed.
 
     Args:
         rows: Training rows.
-        groups: Shape (rows,), texts that repeat each other have the same number; under one label they count once. None where no
-            text repeats.
+        groups: Shape (rows,), the same number for texts that repeat each other; with one label they count once. None
+            if no text repeats.
     """
     names = sorted({row.label for row in rows})
     if len(names) < 2:
@@ -133,14 +134,14 @@ def _first_largest(table: NDArray[np.number] | NDArray[np.bool_]) -> NDArray[np.
 
 
 def _significant(by_label: NDArray[np.int64], prior: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which features are shortcuts.
+    """Select the features that are shortcuts.
 
     Args:
         by_label: Shape (features, labels), texts with the feature and the label.
         prior: Shape (labels,), texts with the label.
 
     Returns:
-        The numbers of the shortcuts; and for every feature its commonest label, measured by the label's own share.
+        The indices of the shortcuts; and for every feature its commonest label, relative to the label's own share.
     """
     from scipy.stats import hypergeom
 
@@ -154,7 +155,7 @@ def _significant(by_label: NDArray[np.int64], prior: NDArray[np.int64]) -> tuple
         return likely, best
     of_best = prior[best[likely]]
     chance = np.asarray(hypergeom.sf(by_label[likely, best[likely]] - 1, prior.sum(), of_best, total[likely]))
-    # Every feature might have been listed for any label, those too that are not likely: they count as tests that failed.
+    # Every feature could have been listed for any label; unlikely labels count as failed tests.
     tests = by_label.size
     order = np.argsort(chance, kind="stable")
     passes = chance[order] <= FALSE_DISCOVERIES * np.arange(1, len(order) + 1) / tests
@@ -169,7 +170,7 @@ def _not_covered(
     best: NDArray[np.int64],
     by_label: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Shape (chosen,), whether no feature before it, of the same label and hardly less pure, stands in nearly all its texts."""
+    """Return whether no earlier feature of the same label, hardly less pure, covers each feature; shape (chosen,)."""
     from scipy.sparse import csr_array
 
     kept = np.ones(len(chosen), dtype=bool)
@@ -192,18 +193,18 @@ def _not_covered(
     return kept
 
 
-# --- What texts are looked at for ---------------------------------------------------------------------------------------
+# --- Features of texts ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Features of one kind, those with enough texts.
+    """Features of one kind that have enough texts.
 
     Attributes:
         kind: As in `Shortcut`.
         signs: Each feature in words.
-        feature: With `row`: one entry for each feature of each text that has it, none twice; an index into `signs`.
-        row: The text.
+        feature: With `row`: one entry per feature and text that has it, without repeats; an index into `signs`.
+        row: Index of the text.
     """
 
     kind: str
@@ -213,7 +214,7 @@ class _Block:
 
 
 def _features(texts: Sequence[str]) -> Iterator[_Block]:
-    """All features, plainest first: of two that stand in the same texts the first is listed."""
+    """Yield all features, plainest first: of two that occur in the same texts the first is listed."""
     vocabulary: defaultdict[str, int] = defaultdict(count().__next__)
     ids: list[int] = []
     lengths: list[int] = []
@@ -232,7 +233,7 @@ def _features(texts: Sequence[str]) -> Iterator[_Block]:
     words = np.flatnonzero(is_word[token])
     starts = (
         np.diff(row[words], prepend=-1) > 0
-    )  # the row changes: a text's first word; and what stands before it is the last one of another
+    )  # where the row changes is a text's first word, preceded by the last word of another text
     lasts = words[np.append(starts[1:], True)[: len(words)]]
     yield _block("place", token[words[starts]], row[words[starts]], lambda key: f"begins with '{tokens[key]}'")
     yield _block("place", token[lasts], row[lasts], lambda key: f"ends with '{tokens[key]}'")
@@ -243,13 +244,13 @@ def _is_word(token: str) -> bool:
 
 
 def _block(kind: str, key: NDArray[np.int64], row: NDArray[np.int64], say: Callable[[int], str]) -> _Block:
-    """The features of a kind that have enough texts.
+    """Return the features of a kind that have enough texts.
 
     Args:
         kind: The kind.
-        key: What a text has, one entry for each occurrence.
-        row: The text.
-        say: Puts a key into words.
+        key: The key of each occurrence of a feature.
+        row: The index of its text.
+        say: Returns a key in words.
     """
     found, feature, occurrences = np.unique(key, return_inverse=True, return_counts=True)
     often = occurrences[feature] >= LEAST_ROWS
@@ -264,7 +265,7 @@ def _block(kind: str, key: NDArray[np.int64], row: NDArray[np.int64], say: Calla
 def _phrases(
     tokens: Sequence[str], token: NDArray[np.int64], row: NDArray[np.int64], is_word: NDArray[np.bool_]
 ) -> _Block:
-    """Two neighbouring words; punctuation between them parts them."""
+    """Return the pairs of neighbouring words without punctuation between them."""
     often = np.bincount(token, minlength=len(tokens)) >= LEAST_ROWS
     fit = (is_word & often)[token]
     at = np.flatnonzero(fit[:-1] & fit[1:] & (row[:-1] == row[1:]))
@@ -283,7 +284,7 @@ def _traits(
     row: NDArray[np.int64],
     is_word: NDArray[np.bool_],
 ) -> Iterator[_Block]:
-    """What can be seen without reading: capitals, the end, numbers, links and their kin, length."""
+    """Yield features of the surface: capitals, the end, numbers, links and similar, length."""
 
     def trait(sign: str, has: Sequence[bool] | NDArray[np.bool_]) -> _Block:
         rows = np.flatnonzero(np.asarray(has, dtype=bool))

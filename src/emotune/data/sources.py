@@ -1,4 +1,4 @@
-"""Where data comes from: the bundled sample, a file or folder of this machine, or the Hugging Face Hub."""
+"""Sources of data: the bundled sample, a file or folder on this machine, or the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ _SPLIT_ALIASES = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 SPLITS = ("train", "validation", "test")
-# Usual names of a validation split, but some mean the test split: taken where nothing else is the validation split, and said.
+# Names of a validation split that are also used for a test split: taken with a note if no other split is validation.
 _WEAK_VALIDATION = ("eval", "evaluation")
-# More files than that are no splits.
+# More files than this are not taken for splits.
 _MOST_TABLES = 8
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source that was found, its tables open but not read.
+    """A source that was found, with its tables open but not read.
 
     Attributes:
         name: The portable name: the Hub id, "bundled:sample", or the base name of the file or folder.
-        tables: By split name. A file that claims no split stands alone, under its own name.
-        is_one_file: Whether there is one table only, which claims no split.
-        notes: What the reader must know about the choice, one sentence each.
-        also: Names that the source has for a split besides the one in `tables`.
+        tables: By split name. A file that is not named after a split is the only table, under its own name.
+        is_one_file: True if there is one table only, not named after a split.
+        notes: Notes on what was chosen, one sentence each.
+        also: The source's other names for a split besides the one in `tables`.
     """
 
     name: str
@@ -53,18 +53,18 @@ class Source:
 
 
 def find_source(source: Any, *, config: str | None, revision: str | None, max_characters: int) -> Source:
-    """Find out what a source is and open it.
+    """Find out the kind of a source and open it.
 
-    What exists on this machine wins over a Hub data set of the same name.
+    A path that exists on this machine has precedence over a Hub data set of the same name.
 
     Args:
         source: "bundled:sample", a path, the id of a Hub data set, or rows in memory (`emotune.data.memory`).
-        config: The configuration of a Hub data set; nothing else has one.
-        revision: The revision of a Hub data set; nothing else has one.
-        max_characters: The longest text the caller takes.
+        config: The configuration of a Hub data set; other sources have none.
+        revision: The revision of a Hub data set; other sources have none.
+        max_characters: The longest text allowed.
 
     Raises:
-        DataError: There is no such file, no data in the folder, or the files are not what they should be.
+        DataError: There is no such file, no data in the folder, or the files are not valid.
         HubError: The Hub cannot be reached, or does not have the data set.
     """
     if not isinstance(source, (str, Path)):
@@ -97,15 +97,15 @@ def _in_memory(source: object) -> Source:
 
 
 def split_name(name: str) -> str:
-    """The name emotune uses for a split: "val", "dev" and "valid" are "validation"; unknown names stay."""
+    """Return emotune's name of a split: "val", "dev" and "valid" are "validation"; unknown names are kept."""
     return _SPLIT_ALIASES.get(name.lower(), name)
 
 
 def local_path(source: str | Path) -> Path | None:
-    """The path a source means, or None where it is the id of a Hub data set.
+    """Return the path that a source names, or None if it is the id of a Hub data set.
 
     Raises:
-        DataError: It is neither, or a path at which there is nothing, or something that can be read only once.
+        DataError: It is neither; or nothing exists at the path, or something that can be read only once.
     """
     try:
         refuse_place(source)
@@ -124,7 +124,7 @@ def local_path(source: str | Path) -> Path | None:
 
 
 def _base_name(path: Path) -> str:
-    """The last part of a path, also of "." and ".."."""
+    """Return the last part of a path, also for "." and ".."."""
     return path.name if path.name not in ("", "..") else path.resolve().name
 
 
@@ -185,7 +185,7 @@ def _open_local(path: Path, max_characters: int) -> Source:
 
 
 def _parts(files: Sequence[Path], split: str) -> list[Path]:
-    """The files whose names hold a name of the split as a word: "train-0.csv", "emotion_val.csv", "train-00000-of-00001.parquet"."""
+    """Return the files with a name of the split as a word: "emotion_val.csv", "train-00000-of-00001.parquet"."""
     return [
         file
         for file in files
@@ -194,7 +194,7 @@ def _parts(files: Sequence[Path], split: str) -> list[Path]:
 
 
 def _what_to_do(files: Sequence[Path]) -> str:
-    """The advice for a folder of files whose names are no split's."""
+    """Return the advice for a folder whose files are not named after splits."""
     parts = {split: _parts(files, split) for split in SPLITS}
     if any(len(found) > 1 for found in parts.values()):
         split, found = next((split, found) for split, found in parts.items() if len(found) > 1)
@@ -217,7 +217,7 @@ def _is_data(file: Path) -> bool:
 
 
 def _under_our_names(name: str, tables: Mapping[str, Table]) -> Source:
-    """Put the splits of a Hub data set, or of one in memory, under the names emotune uses."""
+    """Rename the splits of a Hub data set, or of one in memory, to emotune's names."""
     renamed: dict[str, Table] = {}
     notes: tuple[str, ...] = ()
     also: dict[str, str] = {}

@@ -1,7 +1,7 @@
-"""Cut the splits that the data does not bring from its training rows: stratified, seeded, copies kept together, and said in a sentence.
+"""Cut missing splits from the training rows: stratified, seeded, with copies kept together, and described in notes.
 
-Where no text repeats another, the rows are chosen by scikit-learn's `train_test_split`. Otherwise whole groups of equal or nearly equal
-texts are dealt out by `emotune.data.grouped`, so that none stands on both sides of a cut.
+If no text repeats another, the rows are chosen by scikit-learn's `train_test_split`. Otherwise `emotune.data.grouped`
+distributes whole groups of equal or nearly equal texts, so that none is on both sides of a cut.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from emotune.data.grouped import Rows, choose_groups
 from emotune.system.errors import ConfigError, DataError
 from emotune.system.wording import counted, quoted
 
-# How far a cut may be from the rows asked for: beyond this share of them the notes say so, and beyond this factor it is refused.
+# Tolerated deviation of a cut from the rows asked for: notes report a larger share of them; a larger factor is refused.
 ROWS_TOLERANCE, LARGEST_FACTOR = 0.1, 2
-# How far a class may be from its rows before the notes name it: this share of them, or this many rows.
+# Tolerated deviation of a class from its rows, reported in the notes if larger: this share of them, or this many rows.
 CLASS_TOLERANCE, CLASS_ROWS = 0.25, 2
 # A group with at least this share of all rows is named.
 LARGE_GROUP = 0.1
@@ -28,12 +28,12 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """What was cut.
+    """Result of cutting splits.
 
     Attributes:
-        splits: The splits by name, "train" with what is left among them.
-        rows: For each split its row numbers in what was cut from, in ascending order.
-        notes: What was done, a sentence each.
+        splits: The splits by name; "train" holds the remaining rows.
+        rows: For each split its row numbers in the original rows, in ascending order.
+        notes: Notes on the cuts, one sentence each.
     """
 
     splits: Mapping[str, Split]
@@ -48,25 +48,25 @@ def cut_splits(
     groups: NDArray[np.int64] | None = None,
     stay: NDArray[np.bool_] | None = None,
 ) -> Cut:
-    """Set rows of a split aside for others, each class in its share; rows keep the order of their source.
+    """Cut splits from the rows of a split, each class in its share; rows keep the order of their source.
 
-    A group stands whole in one split, and every class stands in every split. As far as the groups allow, a cut has the
-    rows asked for, and each class its share of them; the notes name what is further off than a tenth of the rows, or a
-    quarter of a class's rows and two rows.
+    A group is in one split as a whole, and every class is in every split. As far as the groups allow, a cut has the
+    rows asked for, and each class its share of them. The notes name deviations of more than a tenth of the rows, or of
+    more than a quarter of a class's rows and two rows.
 
     Args:
         train: The rows to cut from.
         sizes: For each split to cut, in this order, its share of the rows of `train`: between 0 and 1, and less than 1
             in sum.
         seed: Chooses the rows; 0 to 2**32 - 1.
-        groups: Shape (rows,), rows that must stay together share a number; each row for itself where it is not given.
-        stay: Shape (rows,), rows that are to be left in training, whole groups of them: they repeat rows of a split that is given. They
-            may be cut all the same where a class would have too few others, and a note says so.
+        groups: Shape (rows,), the same number for rows that must stay together; by default each row is its own group.
+        stay: Shape (rows,), rows that should stay in training, in whole groups, because they repeat rows of a given
+            split. They may be cut all the same if a class would otherwise have too few rows, and a note says so.
 
     Raises:
-        ConfigError: The sizes are not shares that leave something to train on.
-        DataError: A class, or the whole, has too few rows or groups to be in every split; or groups are so large that a cut
-            would have less than half or more than twice the rows asked for.
+        ConfigError: The sizes are not shares that leave rows for training.
+        DataError: A class, or the whole, has too few rows or groups to be in every split; or groups are so large that a
+            cut would have less than half or more than twice the rows asked for.
     """
     if not all(0 < size < 1 for size in sizes.values()) or sum(sizes.values()) >= 1:
         given = ", ".join(f"{name}_size {size:g}" for name, size in sizes.items())
@@ -93,7 +93,7 @@ def cut_splits(
 
 
 def _leaves_enough(train: Split, groups: NDArray[np.int64], stay: NDArray[np.bool_], cuts: int) -> bool:
-    """Whether every class has enough groups, and the whole enough rows, besides those that are to stay in training."""
+    """Return whether the rows that need not stay suffice: enough groups of every class, and enough rows in total."""
     free = Rows(train.task.strata(train.label_ids), groups, len(train.labels)).groups_of(~stay)
     return bool((free > cuts).all() and 2 * (~stay).sum() >= len(train))
 
@@ -107,22 +107,22 @@ def _notes_on_staying(train: Split, groups: NDArray[np.int64], stay: NDArray[np.
         return [
             f"{seen}: {'it stays' if count == 1 else 'they stay'} in training, so that no other split has them as well."
         ]
-    return [f"{seen}, and too few others are left: some of them may stand in the splits that are cut, too."]
+    return [f"{seen}, and too few others are left, so some of them may be in the splits that are cut."]
 
 
 def _cut(train: Split, rows: Rows, name: str, size: int, *, still_to_cut: int, seed: int) -> NDArray[np.bool_]:
-    """Shape (rows,): which rows are set aside.
+    """Return a mask of the rows to set aside, shape (rows,).
 
     Args:
-        train: What everything is cut from.
-        rows: The rows that are left of it.
+        train: All rows, before any cut.
+        rows: The remaining rows.
         name: The split to cut.
-        size: The rows wanted.
-        still_to_cut: The cuts to come, each of which needs a group of every class.
+        size: Number of rows wanted.
+        still_to_cut: Number of later cuts, each of which needs a group of every class.
         seed: Chooses the rows.
     """
     classes = int((rows.counts > 0).sum())
-    # What stratifying needs: a row per class in each split.
+    # Stratifying needs one row per class in each split.
     if not classes <= size <= len(rows) - classes * (1 + still_to_cut):
         raise DataError(
             f"{counted(len(rows), 'row')} of {counted(classes, 'class', 'classes')} are too few to cut a {name} split of "
@@ -155,7 +155,7 @@ def _cut(train: Split, rows: Rows, name: str, size: int, *, still_to_cut: int, s
 
 
 def _stratified(rows: Rows, size: int, seed: int) -> NDArray[np.bool_]:
-    """Choose rows by scikit-learn; none where a class has a single row, which it refuses."""
+    """Choose rows with scikit-learn; none if a class has a single row, which it refuses."""
     from sklearn.model_selection import train_test_split
 
     aside = np.zeros(len(rows), dtype=bool)
@@ -168,7 +168,7 @@ def _stratified(rows: Rows, size: int, seed: int) -> NDArray[np.bool_]:
 
 
 def _refuse_rare_classes(train: Split, groups: NDArray[np.int64], cut: tuple[str, ...]) -> None:
-    """Refuse classes that have fewer rows, or fewer rows that are no copies of each other, than there will be splits."""
+    """Refuse classes with fewer rows, or fewer rows that are not copies of each other, than there will be splits."""
     needed = 1 + len(cut)
     different = Rows(train.task.strata(train.label_ids), groups, len(train.labels)).groups_of(
         np.ones(len(train), dtype=bool)
@@ -201,7 +201,7 @@ def _note(train: Split, name: str, found: int, asked: int, seed: int) -> str:
 
 
 def _notes_on_classes(rows: Rows, labels: tuple[str, ...], name: str, aside: NDArray[np.bool_]) -> Iterator[str]:
-    """Name the classes whose share of a cut is far from their share of the rows."""
+    """Yield a note on the classes whose share of a cut deviates from their share of the rows."""
     found = rows.counts_of(aside)
     share = rows.counts * found.sum() / len(rows)
     off = np.flatnonzero(np.abs(found - share) > np.maximum(CLASS_TOLERANCE * share, CLASS_ROWS))
@@ -210,7 +210,7 @@ def _notes_on_classes(rows: Rows, labels: tuple[str, ...], name: str, aside: NDA
             f"{quoted(labels[label])} has {found[label]:,} for {share[label]:.0f}" for label in off[:_MOST_NAMED]
         )
         more = f", and {len(off) - _MOST_NAMED:,} more" if len(off) > _MOST_NAMED else ""
-        yield f"Copies stay together, so classes of {name} are not in their share: {named} expected{more}."
+        yield f"Copies stay together, so some classes of {name} deviate from their share: {named} expected{more}."
 
 
 def _notes_on_groups(groups: NDArray[np.int64], rows: Mapping[str, NDArray[np.int64]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A `Table`: a data file or a Hub split, opened, whose rows are read as they are asked for."""
+"""`Table`: an open data file or Hub split, whose rows are read lazily."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Literal
 from emotune.system.errors import DataError
 
 Row = tuple[int, Sequence[object]]
-"""Where a row starts (its line or row number, counted from 1), and its values; `Broken` alone where the row cannot be read."""
+"""Line or row number of a row's start, counted from 1, and its values; only `Broken` if the row cannot be read."""
 
 
 @dataclass(frozen=True)
 class Broken:
-    """What stands in every cell of a row that cannot be read, so that the rows after it can be.
+    """Value in every cell of a row that cannot be read, so that reading can continue after it.
 
     Attributes:
-        error: What is wrong with the row; its message names the place.
+        error: The error of the row; its message names the place.
     """
 
     error: DataError
@@ -25,22 +25,22 @@ class Broken:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns by name, and the rows behind them.
+    """Named columns and their rows.
 
     Attributes:
-        source: What messages call it: a path as the user gave it, or a Hub id with its split.
+        source: Name of the table in messages: a path as the user gave it, or a Hub id with its split.
         columns: The column names, in the source's order.
-        read: Reads the rows, giving for each the values of the columns asked for, in the order asked for. Each call
-            reads anew.
-        unit: What row numbers count: lines of a text file, or rows.
-        header: The first line, where the column names were taken from it; None where a format carries names of its own.
+        read: Reads the rows and yields for each the values of the columns asked for, in the order asked for. Each call
+            starts again.
+        unit: The unit of row numbers: lines of a text file, or rows.
+        header: The first line, if it gave the column names; None if the format has its own names.
         class_names: For columns of label ids whose names are known (a Hub data set's ClassLabel): name i belongs
             to id i.
-        delimiter: What separates the fields of a line, in a file that has lines of fields.
-        quoting: Whether quotes in a file are quoting, so that one left open swallows what follows.
-        in_memory: Whether the rows are in memory, so that there is no file or id to give to a command.
-        notes: What the reader must know about how the rows are read, one sentence each.
-        hint: What to do where the columns wanted are not among these: what the source seems to be instead.
+        delimiter: The separator of fields, in a file that has lines of fields.
+        quoting: True if quotes in a file are quoting, so that an unclosed one swallows the text after it.
+        in_memory: True if the rows are in memory, so that there is no file or id to give to a command.
+        notes: Notes on reading the rows, one sentence each.
+        hint: Advice, with the apparent kind of the source, if it lacks the columns wanted.
     """
 
     source: str
@@ -56,5 +56,5 @@ class Table:
     hint: str = ""
 
     def at(self, number: int) -> str:
-        """The place of a row, for the start of a message: "reviews.csv, line 7"."""
+        """Return the place of a row, for the start of a message: "reviews.csv, line 7"."""
         return f"{self.source}, {self.unit} {number}"

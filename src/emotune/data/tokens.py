@@ -1,4 +1,4 @@
-"""How many tokens of a model texts have, how many texts would be cut at its limit, and what its tokenizer cannot read."""
+"""Count the tokens of texts, the texts longer than a model's limit, and what its tokenizer cannot read."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from emotune.data.lengths import Lengths
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# Texts tokenized at a time: uncut, long ones need memory.
+# Texts tokenized at a time; long texts that are not truncated need memory.
 _TEXTS_AT_A_TIME = 500
-# From which share of unknown tokens, and of texts that are nothing else, a tokenizer does not fit the texts. A vocabulary of the texts'
-# own language leaves a few tokens in a thousand unknown, mostly emoji; where it is one in ten, words are missing. A text without one known
-# token is lost altogether, whatever the others hold, so fewer of them are too many.
+# Shares of unknown tokens, and of texts without a known token, from which a tokenizer does not fit the texts. A
+# vocabulary of the texts' own language leaves a few tokens in a thousand unknown, mostly emoji; if it is one in ten,
+# words are missing. A text without a known token is lost entirely, whatever the other texts are, so the limit is lower.
 MOST_UNKNOWN, MOST_UNREAD = 0.1, 0.05
-# And from how many texts on (or all there are): one of nothing but emoji among a few says nothing of the others.
+# Least number of texts concerned (or all texts): one text of emoji among a few says nothing about the others.
 LEAST_TEXTS = 3
 ANOTHER_MODEL = (
     "choose a model whose vocabulary has these characters, such as one made for the language of the texts, "
@@ -30,20 +30,20 @@ ANOTHER_MODEL = (
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """Tokens per text, special tokens counted, before anything is cut.
+    """Tokens per text, including special tokens, before truncation.
 
     Attributes:
-        model: Whose tokens.
+        model: Name of the model.
         max_length: The limit, in tokens.
-        texts: How many texts there are, in all splits.
-        mean: Tokens per text, over all splits.
+        texts: Number of texts in all splits.
+        mean: Mean number of tokens per text, over all splits.
         lengths: Tokens per text, by split.
-        cut: How many texts are longer than the limit, by split.
-        rows: How many texts there are, by split.
-        unknown: The share of tokens, special ones left out, that are the tokenizer's unknown token, by split. 0 for a tokenizer that has
-            none, since it reads bytes.
-        unread: How many texts have no known token, by split.
-        with_unknown: How many texts have an unknown token, or no known one, by split.
+        cut: Number of texts longer than the limit, by split.
+        rows: Number of texts, by split.
+        unknown: Share of the unknown token among the tokens, special ones excluded, by split. 0 for a tokenizer that
+            reads bytes, which has none.
+        unread: Number of texts without a known token, by split.
+        with_unknown: Number of texts with an unknown token, or without a known one, by split.
     """
 
     model: str
@@ -66,7 +66,7 @@ def count_tokens(
     Args:
         tokenizer: The model's tokenizer.
         texts: The texts of each split; at least one in each.
-        model: What results call the model.
+        model: Name of the model in results.
         max_length: The limit, in tokens.
     """
     counted = {split: _tokens(tokenizer, found) for split, found in texts.items()}
@@ -87,7 +87,7 @@ def count_tokens(
 
 
 def is_unreadable(tokens: TokenCounts) -> bool:
-    """Whether the tokenizer leaves so much of a split unread that the model does not suit the texts."""
+    """Return whether the tokenizer leaves so much of a split unread that the model does not suit the texts."""
     return any(
         _too_many(rows, tokens.unknown[split], tokens.with_unknown[split], tokens.unread[split])
         for split, rows in tokens.rows.items()
@@ -95,7 +95,7 @@ def is_unreadable(tokens: TokenCounts) -> bool:
 
 
 def are_unreadable(tokenizer: PreTrainedTokenizerBase, ids: Sequence[NDArray[np.int32]]) -> bool:
-    """The same for token ids that are there already, special tokens included.
+    """Return the same for existing token ids, including special tokens.
 
     Args:
         tokenizer: The tokenizer that made them.
@@ -109,20 +109,20 @@ def are_unreadable(tokenizer: PreTrainedTokenizerBase, ids: Sequence[NDArray[np.
 
 
 def _with_unknown(plain: NDArray[np.int64], unknown: NDArray[np.int64]) -> int:
-    """How many texts have an unknown token, or no known one, given the tokens and the unknown ones of each."""
+    """Return the number of texts with an unknown token or without a known one, given both counts per text."""
     return int(((unknown > 0) | (unknown == plain)).sum())
 
 
 def _too_many(rows: int, unknown: float, with_unknown: int, unread: int) -> bool:
-    """Whether the share of unknown tokens in the texts, or the number of texts that are nothing else, is too high, and in several texts."""
+    """Return whether unknown tokens, or texts without a known token, are too frequent and in several texts."""
     several = min(LEAST_TEXTS, rows)
     return (unknown >= MOST_UNKNOWN and with_unknown >= several) or unread >= max(several, MOST_UNREAD * rows)
 
 
 def _unknown_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """The id that stands for what the tokenizer cannot read; None where it has none of its own, as with tokenizers of bytes."""
+    """Return the id of the unknown token; None for tokenizers without one, such as those that read bytes."""
     unknown = tokenizer.unk_token_id
-    # GPT-2 names its end of text so, since it has to name something.
+    # GPT-2 uses its end-of-text token as unknown token, since one is required.
     others = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id)
     return None if unknown in others else unknown
 
@@ -130,12 +130,13 @@ def _unknown_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
 def _tokens(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Three of shape (texts,): tokens per text, those of them that are not special, and those of these that are unknown."""
+    """Return tokens per text, those that are not special, and those that are unknown, each of shape (texts,)."""
     unknown_id = _unknown_id(tokenizer)
     counts: list[int] = []
     unknown: list[int] = []
     for start in range(0, len(texts), _TEXTS_AT_A_TIME):
-        # Without verbose=False, transformers warns of every text that is longer than the model takes: that is what is counted.
+        # Without verbose=False, transformers warns about every text longer than the model's limit, which is counted
+        # here.
         found = tokenizer(
             list(texts[start : start + _TEXTS_AT_A_TIME]),
             truncation=False,

@@ -1,4 +1,4 @@
-"""Which words drove a prediction: integrated gradients (M. Sundararajan, A. Taly, Q. Yan, ICML 2017), by the captum library."""
+"""Weights of words in predictions: integrated gradients (M. Sundararajan, A. Taly, Q. Yan, ICML 2017), with captum."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from emotune.models.classifier import Classifier
 from emotune.system.progress import SILENT, Progress
 
-# Points on the way from the empty text to the text; with these, weights of words change by a percent or two.
+# Steps from the empty text to the text; with this number, weights of words are accurate to a percent or two.
 STEPS = 24
 
 
 @dataclass(frozen=True)
 class Words:
-    """A text in pieces, with how much each spoke for a label.
+    """The words of a text and their weights for a label.
 
     Attributes:
         pieces: The text between white space, in order.
-        weights: One per piece: its share of the strongest, from 0 to 1; 0 for those that spoke against the label.
-        gaps: The white space before each piece; () for a space between any two.
+        weights: One per piece, relative to the largest, from 0 to 1; 0 for those that count against the label.
+        gaps: The white space before each piece; () if there is a single space between any two.
     """
 
     pieces: tuple[str, ...]
@@ -35,18 +35,18 @@ class Words:
 def explain(
     classifier: Classifier, texts: Sequence[str], label_ids: Sequence[int], *, progress: Progress = SILENT
 ) -> list[Words] | None:
-    """How much each word of each text spoke for a label.
+    """Compute the weight of each word of each text for a label.
 
-    Gradients are those of the model as transformers and PEFT wrote it, in float32.
+    Gradients are those of the model as written in transformers and PEFT, in float32.
 
     Args:
         classifier: The classifier.
         texts: The texts.
-        label_ids: The label asked about, one per text.
-        progress: Shows a bar.
+        label_ids: The label to explain, one per text.
+        progress: Show a progress bar.
 
     Returns:
-        One entry per text; None where the tokenizer has no padding, or does not say which word a token comes from.
+        One entry per text; None if the tokenizer has no padding, or does not say to which word a token belongs.
     """
     import torch
     from captum.attr import LayerIntegratedGradients
@@ -94,7 +94,7 @@ def explain(
 
 
 def _by_word(text: str, by_token: NDArray[np.float32], offsets: Sequence[tuple[int, int]]) -> Words:
-    """Add up the tokens of each word; tokens of no width are special ones."""
+    """Add up the tokens of each word; tokens of zero width are special tokens."""
     spans = [(match.start(), match.group()) for match in re.finditer(r"\S+", text)]
     starts = np.array([start for start, _ in spans])
     weights = np.zeros(len(spans))

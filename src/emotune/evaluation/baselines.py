@@ -1,4 +1,4 @@
-"""What something simpler would have scored: the majority class, words without BERT; the frozen encoder has a module of its own."""
+"""Baselines without BERT: the majority class, and a bag of words; the frozen encoder has its own module."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ __all__ = ["bag_of_words", "frozen_features", "majority_class"]
 
 
 def majority_class(train: Split, split: Split, validation: Split | None = None) -> Evaluation:
-    """Score the prediction of the commonest training label for every row, with the training frequencies as probabilities.
+    """Score the commonest training label as the prediction for every row, with training frequencies as probabilities.
 
     Args:
         train: The training rows.
         split: The rows to score.
-        validation: The rows by which baselines are compared.
+        validation: The rows on which baselines are compared.
     """
     started = time.perf_counter()
     return _scored("majority class", split, train.task.commonest(train, len(split), validation), started)
 
 
 def bag_of_words(data: TextDataset) -> Evaluation:
-    """Score a linear classifier on TF-IDF weights of words: what needs no BERT at all. The test split is scored once.
+    """Score a linear classifier on TF-IDF weights of words, without BERT; the test split is scored once.
 
     Args:
         data: The data.

@@ -1,4 +1,4 @@
-"""The verb `compare`: put evaluations of the same rows side by side, and say what the differences come to."""
+"""`compare`: put evaluations of the same rows side by side, and summarize the differences."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def compare(
 ) -> PrintedComparison:
     """Put two evaluations side by side, and baselines with them.
 
-    Models of one name get a number behind it, so that what is said of each can be told apart.
+    Models with the same name are numbered, so that they can be told apart.
 
     Args:
         before: The first model.
         after: The second.
         baselines: Further models.
-        margin: Also test whether the second is not worse than the others by more than this many points of accuracy, and equivalent to
-            them within as many: 1 is one percentage point.
+        margin: Also test whether the second model is not worse than the others by more than this many points of
+            accuracy, and equivalent to them within this margin; 1 is one percentage point.
 
     Raises:
-        DataError: The evaluations saw different rows, or label sets that differ; or they are no evaluations.
+        DataError: The evaluations are of different rows or label sets; or an argument is not an evaluation.
         ConfigError: The margin is not between 0 and 100.
     """
     if margin is not None:
@@ -66,7 +66,7 @@ def compare(
 
 
 def _told_apart(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """The evaluations, those that share a name numbered in their order: 'tuned (1)', 'tuned (2)'."""
+    """Return the evaluations; those that share a name are numbered in order: 'tuned (1)', 'tuned (2)'."""
     names = Counter(found.name for found in evaluations)
     taken = {name for name, times in names.items() if times == 1}
     apart = []
@@ -81,7 +81,7 @@ def _told_apart(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
 
 
 def _how_they_differ(first: Split, second: Split) -> str:
-    """In what the rows of two splits differ, and what to do about it."""
+    """Return the difference between the rows of two splits, and what to do about it."""
     texts, others = Counter(first.texts), Counter(second.texts)
     rows, other_rows = (Counter(zip(part.texts, part.label_ids.tolist(), strict=True)) for part in (first, second))
     if rows == other_rows:

@@ -1,4 +1,4 @@
-"""Evaluations of the same rows, side by side, with what the difference between them is worth."""
+"""Evaluations of the same rows side by side, with statistics of their difference."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ class Comparison:
         before: Scores of the first model, usually the base.
         after: Scores of the second model, usually the tuned one.
         baselines: Further models scored on the same rows, for scale.
-        seeds: The second model's configuration trained with each of several seeds, on the same rows; () where there was one seed.
-        margin: Points of accuracy that the second model may be behind the others and still be called not worse; None asks no such question.
+        seeds: The second model's configuration trained with each of several seeds, on the same rows; () for one seed.
+        margin: Points of accuracy that the second model may be behind the others and still count as not worse; None
+            for no such test.
     """
 
     before: Evaluation
@@ -35,23 +36,23 @@ class Comparison:
 
     @property
     def fixed(self) -> NDArray[np.int64]:
-        """Row numbers that were wrong before and are right after."""
+        """Numbers of the rows that were wrong before and are right after."""
         return np.flatnonzero(~self.before.correct & self.after.correct)
 
     @property
     def broken(self) -> NDArray[np.int64]:
-        """Row numbers that were right before and are wrong after."""
+        """Numbers of the rows that were right before and are wrong after."""
         return np.flatnonzero(self.before.correct & ~self.after.correct)
 
     @property
     def best_baseline(self) -> Evaluation | None:
-        """The baseline with the most macro-F1 on validation; None where no baseline was scored there."""
+        """The baseline with the highest macro-F1 on validation; None if no baseline was scored there."""
         scored = [found for found in self.baselines if found.validation_macro_f1 is not None]
         return max(scored, key=lambda found: found.validation_macro_f1 or 0.0, default=None)
 
     @property
     def mean_scores(self) -> tuple[float, float]:
-        """Accuracy and macro-F1 of the second model, the means over its seeds where there are several."""
+        """Accuracy and macro-F1 of the second model, as means over its seeds if there are several."""
         found = [model.metrics for model in self.seeds or (self.after,)]
         return fmean(metrics.accuracy for metrics in found), fmean(metrics.macro_f1 for metrics in found)
 
@@ -61,7 +62,7 @@ class Comparison:
         return self.against(self.before)
 
     def against(self, other: Evaluation) -> PairedStatistics:
-        """The second model against any other of the comparison."""
+        """Return the statistics of the second model against another of the comparison."""
         for known, statistics in self._found:
             if known is other:
                 return statistics
@@ -71,9 +72,9 @@ class Comparison:
         return statistics
 
     def over_seeds(self, other: Evaluation) -> SeedDifference:
-        """The mean of the second model's seeds against one other model: seeds and rows are counted.
+        """Return the mean of the second model's seeds against another model, counting the variance of seeds and rows.
 
-        Where the other model has a seed too, its part is taken to be as large as that of the second model's seeds.
+        If the other model has a seed too, its part is assumed to be as large as that of the second model's seeds.
         """
         for known, difference in self._found_over_seeds:
             if known is other:
@@ -84,15 +85,15 @@ class Comparison:
 
     @cached_property
     def _found_over_seeds(self) -> list[tuple[Evaluation, SeedDifference]]:
-        """What `over_seeds` has worked out already."""
+        """Cache of `over_seeds`."""
         return []
 
     @cached_property
     def margin_tests(self) -> tuple[tuple[Evaluation, MarginTest], ...]:
-        """The second model against the best baseline, the other baselines, and the first model where that is not chance.
+        """Margin tests against the best baseline, the other baselines, and the first model if that is not chance.
 
-        The best baseline is chosen by validation, so its p-values stand by themselves; the others' are corrected for their number (Holm).
-        Nothing is tested without a margin, or where the second model is chance.
+        The best baseline is chosen on validation, so its p-values are not corrected; those of the others are corrected
+        for their number (Holm). It is empty without a margin, or if the second model is chance.
         """
         if self.margin is None or self.after.is_chance:
             return ()
@@ -111,5 +112,5 @@ class Comparison:
 
     @cached_property
     def _found(self) -> list[tuple[Evaluation, PairedStatistics]]:
-        """What `against` has worked out already: ten thousand permutations each."""
+        """Cache of `against`, which computes ten thousand permutations per model."""
         return []

@@ -1,4 +1,4 @@
-"""What each row contributes to a score: numbers whose variance over their count is the score's variance over rows."""
+"""Contributions of rows to a score: numbers whose variance over their count is the score's variance over rows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from emotune.statistics.paired import FEW_CHANGES
 
 
 def accuracy_by_row(evaluation: Evaluation) -> NDArray[np.float64]:
-    """Shape (rows,): 1 where the prediction is right, 0 where it is wrong."""
+    """Return 1 for each right prediction and 0 for each wrong one, shape (rows,)."""
     return evaluation.correct.astype(np.float64)
 
 
 def macro_f1_by_row(evaluation: Evaluation) -> NDArray[np.float64]:
-    """Shape (rows,): the jackknife's pseudo-values of macro-F1.
+    """Return the jackknife's pseudo-values of macro-F1, shape (rows,).
 
     See `macro_f1_pseudo_values`.
     """
@@ -25,10 +25,10 @@ def macro_f1_by_row(evaluation: Evaluation) -> NDArray[np.float64]:
 
 
 def macro_f1_pseudo_values(truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    """Pseudo-values of macro-F1: n times the score, less n - 1 times the score without the row (J. W. Tukey, 1958).
+    """Return pseudo-values of macro-F1, n * score - (n - 1) * score without the row (J. W. Tukey, 1958).
 
-    All rows with the same true and predicted label have the same value, so there are at most classes x classes scores to work out.
-    Unlike a linear approximation, leaving a row out errs on the side of too much variance where a class has few rows.
+    All rows with the same true and predicted label have the same value, so at most classes x classes scores are
+    computed. Unlike a linear approximation, the jackknife tends to overestimate the variance if a class has few rows.
 
     Args:
         truth: Shape (rows,), true label ids.
@@ -52,10 +52,11 @@ def macro_f1_pseudo_values(truth: NDArray[np.int64], predicted: NDArray[np.int64
 
 
 def rare_classes_variance(truth: NDArray[np.int64], predicted: Sequence[NDArray[np.int64]], classes: int) -> float:
-    """What the rows of a score do not show of the variance of macro-F1, because a class has few of them.
+    """Return the part of macro-F1's variance that the rows do not show, because a class has few of them.
 
-    Five rows that are all right have no spread, as if other rows of the class could not be wrong. What `share_variance` adds to the
-    variance of a class's recall is carried over to macro-F1; with some dozens of rows it comes to nothing.
+    Five rows that are all right have no spread, as if other rows of the class could not be wrong. The term that
+    `share_variance` adds to the variance of a class's recall is carried over to macro-F1. It vanishes with some dozens
+    of rows.
 
     Args:
         truth: Shape (rows,), true label ids.
@@ -70,20 +71,20 @@ def rare_classes_variance(truth: NDArray[np.int64], predicted: Sequence[NDArray[
     called = np.mean([np.bincount(one, minlength=classes) for one in predicted], axis=0)
     there = support > 0
     support, hits, called = support[there], hits[there], called[there]
-    # F1 is 2 hits / (support + called), where a hit more is also a row more that is called so.
+    # F1 is 2 hits / (support + called); one more hit is also one more row that is called so.
     slope = 2 * support * (support + called - hits) / (support + called) ** 2
     return float((share_variance(hits, support) * slope**2).sum()) / classes**2
 
 
 def share_variance(hits: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What rows do not show of the variance of a share of them, because all or nearly all of them say the same.
+    """Return the part of the variance of a share that the rows do not show, because all or nearly all of them agree.
 
-    Twenty rows that are all right have no spread. Two right and two wrong rows more have one (A. Agresti and B. A. Coull, American
-    Statistician 52, 1998); what they add vanishes with the number of rows.
+    Twenty rows that are all right have no spread. With two right and two wrong rows added they have one (A. Agresti and
+    B. A. Coull, American Statistician 52, 1998). The added variance vanishes as the number of rows grows.
 
     Args:
-        hits: How many rows are right; the mean over trainings where there are several.
-        rows: How many rows, of the same shape.
+        hits: Number of right rows; the mean over trainings if there are several.
+        rows: Number of rows, of the same shape.
 
     Returns:
         The variance to add, of the same shape.
@@ -93,15 +94,16 @@ def share_variance(hits: NDArray[np.float64], rows: NDArray[np.float64]) -> NDAr
 
 
 def paired_rows_variance(by_row: NDArray[np.float64]) -> float:
-    """Likewise of a difference in accuracy on the same rows, where fewer than ten rows changed sides, or fewer than ten did not.
+    """Return the same for a difference in accuracy on the same rows, if fewer than ten rows changed sides or did not.
 
-    After A. Agresti and Y. Min (Statistics in Medicine 24, 2005), who add half a row to each of the four cells of a paired table.
+    After A. Agresti and Y. Min (Statistics in Medicine 24, 2005), who add half a row to each of the four cells of a
+    paired table.
 
     Args:
-        by_row: Shape (rows,), the second model's 1 or 0 less the first's, or its mean over trainings.
+        by_row: Shape (rows,), the second model's 1 or 0 minus the first's, or its mean over trainings.
 
     Returns:
-        The variance to add; 0 where enough rows changed to say how they spread.
+        The variance to add; 0 if enough rows changed, and did not change, to show their spread.
     """
     rows, total, squares = len(by_row), float(by_row.sum()), float((by_row**2).sum())
     changed = np.count_nonzero(by_row)
@@ -112,5 +114,5 @@ def paired_rows_variance(by_row: NDArray[np.float64]) -> float:
 
 
 def _f1(hits: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """F1 by class; 0 where a class has neither rows nor predictions."""
+    """Return F1 by class; 0 for a class without rows and predictions."""
     return np.divide(2 * hits, sizes, out=np.zeros_like(hits), where=sizes > 0)

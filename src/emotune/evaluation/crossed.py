@@ -1,22 +1,25 @@
-"""How sure a mean over seeds and rows is, where every seed sees every row and the spread between seeds is pooled over configurations.
+"""Uncertainty of a mean over seeds and rows, with every seed on every row and seed variance pooled over configurations.
 
-Write the score of configuration c with seed s on row i as a constant, a part of the row, a part of the seed, and an interaction of both.
-The variance of a mean over S seeds and n rows then has three parts,
+The score of configuration c with seed s on row i is modelled as a constant, a row effect, a seed effect, and their
+interaction. The variance of a mean over S seeds and n rows then has three parts:
 
     seeds / S  +  rows / n  +  interaction / (S n).
 
-The spread between the seeds' scores on the same rows estimates seeds + interaction / n. The spread between rows of the mean over seeds
-estimates rows + interaction / S. Adding the two would count the interaction twice; the two-way analysis of variance, which estimates the
-interaction by itself, takes one of them off (H. Scheffé, The Analysis of Variance, 1959, chapter 7).
+The spread between the seeds' scores on the same rows estimates seeds + interaction / n. The spread between rows of the
+mean over seeds estimates rows + interaction / S. Their sum would count the interaction twice. The two-way analysis of
+variance estimates the interaction by itself and subtracts it once (H. Scheffé, The Analysis of Variance, 1959,
+chapter 7).
 
-The rows' parts are known well, since there are many rows. Two or three seeds say little about how seeds spread, so that is pooled: one
-variance for all configurations whose spreads agree. Which do not is decided by W. G. Cochran's test of the largest variance (Annals of
-Eugenics 11, 1941), one configuration after another. Those are judged by their own spread alone. So is a configuration in the pool whose
-spread is larger than that of the others by an F test at 5 %: no mean may be judged by too small a spread.
+The row effects are known well, since there are many rows. Two or three seeds say little about the spread of seeds, so
+that is pooled: one variance for all configurations whose spreads agree. W. G. Cochran's test of the largest variance
+(Annals of Eugenics 11, 1941), one configuration after another, removes those that do not; they are judged by their own
+spread only. So is a configuration in the pool whose spread is larger than that of the others by an F test at 5 %: no
+mean may be judged by too small a spread.
 
-The distribution of a mean around the truth joins both parts as Behrens and Fisher do (R. A. Fisher, Annals of Eugenics 6, 1935): each
-variance has a chi-squared distribution with its degrees of freedom, and all that follows is averaged over them. With few degrees of freedom
-this calls equal configurations different more rarely than its level says; with many it is exact.
+The distribution of a mean around the truth combines both parts as in the Behrens-Fisher problem (R. A. Fisher, Annals
+of Eugenics 6, 1935). Each variance has a chi-squared distribution with its degrees of freedom, and results are averaged
+over these distributions. With few degrees of freedom, equal configurations are called different more rarely than the
+level says; with many it is exact.
 """
 
 from __future__ import annotations
@@ -32,9 +35,9 @@ from scipy import special
 from emotune.statistics.paired import LEVEL, Interval
 from emotune.statistics.power import POWER
 
-# A configuration stands apart where equal spreads would show one so much larger in one of a hundred leaderboards.
+# Level of Cochran's test: with equal spreads, one leaderboard in a hundred has a configuration outside the pool.
 APART = 0.01
-# A configuration in the pool is judged by its own spread where equal spreads would show so large a one in one of twenty.
+# Level of the F test: with equal spreads, one configuration in twenty of the pool is judged by its own spread.
 WIDER = 0.05
 _MANY = 30  # degrees of freedom from which a variance is known well, and a coarser rule is exact enough
 _LEAST = 1e-150  # for a variance that must not be 0, with room for products
@@ -42,12 +45,13 @@ _LEAST = 1e-150  # for a variance that must not be 0, with room for products
 
 @dataclass(frozen=True)
 class SeedSpread:
-    """How one configuration's score differs between seeds.
+    """Spread of one configuration's score between seeds.
 
     Attributes:
-        variance: Sample variance of the score between seeds, on the same rows; 0 where there is one seed.
-        freedom: Its degrees of freedom: seeds less one.
-        interaction: What single seeds do on single rows adds to it, which would vanish with endless rows; 0 where there is one seed.
+        variance: Sample variance of the score between seeds, on the same rows; 0 for one seed.
+        freedom: Its degrees of freedom: the number of seeds minus one.
+        interaction: Part of it that is the interaction of seeds and rows, which vanishes with endless rows; 0 for one
+            seed.
     """
 
     variance: float
@@ -56,11 +60,11 @@ class SeedSpread:
 
     @classmethod
     def of(cls, values: Sequence[float], by_row: NDArray[np.float64]) -> SeedSpread:
-        """Work it out by the two-way analysis of variance.
+        """Compute the spread by the two-way analysis of variance.
 
         Args:
             values: The score of each seed.
-            by_row: Shape (seeds, rows), what each row contributes to the score of each seed.
+            by_row: Shape (seeds, rows), the contribution of each row to the score of each seed.
         """
         seeds, rows = by_row.shape
         if seeds < 2:
@@ -72,7 +76,7 @@ class SeedSpread:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a mean's variance that is estimated from few seeds.
+    """Part of a mean's variance that is estimated from few seeds.
 
     Attributes:
         variance: The estimate.
@@ -85,13 +89,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds and rows, or a difference of two, with how sure it is.
+    """Mean over seeds and rows, or difference of two, with its uncertainty.
 
     Attributes:
         value: The mean.
-        parts: The parts of its variance that come from seeds; empty where nothing is known of their spread.
-        rows: The part that comes from rows.
-        rows_freedom: The degrees of freedom of that: rows less one.
+        parts: Parts of its variance that come from seeds; empty if nothing is known of their spread.
+        rows: Part of its variance that comes from rows.
+        rows_freedom: Degrees of freedom of that part: the number of rows minus one.
     """
 
     value: float
@@ -101,11 +105,11 @@ class Estimate:
 
     @property
     def variance(self) -> float:
-        """All parts together."""
+        """Sum of all parts."""
         return self.rows + sum(part.variance for part in self.parts)
 
     def above(self, distance: float) -> float:
-        """How likely chance alone brings the mean this far, or further, above the truth: a one-sided p."""
+        """Return the probability that chance raises the mean this far or further above the truth: a one-sided p."""
         if self.variance == 0:
             return 0.0 if distance > 0 else 1.0 if distance < 0 else 0.5
         errors, weights = self._standard_errors
@@ -113,7 +117,7 @@ class Estimate:
 
     @cached_property
     def _standard_errors(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The standard errors that the data leaves possible, with their weights: each part takes every value of its distribution."""
+        """Possible standard errors and their weights, over the distributions of all parts."""
         variances, weights = np.zeros(1), np.ones(1)
         for part in (*self.parts, Part(self.rows, self.rows_freedom)):
             if part.variance > 0:
@@ -124,19 +128,19 @@ class Estimate:
 
     @property
     def p_value(self) -> float:
-        """Two-sided p of a truth of 0."""
+        """Two-sided p of a true value of 0."""
         return min(1.0, 2 * self.above(abs(self.value)))
 
     def not_below(self, margin: float) -> float:
-        """One-sided p of a truth that is below 0 by the margin or more; if it is small, the truth is not."""
+        """Return the one-sided p of a true value of `-margin` or less; a small p shows that it is above."""
         return self.above(self.value + margin)
 
     def within(self, margin: float) -> float:
-        """P of a truth that is the margin or more away from 0 on either side: the larger of two one-sided p (D. J. Schuirmann, 1987)."""
+        """Return the p of a true value `margin` or more from 0: the larger one-sided p (D. J. Schuirmann, 1987)."""
         return max(self.above(self.value + margin), self.above(margin - self.value))
 
     def reach(self, level: float = 1 - LEVEL) -> float:
-        """Half the width of the interval that misses the truth this often."""
+        """Return half the width of the interval that misses the truth with probability `level`."""
         from scipy.optimize import brentq
 
         if self.variance == 0:
@@ -147,21 +151,21 @@ class Estimate:
         return float(brentq(lambda distance: 2 * self.above(distance) - level, 0.0, high, rtol=1e-8, xtol=1e-12))
 
     def interval(self, low: float, high: float, level: float = LEVEL) -> Interval:
-        """The interval around the mean that covers this often, within what the score can be."""
+        """Return the interval around the mean with coverage `level`, limited to possible scores."""
         reach = self.reach(1 - level)
         return Interval(self.value, max(low, self.value - reach), min(high, self.value + reach), level)
 
     def detectable(self, level: float = 1 - LEVEL, power: float = POWER) -> float:
-        """The true difference that would be significant at this level in this share of cases, if parts are as they are here."""
+        """Return the true difference that is significant at `level` with probability `power`, given these parts."""
         return self.reach(level) + self.reach(2 * (1 - power))
 
 
 @lru_cache(maxsize=256)
 def _inverse_chi_squared(freedom: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Degrees of freedom over a chi-squared variable that has them, as values and weights: the trapezoid rule on a normal scale."""
+    """Return values and weights of freedom / chi-squared(freedom), by the trapezoid rule on a normal scale."""
     z = np.linspace(-7, 7, 29 if freedom < _MANY else 15)
     weights = np.exp(-(z**2) / 2)
-    # Each half from its own tail, where the probabilities are exact.
+    # Each half is computed from its own tail, where the probabilities are exact.
     low, high = special.gammaincinv(freedom / 2, special.ndtr(z)), special.gammainccinv(freedom / 2, special.ndtr(-z))
     values = np.maximum(2 * np.where(z < 0, low, high), _LEAST)
     return freedom / values, weights / weights.sum()
@@ -169,15 +173,16 @@ def _inverse_chi_squared(freedom: float) -> tuple[NDArray[np.float64], NDArray[n
 
 @dataclass(frozen=True)
 class Pool:
-    """How seeds spread, over all configurations.
+    """Spread of seeds over all configurations.
 
     Attributes:
-        spreads: Of each configuration.
-        apart: The configurations that are not in the pool, by position: their seeds spread far wider than those of the others.
-        own: The configurations that are judged by their own spread: those, and others whose seeds spread wider than most.
-        variance: Variance between seeds with endless rows, pooled over the others; below 0 where rows explain more than there is.
-        interaction: What single seeds do on single rows, their mean.
-        freedom: Degrees of freedom of the pool; 0 where no configuration has two seeds.
+        spreads: The spread of each configuration.
+        apart: Positions of the configurations outside the pool, whose seeds spread far wider than those of the others.
+        own: Positions of the configurations judged by their own spread: those in `apart`, and others that spread wider
+            than most.
+        variance: Pooled variance between seeds with endless rows; below 0 if rows explain more than all of it.
+        interaction: Mean interaction of seeds and rows.
+        freedom: Degrees of freedom of the pool; 0 if no configuration has two seeds.
     """
 
     spreads: tuple[SeedSpread, ...]
@@ -189,7 +194,7 @@ class Pool:
 
     @classmethod
     def of(cls, spreads: Sequence[SeedSpread]) -> Pool:
-        """Pool what agrees."""
+        """Pool the spreads that agree."""
         inside = [position for position, spread in enumerate(spreads) if spread.freedom]
         apart: set[int] = set()
         while len(inside) > 1:
@@ -201,7 +206,7 @@ class Pool:
         if not inside:
             return cls(tuple(spreads), frozenset(), frozenset(), 0.0, 0.0, 0.0)
         variance, interaction = _pooled(spreads, inside)
-        # Satterthwaite's degrees of freedom; simply their sum where all expect the same variance.
+        # Satterthwaite's degrees of freedom; equal to their sum if all expect the same variance.
         expected = [(spreads[i].freedom, max(variance, 0.0) + spreads[i].interaction or _LEAST) for i in inside]
         scale = max(value for _, value in expected)
         freedom = sum(d * value / scale for d, value in expected) ** 2 / sum(
@@ -212,15 +217,15 @@ class Pool:
 
     @property
     def deviation(self) -> float:
-        """Standard deviation between seeds as they score on these rows, pooled."""
+        """Pooled standard deviation between the scores of seeds on these rows."""
         return max(self.variance + self.interaction, 0.0) ** 0.5
 
     def with_one(self, spread: SeedSpread) -> Pool:
-        """The same with one more configuration at the end, which does not enter the pool."""
+        """Return the pool with one more configuration at the end, which does not enter the pooled variance."""
         return replace(self, spreads=(*self.spreads, spread))
 
     def of_one(self, position: int) -> Part | None:
-        """The variance between seeds that one configuration is judged by; None where nothing is known of it."""
+        """Return the variance between seeds by which a configuration is judged; None if it is unknown."""
         spread = self.spreads[position]
         if position in self.own:
             return Part(spread.variance, spread.freedom)
@@ -229,20 +234,20 @@ class Pool:
         interaction = spread.interaction if spread.freedom else self.interaction
         if self.variance >= 0:
             return Part(self.variance + interaction, self.freedom)
-        # Seeds spread less than single rows alone would make them: by chance, and in proportion for all.
+        # Seeds spread less than their interaction with rows implies; that is chance, so all are scaled in proportion.
         return Part(interaction * (1 + self.variance / self.interaction), self.freedom)
 
     def estimate(
         self, value: float, seeds: Mapping[int, int], by_row: NDArray[np.float64], *, unseen: float = 0.0
     ) -> Estimate:
-        """Estimate how sure a mean over seeds and rows is, of one configuration or of the difference of two.
+        """Estimate the uncertainty of a mean over seeds and rows, of one configuration or of the difference of two.
 
         Args:
             value: The mean.
-            seeds: How many seeds each configuration has in it, by position. A model without a seed of its own has no place here: it adds
-                to the rows' part alone.
-            by_row: Shape (rows,), what each row contributes to it, the mean over seeds.
-            unseen: Variance that is known to be there and that these rows do not show.
+            seeds: Number of seeds of each configuration in the mean, by position. A model without a seed is not listed:
+                it adds only to the rows' part.
+            by_row: Shape (rows,), contribution of each row to the mean, averaged over seeds.
+            unseen: Further variance that these rows do not show.
         """
         rows, rows_freedom = len(by_row), max(len(by_row) - 1, 1)
         between_rows = float(np.var(by_row, ddof=1)) / rows if rows > 1 else 0.0
@@ -250,7 +255,7 @@ class Pool:
         parts = [Part(known[i].variance / seeds[i], known[i].freedom) for i in known if i in self.own]
         if pooled := [i for i in known if i not in self.own]:
             parts.append(Part(sum(known[i].variance / seeds[i] for i in pooled), self.freedom))
-        # The interaction stands in the seeds' parts already.
+        # The interaction is already part of the seeds' variance.
         twice = sum(
             (self.spreads[i].interaction if self.spreads[i].freedom else self.interaction) / seeds[i] for i in known
         )
@@ -258,7 +263,7 @@ class Pool:
 
 
 def _pooled(spreads: Sequence[SeedSpread], inside: Sequence[int]) -> tuple[float, float]:
-    """Variance between seeds with endless rows, and of the interaction: means weighted by degrees of freedom."""
+    """Return the seed variance with endless rows, and the interaction: means weighted by degrees of freedom."""
     freedom = sum(spreads[i].freedom for i in inside)
     total = sum(spreads[i].freedom * spreads[i].variance for i in inside) / freedom
     interaction = sum(spreads[i].freedom * spreads[i].interaction for i in inside) / freedom
@@ -266,9 +271,9 @@ def _pooled(spreads: Sequence[SeedSpread], inside: Sequence[int]) -> tuple[float
 
 
 def _wider(spreads: Sequence[SeedSpread], position: int, inside: Sequence[int]) -> float:
-    """How likely a configuration's seeds would spread this far if they spread as those of the others do: an F test."""
+    """Return the p of an F test that a configuration's seeds spread no wider than those of the others."""
     variance, _ = _pooled(spreads, [i for i in inside if i != position])
-    # The interaction alone makes scores differ, so others that are equal by luck do not make every spread a wide one.
+    # The interaction is added, so that others that are equal by chance do not make every spread a wide one.
     expected = max(variance, 0.0) + spreads[position].interaction
     others = sum(spreads[i].freedom for i in inside if i != position)
     if expected == 0:

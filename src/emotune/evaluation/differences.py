@@ -1,8 +1,8 @@
-"""Configurations of a leaderboard against one of them: differences, margins, and what so many seeds and rows can show at all.
+"""Differences and margins between configurations of a leaderboard, and the power of the comparisons.
 
-A claim that two are alike needs a test of its own, since a large p of a difference may only mean few seeds and rows. Not worse by more
-than a margin is a one-sided test; alike within a margin is two of them (D. J. Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics
-15, 1987).
+The claim that two are alike needs a test of its own, since a large p of a difference may only mean few seeds and rows.
+"Not worse by more than a margin" is a one-sided test; "alike within a margin" is two of them (D. J. Schuirmann, Journal
+of Pharmacokinetics and Biopharmaceutics 15, 1987).
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from emotune.evaluation.margin import margin_test
 from emotune.evaluation.seeds import SeedDifference, SeedStudy
 from emotune.statistics.paired import LEVEL, Interval, holm
 
-# One in twenty configurations is judged by its own spread by chance, and such comparisons find less. Where all others find a difference in
-# this share of cases, four out of five find it over all (benchmarks/seed_tests.py).
+# By chance, one in twenty configurations is judged by its own spread, and its comparisons have less power. With this
+# power in all others, the overall power is four in five (benchmarks/seed_tests.py).
 USUAL_POWER = 0.85
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a small p speaks for.
+    """Evidence for a claim; a small p supports it.
 
     Attributes:
-        p_value: How likely chance alone would make it look so true if it were just not.
-        adjusted_p: The same, corrected for the number of configurations of which it is asked (Holm).
+        p_value: Probability of evidence at least this strong if the claim were just false.
+        adjusted_p: The same, corrected for the number of configurations tested (Holm).
     """
 
     p_value: float
@@ -36,20 +36,20 @@ class Claim:
 
 @dataclass(frozen=True)
 class Difference:
-    """A configuration less another, on the same test rows and the same seeds.
+    """Difference of two configurations on the same test rows and the same seeds.
 
     Attributes:
-        seeds: How many seeds both have; with one each, the choice of the seed is in none of the figures.
-        accuracy: The difference in accuracy.
-        macro_f1: The difference in macro-F1; None where, with one seed each, it could not be trusted.
+        seeds: Number of seeds that both have; with one each, no figure includes the choice of the seed.
+        accuracy: Difference in accuracy.
+        macro_f1: Difference in macro-F1; None if, with one seed each, it could not be trusted.
         p_value: Two-sided p of no difference in accuracy.
         adjusted_p: The same, corrected for the number of comparisons (Holm).
-        macro_f1_p: Two-sided p of no difference in macro-F1; None where there is no interval of it.
+        macro_f1_p: Two-sided p of no difference in macro-F1; None if there is no interval of it.
         macro_f1_adjusted_p: The same, corrected likewise.
-        fixed: Rows that most seeds get right, and not most of the other's.
-        broken: Rows that most seeds of the other get right, and not most of these.
-        not_worse: That accuracy is not below the other's by the margin or more; None where there is no margin.
-        alike: That accuracies differ by less than the margin, either way; likewise.
+        fixed: Rows that most seeds of this configuration get right, and most of the other's do not.
+        broken: Rows that most seeds of the other get right, and most of this one's do not.
+        not_worse: Claim that accuracy is not below the other's by the margin or more; None without a margin.
+        alike: Claim that accuracies differ by less than the margin, in either direction; None without a margin.
     """
 
     seeds: int
@@ -67,12 +67,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Power:
-    """The true difference in accuracy that would be found four times out of five.
+    """True difference in accuracy that is found with a power of four in five.
 
     Attributes:
-        alone: Where only one comparison is asked about.
-        corrected: Where it is the first of all comparisons in Holm's order.
-        comparisons: How many comparisons there are.
+        alone: For a single comparison.
+        corrected: For the first of all comparisons in Holm's order.
+        comparisons: Number of comparisons.
     """
 
     alone: float
@@ -85,16 +85,16 @@ def differences(
 ) -> list[Difference | None]:
     """Compare configurations, correcting for the number of comparisons.
 
-    With several seeds all figures are those of the study's one model. Where no configuration has two seeds, p and intervals are those of
-    two models on the same rows (`paired`, `margin`), which count rows alone.
+    With several seeds, all figures are those of the study's common model of variance. If no configuration has two
+    seeds, p and intervals are those of two models on the same rows (`paired`, `margin`), which count only rows.
 
     Args:
         study: The configurations.
-        pairs: Positions of two configurations: the one that is taken away, and the other.
-        margin: By how much accuracies may differ and still be called alike, as a share of 1; None for no such claim.
+        pairs: Pairs of positions: the configuration that is subtracted, and the other.
+        margin: Difference in accuracy up to which two are called alike, as a share of 1; None for no such claim.
 
     Returns:
-        A difference per pair; None where no seed is common.
+        One difference per pair; None if they have no seed in common.
     """
     found = [_difference(study, first, second, margin) for first, second in pairs]
     known = [one for one in found if one is not None]
@@ -116,7 +116,7 @@ def differences(
 
 
 def _difference(study: SeedStudy, first: int, second: int, margin: float | None) -> Difference | None:
-    """One comparison, not corrected yet."""
+    """Return one comparison, not yet corrected."""
     over = study.difference(first, second)
     if over is None:
         return None
@@ -149,14 +149,15 @@ def _difference(study: SeedStudy, first: int, second: int, margin: float | None)
 
 
 def power(study: SeedStudy, pairs: Sequence[tuple[int, int]]) -> Power | None:
-    """What difference in accuracy a typical one of these comparisons would find four times out of five.
+    """Return the difference in accuracy that a typical one of these comparisons finds with a power of four in five.
 
     Args:
         study: The configurations.
         pairs: As for `differences`.
 
     Returns:
-        The medians over the comparisons whose seeds spread as most do; None where nothing is known of seeds, or nothing is compared.
+        The medians over the comparisons whose seeds spread as most do; None if seeds are unknown or nothing is
+        compared.
     """
     if not study.knows_seeds:
         return None
@@ -165,7 +166,7 @@ def power(study: SeedStudy, pairs: Sequence[tuple[int, int]]) -> Power | None:
     typical: list[SeedDifference] = usual or [over for _, over in found]
     if not typical:
         return None
-    # One in the middle stands for all: each takes many integrals.
+    # The median one represents all, since each computes many integrals.
     middle = median(over.of_accuracy.variance for over in typical)
     one = min(typical, key=lambda over: abs(over.of_accuracy.variance - middle)).of_accuracy
     alone, corrected = (one.detectable(level, USUAL_POWER) for level in (1 - LEVEL, (1 - LEVEL) / len(found)))

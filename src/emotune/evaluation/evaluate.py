@@ -1,4 +1,4 @@
-"""The verb `evaluate`: score a classifier on a split, in float32, the way plain transformers would."""
+"""`evaluate`: score a classifier on a split, in float32, as plain transformers would."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNTRAINED_HEAD = (
     "logistic regression on its frozen features does."
 )
 KEPT_HEAD = (
-    "The head is the checkpoint's own. What it was trained on is not known here, and these rows may be among it; "
+    "The head is the checkpoint's own. Its training data is unknown and may include these rows; "
     "then this score is too good, and so is that of a model tuned from it."
 )
 
@@ -34,12 +34,12 @@ def evaluate(
     Args:
         classifier: The model, base or tuned.
         split: The rows; its labels must be the classifier's, in the same order.
-        name: What to call the model in tables; by default "tuned", "base" where its checkpoint's head was kept, or
+        name: The model's name in tables; by default "tuned", "base" if its checkpoint's head was kept, or
             "base (untrained head)".
-        progress: Shows a bar.
+        progress: Show a progress bar.
 
     Raises:
-        DataError: It is no split, the split is empty, or its labels are not the classifier's.
+        DataError: It is not a split, or an empty one, or its labels are not the classifier's.
     """
     if isinstance(split, TextDataset):
         raise DataError(

@@ -1,4 +1,4 @@
-"""The baseline without fine-tuning: logistic regression on what the frozen encoder's layers make of a text."""
+"""Baseline without fine-tuning: logistic regression on hidden states of the frozen encoder."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import torch
 
 
-# Numbers that the features of the training rows may hold, 0.8 GB: 74,000 rows of MiniLM with 6 layers, 20,000 of BERT-base.
+# Limit of numbers in the features of the training rows, 0.8 GB: 74,000 rows of MiniLM (6 layers), 20,000 of BERT-base.
 MOST_NUMBERS = 200_000_000
-# Test rows whose features are in memory at a time.
+# Number of test rows whose features are in memory at a time.
 ROWS_AT_A_TIME = 4096
 
 
@@ -35,21 +35,22 @@ def frozen_features(
     most_numbers: int = MOST_NUMBERS,
     progress: Progress = SILENT,
 ) -> Evaluation:
-    """Score logistic regression on the frozen encoder's features: what the base model knows before tuning.
+    """Score logistic regression on the frozen encoder's features, to show what the base model knows before tuning.
 
-    Features are the means of hidden states over a text's tokens, standardized: of the embeddings, of each layer, or of all of them side
-    by side. Which of them is chosen by macro-F1, on validation and, where that has fewer than a thousand rows, on training rows out of
-    fold; the strength of the regularization by the loss of the same rows at its best temperature, which tells neighbouring strengths
-    apart where macro-F1 does not. The test split is scored once, in float32.
+    Features are the means of hidden states over a text's tokens, standardized: of the embeddings, of each layer, or of
+    all of them concatenated. The features are chosen by macro-F1 on validation, and on out-of-fold training rows too if
+    validation has fewer than a thousand rows. The strength of regularization is chosen by the loss of the same rows at
+    its best temperature, which separates neighbouring strengths where macro-F1 does not. The test split is scored once,
+    in float32.
 
     Args:
-        base: The base model; its head plays no part.
+        base: The base model; its head is not used.
         data: The data.
-        dtype: The dtype of matrix products on the rows that are learned and chosen from, as in training; None for float32. Test rows are
-            encoded in float32 whatever it is, as models are scored.
-        most_numbers: How many numbers the features of the training rows may hold. Where they would be more, the classifier learns from
-            a part of the rows, each class with its share, and the note says so.
-        progress: Shows a bar.
+        dtype: The dtype of matrix products on training and validation rows, as in training; None for float32. Test rows
+            are always encoded in float32, as models are scored.
+        most_numbers: Limit of numbers in the features of the training rows. If they would be more, the classifier
+            learns from a part of the rows, with each class in its share, and the note says so.
+        progress: Show a progress bar.
     """
     started = time.perf_counter()
     train, validation = _fitting(base, data.train, most_numbers), _fitting(base, data.validation, most_numbers // 4)
@@ -87,7 +88,7 @@ def frozen_features(
 
 
 def _fitting(base: Classifier, split: Split, most_numbers: int) -> Split:
-    """The rows whose features fit in that many numbers: all, or a part of them with each class's share, two rows or more."""
+    """Return all rows if their features fit in that many numbers, else a stratified part, at least two per class."""
     config = base.model.config
     most = most_numbers // ((getattr(config, "num_hidden_layers", 0) + 1) * config.hidden_size)
     if len(split) <= most:
@@ -108,7 +109,7 @@ def _features(base: Classifier, split: Split, dtype: torch.dtype | None, progres
 def _logits(
     base: Classifier, split: Split, probe: Any, dtype: torch.dtype | None, progress: Progress
 ) -> NDArray[np.float32]:
-    """Logits of any number of rows, shape (rows, classes), without the features of all of them in memory at a time."""
+    """Return logits, shape (rows, classes), with the features of only a part of the rows in memory at a time."""
     encoded = encode_split(base.tokenizer, split, base.max_length)
     description = f"features of {split.name}"
     parts = []
@@ -123,7 +124,7 @@ def _logits(
 
 
 def _said(states: tuple[int, ...], count: int) -> str:
-    """Which hidden states, in words."""
+    """Return the name of hidden states in words."""
     if len(states) > 1:
         return f"the means of all {len(states)} hidden states over a text's tokens"
     of = {0: "the embeddings", count - 1: "the last layer"}.get(states[0], f"layer {states[0]} of {count - 1}")

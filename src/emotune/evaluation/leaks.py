@@ -1,4 +1,4 @@
-"""Scores beside those on the rows that training never saw: test rows that repeat a training row are left out, nearly equal ones too."""
+"""Scores with and without the test rows that repeat a training row exactly or nearly."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ class Leaks:
     """Test rows that repeat a training row, and the comparison with and without them.
 
     Attributes:
-        kinds: How many rows leak, by the strictest kind that applies: "exact", "trivial", "near", as `emotune.data.audit` counts them.
+        kinds: Number of leaked rows by the strictest kind that applies: "exact", "trivial", "near"
+            (`emotune.data.audit`).
         rows: Shape (leaked rows,), their row numbers in the test split, counted from 0.
         comparison: The models on all rows.
-        without: The same models on the other rows; None where no row is left.
+        without: The same models on the other rows; None if there are none.
     """
 
     kinds: Mapping[str, int]
@@ -32,16 +33,16 @@ class Leaks:
 
     @property
     def count(self) -> int:
-        """How many test rows leak."""
+        """Number of test rows that leak."""
         return len(self.rows)
 
     @property
     def others(self) -> int:
-        """How many do not."""
+        """Number of test rows that do not leak."""
         return len(self.comparison.after.split) - self.count
 
     def figures(self) -> dict[str, Any]:
-        """The counts and the scores on the other rows, for a file; the scores are None where no row is left."""
+        """Return the counts and the scores on the other rows, for a file; the scores are None if there are none."""
         without = self.without
         return {
             "leaked": dict(self.kinds),
@@ -55,14 +56,14 @@ class Leaks:
 
 
 def find_leaks(comparison: Comparison, audit: Audit) -> Leaks | None:
-    """Score a comparison once more, on the test rows that repeat no training row.
+    """Score a comparison again, on the test rows that repeat no training row.
 
     Args:
         comparison: The models, on the whole test split.
-        audit: What was found in the same data, in memory.
+        audit: The audit of the same data in memory.
 
     Returns:
-        The leaks with both scores; None where no test row leaks.
+        The leaks with both scores; None if no test row leaks.
     """
     leaked = np.asarray(audit.leaked_rows("test"), dtype=np.int64)
     if not len(leaked):

@@ -1,8 +1,7 @@
-"""Is a model not worse than another by more than a margin, or equivalent to it within one?
+"""Tests of whether a model is not worse than another by more than a margin, or equivalent to it within one.
 
-"No evidence of a difference" is no evidence of equality. These tests turn the question round: they suppose that the accuracies differ by
-the margin, and ask how likely the observed rows then are. Sources:
-
+"No evidence of a difference" is no evidence of equality. The null hypothesis of these tests is that the accuracies
+differ by the margin; the p-value is the probability of the observed rows under it. Sources:
 - The statistic: T. Tango, Statistics in Medicine 17 (1998), the score statistic of a difference of paired proportions.
 - Equivalence as two one-sided tests: D. J. Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15 (1987).
 """
@@ -20,25 +19,27 @@ from emotune.statistics.paired import Interval, PairedStatistics, holm, score_in
 from emotune.statistics.power import POWER
 from emotune.system.errors import ConfigError
 
-# Each test is one-sided at 5 %, so the interval that says the same as both of them holds 90 %.
+# Each test is one-sided at 5 %, so the interval that agrees with both has a level of 90 %.
 ALPHA = 0.05
 
 
 @dataclass(frozen=True)
 class MarginTest:
-    """What the rows say of a margin between two models. Differences are in accuracy, the second model less the first.
+    """Result of testing a margin between two models; differences are in accuracy, the second model minus the first.
 
     Attributes:
         margin: The margin, as a share of 1.
-        rows: How many rows.
+        rows: Number of rows.
         fixed: Rows wrong in the first model and right in the second.
         broken: Rows right in the first model and wrong in the second.
         difference: The difference, with its 90 % score interval.
-        not_worse_p: One-sided p of the second model being worse by the margin: small where it is shown not to be (non-inferiority).
-        equivalent_p: The larger p of being worse and of being better by the margin: small where the models are shown to be equivalent.
-        worse_p: One-sided p of being worse by no more than the margin: small where it is shown to be worse by more.
-        provable: The smallest margin for which "not worse" would be shown four times out of five if both were equally accurate and as
-            many rows changed sides.
+        not_worse_p: One-sided p of the second model being worse by the margin: small if it is shown not to be
+            (non-inferiority).
+        equivalent_p: The larger p of being worse and of being better by the margin: small if the models are shown to be
+            equivalent.
+        worse_p: One-sided p of being worse by no more than the margin: small if it is shown to be worse by more.
+        provable: The smallest margin for which "not worse" would be shown four times out of five if both were equally
+            accurate and as many rows changed sides.
     """
 
     margin: float
@@ -53,25 +54,25 @@ class MarginTest:
 
     @property
     def is_not_worse(self) -> bool:
-        """Whether it is shown that the second model is not worse by the margin or more."""
+        """True if the second model is shown not to be worse by the margin or more."""
         return self.not_worse_p < ALPHA
 
     @property
     def is_equivalent(self) -> bool:
-        """Whether it is shown that the models differ by less than the margin, in either direction."""
+        """True if the models are shown to differ by less than the margin, in either direction."""
         return self.equivalent_p < ALPHA
 
     @property
     def is_worse(self) -> bool:
-        """Whether it is shown that the second model is worse by more than the margin.
+        """True if the second model is shown to be worse by more than the margin.
 
-        Tested as one side of a two-sided test, so that it says no more than the test of a difference does.
+        Tested as one side of a two-sided test, so that it agrees with the test of a difference.
         """
         return self.worse_p < ALPHA / 2
 
 
 def checked_margin(points: float) -> float:
-    """The margin, in points of accuracy, as it was given.
+    """Check a margin in points of accuracy, and return it.
 
     Raises:
         ConfigError: It is not between 0 and 100.
@@ -112,10 +113,10 @@ def margin_test(statistics: PairedStatistics, points: float) -> MarginTest:
 
 
 def margin_test_over_seeds(difference: SeedDifference, points: float) -> MarginTest:
-    """Test a margin for the mean of several seeds: other seeds and other rows are counted.
+    """Test a margin for the mean of several seeds, counting the variance of seeds and rows.
 
     Args:
-        difference: The second model less the first.
+        difference: The second model minus the first.
         points: The margin in points of accuracy: 1 is one percentage point.
 
     Raises:
@@ -137,7 +138,7 @@ def margin_test_over_seeds(difference: SeedDifference, points: float) -> MarginT
 
 
 def corrected(tests: Sequence[MarginTest]) -> list[MarginTest]:
-    """The tests with p-values corrected for their number (Holm), those of each question among themselves."""
+    """Return the tests with p-values corrected for their number (Holm), separately for each question."""
     not_worse, equivalent, worse = (
         holm([getattr(test, name) for test in tests]) for name in ("not_worse_p", "equivalent_p", "worse_p")
     )
@@ -148,11 +149,11 @@ def corrected(tests: Sequence[MarginTest]) -> list[MarginTest]:
 
 
 def provable_margin(rows: int, changed: float) -> float:
-    """The smallest margin for which so many rows show "not worse" four times out of five if both models are equally accurate.
+    """Return the smallest margin for which "not worse" is shown four times out of five if both are equally accurate.
 
     Args:
         rows: Rows compared.
-        changed: Share of rows that change sides, half of them either way.
+        changed: Share of rows that change sides, half of them in each direction.
 
     Returns:
         The margin, as a share of 1.
@@ -163,7 +164,8 @@ def provable_margin(rows: int, changed: float) -> float:
     either_way = rows * changed / 2
 
     def surplus(margin: float) -> float:
-        # The statistic is the surplus over the error that the margin supposes; the surplus itself varies as equal accuracies have it.
+        # The statistic is the surplus over the standard error under the margin; the surplus itself varies as under
+        # equality.
         error = rows * margin / score_statistic(either_way, either_way, rows, -margin)
         return rows * margin - z_level * error - z_power * math.sqrt(rows * changed)
 

@@ -1,7 +1,7 @@
-"""What a model is measured against, in which order, and the differences in both scores.
+"""The models that a model is compared with, their order, and the differences in both scores.
 
-The order is that of what a reader learns from: first the other model of the comparison where its scores mean something,
-then the best baseline, then the frozen encoder. A model whose head is random numbers is no rival: its scores are chance.
+The most informative rival comes first: the other model of the comparison if its scores mean something, then the best
+baseline, then the frozen encoder. A model whose head is random numbers is no rival: its scores are chance.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from emotune.evaluation.seeds import SeedDifference
 from emotune.statistics.paired import LEVEL, Interval, PairedStatistics
 
 ACCURACY, MACRO_F1 = "accuracy", "macro-F1"
-# How many times as many rows as the rarest class the commonest one has where classes are called unbalanced.
+# Ratio of the commonest to the rarest class from which classes are called unbalanced.
 UNBALANCED = 3
-# What the names of baselines begin with that are fitted on the encoder as it comes.
+# Beginnings of the names of baselines that are fitted on the frozen encoder.
 _FROZEN = "frozen"
 
 
 @dataclass(frozen=True, eq=False)
 class Rival:
-    """A model that another is measured against.
+    """A model that another is compared with.
 
     Attributes:
         evaluation: Its scores.
-        role: What it is among the others: "best baseline on validation", "frozen encoder", "baseline"; "" for the first of two models.
+        role: "best baseline on validation", "frozen encoder", "baseline"; or "" for the first of two models.
     """
 
     evaluation: Evaluation
@@ -39,13 +39,13 @@ class Rival:
 
 @dataclass(frozen=True)
 class ScoreDifference:
-    """One score of a model less that of its rival.
+    """Difference in one score between a model and its rival.
 
     Attributes:
         score: "accuracy" or "macro-F1".
         interval: The difference with its interval.
         p_value: Two-sided p of no difference.
-        corrected: Whether the p-value is corrected for a number of comparisons. The interval never is.
+        corrected: True if the p-value is corrected for a number of comparisons. The interval never is.
     """
 
     score: str
@@ -55,24 +55,24 @@ class ScoreDifference:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether 0 lies outside the interval."""
+        """True if 0 lies outside the interval."""
         return self.interval.low > 0 or self.interval.high < 0
 
     @property
     def is_significant(self) -> bool:
-        """Whether the test says that there is a difference."""
+        """True if the test finds a difference."""
         return self.p_value < 1 - LEVEL
 
     @property
     def direction(self) -> int:
-        """1 where the model is better, -1 where it is worse, 0 where there is no evidence of either."""
+        """Direction of the difference: 1 if the model is better, -1 if it is worse, 0 without evidence of either."""
         return int(np.sign(self.interval.estimate)) if self.is_significant else 0
 
 
 def is_unbalanced(split: Split) -> bool:
-    """Whether the commonest class has at least three times as many rows as the rarest, so that macro-F1 says more than accuracy.
+    """Return whether the commonest class has at least three times the rows of the rarest, so that macro-F1 says more.
 
-    Classes without rows are left aside. With two classes this is a share of 75 % or more for one of them.
+    Classes without rows are ignored. With two classes this means a share of 75 % or more for one of them.
     """
     counts = np.bincount(split.label_ids)
     counts = counts[counts > 0]
@@ -80,10 +80,10 @@ def is_unbalanced(split: Split) -> bool:
 
 
 def rivals(comparison: Comparison) -> list[Rival]:
-    """What the second model is measured against, the most telling first; nothing where all else is chance.
+    """Return the models that the second one is compared with, the most informative first; none if all are chance.
 
-    Where no baseline was scored on validation none is called the best, and all of them follow in the order they were given. Otherwise
-    only the best one and the frozen encoder are named.
+    If no baseline was scored on validation, none is called the best, and all follow in the given order. Otherwise only
+    the best one and the frozen encoder are included.
     """
     found = [] if comparison.before.is_chance else [Rival(comparison.before, "")]
     real = [baseline for baseline in comparison.baselines if not baseline.is_chance]
@@ -98,7 +98,7 @@ def rivals(comparison: Comparison) -> list[Rival]:
 
 
 def yardstick(comparison: Comparison) -> Evaluation:
-    """Return what the second model is best measured against: the first of its rivals, or the first model where all is chance."""
+    """Return the main model to compare the second one with: its first rival, or the first model if all are chance."""
     found = rivals(comparison)
     return found[0].evaluation if found else comparison.before
 
@@ -106,15 +106,15 @@ def yardstick(comparison: Comparison) -> Evaluation:
 def score_differences(
     comparison: Comparison, other: Evaluation, corrected_p: Mapping[str, float] | None = None
 ) -> tuple[ScoreDifference, ...]:
-    """The second model less another, in accuracy and in macro-F1; where classes are unbalanced macro-F1 comes first.
+    """Return the second model's differences from another in accuracy and macro-F1; macro-F1 first if unbalanced.
 
     Args:
         comparison: The comparison.
         other: Any other model of it.
-        corrected_p: P-values by score, corrected for the number of comparisons, where this is one of several.
+        corrected_p: P-values by score, corrected for the number of comparisons, if this is one of several.
 
     Returns:
-        Both, or accuracy alone where macro-F1 cannot be compared on these rows.
+        Both, or only accuracy if macro-F1 cannot be compared on these rows.
     """
     found: PairedStatistics | SeedDifference = (
         comparison.over_seeds(other) if comparison.seeds else comparison.against(other)

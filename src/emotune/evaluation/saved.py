@@ -1,4 +1,4 @@
-"""An evaluation read back from a saved folder: its predictions on its test rows, without loading the model."""
+"""Evaluations read from a saved folder: the predictions on its test rows, without loading the model."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def read_evaluation(folder: str | Path, *, name: str | None = None) -> Evaluatio
     """Read the predictions of a saved folder.
 
     Args:
-        folder: What `emotune run` saved.
-        name: What to call the model; the folder's name if not given.
+        folder: A folder saved by `emotune run`.
+        name: The model's name in tables; the folder's name if not given.
 
     Raises:
         ArtifactError: The folder holds no predictions, or they were changed or are damaged.
@@ -45,7 +45,7 @@ def read_evaluation(folder: str | Path, *, name: str | None = None) -> Evaluatio
     path = folder / PREDICTIONS
     if not path.is_file():
         raise ArtifactError(
-            f"'{folder}' has no {PREDICTIONS}, so there is nothing to compare. It comes with emotune run, and not with save alone."
+            f"'{folder}' has no {PREDICTIONS}, so there is nothing to compare. emotune run writes it; save does not."
         )
     expected = description.files.get(PREDICTIONS)
     if expected is not None and sha256(path) != expected:
@@ -59,10 +59,10 @@ def read_predictions(path: Path, labels: tuple[str, ...], name: str, task: Task 
     """Read a file of predictions of the test split.
 
     Args:
-        path: What `write_evaluation` wrote.
+        path: A file written by `write_evaluation`.
         labels: The labels in the order of their ids.
-        name: What to call the model.
-        task: What kind of label it gives.
+        name: The model's name in tables.
+        task: The kind of label.
 
     Raises:
         ArtifactError: It is damaged.
@@ -97,7 +97,7 @@ def _targets(names: list[Any], task: Task, labels: tuple[str, ...], path: Path) 
 def _refuse_wrong_rows(
     predictions: NDArray[Any], probabilities: NDArray[np.float64], task: Task, labels: tuple[str, ...], path: Path
 ) -> None:
-    """Refuse a file whose probabilities are none, or whose predictions are not what they say."""
+    """Refuse a file with invalid probabilities, or with predictions that do not match them."""
     wrong = task.wrong_rows(predictions, probabilities, labels)
     if wrong:
         row = min(wrong)

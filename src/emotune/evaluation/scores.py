@@ -1,4 +1,4 @@
-"""The noun of what `evaluate` gives: an `Evaluation`, one model's predictions and scores on one split."""
+"""`Evaluation`, the result of `evaluate`: one model's predictions and scores on one split."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ class Evaluation:
     """One model's predictions and scores on one split.
 
     Attributes:
-        name: What was scored, in words: "base", "tuned", "majority class", ...
+        name: Name of the model: "base", "tuned", "majority class", ...
         split: The rows.
-        probabilities: Shape (rows, classes), float64, rows sum to 1; None where the model gives labels only.
+        probabilities: Shape (rows, classes), float64, rows sum to 1; None if the model gives only labels.
         logits: Shape (rows, classes), float32; None for baselines without logits.
         predictions: Shape (rows,), int64, label ids.
         metrics: The scores.
         seconds: Wall time of the prediction (fitting included for baselines).
-        note: What the reader must know to read the number rightly, or "".
-        parameters: Numbers that the model is made of; None where they are not known.
-        validation_macro_f1: Macro-F1 on validation, by which baselines are compared; None where it was not measured.
-        is_chance: Whether the model's head is random numbers, so that its scores measure chance.
-        has_seed: Whether the model was trained from a seed, so that another seed would have given another model.
+        note: Sentence needed to interpret the score, or "".
+        parameters: Number of parameters of the model; None if unknown.
+        validation_macro_f1: Macro-F1 on validation, by which baselines are compared; None if it was not measured.
+        is_chance: True if the model's head is random numbers, so that its scores measure chance.
+        has_seed: True if the model was trained from a seed, so that another seed would give another model.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Evaluation:
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """Shape (rows,): whether each prediction is right."""
+        """Correctness of each prediction, a boolean mask of shape (rows,)."""
         return self.predictions == self.split.label_ids
 
 
@@ -56,7 +56,7 @@ def score(split: Split, predictions: NDArray[np.int64], probabilities: NDArray[n
     Args:
         split: The rows, with true labels.
         predictions: Shape (rows,), label ids.
-        probabilities: Shape (rows, classes), or None where there are none; then `loss` is None.
+        probabilities: Shape (rows, classes), or None if there are none; then `loss` is None.
     """
     return split.task.score(split.label_ids, predictions, probabilities, split.labels)
 

@@ -1,7 +1,7 @@
-"""What several seeds say: of one configuration, of two, and of a whole leaderboard, with other seeds and other rows counted.
+"""Statistics over several seeds: of one configuration, of two, and of a leaderboard, for other seeds and other rows.
 
-The statistics are in `crossed`, and what a row contributes to a score in `contributions`; here they meet evaluations. How often these tests
-err and what they find is measured by benchmarks/seed_tests.py.
+`crossed` has the statistics, and `contributions` the contribution of a row to a score; this module applies them to
+evaluations. The error rates and the power of these tests are measured by benchmarks/seed_tests.py.
 """
 
 from __future__ import annotations
@@ -53,19 +53,20 @@ class SeedSummary:
 
 @dataclass(frozen=True)
 class SeedDifference:
-    """Two configurations on the same seeds and the same rows: the second less the first.
+    """Difference of two configurations on the same seeds and the same rows: the second minus the first.
 
     Attributes:
-        seeds: How many seeds both have.
-        rows: How many rows.
-        of_accuracy: The mean difference in accuracy, and how sure it is.
-        of_macro_f1: Likewise of macro-F1.
-        fixed: Rows that most seeds of the second get right, and not most of the first.
-        broken: Rows that most seeds of the first get right, and not most of the second.
-        changed: Rows on which any pair of models disagrees whether the label is right.
-        relabelled: Rows on which any pair of models gives another label.
-        macro_f1_withheld: Why two models could not be compared in macro-F1 on these rows, as in `PairedStatistics`; "" where they could.
-            A pool of many configurations knows more, and its leaderboard compares them all the same.
+        seeds: Number of seeds that both have.
+        rows: Number of rows.
+        of_accuracy: Mean difference in accuracy, with its uncertainty.
+        of_macro_f1: Mean difference in macro-F1, with its uncertainty.
+        fixed: Rows that most seeds of the second get right, and most of the first do not.
+        broken: Rows that most seeds of the first get right, and most of the second do not.
+        changed: Rows on which the two models of any pair disagree in being right.
+        relabelled: Rows on which the two models of any pair predict different labels.
+        macro_f1_withheld: The reason why macro-F1 of two models cannot be compared on these rows, as in
+            `PairedStatistics`; "" if it can. A leaderboard compares it all the same, since its pool of many
+            configurations knows more.
     """
 
     seeds: int
@@ -85,7 +86,7 @@ class SeedDifference:
 
     @property
     def macro_f1(self) -> Interval:
-        """Likewise in macro-F1."""
+        """The difference in macro-F1, with an interval for the mean over all seeds and all rows like these."""
         return self.of_macro_f1.interval(-1.0, 1.0)
 
     @property
@@ -95,26 +96,26 @@ class SeedDifference:
 
     @property
     def macro_f1_p(self) -> float:
-        """Likewise in macro-F1."""
+        """Two-sided p of no difference in macro-F1."""
         return max(self.of_macro_f1.p_value, _least_p(self.relabelled))
 
 
 def _least_p(changed: int) -> float:
-    """The p of McNemar's test where all of so many rows change for the better: the least that so few rows can be worth.
+    """Return the p of McNemar's test if all changed rows change for the better: the smallest p that so few can give.
 
-    Four rows that all seeds get right, and the other model wrong, have hardly a spread, but they are four rows.
+    Four rows that all seeds get right, and the other model wrong, have hardly any spread, but they are only four rows.
     """
     return mcnemar(changed, 0)[1]
 
 
 @dataclass(frozen=True)
 class WinnersExcess:
-    """By how much the best of several scores is too high because it was chosen by that score.
+    """Excess of the best of several scores, because it was chosen by that score.
 
     Attributes:
-        alike: How many scores, the best among them, chance alone could have put in another order.
-        excess: How much too high the best is on average if these are equal in truth, which is the worst case.
-        counts_seeds: Whether the spread between seeds is known and counted.
+        alike: Number of scores, including the best, whose order could be due to chance.
+        excess: Mean excess of the best if these are equal in truth, which is the worst case.
+        counts_seeds: True if the spread between seeds is known and counted.
     """
 
     alike: int
@@ -127,9 +128,9 @@ class SeedStudy:
     """Configurations, each trained with some seeds and scored on the same rows.
 
     Attributes:
-        groups: Of each configuration, its evaluations by seed.
-        accuracy: How accuracy spreads between seeds, pooled over the configurations.
-        macro_f1: Likewise macro-F1.
+        groups: The evaluations of each configuration, by seed.
+        accuracy: Spread of accuracy between seeds, pooled over the configurations.
+        macro_f1: Spread of macro-F1, likewise.
     """
 
     groups: tuple[Mapping[int, Evaluation], ...]
@@ -138,10 +139,10 @@ class SeedStudy:
 
     @classmethod
     def of(cls, groups: Sequence[Mapping[int, Evaluation]]) -> SeedStudy:
-        """Pool what all configurations say of the spread between seeds.
+        """Pool the spread between seeds over all configurations.
 
         Args:
-            groups: Of each configuration, its evaluations by seed, at least one.
+            groups: The evaluations of each configuration, by seed, at least one.
 
         Raises:
             DataError: The evaluations are of different rows.
@@ -160,26 +161,26 @@ class SeedStudy:
 
     @property
     def rows(self) -> int:
-        """How many rows."""
+        """Number of rows."""
         return len(next(iter(self.groups[0].values())).split)
 
     @property
     def knows_seeds(self) -> bool:
-        """Whether any configuration has two seeds, so that something is known of their spread."""
+        """True if any configuration has two seeds, so that their spread can be estimated."""
         return self.accuracy.freedom > 0
 
     def difference(self, first: int, second: int) -> SeedDifference | None:
-        """One configuration less another, over the seeds that both have.
+        """Return the difference of two configurations over the seeds that both have.
 
-        Seeds of the two are taken as independent of each other. The same seed may draw the same batches for both; where that makes their
-        scores go together, the test is on the safe side.
+        The seeds of the two are treated as independent. The same seed may draw the same batches for both; if that makes
+        their scores correlate, the test is conservative.
 
         Args:
-            first: Position of the configuration that is taken away.
+            first: Position of the configuration that is subtracted.
             second: Position of the other.
 
         Returns:
-            The difference; None where no seed is common.
+            The difference; None if they have no seed in common.
         """
         one, other = self.groups[first], self.groups[second]
         common = [seed for seed in one if seed in other]
@@ -189,10 +190,11 @@ class SeedStudy:
         return self._difference([(one[seed], other[seed]) for seed in common], seeds)
 
     def difference_from_one(self, model: Evaluation, position: int) -> SeedDifference:
-        """One configuration less a single model that is no part of the study.
+        """Return the difference of a configuration and a single model outside the study.
 
         Args:
-            model: The model that is taken away. Where it has a seed, that seed's part is taken to be as large as the pooled one.
+            model: The model that is subtracted. If it has a seed, that seed's part is assumed as large as the pooled
+                one.
             position: Position of the configuration.
 
         Raises:
@@ -203,18 +205,18 @@ class SeedStudy:
         pairs = [(model, found) for found in group]
         if not model.has_seed:
             return self._difference(pairs, {position: len(group)})
-        # A configuration of one seed, which says nothing of the spread itself.
+        # A configuration of one seed, which says nothing about the spread.
         last = len(self.groups)
         alone = SeedSpread(0.0, 0, 0.0)
         widened = replace(self, accuracy=self.accuracy.with_one(alone), macro_f1=self.macro_f1.with_one(alone))
         return widened._difference(pairs, {position: len(group), last: 1})
 
     def _difference(self, pairs: Sequence[tuple[Evaluation, Evaluation]], seeds: Mapping[int, int]) -> SeedDifference:
-        """The second of each pair less the first.
+        """Return the mean difference of pairs, the second minus the first.
 
         Args:
             pairs: Models of the same rows.
-            seeds: How many seeds of which configurations are in it, by position.
+            seeds: Number of seeds per configuration, by position.
         """
         accuracy_rows = np.mean([accuracy_by_row(b) - accuracy_by_row(a) for a, b in pairs], axis=0)
         macro_rows = np.mean([macro_f1_by_row(b) - macro_f1_by_row(a) for a, b in pairs], axis=0)
@@ -222,7 +224,7 @@ class SeedStudy:
         macro_f1 = float(np.mean([b.metrics.macro_f1 - a.metrics.macro_f1 for a, b in pairs]))
         was_right, is_right = (_mostly_right([pair[side] for pair in pairs]) for side in (0, 1))
         relabelled = np.any([a.predictions != b.predictions for a, b in pairs], axis=0)
-        # Two names of the same trainings: nothing is uncertain.
+        # Two names of the same trainings: there is no uncertainty.
         same = not relabelled.any()
         unseen = paired_rows_variance(accuracy_rows)
         changed = int(np.any([a.correct != b.correct for a, b in pairs], axis=0).sum())
@@ -241,13 +243,13 @@ class SeedStudy:
         )
 
     def winners_excess(self, scores: Sequence[float], rows: int) -> WinnersExcess:
-        """How much too high the first of several macro-F1 on other rows is, since it was put first by that score.
+        """Estimate the excess of the highest of several macro-F1 on other rows, due to the choice by that score.
 
-        The standard errors are those of these rows, with the rows' part scaled to the number of the others.
+        The standard errors are those of these rows, with the rows' part scaled to the number of the other rows.
 
         Args:
-            scores: Mean macro-F1 of each configuration on the rows that chose, the best first.
-            rows: How many those were.
+            scores: Mean macro-F1 of each configuration on the rows used for the choice, the best first.
+            rows: Number of those rows.
         """
         variances: list[float] = []
         for position in range(1, len(scores)):
@@ -264,13 +266,13 @@ class SeedStudy:
         return WinnersExcess(alike, expected_maximum(alike) * deviation, self.knows_seeds)
 
     def _seed_variance(self, position: int) -> float:
-        """Variance of macro-F1 between seeds with endless rows."""
+        """Return the variance of macro-F1 between seeds with endless rows."""
         part, spread = self.macro_f1.of_one(position), self.macro_f1.spreads[position]
         return 0.0 if part is None else max(0.0, part.variance - spread.interaction)
 
 
 def expected_maximum(count: int) -> float:
-    """The mean of the largest of this many standard normal numbers."""
+    """Return the mean of the largest of `count` standard normal numbers."""
     from scipy.integrate import quad
 
     if count < 2:
@@ -279,7 +281,7 @@ def expected_maximum(count: int) -> float:
 
 
 def over_seeds(evaluations: Sequence[Evaluation]) -> dict[str, SeedSummary]:
-    """Accuracy and macro-F1 over several seeds, with what other seeds and other rows would change.
+    """Return accuracy and macro-F1 over several seeds, with intervals for other seeds and other rows.
 
     Args:
         evaluations: One per seed, all on the same rows; at least two.
@@ -311,7 +313,7 @@ def over_seeds(evaluations: Sequence[Evaluation]) -> dict[str, SeedSummary]:
 
 
 def _mostly_right(evaluations: Sequence[Evaluation]) -> NDArray[np.bool_]:
-    """Shape (rows,): whether more than half of the seeds are right."""
+    """Return whether more than half of the seeds are right, shape (rows,)."""
     return np.asarray(np.mean([evaluation.correct for evaluation in evaluations], axis=0) > 0.5)
 
 

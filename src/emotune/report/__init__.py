@@ -1,1 +1,1 @@
-"""What people read: tables, figures, the model card."""
+"""Reports for people: tables, figures, the model card."""

@@ -1,4 +1,4 @@
-"""The audit of a data set for the terminal: counts first, then examples of each finding, most telling first."""
+"""The audit of a data set for the terminal: counts first, then examples of each finding, most important first."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _LONGEST_TEXT = 70
 
 
 def audit_page(audit: Audit, examples: int = EXAMPLES) -> Group:
-    """Everything that was found, with a few examples of each.
+    """Return all findings, with a few examples of each.
 
     Args:
-        audit: What was found.
-        examples: At most this many of each finding; with 0 the counts stand alone.
+        audit: The audit.
+        examples: At most this many examples per finding; with 0 only the counts are shown.
     """
     parts: list[RenderableType] = [_rows_table(audit), _findings_table(audit)]
     parts += [Text(note) for note in (*audit.label_findings, *audit.notes)]
@@ -50,7 +50,7 @@ def audit_page(audit: Audit, examples: int = EXAMPLES) -> Group:
 
 
 def audit_lines(audit: Audit) -> Iterator[str]:
-    """The findings in a sentence each, those that matter for a run; nothing where nothing was found."""
+    """Yield the findings that matter for a run, one sentence each."""
     yield from audit.label_findings
     for split in audit.counts:
         missing = [row for row in audit.placeholders if row.place.split == split]
@@ -61,22 +61,23 @@ def audit_lines(audit: Audit) -> Iterator[str]:
                 if len(words) == 1
                 else f"'{printable(words[0])}', '{printable(words[1])}' or the like"
             )
-            are = "is" if len(missing) == 1 else "are"
-            yield f"{counted(len(missing), 'text')} of {split} {are} {said}, which usually {_stand(missing)} for a missing text"
+            stand = "stands" if len(missing) == 1 else "stand"
+            yield f"{counted(len(missing), 'text')} of {split} {_are(missing)} {said}, which usually {stand} for a missing text"
     for split in audit.counts:
         leaks = [leak for leak in audit.leaks if leak.row.place.split == split]
         if leaks:
-            line = f"{counted(len(leaks), 'row')} of {split} {_stand(leaks)} in training too ({_kinds(leaks)})"
+            line = f"{counted(len(leaks), 'row')} of {split} {_are(leaks)} also in training ({_kinds(leaks)})"
             yield f"{line}; {OPTIMISTIC}" if split == "validation" else line
     if audit.validation_leaks:
         leaks = list(audit.validation_leaks)
-        yield f"{counted(len(leaks), 'row')} of test {_stand(leaks)} in validation too ({_kinds(leaks)})"
+        yield f"{counted(len(leaks), 'row')} of test {_are(leaks)} also in validation ({_kinds(leaks)})"
     repeats = audit.repeated("train", ("exact", "trivial"))
     if repeats:
         yield f"{counted(len(repeats), 'training row')} {'repeats' if len(repeats) == 1 else 'repeat'} another's text"
     if audit.contradictions:
-        yield f"{counted(len(audit.contradictions), 'training text')} {_stand(audit.contradictions)} under different labels"
-    # Words may be what a label means; capitals, length and their kin hardly ever are.
+        occur = "occurs" if len(audit.contradictions) == 1 else "occur"
+        yield f"{counted(len(audit.contradictions), 'training text')} {occur} with different labels"
+    # Words may be the meaning of a label; capitals, length and similar traits rarely are.
     traits = [shortcut for shortcut in audit.shortcuts if shortcut.kind in ("trait", "place")]
     yield from map(_shortcut_line, traits[:MOST_SHORTCUTS])
     if audit.tokens is not None and any(audit.tokens.cut.values()):
@@ -89,8 +90,8 @@ def _kinds(leaks: Sequence[Repeat]) -> str:
     return kinds_in_words(Counter(leak.kind for leak in leaks))
 
 
-def _stand(found: object) -> str:
-    return "stands" if len(found) == 1 else "stand"  # type: ignore[arg-type]
+def _are(found: Sequence[object]) -> str:
+    return "is" if len(found) == 1 else "are"
 
 
 def _rows_table(audit: Audit) -> RenderableType:
@@ -112,7 +113,7 @@ def _rows_table(audit: Audit) -> RenderableType:
 
 
 def length_rows(audit: Audit) -> Iterator[tuple[str, list[str]]]:
-    """How long the texts are: a name, and a cell for each split."""
+    """Yield the lengths of the texts: a name, and a cell per split."""
     lengths_of = {"words": audit.lengths}
     if audit.tokens is not None:
         lengths_of["tokens"] = audit.tokens.lengths
@@ -130,7 +131,7 @@ def length_rows(audit: Audit) -> Iterator[tuple[str, list[str]]]:
 
 
 def tokens_line(tokens: TokenCounts) -> str:
-    """How many tokens texts have, and how many texts are cut, in which splits."""
+    """Return the mean number of tokens, and the number of texts that are cut, by split."""
     cut = sum(tokens.cut.values())
     where = ", ".join(f"{number:,} of {split}" for split, number in tokens.cut.items() if number)
     return (
@@ -140,7 +141,7 @@ def tokens_line(tokens: TokenCounts) -> str:
 
 
 def unknown_lines(tokens: TokenCounts) -> Iterator[str]:
-    """What to say where a tokenizer leaves too much unread; nothing where it reads the texts."""
+    """Yield a sentence if a tokenizer leaves too much unread."""
     if is_unreadable(tokens):
         parts = (
             f"{percent(tokens.unknown[split], 1)} of the tokens of {split} are unknown to it, and {tokens.unread[split]:,} of {rows:,} "
@@ -149,22 +150,22 @@ def unknown_lines(tokens: TokenCounts) -> Iterator[str]:
         )
         yield (
             f"{printable(tokens.model)} cannot read these texts: {'; '.join(parts)}. To the model such texts are alike, and "
-            f"training cannot mend that: {ANOTHER_MODEL}"
+            f"training cannot change that: {ANOTHER_MODEL}"
         )
 
 
 def finding_counts(audit: Audit) -> Iterator[tuple[str, dict[str, int]]]:
-    """Every finding in words, and how often it stands in each split; splits in which it cannot be are left out."""
+    """Yield every finding in words, with its number in each split; without splits in which it cannot occur."""
     others = [split for split in audit.counts if split != "train"]
     for kind, words in KINDS.items():
         yield f"repeats an earlier row: {words}", {split: len(audit.repeated(split, (kind,))) for split in audit.counts}
     if "train" in audit.counts and others:
         for kind, words in KINDS.items():
-            yield f"stands in training too: {words}", {split: len(audit.leaked(split, (kind,))) for split in others}
+            yield f"is also in training: {words}", {split: len(audit.leaked(split, (kind,))) for split in others}
     if "validation" in audit.counts and "test" in audit.counts:
         for kind, words in KINDS.items():
             found = sum(leak.kind == kind for leak in audit.validation_leaks)
-            yield f"stands in validation too: {words}", {"test": found}
+            yield f"is also in validation: {words}", {"test": found}
     if audit.placeholders:
         missing = Counter(row.place.split for row in audit.placeholders)
         yield "texts such as 'nan' or 'None'", {split: missing[split] for split in audit.counts}
@@ -253,7 +254,7 @@ def _shortcuts(audit: Audit, examples: int) -> RenderableType:
 def _shortcut_line(found: Shortcut) -> str:
     return (
         f"a training text that {printable(found.sign, _LONGEST_TEXT)} has the label '{printable(found.label, 24)}' in "
-        f"{percent(found.share, 1)} of {found.rows:,} cases, all texts in {percent(found.usual, 1)}: a model may learn that alone"
+        f"{percent(found.share, 1)} of {found.rows:,} cases, all texts in {percent(found.usual, 1)}: a model may learn only that"
     )
 
 

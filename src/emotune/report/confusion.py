@@ -1,4 +1,4 @@
-"""The confusion matrix: its numbers and tints, which the page shows as a table, and its picture for the model card."""
+"""The confusion matrix: numbers and tints for the page's table, and the picture for the model card."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# The interesting cells are the mistakes, which a linear scale would leave nearly white.
+# The scale is not linear: a linear one would leave the mistakes, which matter most, nearly white.
 _TINT_POWER = 0.5
-# Cells of a larger share are so dark that what stands in them is light.
+# Cells with a larger share are so dark that their text is light.
 _DARK = 0.4
 _MOST_WITH_SHARES = 12
 
@@ -45,29 +45,29 @@ class ConfusionMatrix:
 
     @property
     def support(self) -> NDArray[np.int64]:
-        """Rows of each true label."""
+        """Number of rows of each true label."""
         return np.asarray(self.counts.sum(axis=1))
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """Shares of the true label's rows; 0 where a label has none."""
+        """Shares of the true label's rows; 0 for a label without rows."""
         return np.asarray(self.counts / np.maximum(self.support, 1)[:, None])
 
     @property
     def tints(self) -> NDArray[np.float64]:
-        """How strongly each cell is coloured, from 0 to 1."""
+        """Intensity of each cell's colour, from 0 to 1."""
         return np.asarray(self.shares**_TINT_POWER)
 
     @property
     def is_dark(self) -> NDArray[np.bool_]:
-        """Whether what stands in a cell must be light to be read."""
+        """Mask of the cells whose text must be light to be readable."""
         return np.asarray(self.shares > _DARK)
 
 
 def draw_confusion_matrix(evaluation: Evaluation) -> Figure:
     """Draw counts by true (rows) and predicted label (columns); the colour is the share of the true label's rows.
 
-    Up to 12 classes, each cell shows its share too. Cells without rows stay empty.
+    With up to 12 classes, each cell also shows its share. Cells without rows stay empty.
     """
     from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
@@ -112,9 +112,9 @@ def draw_confusion_matrix(evaluation: Evaluation) -> Figure:
 
 
 def _write_counts(axes: Axes, matrix: ConfusionMatrix, *, with_shares: bool) -> None:
-    """Write each cell's count, and below it its share where the cells are large enough."""
+    """Write each cell's count, and below it its share if the cells are large enough."""
     counts, shares, is_dark = matrix.counts, matrix.shares, matrix.is_dark
-    # About 5.6 inches of cells, and a digit is about 0.62 times as wide as its size in points.
+    # The cells are about 5.6 inches wide, and a digit is about 0.62 times as wide as its size in points.
     widest = len(f"{counts.max():,}")
     size = min(11.0, 5.6 * 72 / len(counts) / (0.62 * widest) * 0.8)
     for (row, column), count in np.ndenumerate(counts):
@@ -127,7 +127,7 @@ def _write_counts(axes: Axes, matrix: ConfusionMatrix, *, with_shares: bool) -> 
 
 
 def _slant(names: list[str]) -> dict[str, Any]:
-    """How to turn the names below the columns: upright for many, slanted for long ones, level where all have room."""
+    """Return the rotation of the names below the columns: upright for many, slanted for long ones, else horizontal."""
     if len(names) > _MOST_WITH_SHARES:
         return {"rotation": 90}
     if max(map(len, names)) > 60 / len(names):

@@ -1,4 +1,4 @@
-"""Pictures with lines: a training run by epoch, how far probabilities can be trusted, and what abstaining would bring."""
+"""Line charts: a training run by epoch, the reliability of probabilities, and risk by coverage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 LEAST_IN_BIN = 5
-"""Bins of fewer rows say nothing about how often the model is right, and stay out of the diagram."""
+"""Least number of rows in a bin of the diagram; smaller bins say nothing about how often the model is right."""
 
 _MOST_EPOCHS_NAMED = 12
 _MOST_POINTS = 200
@@ -27,13 +27,13 @@ _MOST_POINTS = 200
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a picture.
+    """A line of a chart.
 
     Attributes:
-        name: What the legend calls it.
-        x: From left to right.
-        y: As many.
-        looks: How it is drawn, in matplotlib's words.
+        name: Its name in the legend.
+        x: Horizontal coordinates, from left to right.
+        y: Vertical coordinates, of the same length.
+        looks: Keyword arguments of matplotlib's `plot`.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Line:
     looks: dict[str, Any]
 
 
-# Colours, markers and strokes all differ, for those who cannot tell the colours apart.
+# Colours, markers and strokes all differ, for readers who cannot distinguish the colours.
 _FIRST = {"color": FIRST, "marker": "s", "linestyle": "--"}
 _SECOND = {"color": SECOND, "marker": "o", "linestyle": "-"}
 
@@ -84,13 +84,13 @@ def draw_scores(paper: FigureBase, record: TrainingRecord) -> Axes:
 
 
 def draw_reliability(found: Trust) -> Figure:
-    """Draw how often the model is right against how sure it is, as its probabilities come and scaled."""
+    """Draw accuracy against confidence, of the unscaled and the scaled probabilities."""
     figure = new_figure(*CHART)
     axes = new_axes(figure, "confidence", "right", _TENTHS, percent=True)
     _shares_across(axes)
     lines = [
         Line("perfect", (0, 1), (0, 1), {"color": FAINT, "linestyle": ":", "linewidth": 1.2}),
-        Line("as they come", *_reliability(found.plain), _FIRST),
+        Line("unscaled", *_reliability(found.plain), _FIRST),
     ]
     if found.scaled is not None:
         lines.append(Line("scaled", *_reliability(found.scaled), _SECOND))
@@ -111,14 +111,14 @@ def draw_risk(curve: RiskCoverage) -> Figure:
 
 
 def new_axes(paper: FigureBase, across: str, up: str, ticks: Sequence[float], *, percent: bool = False) -> Axes:
-    """Return empty axes with a line across at each number of the vertical one.
+    """Return empty axes with a horizontal line at each tick of the vertical axis.
 
     Args:
-        paper: Where they go.
-        across: What is along the horizontal axis.
-        up: What is along the vertical axis, which spans its numbers.
-        ticks: Its numbers.
-        percent: Whether they are shares, shown as percentages.
+        paper: The figure or subfigure that gets the axes.
+        across: Label of the horizontal axis.
+        up: Label of the vertical axis, which ends at its first and last tick.
+        ticks: Its ticks.
+        percent: Show them, which are shares, as percentages.
     """
     axes: Axes = paper.add_subplot()
     axes.set_xlabel(across, color=INK, fontsize=9)
@@ -135,14 +135,15 @@ def new_axes(paper: FigureBase, across: str, up: str, ticks: Sequence[float], *,
 
 
 def nice_ticks(low: float, high: float, count: int = 5, *, least: float = 0.01, most: float = math.inf) -> list[float]:
-    """About so many round numbers that span a range, from at or below `low` to at or above `high`.
+    """Return about `count` round numbers that span a range, from at or below `low` to at or above `high`.
 
     Args:
-        low: The least value shown, at least 0.
+        low: The smallest value shown, at least 0.
         high: The largest.
-        count: About how many.
-        least: The narrowest range: a narrower one is widened, so that a flat line looks flat and the numbers stay short.
-        most: What no value can be above.
+        count: Approximate number of ticks.
+        least: The narrowest range: a narrower one is widened, so that a flat line looks flat and the numbers stay
+            short.
+        most: Upper limit of all values.
     """
     if high - low < least:
         low = max(0.0, min((low + high - least) / 2, most - least))
@@ -189,13 +190,13 @@ def _percent(value: float) -> str:
 
 
 def _draw(axes: Axes, lines: Sequence[Line]) -> None:
-    """Draw lines whole, those at the edge too."""
+    """Draw lines without clipping them at the edges."""
     for line in lines:
         looks: dict[str, Any] = {"linewidth": 1.8, "markersize": 4.5, "label": line.name, "clip_on": False}
         axes.plot(line.x, line.y, **looks | line.looks)
 
 
 def _reliability(calibration: Calibration) -> tuple[list[float], list[float]]:
-    """Confidence and share of right ones, of the bins that hold enough rows."""
+    """Return confidence and accuracy of the bins with enough rows."""
     bins = [part for part in calibration.bins if part.rows >= LEAST_IN_BIN]
     return [part.confidence for part in bins], [part.accuracy for part in bins]

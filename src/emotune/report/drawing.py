@@ -1,4 +1,4 @@
-"""The paper and the colours of every picture, and the two ways out: a PNG file, or SVG inside a page.
+"""Size and colours of all pictures, and the two formats: a PNG file, or SVG inside a page.
 
 Pictures are matplotlib `Figure` objects. pyplot, which keeps global state and may look for a display, is never
 imported. The same numbers give the same bytes.
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CHART = (4.4, 2.9)
-"""Inches of a chart of a page, which shows it about a third larger, and on a telephone about as large."""
+"""Size in inches of a chart in a page, which shows it about a third larger, and on a phone about as large."""
 
-# Two colours from the palette of Okabe and Ito (2008), which people with any common colour blindness can tell apart.
+# Two colours from the palette of Okabe and Ito (2008), distinguishable with any common colour blindness.
 FIRST, SECOND = "#d55e00", "#0072b2"
 INK, SOFT, FAINT, GRID = "#222222", "#555555", "#8a8a8a", "#e6e6e6"
 
-# In a page a picture takes the page's colours, which follow dark mode.
+# A picture in a page uses the page's colours, which follow dark mode.
 _IN_A_PAGE = {
     FIRST: "var(--first)",
     SECOND: "var(--second)",
@@ -61,24 +61,24 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def draw_title(axes: Axes, title: str, remark: str) -> None:
-    """Write a title above the axes, and a remark below it."""
+    """Write a title above the axes, and a remark below the title."""
     axes.set_title(f"{title}\n", loc="left", fontsize=11, fontweight="bold", color=INK)
     axes.annotate(remark, (0, 1), (0, 6), "axes fraction", textcoords="offset points", fontsize=9.5, color=SOFT)
 
 
 def drawable(text: str, limit: int = _LONGEST_LABEL) -> str:
-    """Text for a picture: characters that the font lacks are written as escapes, where it would draw empty boxes."""
+    """Return text for a picture; characters that the font lacks are escaped, not drawn as empty boxes."""
     known = _characters()
     return printable("".join(c if ord(c) in known else c.encode("unicode_escape").decode("ascii") for c in text), limit)
 
 
 def name_artist(artist: Artist, name: str) -> None:
-    """Give a part of a picture a name, which a page shows to those who point at the part."""
+    """Name a part of a picture; a page shows the name when the pointer is over the part."""
     artist.set_gid(f"{_NAMED}{printable(name)}")
 
 
 def settle(figure: Figure) -> None:
-    """Decide where the parts of a picture stand, for what is drawn by those places: later parts move nothing."""
+    """Fix the layout of a picture, for drawing at final positions; later parts move nothing."""
     _take_text_literally(figure)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -96,7 +96,7 @@ def write_png(figure: Figure, path: str | Path) -> None:
     _take_text_literally(figure)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    # A palette makes the file a third of the size. Maximum coverage keeps rare colours true, such as the colour bar's.
+    # A palette reduces the file to a third. Maximum coverage keeps rare colours exact, such as those of the colour bar.
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     picture = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     try:
@@ -110,13 +110,13 @@ def write_png(figure: Figure, path: str | Path) -> None:
 def inline_svg(figure: Figure, *, title: str, description: str) -> Markup:
     """Return a picture as an `svg` element for a page, in the page's colours and font.
 
-    matplotlib's SVG is for a file of its own. Of its elements this keeps what is drawn. Identifiers and references go,
-    since those of two pictures on a page would collide; shapes that are drawn several times are written out.
+    matplotlib's SVG is made for a file of its own. This keeps only the elements that are drawn. Identifiers and
+    references are removed, since those of two pictures on a page would collide; shapes drawn repeatedly are copied.
 
     Args:
-        figure: A picture in the colours of this module. Nothing in it may need to be cut off at an edge.
-        title: What it shows, for those who do not see it.
-        description: What there is to see, in a sentence.
+        figure: A picture in the colours of this module, in which nothing needs clipping at an edge.
+        title: Its title, for screen readers.
+        description: Its content in a sentence, for screen readers.
     """
     from markupsafe import Markup
     from matplotlib import rc_context
@@ -146,7 +146,7 @@ def inline_svg(figure: Figure, *, title: str, description: str) -> Markup:
 def _for_a_page(
     element: ElementTree.Element, shapes: Mapping[str, ElementTree.Element]
 ) -> Iterator[ElementTree.Element]:
-    """What a page needs of an element of matplotlib's SVG: nothing, a copy, or what is inside it."""
+    """Yield what a page needs of an element of matplotlib's SVG: nothing, a copy, or its content."""
     tag = element.tag.removeprefix(_SVG)
     if tag in ("defs", "metadata"):
         return
@@ -177,25 +177,25 @@ def _for_a_page(
 
 
 def _style(style: str) -> str:
-    """A style with the page's colours in it, and the page's font."""
+    """Return a style with the page's colours and font."""
     found = dict(part.split(":", 1) for part in style.split(";") if part.strip())
     properties = {name.strip(): value.strip() for name, value in found.items()}
     properties.pop("font-family", None)
-    if "font" in properties:  # all in one, as some versions of matplotlib write it
+    if "font" in properties:  # a shorthand that some versions of matplotlib write
         properties["font-size"] = next(part for part in properties.pop("font").split() if part.endswith("px"))
     return "; ".join(f"{name}: {_IN_A_PAGE.get(value, value)}" for name, value in properties.items())
 
 
 @cache
 def _characters() -> frozenset[int]:
-    """The code points for which the font has a picture."""
+    """Return the code points for which the font has a glyph."""
     from matplotlib.font_manager import findfont, get_font
 
     return frozenset(get_font(findfont(_FONT)).get_charmap())
 
 
 def _take_text_literally(figure: Figure) -> None:
-    """Set all text in one font and as it is: a dollar sign in a label begins no formula."""
+    """Set all text in one font and without mathtext, so that a dollar sign in a label does not begin a formula."""
     from matplotlib.text import Text
 
     texts: Iterable[Any] = figure.findobj(Text)

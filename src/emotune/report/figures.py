@@ -1,4 +1,4 @@
-"""The pictures of a saved folder: PNG files of 1,200 pixels' width, which a model card shows wherever it is read."""
+"""Pictures of a saved folder: PNG files 1,200 pixels wide, which the model card shows."""
 
 from __future__ import annotations
 

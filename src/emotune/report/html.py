@@ -1,7 +1,7 @@
-"""`report.html`: everything a run or a comparison found, in one file that needs no network.
+"""`report.html`: all results of a run or a comparison, in one file that needs no network.
 
-The page's text stands in `report.html.jinja`, every number comes from the objects. Whatever is printed is escaped for HTML, and its control
-characters are shown instead of obeyed.
+The page's text is in `report.html.jinja`; every number comes from the objects. Everything printed is escaped for HTML,
+and its control characters are shown literally.
 """
 
 from __future__ import annotations
@@ -44,32 +44,32 @@ from emotune.tasks.calibration import Trust
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 _STYLE = Path(__file__).with_name("style.css")
-# What tells a report of ours from any other page.
+# Marks a page as a report of emotune.
 MARK = '<meta name="generator" content="emotune">'
 EXAMPLES = 8
-# Mistakes of at least this confidence are called sure ones.
+# Least confidence of mistakes that are called confident.
 SURE = 0.8
-# How opaque the strongest word's mark is: darker, and the word in it could not be read.
+# Opacity of the mark of the word with the largest weight; on a darker mark the word would be unreadable.
 STRONGEST_MARK = 0.55
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What the page shows.
+    """Content of the page.
 
     Attributes:
         title: Its heading.
-        subtitle: When and with what it was made.
+        subtitle: The date, and the versions that made it.
         comparison: The two models, and baselines.
-        verdict: The sentences of the verdict, where it is not the comparison's own.
-        margin: What is said of the margin, where it is not the comparison's own.
-        training: How the second model was trained.
+        verdict: The sentences of the verdict, if it is not the comparison's own.
+        margin: The sentences on the margin, if they are not the comparison's own.
+        training: The record of the second model's training.
         seeds: Its scores over several seeds, by name.
-        trust: How far its probabilities can be trusted.
-        audit: What was found in the data.
+        trust: Calibration of its probabilities.
+        audit: The audit of the data.
         leaks: The comparison without the test rows that repeat a training row.
-        attributions: Words that drove predictions, by row number of the test split.
-        commands: What makes the figures again.
+        attributions: Weights of words in predictions, by row number of the test split.
+        commands: Commands that reproduce the results.
         versions: By package.
     """
 
@@ -89,7 +89,7 @@ class Report:
 
 
 def render_report(*reports: Report) -> str:
-    """The page as text: one article a report.
+    """Return the page as text, with one article per report.
 
     Args:
         reports: At least one.
@@ -102,11 +102,11 @@ def render_report(*reports: Report) -> str:
 
 
 def render_page(template: Path, **content: Any) -> str:
-    """A page of ours from its template: everything in it is escaped but what is marked as HTML.
+    """Return a page from a template; everything is escaped except text marked as HTML.
 
     Args:
         template: A Jinja template, which gets the stylesheet as `style` and the generator's mark as `mark`.
-        content: What it prints.
+        content: Variables of the template.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -124,7 +124,7 @@ def render_page(template: Path, **content: Any) -> str:
 
 
 def _article(report: Report) -> dict[str, Any]:
-    """What the template prints of one report."""
+    """Return the template's variables for one report."""
     comparison = report.comparison
     return {
         "title": report.title,
@@ -232,7 +232,7 @@ def _baselines(comparison: Comparison) -> list[dict[str, str]]:
 
 
 def _lead(score: str, interval: Interval | None, withheld: str = "") -> dict[str, str]:
-    """By how much the second model is ahead of a baseline in one score; with a direction where the interval leaves out 0."""
+    """Return the second model's lead over a baseline in one score; with a direction if the interval excludes 0."""
     estimate = None if interval is None else interval.estimate
     shows = interval is not None and (interval.low > 0 or interval.high < 0)
     return {
@@ -243,7 +243,7 @@ def _lead(score: str, interval: Interval | None, withheld: str = "") -> dict[str
 
 
 def _leaks(leaks: Leaks) -> dict[str, Any]:
-    """The scores with and without the rows that training had seen, of the tuned model and of the baselines."""
+    """Return the scores with and without the rows seen in training, of the tuned model and of the baselines."""
     repeat = "repeats" if leaks.count == 1 else "repeat"
     found = f"{counted(leaks.count, 'test row')} {repeat} a training row: {kinds_in_words(leaks.kinds)}"
     if leaks.without is None:
@@ -317,11 +317,11 @@ def _matrix(evaluation: Evaluation, caption: str) -> dict[str, Any]:
 
 
 def most_telling(comparison: Comparison, count: int = EXAMPLES) -> tuple[list[int], list[int]]:
-    """The most confident mistakes of the second model, and the rows it got right of whose wrong labels the yardstick was most sure.
+    """Return the most confident mistakes, and the fixed rows on which the yardstick was most confident.
 
     Args:
         comparison: Both models.
-        count: At most so many of each.
+        count: At most this many of each.
 
     Returns:
         Row numbers of the mistakes, and of the fixes.
@@ -341,8 +341,8 @@ def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list
     after, before = comparison.after, yardstick(comparison)
     labels = after.split.labels
     marked = (
-        " The darker a word, the more it spoke for what the tuned model said (integrated gradients). Words that spoke against it "
-        "have weight 0 and no mark."
+        " The darker a word, the more it contributed to the tuned model's prediction (integrated gradients). "
+        "Words that counted against it have weight 0 and no mark."
         if attributions
         else ""
     )
@@ -371,7 +371,9 @@ def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list
                 "title": "Most confident mistakes",
                 "explanation": f"{_about_mistakes(after, wrong)}{marked}",
                 "rows": [
-                    example(row, f"label: {labels[int(after.split.label_ids[row])]} · said: {confidence(after, row)}")
+                    example(
+                        row, f"label: {labels[int(after.split.label_ids[row])]} · predicted: {confidence(after, row)}"
+                    )
                     for row in wrong
                 ],
             }
@@ -381,7 +383,7 @@ def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list
             {
                 "id": "fixes",
                 "title": "Most surprising fixes",
-                "explanation": f"Right now, where '{before.name}' was wrong and surer of it than on the other fixed rows.{marked}",
+                "explanation": f"Now right, but wrong in '{before.name}' with the highest confidence of the fixed rows.{marked}",
                 "rows": [
                     example(row, f"{before.name}: {confidence(before, row)} · now, and right: {confidence(after, row)}")
                     for row in fixed
@@ -392,18 +394,18 @@ def _examples(comparison: Comparison, attributions: Mapping[int, Words]) -> list
 
 
 def _about_mistakes(evaluation: Evaluation, rows: Sequence[int]) -> str:
-    """What the mistakes that are shown have in common; that they are sure only where they all are."""
+    """Return what the mistakes shown have in common; they are called confident only if all of them are."""
     if evaluation.probabilities is None:
         return "The first mistakes by row: this model gives no probabilities."
     confidences = evaluation.probabilities[rows].max(axis=1)
     if confidences.min() >= SURE:
-        return "Wrong, and sure of it: worth a look, since the label may be at fault."
+        return "Wrong with high confidence: worth a look, since the label may be wrong."
     low, high = f"{100 * confidences.min():.0f}", f"{100 * confidences.max():.0f}"
-    return f"The mistakes it was surest of, at {low if low == high else f'{low} to {high}'} %."
+    return f"The mistakes with the highest confidence, {low if low == high else f'{low} to {high}'} %."
 
 
 def _audit(audit: Audit, order: Sequence[str]) -> dict[str, Any]:
-    """What the template prints of the data; `order` is that of the labels everywhere on the page."""
+    """Return the template's variables for the data; `order` is the order of the labels everywhere on the page."""
     splits = list(audit.counts)
     rows = [("rows", [f"{sum(counts.values()):,}" for counts in audit.counts.values()])]
     found = dict.fromkeys(label for counts in audit.counts.values() for label in counts)

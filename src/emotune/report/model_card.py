@@ -1,7 +1,7 @@
-"""The model card: the README.md of a saved folder, in Markdown with the Hub's metadata on top.
+"""The model card: the README.md of a saved folder, in Markdown with the Hub's metadata at the top.
 
-The text stands in `model_card.md.jinja`, every number comes from the objects. Whatever the template prints is escaped
-for Markdown unless it is a `_Markdown`, so a label such as `a|b` or `<script>` is shown, not obeyed.
+The text is in `model_card.md.jinja`; every number comes from the objects. The template escapes everything it prints
+for Markdown unless it is a `_Markdown`, so a label such as `a|b` or `<script>` is shown literally.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ def model_card(
     Args:
         classifier: The tuned classifier.
         dataset_name: The data set's name; one of the form owner/name is linked as a Hub data set.
-        dataset_notes: What was done to the data on the way in, one sentence each.
+        dataset_notes: Changes to the data when it was loaded, one sentence each.
         comparison: The base model's scores against the tuned model's.
-        trust: How far the tuned model's probabilities can be trusted.
-        leaks: The comparison without the test rows that repeat a training row; None where there are none.
+        trust: Calibration of the tuned model's probabilities.
+        leaks: The comparison without the test rows that repeat a training row; None if there are none.
         versions: Versions by package name.
         command: The command line that made the folder.
-        created: The date, as it shall stand in the card.
+        created: The date, as shown in the card.
 
     Returns:
         The text of README.md: YAML front matter that the Hub reads, then Markdown.
@@ -104,7 +104,7 @@ def model_card(
 
 
 def _quantized(classifier: TunedClassifier, method: Method) -> dict[str, Any] | None:
-    """How plain transformers quantizes the base as QLoRA does; None for other methods."""
+    """Return how plain transformers quantizes the base as QLoRA does; None for other methods."""
     if not isinstance(method, QLoRA):
         return None
     model: Any = classifier.model
@@ -112,11 +112,11 @@ def _quantized(classifier: TunedClassifier, method: Method) -> dict[str, Any] | 
 
 
 class _Markdown(str):
-    """Text that is Markdown already, and goes into the card as it is."""
+    """Text that is Markdown already, and is not escaped."""
 
 
 def _environment() -> Any:
-    """The Jinja environment: unknown names are errors, and what is printed is escaped."""
+    """Return the Jinja environment, in which unknown names are errors and output is escaped."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
@@ -134,17 +134,17 @@ def _environment() -> Any:
 
 
 def _escaped(text: str) -> str:
-    """Text as Markdown that shows it literally, in a paragraph, a list item or a table's cell."""
+    """Escape text so that Markdown shows it literally, in a paragraph, a list item or a table's cell."""
     text = printable(text)
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"[\\`*_{}\[\]#|~$!]", r"\\\g<0>", text)
-    # What would begin a list or a rule, at the beginning alone.
+    # Characters that would begin a list or a rule, only at the beginning.
     text = re.sub(r"^[-+=](?!\d)", r"\\\g<0>", text)
     return re.sub(r"^(\d+)([.)])(?!\d)", r"\1\\\2", text)
 
 
 def _code(text: object) -> _Markdown:
-    """A code span that shows the text literally."""
+    """Return a code span that shows the text literally."""
     shown = printable(str(text))
     ticks = "`" * (_longest_run_of_ticks(shown) + 1)
     space = " " if shown.startswith("`") or shown.endswith("`") else ""
@@ -152,19 +152,19 @@ def _code(text: object) -> _Markdown:
 
 
 def _fenced(text: str, language: str = "") -> _Markdown:
-    """A block of code that shows one line literally."""
+    """Return a block of code that shows one line literally."""
     shown = printable(text)
     fence = "`" * max(3, _longest_run_of_ticks(shown) + 1)
     return _Markdown(f"{fence}{language}\n{shown}\n{fence}")
 
 
 def _listed(texts: Iterable[str]) -> _Markdown:
-    """Code spans with commas between them."""
+    """Return code spans separated by commas."""
     return _Markdown(", ".join(map(_code, texts)))
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> _Markdown:
-    """A table: names to the left, numbers to the right. Bars are escaped in cells of Markdown too, as tables demand."""
+    """Return a table, names to the left, numbers to the right. Tables need bars escaped, also in cells of Markdown."""
     lines = [[_escaped(heading) for heading in headings], ["---", *["---:"] * (len(headings) - 1)]]
     lines += [
         [cell.replace("|", "\\|") if isinstance(cell, _Markdown) else _escaped(cell) for cell in row] for row in rows
@@ -177,7 +177,7 @@ def _longest_run_of_ticks(text: str) -> int:
 
 
 def _front_matter(classifier: TunedClassifier, method: Method, dataset_name: str, after: Evaluation) -> str:
-    """The card's metadata in the Hub's own format, as YAML. Names that are not Hub ids stay out of it."""
+    """Return the card's metadata in the Hub's format, as YAML, without names that are not Hub ids."""
     from huggingface_hub import EvalResult, ModelCardData
 
     dataset_is_on_hub = is_hub_id(dataset_name, with_owner=True)
@@ -210,18 +210,18 @@ def _front_matter(classifier: TunedClassifier, method: Method, dataset_name: str
 
 
 def _is_on_hub(classifier: TunedClassifier) -> bool:
-    """Whether the base model's name is one that the Hub knows, rather than that of a local folder."""
+    """Return whether the base model's name is an id on the Hub, not a local folder."""
     return classifier.revision is not None or is_hub_id(classifier.name, with_owner=True)
 
 
 def _options(method: Method) -> _Markdown:
-    """The method's options with their values, defaults filled in."""
+    """Return the method's options with their values, defaults included."""
     shown = {name: ", ".join(value) if isinstance(value, tuple) else value for name, value in method.options().items()}
     return _Markdown(", ".join(f"{_escaped(name)} {_code(value)}" for name, value in shown.items()))
 
 
 def _accuracy_interval(evaluation: Evaluation) -> tuple[float, float]:
-    """The 95 % interval of the accuracy (Wilson, 1927): how far it may lie off because the test rows are a sample."""
+    """Return the 95 % interval of the accuracy (Wilson, 1927), for the choice of the test rows."""
     from scipy.stats import binomtest
 
     interval = binomtest(int(evaluation.correct.sum()), len(evaluation.split)).proportion_ci(0.95, method="wilson")
@@ -229,7 +229,7 @@ def _accuracy_interval(evaluation: Evaluation) -> tuple[float, float]:
 
 
 def _score_table(comparison: Comparison) -> _Markdown:
-    """The overall scores: after, the baselines, and before; a base that is chance comes last, and no difference from it is shown."""
+    """Return the overall scores: after, baselines, before. A base that is chance comes last, without a difference."""
     before, after, baselines = comparison.before, comparison.after, comparison.baselines
     old, new = f"before: {before.name}", f"after: {after.name}"
     if before.is_chance:
@@ -262,7 +262,7 @@ def _score_table(comparison: Comparison) -> _Markdown:
 
 
 def _class_table(comparison: Comparison) -> _Markdown:
-    """Precision, recall and F1 of each class, of the yardstick and after."""
+    """Return precision, recall and F1 of each class, of the yardstick and after."""
     after = comparison.after.metrics.per_class
     rows = [
         [
@@ -278,7 +278,7 @@ def _class_table(comparison: Comparison) -> _Markdown:
 
 
 def _epoch_table(record: TrainingRecord) -> _Markdown:
-    """The course of the training."""
+    """Return the table of epochs."""
     rows = [
         [
             f"{epoch.number} (kept)" if epoch.number == record.best_epoch else f"{epoch.number}",
@@ -291,11 +291,11 @@ def _epoch_table(record: TrainingRecord) -> _Markdown:
         ]
         for epoch in record.epochs
     ]
-    headings = ["epoch", "training loss", "validation loss", "the same, scaled", "accuracy", "macro-F1", "time"]
+    headings = ["epoch", "training loss", "validation loss", "validation loss, scaled", "accuracy", "macro-F1", "time"]
     return _table(headings, rows)
 
 
 def _target_table(record: TrainingRecord) -> _Markdown:
-    """How many adapted modules there are of each kind: their names with layer numbers replaced by a star."""
+    """Return the number of adapted modules of each kind: names in which a star replaces layer numbers."""
     kinds = Counter(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name) for name in record.target_modules)
     return _table(["adapted modules", "how many"], [[_code(name), f"{count:,}"] for name, count in kinds.items()])

@@ -1,4 +1,4 @@
-"""Two parts of the report with pictures: the training by epoch, and how far the probabilities can be trusted."""
+"""Two parts of the report with pictures: the training by epoch, and the calibration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 
 
 def training_part(record: TrainingRecord) -> dict[str, Any]:
-    """What the template prints of a training run: two charts, a row per epoch, and what it cost."""
+    """Return the template's variables for a training run: two charts, a row per epoch, and the cost."""
     epochs = record.epochs
     losses, scores = new_figure(*CHART), new_figure(*CHART)
     draw_losses(losses, record)
@@ -39,11 +39,19 @@ def training_part(record: TrainingRecord) -> dict[str, Any]:
                     title="Scores on validation by epoch",
                     description=f"Macro-F1 of the kept epoch, number {record.best_epoch}: {record.best.validation_macro_f1:.4f}.",
                 ),
-                "caption": f"Scores on validation; the weights of epoch {record.best_epoch} were kept, whose validation loss is least once "
-                "a temperature scales the logits.",
+                "caption": f"Scores on validation; the weights of epoch {record.best_epoch} were kept, whose validation loss is lowest "
+                "after scaling the logits by a temperature.",
             },
         ],
-        "headings": ["epoch", "training loss", "validation loss", "the same, scaled", "accuracy", "macro-F1", "time"],
+        "headings": [
+            "epoch",
+            "training loss",
+            "validation loss",
+            "validation loss, scaled",
+            "accuracy",
+            "macro-F1",
+            "time",
+        ],
         "rows": [
             [
                 f"{e.number} (kept)" if e.number == record.best_epoch else f"{e.number}",
@@ -61,8 +69,8 @@ def training_part(record: TrainingRecord) -> dict[str, Any]:
 
 
 def calibration_part(found: Trust) -> dict[str, Any]:
-    """What the template prints of calibration: how sure and how right, scaled too, and what abstaining would bring."""
-    rows = [("as they come", found.plain)]
+    """Return the template's variables for calibration: confidence and accuracy, also scaled, and risk by coverage."""
+    rows = [("unscaled", found.plain)]
     if found.scaled is not None and found.temperature is not None:
         rows.append((f"scaled, temperature {found.temperature:.2f}", found.scaled))
     sentence = probabilities_sentence(found)
@@ -73,10 +81,9 @@ def calibration_part(found: Trust) -> dict[str, Any]:
                 "svg": inline_svg(
                     draw_reliability(found),
                     title="Reliability diagram",
-                    description="Where a line lies below the diagonal, the model is surer than it is right. "
-                    + sentence,
+                    description="Where a line lies below the diagonal, confidence exceeds accuracy. " + sentence,
                 ),
-                "caption": f"Reliability, in bins of at least {LEAST_IN_BIN} rows: on the diagonal, 80 % sure means 80 % right.",
+                "caption": f"Reliability, in bins of at least {LEAST_IN_BIN} rows: on the diagonal, confidence equals accuracy.",
             },
             {
                 "svg": inline_svg(
@@ -84,7 +91,7 @@ def calibration_part(found: Trust) -> dict[str, Any]:
                     title="Risk by coverage",
                     description=f"Answering all rows, {100 * found.curve.risk[-1]:.1f} % of the answers are wrong.",
                 ),
-                "caption": "Risk and coverage: what answering only when sure enough brings.",
+                "caption": "Risk and coverage: share of wrong answers if only confident predictions are answered.",
             },
         ],
         "rows": [
@@ -99,14 +106,14 @@ def calibration_part(found: Trust) -> dict[str, Any]:
             for name, part in rows
         ],
         "abstain": _abstain(found.curve),
-        "thresholds_of": "scaled probabilities" if found.scaled is not None else "probabilities as they come",
+        "thresholds_of": "scaled probabilities" if found.scaled is not None else "unscaled probabilities",
     }
 
 
 def _abstain(curve: RiskCoverage) -> list[dict[str, str]]:
-    """The least probability that is answered, the share answered, and the share of wrong ones, for several coverages.
+    """Return the least probability that is answered, the share answered, and the share of wrong ones, by coverage.
 
-    Where many rows are equally sure, several coverages come to the same threshold; the first answers the most rows.
+    If many rows have the same confidence, several coverages have the same threshold; the first answers the most rows.
     """
     found: dict[str, dict[str, str]] = {}
     for coverage in COVERAGES:

@@ -1,4 +1,4 @@
-"""Where the marks beside points go, so that they can be read where points crowd. All lengths are in points (1/72 inch)."""
+"""Positions of marks beside points, readable where points crowd. All lengths are in points (1/72 inch)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from itertools import pairwise
 import numpy as np
 
 RADIUS = 3.0
-"""Of a point."""
+"""Radius of a point."""
 FONT_SIZE = 9.0
-"""Of a mark."""
+"""Font size of a mark."""
 CHARACTER, LINE = 0.64 * FONT_SIZE, 0.74 * FONT_SIZE
-"""The width of a digit and its height."""
+"""Width and height of a digit."""
 
-_STEP = 2.3  # what of the line between points counts as one box
-# Where a mark may stand, by its lower left corner from the middle of its point: a multiple of its width, then to the right and up.
+_STEP = 2.3  # length of a box on the line between points
+# Possible positions of a mark: its lower left corner from the middle of its point, as a multiple of its width, then a
+# shift to the right and up.
 _PLACES = tuple(
     (share, away * right, away * up - 3.0)
     for away in (1, 2, 3)
@@ -38,16 +39,16 @@ Box = tuple[float, float, float, float]
 
 
 def place_marks(places: Sequence[Place], marks: Sequence[str], line: Sequence[Place], paper: Box) -> list[Place]:
-    """Find a place for the mark of each point, one after the other.
+    """Find a position for the mark of each point, one after the other.
 
-    Each goes where it hides least of the points, of the line and of the marks before it, where it stays on the paper, and
-    where it does not seem to be another point's.
+    Each mark goes where it hides least of the points, of the line and of the marks before it, where it stays on the
+    paper, and where it does not seem to belong to another point.
 
     Args:
         places: The middles of the points.
-        marks: What stands beside them.
+        marks: The texts of the marks.
         line: The corners of a line between some of the points.
-        paper: Where marks may stand.
+        paper: The area for marks.
 
     Returns:
         The lower left corners of the marks.
@@ -66,7 +67,7 @@ def place_marks(places: Sequence[Place], marks: Sequence[str], line: Sequence[Pl
             hidden = sum(_shared(box, other) for other in taken)
             outside = width * LINE - _shared(box, paper)
             mistaken = width * LINE if _is_nearer_to_another(box, own, places) else 0.0
-            return round(hidden + outside + mistaken, 6)  # what is equal but for rounding goes to the first place
+            return round(hidden + outside + mistaken, 6)  # of positions equal up to rounding, the first is taken
 
         best = min(boxes, key=cost)
         taken.append(best)
@@ -75,13 +76,13 @@ def place_marks(places: Sequence[Place], marks: Sequence[str], line: Sequence[Pl
 
 
 def _is_nearer_to_another(box: Box, own: Place, places: Sequence[Place]) -> bool:
-    """Whether a box's middle is nearer to another place than to its own."""
+    """Return whether a box's middle is nearer to another place than to its own."""
     middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
     return any(math.dist(middle, place) < math.dist(middle, own) for place in places)
 
 
 def _along(line: Sequence[Place]) -> list[Place]:
-    """Places along a line, a few points from each other."""
+    """Return places along a line, a few points apart."""
     found: list[Place] = []
     for start, end in pairwise(line):
         count = max(2, math.ceil(math.dist(start, end) / _STEP))
@@ -95,7 +96,7 @@ def _around(place: Place, reach: float) -> Box:
 
 
 def _shared(one: Box, other: Box) -> float:
-    """The area that two boxes share."""
+    """Return the area that two boxes share."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     return max(width, 0.0) * max(height, 0.0)

@@ -1,4 +1,4 @@
-"""What is said of a model's probabilities: whether it is too sure, what chance alone would show, and whether the temperature helps."""
+"""Sentences on a model's probabilities: overconfidence, the part due to chance, and the effect of the temperature."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from emotune.system.wording import counted
 from emotune.tasks.calibration import Calibration, Trust
 
 NO_TEMPERATURE = (
-    "No temperature was fitted: no validation row is wrong, so that the surer the probabilities are made, the better they fit, or the "
-    "model's logits say nothing about the labels."
+    "No temperature was fitted: either no validation row is wrong, so that more confident probabilities always fit better, or "
+    "the model's logits say nothing about the labels."
 )
 
 
 def probabilities_sentence(found: Trust) -> str:
-    """How far the confidence is from the accuracy, what of it chance alone would show, and what scaling changes."""
+    """Return sentences on confidence and accuracy, the part due to chance, and the effect of scaling."""
     plain, scaled = found.plain, found.scaled
     sentence = f"{_gap_sentence(plain)} {_error_sentence(plain)}"
     if scaled is None or found.temperature is None:
@@ -21,7 +21,7 @@ def probabilities_sentence(found: Trust) -> str:
     kind = "too sure" if found.temperature > 1 else "not sure enough"
     error = _change(_points(plain.ece), _points(scaled.ece))
     if plain.is_as_expected and scaled.is_as_expected:  # then "better" and "worse" would be chance
-        error = f"from {_points(plain.ece)} to {_points(scaled.ece)} (both are what chance alone shows)"
+        error = f"from {_points(plain.ece)} to {_points(scaled.ece)} (both are due to chance)"
     figures = (
         f"the difference from {gap(plain)} to {gap(scaled)}",
         f"the ECE {error}",
@@ -35,7 +35,7 @@ def probabilities_sentence(found: Trust) -> str:
 
 
 def gap(found: Calibration) -> str:
-    """Mean confidence less accuracy, in points, with its interval: "+3.3 (95 % interval +1.6 to +5.1)"."""
+    """Format mean confidence minus accuracy, in points, with its interval: "+3.3 (95 % interval +1.6 to +5.1)"."""
     interval = found.gap
     return f"{points_number(interval.estimate)} ({interval_in_points(interval)})"
 
@@ -64,6 +64,6 @@ def _points(value: float) -> str:
 
 
 def _change(before: str, after: str) -> str:
-    """Two figures of which less is better, as they are shown: "from 8.5 to 13.4 (worse)"."""
+    """Format two figures, lower is better, as they are shown: "from 8.5 to 13.4 (worse)"."""
     direction = "the same" if before == after else "better" if float(after) < float(before) else "worse"
     return f"from {before} to {after} ({direction})"

@@ -1,4 +1,4 @@
-"""Scatter charts: a score against a cost on a logarithmic axis, with marks that can be read where points crowd."""
+"""Scatter charts: a score against a cost on a logarithmic axis, with marks readable where points crowd."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from emotune.report.placing import FONT_SIZE, RADIUS, place_marks
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Room around the outermost points, as a share of what they span, so that marks beside them stay inside.
+# Room around the outermost points, as a share of their range, so that marks beside them stay inside.
 _ROOM = 0.08
 _LEAST_Y = 0.01
 _LEAST_X = 2.0  # a factor
 _MOST_TICKS = 7
-# With fewer scores than this, none is said to be unlike the others.
+# With fewer scores than this, none is called an outlier.
 _FEWEST = 5
 
 
@@ -30,10 +30,10 @@ class Point:
     """A point of a scatter chart.
 
     Attributes:
-        x: Where it is along the horizontal axis, above 0.
-        y: Where it is along the vertical one.
-        mark: What stands beside it: a word or less.
-        name: What it is, for those who point at it or do not see it.
+        x: Horizontal coordinate, above 0.
+        y: Vertical coordinate.
+        mark: Text beside it, a word or less.
+        name: Its name, shown for the pointer and to screen readers.
     """
 
     x: float
@@ -47,15 +47,15 @@ def draw_scatter(
 ) -> Figure:
     """Draw points over a logarithmic axis, and a line through some of them.
 
-    Points far below the others stand as triangles at the lower edge, and the line leaves them out: the differences between the
-    others are what there is to see.
+    Points far below the others are drawn as triangles at the lower edge and are not on the line, so that the
+    differences between the others stay visible.
 
     Args:
         points: At least one.
-        front: Positions of those that the line joins, from left to right.
-        x_label: What is along the horizontal axis.
-        y_label: What is along the vertical one.
-        x_number: Writes a number of the horizontal axis.
+        front: Indices of the points that the line joins, from left to right.
+        x_label: Label of the horizontal axis.
+        y_label: Label of the vertical axis.
+        x_number: Formats a number of the horizontal axis.
     """
     below = far_below([point.y for point in points])
     x_range = _x_range([point.x for point in points])
@@ -70,7 +70,7 @@ def draw_scatter(
     axes.set_xlim(*x_range)
     settle(figure)
 
-    # Marks keep their size whatever the axes span, so that their places are found in points.
+    # Marks keep their size whatever the axes span, so their positions are found in points.
     to_points = 72 / figure.dpi
     corners = axes.transAxes.transform([(0, 0), (1, 1)]) * to_points
     (left, bottom), (right, top) = corners.tolist()
@@ -105,13 +105,13 @@ def draw_scatter(
 
 
 def far_below(scores: Sequence[float]) -> tuple[int, ...]:
-    """Which scores are far below the others: more than one and a half times the middle half's width under it (Tukey, 1977), and a point.
+    """Select outliers: scores more than 1.5 interquartile ranges (Tukey, 1977) and one point below the lower quartile.
 
     Args:
-        scores: Any number; of fewer than five, none is unlike the others.
+        scores: Any number; of fewer than five, none is an outlier.
 
     Returns:
-        Their positions.
+        Their indices.
     """
     if len(scores) < _FEWEST:
         return ()
@@ -120,7 +120,7 @@ def far_below(scores: Sequence[float]) -> tuple[int, ...]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Round numbers within a range, at most seven: 1, 1.5, 2, 3, 5, 7 times powers of ten, or fewer of them where it is wide.
+    """Return up to seven round numbers within a range: 1, 1.5, 2, 3, 5, 7 times powers of ten, or fewer if it is wide.
 
     Args:
         low: Above 0.
@@ -137,15 +137,15 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def _x_range(values: Sequence[float]) -> tuple[float, float]:
-    """What the horizontal axis spans."""
+    """Return the range of the horizontal axis."""
     low, high = math.log10(min(values)), math.log10(max(values))
     room = max(_ROOM * (high - low), (math.log10(_LEAST_X) - (high - low)) / 2)
     return float(10 ** (low - room)), float(10 ** (high + room))
 
 
 def _y_axis(values: Sequence[float]) -> tuple[tuple[float, float], list[float]]:
-    """What the vertical axis spans, and its numbers."""
+    """Return the range of the vertical axis, and its ticks."""
     low, high = min(values), max(values)
     room = max(_ROOM * (high - low), (_LEAST_Y - (high - low)) / 2)
-    low, high = low - 2 * room, high + room  # triangles may stand at the lower edge
+    low, high = low - 2 * room, high + room  # room for triangles at the lower edge
     return (low, high), [tick for tick in nice_ticks(max(low, 0.0), min(high, 1.0)) if low <= tick <= high]

@@ -1,7 +1,7 @@
-"""Tables for the terminal: the data, the scores, before against after, and what the training cost.
+"""Tables for the terminal: the data, the scores, before against after, and the cost of training.
 
-Each function gives a Rich renderable; `render` turns it into plain text. Whatever a user wrote (labels, names) goes in
-as `rich.text.Text`, so brackets in it are not markup, and escaped, so that it cannot steer the terminal.
+Each function returns a Rich renderable; `render` turns it into plain text. User text (labels, names) becomes
+`rich.text.Text`, so that brackets in it are not markup, and is escaped, so that it cannot control the terminal.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from emotune.system.wording import counted
 
 
 def render(renderable: RenderableType, width: int = 100, color: bool = False) -> str:
-    """Render to text without a line end after the last line, the same whatever terminal or environment this runs in.
+    """Render to text without a final line end, independent of the terminal and the environment.
 
     Args:
-        renderable: What a function of this module gives, or anything else that Rich can show.
+        renderable: A result of this module, or anything else that Rich can show.
         width: Columns of the page.
         color: Keep colours, as terminal escape codes.
     """
@@ -54,7 +54,7 @@ def render(renderable: RenderableType, width: int = 100, color: bool = False) ->
 
 
 def scores_line(evaluation: Evaluation) -> str:
-    """The result in one line: "accuracy 0.9290, macro-F1 0.8861, loss 0.214 on 2,000 rows of test", then any note."""
+    """Return the scores, "accuracy 0.9290, macro-F1 0.8861, loss 0.214 on 2,000 rows of test", and any note."""
     metrics = evaluation.metrics
     figures = [f"accuracy {share(metrics.accuracy)}", f"macro-F1 {share(metrics.macro_f1)}"]
     if metrics.loss is not None:
@@ -64,7 +64,7 @@ def scores_line(evaluation: Evaluation) -> str:
 
 
 def data_table(dataset: TextDataset) -> Table:
-    """Rows of each class in each split, with totals."""
+    """Return the rows of each class in each split, with totals."""
     table = new_table(
         ["class", *(split.name for split in dataset.splits)],
         title=f"Rows of {printable(dataset.name)}",
@@ -78,7 +78,7 @@ def data_table(dataset: TextDataset) -> Table:
 
 
 def evaluation_table(evaluation: Evaluation) -> Group:
-    """The scores of one model: overall, then by class."""
+    """Return the scores of one model: overall, then by class."""
     notes = Footnotes()
     heading = notes.mark(printable(evaluation.name, LONGEST_NAME), evaluation)
     overall = new_table(["score", "value"], title="Scores")
@@ -102,20 +102,20 @@ def evaluation_table(evaluation: Evaluation) -> Group:
 
 
 def comparison_table(comparison: Comparison, *, changes: bool = False, leaks: Leaks | None = None) -> Group:
-    """Before against after: overall scores, baselines, scores by class, and the rows that changed sides.
+    """Return before against after: overall scores, baselines, scores by class, and the rows that changed sides.
 
-    A score whose evaluation has a note carries a number in brackets wherever it stands, and the note follows below.
+    A score whose evaluation has a note is followed by a number in brackets everywhere, and the note is printed below.
 
     Args:
         comparison: Both models.
-        changes: Show the changes of each class too, with their p-values.
-        leaks: The comparison without the rows that repeat a training row, which the verdict then speaks of.
+        changes: Also show the changes of each class, with their p-values.
+        leaks: The comparison without the rows that repeat a training row, for the verdict.
     """
     return stacked(_shown(part) for part in comparison_parts(comparison, changes=changes, leaks=leaks))
 
 
 def _shown(part: str | TextTable | Verdict) -> RenderableType:
-    """One part of a page for Rich."""
+    """Return one part of a page for Rich."""
     if isinstance(part, str):
         return Text(part)
     if isinstance(part, Verdict):
@@ -128,18 +128,18 @@ def _shown(part: str | TextTable | Verdict) -> RenderableType:
 
 
 def _cell(cell: str | Change) -> Text:
-    """A cell, green where it is a gain and red where it is a loss; the sign says the same without colour."""
+    """Return a cell, green for a gain and red for a loss; the sign says the same without colour."""
     if isinstance(cell, str):
         return Text(cell)
     return Text(cell.text, style={True: "green", False: "red", None: ""}[cell.is_gain])
 
 
 def ranking_table(comparisons: Sequence[Comparison], verdicts: Sequence[str]) -> Group:
-    """Several models on the same rows: the scores of all, and a verdict on each against the first.
+    """Return the scores of several models on the same rows, and a verdict on each against the first.
 
     Args:
         comparisons: Each later model against the first.
-        verdicts: One a comparison, their p-values corrected for their number.
+        verdicts: One per comparison; their p-values are corrected for the number of comparisons.
     """
     first = comparisons[0].before
     table = new_table(["model", "accuracy", "macro-F1", "loss", "fixed", "broken"], title="Scores")
@@ -161,7 +161,7 @@ def ranking_table(comparisons: Sequence[Comparison], verdicts: Sequence[str]) ->
 
 
 def cost_table(record: TrainingRecord) -> Table:
-    """What the training trained and what it cost: parameters, time, speed, memory."""
+    """Return the cost of a training: parameters, time, speed, memory."""
     table = Table.grid(padding=(0, 2))
     for name, value in costs(record).items():
         table.add_row(name, Text(value))
@@ -169,7 +169,7 @@ def cost_table(record: TrainingRecord) -> Table:
 
 
 def costs(record: TrainingRecord) -> dict[str, str]:
-    """What the training cost, each figure in words by its name."""
+    """Return the cost of a training, each figure in words by its name."""
     trained = percent(record.trainable_parameters, record.total_parameters)
     stopped = ", stopped early" if record.stopped_early else ""
     return {
@@ -186,12 +186,12 @@ def costs(record: TrainingRecord) -> dict[str, str]:
 
 
 def new_table(headings: Sequence[str], title: str, *, numbers: bool = True) -> Table:
-    """An empty table: names to the left, which may wrap, and numbers to the right, which may not.
+    """Return an empty table: names to the left, which may wrap, and numbers to the right, which may not.
 
     Args:
         headings: One per column.
         title: The title.
-        numbers: Whether the columns but the first hold numbers; else they are text, which may wrap.
+        numbers: True if the columns after the first hold numbers; else they are text, which may wrap.
     """
     table = Table(
         title=Text(title, style="bold"),
@@ -210,7 +210,7 @@ def new_table(headings: Sequence[str], title: str, *, numbers: bool = True) -> T
 
 
 def stacked(parts: Iterable[RenderableType]) -> Group:
-    """The parts below each other with an empty line between them."""
+    """Return the parts below each other, separated by empty lines."""
     spaced = [line for part in parts for line in (part, Text(""))]
     return Group(*spaced[:-1])
 
@@ -220,6 +220,6 @@ def _name(text: str) -> Text:
 
 
 def _absent(evaluation: Evaluation) -> list[RenderableType]:
-    """What classes without rows do to the macro scores; the models of one page share their rows, so it is said once."""
+    """Return a note on classes without rows in the macro scores; once, since the models of a page share their rows."""
     sentence = absent_classes(evaluation.metrics)
     return [Text(sentence)] if sentence else []

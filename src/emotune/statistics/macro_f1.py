@@ -1,10 +1,11 @@
-"""The difference in macro-F1 between two models on the same rows: a test that holds its level, and the interval that goes with it.
+"""Difference in macro-F1 between two models on the same rows: a test that keeps its level, and the matching interval.
 
-Each permutation swaps the two predictions of every row with a chance of one half. If neither model is better on any kind of row, all
-of these are equally likely, so the test has its level exactly, however few rows a class has. The statistic is the difference over its
-standard error (E. Chung, J. P. Romano, Annals of Statistics 41, 2013): so the level also holds, in the limit of many rows, where the
-models differ from class to class and only their macro-F1 is the same. The standard error is that of the infinitesimal jackknife
-(L. Jaeckel, 1972): each row's influence on the difference, squared and summed.
+Each permutation swaps the two predictions of every row with a probability of one half. If neither model is better on
+any kind of row, all of these are equally likely, so the test has its level exactly, however few rows a class has. The
+statistic is the difference over its standard error (E. Chung, J. P. Romano, Annals of Statistics 41, 2013). So the
+level also holds, in the limit of many rows, if the models differ from class to class and only their macro-F1 is equal.
+The standard error is that of the infinitesimal jackknife (L. Jaeckel, 1972): each row's influence on the difference,
+squared and summed.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 MOST_PERMUTATIONS, FEWEST_PERMUTATIONS = 9_999, 999
-# Permutations times combinations of truth and two predictions: beyond this there are fewer permutations, for time.
+# Limit, to save time, of permutations times combinations of truth and two predictions.
 _WORK = 20_000_000
 _ENTRIES_AT_A_TIME = 1_000_000
 
 
 @dataclass(frozen=True)
 class MacroF1Difference:
-    """Macro-F1 of the second model less that of the first.
+    """Macro-F1 of the second model minus that of the first.
 
     Attributes:
         estimate: The difference.
         reach: Half the width of the interval around it.
-        p_value: Two-sided p of no difference; below 1 - level if and only if the interval leaves out 0.
+        p_value: Two-sided p of no difference; below 1 - level if and only if the interval excludes 0.
     """
 
     estimate: float
@@ -50,16 +51,16 @@ def macro_f1_difference(
 ) -> MacroF1Difference:
     """Compare the macro-F1 of two models by swapping their predictions row by row.
 
-    The interval holds the differences that lie less than the critical value times the standard error away from the estimate, where
-    the critical value is that of the permutations.
+    The interval contains the differences within the critical value times the standard error of the estimate; the
+    critical value is that of the permutations.
 
     Args:
         truth: Shape (rows,), true label ids.
         first: Shape (rows,), predicted label ids of the first model.
-        second: Shape (rows,), those of the second.
+        second: Shape (rows,), predicted label ids of the second model.
         classes: Number of labels.
-        level: How often the interval is to cover.
-        permutations: How many; if not given, 9,999, or fewer where the predictions are so varied that it would take long.
+        level: Coverage of the interval.
+        permutations: Their number; by default 9,999, or fewer if the predictions are so varied that it would take long.
         seed: Seed of the swaps.
     """
     swaps = _Swaps.of(truth, first, second, classes)
@@ -77,17 +78,17 @@ def macro_f1_difference(
     statistics = np.concatenate(drawn)
     # The observed data are one of the permutations (B. Phipson, G. K. Smyth, 2010).
     p_value = (1 + int((statistics >= statistic).sum())) / (permutations + 1)
-    # So many permutations may reach the observed statistic and p is still below 1 - level.
+    # Number of permutations that may reach the observed statistic with p still below 1 - level.
     allowed = math.ceil(round((1 - level) * (permutations + 1), 9)) - 2
     critical = float(np.sort(statistics)[::-1][max(allowed, 0)])
     reach = critical * error if error > 0 else 0.0
-    if p_value >= 1 - level:  # exactly at the critical value rounding would decide
+    if p_value >= 1 - level:  # exactly at the critical value, rounding would decide
         reach = max(reach, abs(estimate))
     return MacroF1Difference(estimate, reach, p_value)
 
 
 def _studentized(differences: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Absolute differences over their standard errors, rounded so that permutations which are the same count as the same."""
+    """Return absolute differences over standard errors, rounded so that equal permutations have equal values."""
     sizes = np.abs(differences)
     certain = np.where(sizes > 1e-12, np.inf, 0.0)
     return np.asarray(np.round(np.divide(sizes, errors, out=certain, where=errors > 0), 9), np.float64)
@@ -95,18 +96,18 @@ def _studentized(differences: NDArray[np.float64], errors: NDArray[np.float64]) 
 
 @dataclass(frozen=True, eq=False)
 class _Swaps:
-    """The rows on which two models differ, as counts of (truth, first prediction, second prediction), and what the others hold.
+    """Rows on which two models differ, as counts of (truth, first prediction, second prediction), and the other rows.
 
     Attributes:
         truth: Shape (cells,), the truth of each combination in which the two predictions differ.
         first: Shape (cells,), the first model's prediction.
-        second: Shape (cells,), the second model's.
+        second: Shape (cells,), the second model's prediction.
         counts: Shape (cells,), rows with this combination.
         same: Shape (pairs, 2), the combinations of truth and prediction on which the models agree.
         same_counts: Shape (pairs,), rows with each.
         support: Shape (classes,), rows of each class.
-        predicted: Shape (2, classes), how often each model predicts a class.
-        hits: Shape (2, classes), how often it is right in doing so.
+        predicted: Shape (2, classes), number of predictions of each class by each model.
+        hits: Shape (2, classes), number of these that are right.
     """
 
     truth: NDArray[np.int64]
@@ -143,14 +144,14 @@ class _Swaps:
 
     @property
     def cells(self) -> int:
-        """How many combinations of truth and two predictions there are in which the predictions differ."""
+        """Number of combinations of truth and two predictions in which the predictions differ."""
         return len(self.counts)
 
     def differences(self, swapped: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Differences of macro-F1 after swapping some rows of each combination, and their standard errors.
+        """Return differences of macro-F1 after swapping some rows of each combination, and their standard errors.
 
         Args:
-            swapped: Shape (permutations, cells), how many rows of each are swapped.
+            swapped: Shape (permutations, cells), number of rows of each that are swapped.
 
         Returns:
             Both of shape (permutations,).
@@ -172,12 +173,12 @@ class _Swaps:
 
     @cached_property
     def _gained(self) -> csr_array:
-        """Shape (cells, classes): predictions that a swap gives to the first model, and takes from it."""
+        """Predictions that a swap gives to the first model and takes from it, shape (cells, classes)."""
         return self._placed(self.second, np.ones(self.cells)) - self._placed(self.first, np.ones(self.cells))
 
     @cached_property
     def _right(self) -> csr_array:
-        """Shape (cells, classes): right predictions that a swap gives to the first model, and takes from it."""
+        """Right predictions that a swap gives to the first model and takes from it, shape (cells, classes)."""
         return self._placed(self.second, (self.second == self.truth).astype(np.float64)) - self._placed(
             self.first, (self.first == self.truth).astype(np.float64)
         )
@@ -187,7 +188,7 @@ class _Swaps:
 
 
 class _F1:
-    """The F1 scores of one model under many permutations.
+    """F1 scores of one model in many permutations.
 
     Args:
         sizes: Shape (permutations, classes), rows of a class plus predictions of it.
@@ -201,9 +202,10 @@ class _F1:
         self.macro = f1.mean(axis=1)
 
     def influence(self, truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> NDArray[np.float64]:
-        """What one row adds to macro-F1, to first order: the derivative by its weight, shape (permutations, rows given).
+        """Return the derivative of macro-F1 by the weight of one row, shape (permutations, rows given).
 
-        F1 of a class is 2 hits / size. A row of truth t and prediction p is in the size of both, and twice in that of t where p is t.
+        F1 of a class is 2 hits / size. A row of truth t and prediction p is in the size of both, and twice in that of t
+        if p is t.
         """
         hit = 2 * (truth == predicted) * self._inverse[:, truth]
         return (hit - self._share[:, truth] - self._share[:, predicted]) / self._share.shape[1]

@@ -1,6 +1,6 @@
-"""Is one model better than another on the same rows, by how much, and how sure is that?
+"""Compare two models on the same rows: which one is better, by how much, and with what certainty.
 
-All figures come from paired predictions: row by row, the two models saw the same text. Sources:
+All figures come from paired predictions: both models saw the same text in each row. Sources:
 
 - McNemar's test: Q. McNemar, Psychometrika 12 (1947); the mid-p variant: M. W. Fagerland, S. Lydersen, P. Laake,
   BMC Medical Research Methodology 13:91 (2013), who find it close to its level where the exact test is too cautious.
@@ -23,21 +23,21 @@ from emotune.statistics.power import detectable_difference
 from emotune.system.wording import counted, quoted
 
 LEVEL = 0.95
-# Where fewer rows than this changed sides, or fewer did not, the spread of macro-F1 is not known well enough for an interval.
+# If fewer rows changed sides, or fewer did not, the spread of macro-F1 is not known well enough for an interval.
 FEW_CHANGES = 10
-# Likewise where a class has fewer rows than this: in simulation the interval then covers as little as 0.84 of the time.
+# Likewise if a class has fewer rows: in simulation the interval then covers as little as 0.84 of the time.
 FEW_ROWS = 10
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with the interval around it.
+    """An estimate with its interval.
 
     Attributes:
         estimate: The value itself.
         low: Lower end.
         high: Upper end.
-        level: How often intervals made this way cover the truth.
+        level: Share of intervals made this way that contain the truth.
     """
 
     estimate: float
@@ -48,7 +48,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class ClassChange:
-    """What changed among the rows of one class.
+    """Change in the rows of one class.
 
     Attributes:
         support: Rows of the class.
@@ -66,27 +66,30 @@ class ClassChange:
 
     @property
     def recall_difference(self) -> float:
-        """Recall of the second model less that of the first."""
+        """Recall of the second model minus that of the first."""
         return (self.fixed - self.broken) / self.support if self.support else 0.0
 
 
 @dataclass(frozen=True)
 class PairedStatistics:
-    """Two models on identical rows.
+    """Statistics of two models on identical rows.
 
     Attributes:
-        rows: How many rows.
+        rows: Number of rows.
         fixed: Rows wrong in the first model and right in the second.
         broken: Rows right in the first model and wrong in the second.
-        p_value: McNemar's mid-p, two-sided: how likely so uneven a split of the changed rows is if the models were equally accurate.
-        exact_p: The exact McNemar p, more cautious.
-        accuracy: Accuracy of the second less that of the first.
-        macro_f1: Likewise macro-F1; None where an interval could not be trusted.
-        macro_f1_p: Two-sided p of no difference in macro-F1, below 0.05 if and only if the interval leaves out 0; None where that is None.
-        macro_f1_withheld: Why there is no interval of macro-F1: "class 'surprise' has 5 rows, fewer than 10"; "" where there is one.
+        p_value: McNemar's mid-p, two-sided: the probability of so uneven a split of the changed rows if the models were
+            equally accurate.
+        exact_p: McNemar's exact p, which is more conservative.
+        accuracy: Accuracy of the second model minus that of the first.
+        macro_f1: Likewise macro-F1; None if an interval could not be trusted.
+        macro_f1_p: Two-sided p of no difference in macro-F1, below 0.05 if and only if the interval excludes 0; None
+            without an interval.
+        macro_f1_withheld: The reason why there is no interval of macro-F1: "class 'surprise' has 5 rows, fewer than
+            10"; "" if there is one.
         per_class: By label.
-        detectable: The smallest difference in accuracy that this many rows would show four times out of five; None where the rows are so
-            few that no difference can be significant.
+        detectable: The smallest difference in accuracy that this many rows would show four times out of five; None if
+            no difference can be significant on so few rows.
     """
 
     rows: int
@@ -103,7 +106,7 @@ class PairedStatistics:
 
     @property
     def is_significant(self) -> bool:
-        """Whether the difference in accuracy is more than chance would usually make it."""
+        """True if the difference in accuracy is significant."""
         return self.p_value < 1 - LEVEL
 
 
@@ -121,9 +124,9 @@ def paired_statistics(
     Args:
         truth: Shape (rows,), true label ids.
         first: Shape (rows,), predicted label ids of the first model.
-        second: Shape (rows,), those of the second.
+        second: Shape (rows,), predicted label ids of the second model.
         labels: Label names, in the order of the ids.
-        permutations: Permutations for macro-F1; as many as `macro_f1_difference` takes by itself if not given.
+        permutations: Number of permutations for macro-F1; by default that of `macro_f1_difference`.
         seed: Seed of the permutations; the same data and seed give the same interval.
     """
     was_right, is_right = first == truth, second == truth
@@ -161,7 +164,7 @@ def paired_statistics(
 
 
 def why_withheld(changed: int, supports: dict[str, int]) -> str:
-    """Why the rows do not allow an interval of macro-F1; "" where they do.
+    """Return the reason why the rows do not allow an interval of macro-F1, or "" if they do.
 
     Args:
         changed: Rows right in one model and wrong in the other.
@@ -179,24 +182,24 @@ def why_withheld(changed: int, supports: dict[str, int]) -> str:
 
 
 def mcnemar(fixed: int, broken: int) -> tuple[float, float]:
-    """The exact and the mid-p McNemar test, two-sided.
+    """Return the p-values of the exact and the mid-p McNemar test, two-sided.
 
     Among the rows that changed sides, either direction is equally likely if the models are equally accurate.
 
     Returns:
-        The exact p and the mid-p; both 1 where no row changed sides.
+        The exact p and the mid-p; both 1 if no row changed sides.
     """
     changed = fixed + broken
     if changed == 0:
         return 1.0, 1.0
     exact = float(stats.binomtest(fixed, changed, 0.5).pvalue)
     fewer = min(fixed, broken)
-    # What was seen counts half: 2 (P(X < fewer) + P(X = fewer) / 2).
+    # The observed number counts half: 2 (P(X < fewer) + P(X = fewer) / 2).
     return exact, float(2 * stats.binom.cdf(fewer, changed, 0.5) - stats.binom.pmf(fewer, changed, 0.5))
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down correction: each p times the number of hypotheses not yet rejected, never below one before it."""
+    """Apply Holm's step-down correction: each p times the hypotheses not yet rejected, never below the previous one."""
     adjusted = [0.0] * len(p_values)
     largest = 0.0
     for rank, index in enumerate(np.argsort(p_values, kind="stable")):
@@ -206,15 +209,16 @@ def holm(p_values: list[float]) -> list[float]:
 
 
 def score_statistic(fixed: float, broken: float, rows: int, difference: float) -> float:
-    """How many standard errors the observed difference in accuracy lies above a supposed one (T. Tango, Statistics in Medicine 17, 1998).
+    """Return the observed minus a supposed difference, in standard errors (T. Tango, Statistics in Medicine 17, 1998).
 
-    The standard error is that of the likeliest table whose difference is the supposed one, so it is not 0 where no row changed sides.
+    The standard error is that of the likeliest table with the supposed difference, so it is not 0 if no row changed
+    sides.
 
     Args:
         fixed: Rows wrong in the first model and right in the second.
         broken: Rows right in the first model and wrong in the second.
         rows: All rows.
-        difference: The supposed difference, as a share of 1.
+        difference: The supposed difference in accuracy, as a share of 1.
     """
     # The likeliest share of broken rows, given the difference.
     a = 2 * rows
@@ -227,15 +231,15 @@ def score_statistic(fixed: float, broken: float, rows: int, difference: float) -
 
 
 def score_interval(fixed: int, broken: int, rows: int, level: float = LEVEL) -> Interval:
-    """The differences in accuracy that the score statistic does not reject.
+    """Return the differences in accuracy that the score statistic does not reject.
 
-    Unlike the bootstrap it stays honest where few rows changed sides, or none.
+    Unlike the bootstrap it keeps its coverage if few or no rows changed sides.
 
     Args:
         fixed: Rows wrong in the first model and right in the second.
         broken: Rows right in the first model and wrong in the second.
         rows: All rows.
-        level: How often the interval is to cover.
+        level: Coverage of the interval.
     """
     from scipy.optimize import brentq
 

@@ -261,10 +261,10 @@ def test_both_scores_have_a_word(
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        (difference("macro-F1", 0.001, 0.05, 0.061), ("macro-F1", "leaves out 0", "borderline")),
-        (difference("accuracy", -0.001, 0.05, 0.045), ("accuracy", "holds 0", "borderline")),
-        (difference("accuracy", 0.001, 0.05, 0.2, corrected=True), ("accuracy", "leaves out 0", "not corrected")),
-        (difference("accuracy", -0.001, 0.05, 0.045, corrected=True), ("accuracy", "holds 0", "borderline")),
+        (difference("macro-F1", 0.001, 0.05, 0.061), ("macro-F1", "excludes 0", "borderline")),
+        (difference("accuracy", -0.001, 0.05, 0.045), ("accuracy", "contains 0", "borderline")),
+        (difference("accuracy", 0.001, 0.05, 0.2, corrected=True), ("accuracy", "excludes 0", "not corrected")),
+        (difference("accuracy", -0.001, 0.05, 0.045, corrected=True), ("accuracy", "contains 0", "borderline")),
     ],
 )
 def test_a_test_and_an_interval_that_disagree_are_both_named(found: ScoreDifference, expected: tuple[str, ...]) -> None:
@@ -316,13 +316,13 @@ class TestOneLabelForEveryRow:
 
     def test_is_called_so(self) -> None:
         base = self.labelled_as(30, "base")
-        assert " 'tuned' says 'neg' for every row." in verdict(compare(base, self.tuned))
+        assert " 'tuned' predicts 'neg' for every row." in verdict(compare(base, self.tuned))
         assert " for every row" not in verdict(compare(self.tuned, base))
 
     def test_and_so_is_the_baseline_that_says_the_same(self) -> None:
         majority = replace(self.tuned, name="majority class", validation_macro_f1=0.3)
         found = sentences(compare(self.labelled_as(30, "base"), self.tuned, majority))
-        assert states(found[1], "'tuned' says 'neg' for every row", "'majority class'")
+        assert states(found[1], "'tuned' predicts 'neg' for every row", "'majority class'")
         assert "predict the same label on every row" in found[2]
 
 
@@ -386,4 +386,4 @@ def test_the_tables_of_several_seeds_are_said_to_be_those_of_one() -> None:
     assert of_seeds(compare(first, seeds[0])) == ""
     said = of_seeds(replace(compare(first, seeds[0]), seeds=tuple(seeds)))
     assert said.startswith("The mean of 2 seeds has an accuracy of 0.8500")
-    assert "the saved model alone" in said
+    assert "only the saved model" in said

@@ -1,1 +1,1 @@
-"""What evaluations come to in plain text: figures, sentences, and tables as headings and cells. No library draws here."""
+"""Evaluations in plain text: figures, sentences, and tables as headings and cells, without a graphics library."""

@@ -1,76 +1,76 @@
-"""How values are written for people, so that one number looks the same in a table, a picture and the model card."""
+"""Number formats, so that one number looks the same in a table, a picture and the model card."""
 
 from __future__ import annotations
 
 from emotune.statistics.paired import Interval
 
 LONGEST_NAME = 60
-"""Characters of a model's, a label's or a configuration's name that tables and sentences show."""
+"""Number of characters of a model's, a label's or a configuration's name that tables and sentences show."""
 
 
 def share(value: float) -> str:
-    """A score between 0 and 1: "0.9290"."""
+    """Format a score between 0 and 1: "0.9290"."""
     return f"{value:.4f}"
 
 
 def points(before: float, after: float) -> str:
-    """A difference of two scores in percentage points: "+58.1 points"."""
+    """Format the difference of two scores in percentage points: "+58.1 points"."""
     return signed_points(after - before)
 
 
 def signed_points(value: float) -> str:
-    """A difference in percentage points: "+79.3 points"."""
+    """Format a difference in percentage points: "+79.3 points"."""
     return f"{points_number(value)} points"
 
 
 def points_number(value: float) -> str:
-    """A difference under a heading that says "points": "+79.3"."""
+    """Format a difference under a heading that says "points": "+79.3"."""
     return f"{100 * value:+z.1f}"
 
 
 def interval_in_points(interval: Interval) -> str:
-    """An interval in percentage points: "95 % interval +77.4 to +81.1"."""
+    """Format an interval in percentage points: "95 % interval +77.4 to +81.1"."""
     return f"{100 * interval.level:.0f} % interval {interval_bounds(interval)}"
 
 
 def interval_bounds(interval: Interval) -> str:
-    """An interval in percentage points under a heading that says so: "+77.4 to +81.1"."""
+    """Format an interval in percentage points under a heading that says so: "+77.4 to +81.1"."""
     return f"{bound(interval.low)} to {bound(interval.high)}"
 
 
 def p_value(value: float) -> str:
-    """A p-value in a sentence: "p = 0.034", "p < 0.001"."""
+    """Format a p-value in a sentence: "p = 0.034", "p < 0.001"."""
     number = p_number(value)
     return f"p {number}" if number.startswith("<") else f"p = {number}"
 
 
 def p_number(value: float) -> str:
-    """A p-value under a heading that says "p": "0.034", "< 0.001"."""
+    """Format a p-value under a heading that says "p": "0.034", "< 0.001"."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def bound(value: float) -> str:
-    """An end of an interval, in percentage points: "+1.3", and "-0.0" where it is just below 0, which then is not within."""
-    return f"{100 * value + 0.0:+.1f}"  # the sum makes a 0 of a negative zero
+    """Format an end of an interval in percentage points: "+1.3"; "-0.0" if it is just below 0."""
+    return f"{100 * value + 0.0:+.1f}"  # adding 0.0 turns a negative zero into 0
 
 
 def nats(value: float | None) -> str:
-    """A cross-entropy: "0.214", or "none" for a model that gives labels without probabilities."""
+    """Format a cross-entropy: "0.214", or "none" for a model that gives labels without probabilities."""
     return "none" if value is None else f"{value:.3f}"
 
 
 def nats_difference(before: float | None, after: float | None) -> str:
-    """A difference of two cross-entropies: "-1.587", or "none" where one is missing."""
+    """Format a difference of two cross-entropies: "-1.587", or "none" if one is missing."""
     return "none" if before is None or after is None else f"{after - before:+z.3f}"
 
 
 def percent(part: float, whole: float) -> str:
-    """A part as a percentage of a whole: "2.95 %"."""
+    """Format a part as a percentage of a whole: "2.95 %"."""
     return f"{100 * part / whole:.2f} %"
 
 
 def duration(seconds: float) -> str:
-    """A wall time: "8.3 s", "4 min 31 s", "1 h 04 min"."""
+    """Format a wall time: "8.3 s", "4 min 31 s", "1 h 04 min"."""
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -81,12 +81,12 @@ def duration(seconds: float) -> str:
 
 
 def memory(size: int) -> str:
-    """A size in bytes: "812 MiB", "1.42 GiB"."""
+    """Format a size in bytes: "812 MiB", "1.42 GiB"."""
     return f"{size / 2**20:.0f} MiB" if size < 2**30 else f"{size / 2**30:.2f} GiB"
 
 
 def magnitude(number: int | None) -> str:
-    """A large number in short: "6", "148 k", "22.7 M"; "" where it is not known."""
+    """Format a large number briefly: "6", "148 k", "22.7 M"; "" if it is unknown."""
     if number is None:
         return ""
     if number < 1000:

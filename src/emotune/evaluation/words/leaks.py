@@ -1,4 +1,4 @@
-"""Leaks in words: how many test rows repeat a training row, in which way, and the scores without them."""
+"""Leaks in words: the number and kind of test rows that repeat a training row, and the scores without them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KINDS = {"exact": "identical", "trivial": "the same but for case and punctuation
 
 
 def kinds_in_words(kinds: Mapping[str, int]) -> str:
-    """How many rows repeat another in which way: "10 identical, 3 nearly the same".
+    """Return the number of repeats of each kind: "10 identical, 3 nearly the same".
 
     Args:
         kinds: Rows by kind.
@@ -22,7 +22,7 @@ def kinds_in_words(kinds: Mapping[str, int]) -> str:
 
 
 def leaks_sentence(leaks: Leaks) -> str:
-    """The scores without leaked rows beside those of all rows, in a sentence, with those of the best baseline where one was chosen.
+    """Return a sentence with the scores of all rows and without leaked ones, and those of the best baseline, if chosen.
 
     Args:
         leaks: The leaks.

@@ -1,4 +1,4 @@
-"""What the tests of a margin come to, in sentences: not worse, equivalent, worse, or not shown."""
+"""Sentences on the tests of a margin: not worse, equivalent, worse, or not shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emotune.system.wording import counted
 
 
 def margin_lines(comparison: Comparison) -> list[str]:
-    """A sentence for each model that the second is tested against with a margin, the best baseline first; none without a margin."""
+    """Return a sentence per model that the second is tested against, the best baseline first; none without a margin."""
     if comparison.margin is None:
         return []
     tests = comparison.margin_tests
@@ -54,15 +54,15 @@ def margin_sentence(
     seeds: str = "",
     corrected: bool = False,
 ) -> str:
-    """Say what one test comes to.
+    """Return the result of one test in a sentence.
 
     Args:
         test: The test.
-        model: The model that is to be not worse.
-        against: The other one.
-        is_best: Whether the other one is the best baseline.
-        seeds: How many seeds stand behind the two: "one seed", "mean of 3 seeds"; "" where there are none.
-        corrected: Whether the p-values are corrected for a number of comparisons, which takes a larger margin.
+        model: The model claimed to be not worse.
+        against: The other model.
+        is_best: True if the other model is the best baseline.
+        seeds: Number of seeds of the two in words: "one seed", "mean of 3 seeds"; "" if there are none.
+        corrected: True if the p-values are corrected for a number of comparisons, which requires a larger margin.
     """
     name, other = (printable(found.name, LONGEST_NAME) for found in (model, against))
     other = f"the best baseline ('{other}')" if is_best else f"'{other}'"
@@ -93,5 +93,5 @@ def margin_sentence(
 
 
 def in_points(margin: float) -> str:
-    """A margin in words: "1 point", "0.5 points"."""
+    """Format a margin in words: "1 point", "0.5 points"."""
     return f"{margin:g} {'point' if margin == 1 else 'points'}"

@@ -1,4 +1,4 @@
-"""A comparison as parts of a page: paragraphs, tables of cells, and the verdict; and these parts in plain text.
+"""A comparison as parts of a page: paragraphs, tables of cells, and the verdict; also as plain text.
 
 `emotune.report.tables` shows the same parts in colour.
 """
@@ -40,7 +40,7 @@ class Change:
 
     Attributes:
         text: The difference with its sign.
-        lower_is_better: Whether a fall is a gain.
+        lower_is_better: True if a decrease is a gain.
     """
 
     text: str
@@ -51,7 +51,7 @@ class Change:
 
     @property
     def is_gain(self) -> bool | None:
-        """Whether the model became better; None where, as shown, nothing changed or there is nothing to compare."""
+        """True for a gain; None if the digits shown do not change, or there is nothing to compare."""
         if not any(digit in self.text for digit in "123456789"):
             return None
         return (self.text[0] == "-") == self.lower_is_better
@@ -59,13 +59,13 @@ class Change:
 
 @dataclass(frozen=True)
 class TextTable:
-    """A table of texts, safe to show: names to the left, numbers to the right.
+    """A table of texts that are safe to show: names to the left, numbers to the right.
 
     Attributes:
         title: Its title.
         headings: One per column.
-        rows: As many cells each.
-        note: How to read it, or "".
+        rows: One cell per column.
+        note: Explanation below the table, or "".
     """
 
     title: str
@@ -76,23 +76,23 @@ class TextTable:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a comparison comes to.
+    """Verdict of a comparison.
 
     Attributes:
-        sentences: The most telling first.
+        sentences: Its sentences, the most important first.
     """
 
     sentences: Sequence[str]
 
 
 class Footnotes:
-    """The footnotes of one page: each evaluation's note once, numbered in the order in which the marks were made."""
+    """Footnotes of one page: each evaluation's note once, numbered in the order of the marks."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []
 
     def mark(self, heading: str, evaluation: Evaluation) -> str:
-        """The heading, with the number of the evaluation's note behind it if it has one."""
+        """Return the heading, followed by the number of the evaluation's note if it has one."""
         if not evaluation.note:
             return heading
         if evaluation.note not in self._texts:
@@ -101,26 +101,26 @@ class Footnotes:
 
     @property
     def lines(self) -> list[str]:
-        """The notes, each behind its number."""
+        """Return the notes, each after its number."""
         return [f"[{number}] {printable(text)}" for number, text in enumerate(self._texts, start=1)]
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """Before against after in plain text, without a line end after the last line."""
+    """Return before against after in plain text, without a line end after the last line."""
     return "\n\n".join(map(_plain, comparison_parts(comparison)))
 
 
 def comparison_parts(
     comparison: Comparison, *, changes: bool = False, leaks: Leaks | None = None
 ) -> list[str | TextTable | Verdict]:
-    """Before against after: overall scores, baselines, scores by class, and the rows that changed sides.
+    """Return before against after: overall scores, baselines, scores by class, and the rows that changed sides.
 
-    A score whose evaluation has a note carries a number in brackets wherever it stands, and the note follows below.
+    A score whose evaluation has a note is followed by a number in brackets everywhere, and the note is printed below.
 
     Args:
         comparison: Both models.
-        changes: Show the changes of each class too, with their p-values.
-        leaks: The comparison without the rows that repeat a training row, which the verdict then speaks of.
+        changes: Also show the changes of each class, with their p-values.
+        leaks: The comparison without the rows that repeat a training row, for the verdict.
     """
     notes = Footnotes()
     before = notes.mark("before", comparison.before)
@@ -133,7 +133,7 @@ def comparison_parts(
         parts.append(of_seeds(comparison))
     overall = _overall(comparison, before, after)
     baselines = [_baselines(comparison, notes)] if comparison.baselines else []
-    # A difference from chance says little, so that from the baselines comes first.
+    # A difference from chance says little, so the difference from the baselines comes first.
     parts += [*baselines, overall] if comparison.before.is_chance else [overall, *baselines]
     parts.append(_by_class(comparison, before, after))
     if changes:
@@ -146,7 +146,7 @@ def comparison_parts(
 
 
 def changed_rows(comparison: Comparison) -> str:
-    """How many rows the second model got right that the first got wrong, and the other way round, in one sentence."""
+    """Return one sentence with the numbers of fixed and of broken rows."""
     return (
         f"{counted(len(comparison.fixed), 'row')} fixed (wrong before, right after) and "
         f"{counted(len(comparison.broken), 'row')} broken (right before, wrong after) "
@@ -155,7 +155,7 @@ def changed_rows(comparison: Comparison) -> str:
 
 
 def rows_of(evaluation: Evaluation) -> str:
-    """How many rows of which split were scored: "2,000 rows of test"."""
+    """Return the number of rows scored and their split: "2,000 rows of test"."""
     return f"{counted(len(evaluation.split), 'row')} of {printable(evaluation.split.name)}"
 
 
@@ -190,7 +190,7 @@ def _baselines(comparison: Comparison, notes: Footnotes) -> TextTable:
 
 
 def _by_class(comparison: Comparison, before_heading: str, after_heading: str) -> TextTable:
-    # Two lines per class rather than two columns per score: eight columns of numbers do not fit a narrow terminal.
+    # Two lines per class instead of two columns per score: eight columns of numbers do not fit a narrow terminal.
     rows: list[tuple[str, ...]] = []
     for label, old in comparison.before.metrics.per_class.items():
         new = comparison.after.metrics.per_class[label]
@@ -222,7 +222,7 @@ def _changes(comparison: Comparison) -> TextTable:
 
 
 def _plain(part: str | TextTable | Verdict) -> str:
-    """One part of a page in plain text."""
+    """Return one part of a page in plain text."""
     if isinstance(part, str):
         return _wrapped(part)
     if isinstance(part, Verdict):
@@ -235,13 +235,13 @@ def _plain(part: str | TextTable | Verdict) -> str:
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """The cells of a row, padded: the first to the left, the others to the right."""
+    """Pad the cells of a row: the first to the left, the others to the right."""
     padding = [" " * (width - _columns(cell)) for cell, width in zip(row, widths, strict=True)]
     return [row[0] + padding[0], *(space + cell for cell, space in zip(row[1:], padding[1:], strict=True))]
 
 
 def _columns(text: str) -> int:
-    """Columns of a terminal that a text takes: two for most characters of East Asia, none for what joins another."""
+    """Return the terminal columns of a text: two for most East Asian characters, none for combining characters."""
     return sum(
         0
         if unicodedata.combining(c) or unicodedata.category(c) in ("Mn", "Cf")
@@ -251,5 +251,5 @@ def _columns(text: str) -> int:
 
 
 def _wrapped(text: str) -> str:
-    """Text on lines of at most 100 characters, where its words allow it."""
+    """Wrap text to lines of at most 100 characters, if its words allow it."""
     return "\n".join(textwrap.fill(line, _WIDTH, break_on_hyphens=False) for line in text.splitlines())

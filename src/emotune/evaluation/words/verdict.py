@@ -1,7 +1,7 @@
-"""What a comparison comes to, in a few sentences: better, worse or no evidence of a difference, against whom, and how sure that is.
+"""The verdict of a comparison in a few sentences: better, worse or no evidence of a difference, and the evidence.
 
-Each sentence has a function of its own. What is compared, in which order, and what counts as a difference is decided in
-`emotune.evaluation.rivals`; here it is put into words.
+Each sentence has a function of its own. `emotune.evaluation.rivals` decides what is compared, in which order, and what
+counts as a difference; this module puts it into words.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ _WORSE = {"accuracy": "is less accurate", "macro-F1": "has a lower macro-F1"}
 def verdict(
     comparison: Comparison, corrected_p: Mapping[str, float] | None = None, *, leaks: Leaks | None = None
 ) -> str:
-    """All of `sentences` as one text."""
+    """Return all of `sentences` as one text."""
     return " ".join(sentences(comparison, corrected_p, leaks=leaks))
 
 
 def sentences(
     comparison: Comparison, corrected_p: Mapping[str, float] | None = None, *, leaks: Leaks | None = None
 ) -> list[str]:
-    """What a comparison comes to, the most telling first.
+    """Return the verdict of a comparison, the most important sentence first.
 
-    The second model is measured against its rivals in turn: the first model where that is not chance, the baseline that is best on
-    validation, and the frozen encoder. What these rows can show, the scores on rows that repeat no training row, and the untrained head,
-    which is chance and is not tested, follow.
+    The second model is compared with its rivals in turn: the first model unless that is chance, the baseline that is
+    best on validation, and the frozen encoder. Then follow what these rows can show, the scores on rows that repeat no
+    training row, and the untrained head, which is chance and is not tested.
 
     Args:
         comparison: The models.
-        corrected_p: P-values of the second model against the first by score, "accuracy" and "macro-F1", corrected for the number of
-            comparisons, where this is one of several.
-        leaks: The comparison without the test rows that repeat a training row; None where there are none.
+        corrected_p: P-values of the second model against the first by score, "accuracy" and "macro-F1", corrected for
+            the number of comparisons, if this is one of several.
+        leaks: The comparison without the test rows that repeat a training row; None if there are none.
     """
     before, after = comparison.before, comparison.after
     if after.is_chance:
@@ -71,7 +71,7 @@ def sentences(
 
 
 def against(comparison: Comparison, rival: Rival, corrected_p: Mapping[str, float] | None = None) -> str:
-    """The second model of a comparison against one rival: what differs and by how much, in both scores."""
+    """Return the result of the second model against one rival: the differences in both scores, and their evidence."""
     after, other = comparison.after, rival.evaluation
     if _same_labels(comparison, other):
         rows = counted(len(after.split), "row")
@@ -92,12 +92,12 @@ def against(comparison: Comparison, rival: Rival, corrected_p: Mapping[str, floa
 
 
 def relation(found: tuple[ScoreDifference, ...], name: str, other: str) -> str:
-    """In what a model is better or worse than another, and in what there is no evidence of either.
+    """Say in which scores a model is better or worse than another, and in which there is no evidence of a difference.
 
     Args:
         found: The difference in one score or in two, the leading one first.
         name: The model, quoted.
-        other: What to call the other one.
+        other: Name of the other model in the sentence.
     """
     first, *rest = found
     directions = {difference.direction for difference in found}
@@ -118,14 +118,14 @@ def relation(found: tuple[ScoreDifference, ...], name: str, other: str) -> str:
 
 
 def figures(difference: ScoreDifference, seeds: str = "") -> str:
-    """A difference with what it is worth: "accuracy +8.0 points (one seed, 95 % interval +1.9 to +14.1, p = 0.010)"."""
+    """Format a difference: "accuracy +8.0 points (one seed, 95 % interval +1.9 to +14.1, p = 0.010)"."""
     evidence = [seeds] if seeds else []
     evidence += [interval_in_points(difference.interval), p_value(difference.p_value)]
     return f"{difference.score} {signed_points(difference.interval.estimate)} ({', '.join(evidence)})"
 
 
 def seeds_behind(comparison: Comparison, other: Evaluation) -> str:
-    """How many seeds stand behind the two sides: "one seed", "one seed each", "mean of 5 seeds"; "" where neither has any."""
+    """Return the number of seeds of both sides: "one seed", "one seed each", "mean of 5 seeds"; "" without any."""
     if comparison.seeds:
         return f"mean of {len(comparison.seeds)} seeds{' against one' if other.has_seed else ''}"
     if comparison.after.has_seed and other.has_seed:
@@ -134,7 +134,7 @@ def seeds_behind(comparison: Comparison, other: Evaluation) -> str:
 
 
 def untested(comparison: Comparison, other: Evaluation) -> str:
-    """Why macro-F1 is not compared."""
+    """Return a sentence with the reason why macro-F1 is not compared."""
     why = (comparison.over_seeds(other) if comparison.seeds else comparison.against(other)).macro_f1_withheld
     if is_unbalanced(comparison.after.split):
         return f"Classes are unbalanced, so macro-F1 would say more, but it is not compared: {why}."
@@ -142,19 +142,19 @@ def untested(comparison: Comparison, other: Evaluation) -> str:
 
 
 def contradiction(difference: ScoreDifference) -> str:
-    """What to make of a test and an interval that do not say the same."""
+    """Return a sentence on a test and an interval that disagree, with the reason."""
     if difference.corrected and difference.excludes_zero:
-        return f"In {difference.score} the interval leaves out 0, but unlike p it is not corrected for the number of comparisons."
+        return f"In {difference.score} the interval excludes 0, but unlike p it is not corrected for the number of comparisons."
     side = (
-        "leaves out 0 and the test finds no difference"
+        "excludes 0 and the test finds no difference"
         if difference.excludes_zero
-        else "holds 0 and the test finds a difference"
+        else "contains 0 and the test finds a difference"
     )
     return f"In {difference.score} the interval {side}: a borderline case."
 
 
 def one_label(comparison: Comparison) -> str:
-    """That the second model, with every seed, says one label for every row, and who else does; "" where it does not."""
+    """Say that the second model, with every seed, predicts one label for every row, and who else does; else ""."""
     after = comparison.after
     models = comparison.seeds or (after,)
     if len(np.unique([model.predictions for model in models])) != 1:
@@ -164,11 +164,11 @@ def one_label(comparison: Comparison) -> str:
         (found for found in comparison.baselines if np.array_equal(found.predictions, after.predictions)), None
     )
     likewise = "" if alike is None else f", as '{_name(alike)}' does"
-    return f"'{_name(after)}' says '{label}' for every row{likewise}."
+    return f"'{_name(after)}' predicts '{label}' for every row{likewise}."
 
 
 def without_leaks(leaks: Leaks) -> str:
-    """What the verdict is on the test rows that repeat no training row, beside that on all rows."""
+    """Return the verdict on the test rows that repeat no training row, beside that on all rows."""
     rest, parts = leaks.without, [leaks_sentence(leaks)]
     if rest is None:
         return parts[0]
@@ -183,18 +183,18 @@ def without_leaks(leaks: Leaks) -> str:
 
 
 def of_seeds(comparison: Comparison) -> str:
-    """The mean scores of several seeds, and that other figures are those of one of them; "" where there is one seed."""
+    """Return the mean scores of several seeds, and say that other figures are those of one seed; "" for one seed."""
     if not comparison.seeds:
         return ""
     accuracy, macro_f1 = comparison.mean_scores
     return (
         f"The mean of {len(comparison.seeds)} seeds has an accuracy of {share(accuracy)} and a macro-F1 of {share(macro_f1)}. "
-        "The tables are those of the saved model alone, the seed that is best on validation."
+        "The tables show only the saved model, whose seed is best on validation."
     )
 
 
 def alone(comparison: Comparison) -> str:
-    """The scores of a model that has no rival."""
+    """Return the scores of a model without rivals."""
     after = comparison.after
     seeds = f"mean of {len(comparison.seeds)} seeds" if comparison.seeds else "one seed" if after.has_seed else ""
     accuracy, macro_f1 = comparison.mean_scores
@@ -206,7 +206,7 @@ def alone(comparison: Comparison) -> str:
 
 
 def chance(evaluation: Evaluation) -> str:
-    """What the scores of an untrained head are."""
+    """Return a sentence on the scores of an untrained head."""
     metrics = evaluation.metrics
     return (
         f"'{_name(evaluation)}' has a head of random numbers: its accuracy of {share(metrics.accuracy)} and macro-F1 of "
@@ -215,12 +215,12 @@ def chance(evaluation: Evaluation) -> str:
 
 
 def limits(comparison: Comparison, other: Evaluation, *, corrected: bool = False) -> str:
-    """What so many test rows, and seeds, can show at all.
+    """Return a sentence on the difference that this number of test rows, and seeds, can show.
 
     Args:
         comparison: The comparison.
-        other: The model that the second one cannot be told from.
-        corrected: Whether p-values are corrected for a number of comparisons, which takes a larger difference.
+        other: The model from which the second one does not differ significantly.
+        corrected: True if p-values are corrected for a number of comparisons, which requires a larger difference.
     """
     paired = comparison.against(other)
     rows = counted(paired.rows, "test row")
@@ -243,7 +243,7 @@ def limits(comparison: Comparison, other: Evaluation, *, corrected: bool = False
 
 
 def named(rival: Rival) -> str:
-    """Name a rival in a sentence: "'first'", "the best baseline on validation ('TF-IDF')"."""
+    """Return the name of a rival in a sentence: "'first'", "the best baseline on validation ('TF-IDF')"."""
     name = _name(rival.evaluation)
     if not rival.role:
         return f"'{name}'"
@@ -251,7 +251,7 @@ def named(rival: Rival) -> str:
 
 
 def _is_undecided(comparison: Comparison, other: Evaluation, corrected_p: Mapping[str, float] | None) -> bool:
-    """Whether nothing can be said of a rival, and for that the number of rows is to blame."""
+    """Return whether there is no evidence about a rival, and the reason is the number of rows."""
     if _same_labels(comparison, other):
         return False
     return not any(difference.direction for difference in score_differences(comparison, other, corrected_p))
@@ -275,7 +275,7 @@ def _capital(text: str) -> str:
 
 
 def seeds_line(summary: SeedSummary) -> str:
-    """A score over seeds: "0.9307 ± 0.0056 over 5 seeds (95 % interval 0.9191 to 0.9423, seeds and rows counted)"."""
+    """Format a score: "0.9307 ± 0.0056 over 5 seeds (95 % interval 0.9191 to 0.9423, seeds and rows counted)"."""
     interval = summary.interval
     return (
         f"{summary.mean:.4f} ± {summary.standard_deviation:.4f} over {len(summary.values)} seeds "
