@@ -661,7 +661,7 @@ class TestFamilies:
         model = make_folder("mpnet", tmp_path / "mpnet", tiny_tokenizer)
         progress = start(settings, model__name=str(model), training__epochs=1)
         assert unverified
-        guess = next(line for line in progress.lines if "is no family that emotune knows" in line)
+        guess = next(line for line in progress.lines if "is not a family that emotune knows" in line)
         assert "head classifier, linear layers mpnet.encoder.layer.*.attention.attn.q (2)" in guess
         assert "with and without padding gives the same logits" in guess
 

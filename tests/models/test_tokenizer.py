@@ -148,5 +148,5 @@ class TestRefusal:
     @pytest.mark.parametrize("family", SENTENCEPIECE)
     def test_where_it_is_of_merges(self, family: str, tmp_path: Path) -> None:
         folder = make_sentencepiece_folder(family, tmp_path / family, model_type="bpe")
-        with pytest.raises(ModelError, match=r"of the kind BPE.*\n.*tokenizer\.json"):
+        with pytest.raises(ModelError, match=r"of type BPE.*\n.*tokenizer\.json"):
             load_tokenizer(folder, max_length=32)

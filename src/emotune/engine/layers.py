@@ -106,7 +106,7 @@ def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
     try:
         layers = list(layer_modules(encoder, config.model_type))
     except AttributeError as error:
-        return f"its layers are built otherwise ({error})"
+        return f"its layers are built differently ({error})"
     for layer in layers:
         for module in layer.linear:
             single = module in (layer.attended, layer.inner, layer.outer)
@@ -119,7 +119,7 @@ def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
             return "query, key and value differ in having a bias"
         for norm in (layer.attention_norm, layer.output_norm):
             if type(norm) is not nn.LayerNorm and not _is_plain_bitfit(norm, nn.LayerNorm):
-                return "its normalization is another"
+                return "its normalization is not a layer normalization"
             if getattr(norm, "weight", None) is None or getattr(norm, "bias", None) is None:
                 return "its normalization has no weight or no bias"
     return None

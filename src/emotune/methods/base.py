@@ -104,7 +104,7 @@ class Method(Options, ABC):
             MethodError: As for `adapted_modules`.
         """
         whole = ", ".join(head_and_pooler(model))
-        return f"adapters on {summarize_targets(self.adapted_modules(model))}, and in full {whole}"
+        return f"adapters on {summarize_targets(self.adapted_modules(model))}, and {whole} in full"
 
     @abstractmethod
     def must_move(self, model: nn.Module) -> dict[str, nn.Parameter]:

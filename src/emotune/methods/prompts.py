@@ -34,7 +34,7 @@ class _VirtualTokens(PeftMethod):
 
     def trains(self, model: PreTrainedModel) -> str:
         """Describe the trained part: the vectors, with head and pooler."""
-        return f"{self.tokens} {self.vectors} before the text, and in full {', '.join(head_and_pooler(model))}"
+        return f"{self.tokens} {self.vectors} before the text, and {', '.join(head_and_pooler(model))} in full"
 
     def peft_config(self, model: PreTrainedModel) -> PeftConfig:
         """Return PEFT's configuration with the model's sizes, which PEFT knows of only some families."""
@@ -60,7 +60,7 @@ class _VirtualTokens(PeftMethod):
             MethodError: Always.
         """
         raise MethodError(
-            f"A model with {self.title} cannot be merged: {self.vectors} stand before every text, and no weight can take them up. "
+            f"A model with {self.title} cannot be merged: {self.vectors} stand before every text, and no weight can express them. "
             "Predict with emotune itself, or train with a method that can be merged, such as lora."
         )
 
