@@ -17,8 +17,8 @@ class Bias:
 
     Attributes:
         frozen: The frozen part, shape (out,).
-        trained: Function that returns the trained part, shape (out,), as part of the autograd graph: the layer's own bias
-            if that is trained, the vector that BitFit adds to it, or the bias as IA3 scales it.
+        trained: Function that returns the trained part, shape (out,), as part of the autograd graph: the layer's own
+            bias if that is trained, the vector that BitFit adds to it, or the bias as IA3 scales it.
     """
 
     frozen: torch.Tensor | None
@@ -26,7 +26,7 @@ class Bias:
 
     @classmethod
     def of(cls, layer: Any) -> Bias | None:
-        """Return the bias of a linear layer or normalization, with or without PEFT's layer around it; None without bias."""
+        """Return the bias of a linear layer or normalization, possibly inside PEFT's layer; None if it has none."""
         own = getattr(layer, "base_layer", layer).bias
         if own is None:
             return None

@@ -6,7 +6,8 @@ For the projection's output y and the adapter's D, c (down) and U, e (up) with t
 
 and its backward pass is
 
-    dh = (dz U) f'(h)        dy = dz + dh D        dU = dz' f(h)        de = sum of dz        dD = dh' y        dc = sum of dh
+    dh = (dz U) f'(h)        dy = dz + dh D        dU = dz' f(h)        de = sum of dz        dD = dh' y        dc = sum
+    of dh
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class BottleneckProjection:
 
     @property
     def parameters(self) -> list[torch.Tensor]:
-        """Parameters of the projection, then weight and bias of down and of up, in the order of `backward`'s gradients."""
+        """The projection's parameters, then weight and bias of down and up, in the order of `backward`'s gradients."""
         return [*self.projection.parameters, *(self._own if self._trained else ())]
 
     def refresh(self) -> None:

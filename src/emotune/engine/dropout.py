@@ -1,8 +1,8 @@
 """Dropout with masks from a pool, at the cost of one multiplication.
 
 Drawing fresh random numbers costs more than a matrix product. A pool holds two million independent Bernoulli draws,
-already scaled. A mask is a window of the pool at a random place. So the entries of one mask are independent, while masks
-of different steps may overlap, shifted against each other. The pool is redrawn at every epoch.
+already scaled. A mask is a window of the pool at a random place. So the entries of one mask are independent, while
+masks of different steps may overlap, shifted against each other. The pool is redrawn at every epoch.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A whole stack of encoder layers as one autograd function over a packed batch.
 
 Compared with one function per linear layer, this saves casts, copies and the graph's overhead. It also allows:
-no padding and no mask; query, key and value in one product; no gradient below the first trained layer. If the head reads
-only the first token, the last layer computes nothing but keys and values for the other tokens. All of this is exact:
-logits and gradients equal those of the layers of transformers and PEFT, up to rounding.
+no padding and no mask; query, key and value in one product; no gradient below the first trained layer. If the head
+reads only the first token, the last layer computes nothing but keys and values for the other tokens. All of this is
+exact: logits and gradients equal those of the layers of transformers and PEFT, up to rounding.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Saved:
 
     x: torch.Tensor  # (T, hidden), the input
     residual: torch.Tensor  # (Q, hidden), the rows of the input that have queries
-    projected: list[Any]  # what the projections save for their backward pass, in the order of `EncoderLayer.projections`
+    projected: list[Any]  # what the projections save for the backward pass, in the order of `EncoderLayer.projections`
     attended: Any  # what the attention saves
     context: torch.Tensor  # (Q, hidden)
     attention_mask: torch.Tensor | None  # dropout masks, (Q, hidden)
@@ -348,13 +348,14 @@ class Encoder:
     def states(
         self, x: torch.Tensor, layout: Layout, reduce: Callable[[torch.Tensor], torch.Tensor], layers: Sequence[int]
     ) -> list[torch.Tensor]:
-        """Return reduced hidden states of chosen layers, without gradients or dropout; run no layer above the last of them.
+        """Return reduced hidden states of chosen layers, without gradients or dropout; run no layer above the last one.
 
         Args:
             x: Shape (tokens, hidden): embeddings.
             layout: Positions of the texts.
             reduce: Function from a hidden state, shape (tokens, hidden), to the part to keep.
-            layers: States to return, in ascending order: 0 is the embeddings, 1 the output of the first layer, and so on.
+            layers: States to return, in ascending order: 0 is the embeddings, 1 the output of the first layer, and so
+                on.
 
         Returns:
             Result of `reduce` for each of them.
@@ -371,7 +372,7 @@ class Encoder:
         return kept
 
     def _enter(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """Return the first layer's input: embeddings in the dtype of products, blank rows appended. Update the weights."""
+        """Update the weights, and return the first layer's input: embeddings in the products' dtype, blank rows."""
         if self._follows:
             self._refresh()
         return nn.functional.pad(x.to(self.dtype), (0, 0, 0, layout.blank_tokens))

@@ -32,7 +32,7 @@ def weight_of(layer: Any) -> Callable[[], torch.Tensor] | None:
 
 
 def bias_of(layer: Any) -> Callable[[], torch.Tensor] | None:
-    """Return a function that returns the scaled bias of a layer, shape (out,), or None if the layer's own bias is used."""
+    """Return a function that returns the scaled bias of a layer, shape (out,), or None if its own bias is used."""
     from peft.tuners.ia3 import Linear as IA3Linear
 
     if type(layer) is not IA3Linear or layer.is_feedforward or layer.base_layer.bias is None:
@@ -41,7 +41,7 @@ def bias_of(layer: Any) -> Callable[[], torch.Tensor] | None:
 
 
 def is_folded(layer: Any) -> bool:
-    """Return whether a layer has a folded adapter on an `nn.Linear`: one active adapter, without dropout, not merged."""
+    """Return whether a layer has a folded adapter on an `nn.Linear`: one active, without dropout, not merged."""
     return weight_of(layer) is not None
 
 

@@ -141,8 +141,8 @@ class PackedEncoder(nn.Module):
 def packed(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Return a classifier in evaluation mode that takes only packed batches, by the keyword `lengths`, adapters merged.
 
-    The model is left unchanged. The classifier shares its embeddings, pooler, head and all weights that need no copy. It
-    does not keep the model's layers alive.
+    The model is left unchanged. The classifier shares its embeddings, pooler, head and all weights that need no copy.
+    It does not keep the model's layers alive.
 
     Args:
         model: The sequence classifier, or PEFT's model around it; `why_not_installed` has found nothing against it.

@@ -21,8 +21,8 @@ def available() -> bool:
 class Int8Projection(Projection):
     """Projection with products in int8, on a processor, for prediction only; inputs and outputs are float32.
 
-    A weight w of output o becomes round(w / s) with s = max |w of o| / 127. Inputs are rounded to 256 levels over their range
-    in the batch, by PyTorch's own kernel.
+    A weight w of output o becomes round(w / s) with s = max |w of o| / 127. Inputs are rounded to 256 levels over their
+    range in the batch, by PyTorch's own kernel.
 
     Args:
         exact: The projection in float32, adapters merged.

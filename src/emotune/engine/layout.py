@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-# The libraries for matrix products prepare code for each new size of a product, which takes as long as the product itself.
-# Rounding sizes up makes them repeat.
+# The libraries for matrix products prepare code for each new size of a product, which takes as long as the product
+# itself. Rounding sizes up makes them repeat.
 TOKENS_MULTIPLE = 64
 TEXTS_MULTIPLE = 16
 # 64 rows take several times as long as the dozen tokens of one short text. So where latency matters, sizes below these
@@ -64,11 +64,11 @@ class Layout:
         """Return the layout of texts of these lengths.
 
         Args:
-            lengths: Shape (texts,), tokens per text, in any order; equal lengths side by side are fast. They must be in main
-                memory: reading them from a GPU would stop it at every batch.
+            lengths: Shape (texts,), tokens per text, in any order; equal lengths side by side are fast. They must be in
+                main memory: reading them from a GPU would stop it at every batch.
             device: Device of the tensors.
-            soon: Append fewer rows to a batch of less than 64 tokens or 16 texts. For prediction only, since dropout masks
-                are drawn for blank rows too.
+            soon: Append fewer rows to a batch of less than 64 tokens or 16 texts. For prediction only, since dropout
+                masks are drawn for blank rows too.
         """
         lengths = np.asarray(lengths, dtype=np.int64)
         ends = np.concatenate([[0], np.cumsum(lengths)])
@@ -101,6 +101,6 @@ def _blank(rows: int, multiple: int, soon: bool) -> int:
     """Return the number of blank rows to append to `rows` rows."""
     if not soon or rows >= multiple:
         return -rows % multiple
-    # At least one row, as with the larger multiple. Int8 rounds to the range over all rows, which blank rows widen, so the
-    # results would otherwise depend on the multiple.
+    # At least one row, as with the larger multiple. Int8 rounds to the range over all rows, which blank rows widen, so
+    # the results would otherwise depend on the multiple.
     return SMALL_MULTIPLE - rows % SMALL_MULTIPLE

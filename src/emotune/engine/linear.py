@@ -6,8 +6,8 @@ With W, b and the trained A, B of scale s, the layer is y = x W' + b + s (x A') 
 
 The gradients of W and b are computed only if these are trained, or if an adapter is folded into them (`folded`). The
 gradient of BitFit's vector, which is added to b, is that of b. Query, key and value are one product of three times the
-width, and their A one of three times the rank. PEFT computes the same with separate modules, each of which casts its input
-and its weights in both directions.
+width, and their A one of three times the rank. PEFT computes the same with separate modules, each of which casts its
+input and its weights in both directions.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Projection:
 
     @property
     def parameters(self) -> list[torch.Tensor]:
-        """A and B of each adapter, then the layers' own as of the last `refresh`, in the order of `backward`'s gradients."""
+        """A and B of each adapter, then the layers' own at the last `refresh`, in the order of the gradients."""
         return [tensor for adapter in self.adapters for tensor in (adapter.a, adapter.b)] + self._given
 
     def part(self, start: int, stop: int) -> Projection:

@@ -1,7 +1,7 @@
 """Attention on a GPU: one kernel, PyTorch's FlashAttention-2, for a whole packed batch of texts of any lengths.
 
-By groups of equal length, a batch of twenty lengths would need twenty times as many small kernels. A GPU takes longer to
-start such a kernel than to run it.
+By groups of equal length, a batch of twenty lengths would need twenty times as many small kernels. A GPU takes longer
+to start such a kernel than to run it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""AdaLoRA: a budget of ranks, assigned to adapters by importance (Zhang et al., 2023, arXiv 2303.10512), through PEFT."""
+"""AdaLoRA: a budget of ranks, assigned by importance (Zhang et al., 2023, arXiv 2303.10512), through PEFT."""
 
 from __future__ import annotations
 
@@ -87,7 +87,8 @@ class AdaLoRA(LinearMethod):
 
         config = model.peft_config["default"]
         config.total_step = steps
-        # Singular values start at zero. Pruned before they have changed, they would look like values without a gradient.
+        # Singular values start at zero. Pruned before they have changed, they would look like values without a
+        # gradient.
         config.tinit, config.tfinal = max(FIRST_STEPS, int(FIRST * steps)), int(LAST * steps)
         if steps < LEAST_STEPS:
             raise MethodError(
@@ -102,14 +103,15 @@ class AdaLoRA(LinearMethod):
             def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
                 config.rank_pattern = model.ranks_so_far
                 model.base_model.update_and_allocate(state.global_step + 1)
-                # If PEFT finds ranks in the configuration, it cuts the matrices, and the weights of an earlier epoch no longer fit.
+                # If PEFT finds ranks in the configuration, it cuts the matrices, and the weights of an earlier epoch no
+                # longer fit.
                 model.ranks_so_far, config.rank_pattern = config.rank_pattern, None
 
         model.ranks_so_far = None
         return [Prune()]
 
     def penalty(self, model: Any) -> torch.Tensor | None:
-        """Return the distance of P and Q from orthogonality: mean Frobenius norm of P'P - I and QQ' - I, times its weight."""
+        """Return the mean Frobenius norm of P'P - I and QQ' - I, the distance from orthogonality, times its weight."""
         import torch
 
         if not self.orthogonality:

@@ -142,7 +142,7 @@ class Method(Options, ABC):
         """
 
     def merge(self, model: Any) -> PreTrainedModel:
-        """Return a plain transformers model with the trained weights in it and the adapters merged into the base's weights.
+        """Return a plain transformers model with the trained weights, and adapters merged into the base's weights.
 
         It gives the logits of the tuned model up to rounding, and needs neither emotune nor PEFT.
 
@@ -153,7 +153,8 @@ class Method(Options, ABC):
             A separate model, in float32 and evaluation mode, with nothing frozen.
 
         Raises:
-            MethodError: The base model's weights cannot express what the method trains, or merged weights are not finite.
+            MethodError: The base model's weights cannot express what the method trains, or merged weights are not
+                finite.
         """
         merged: PreTrainedModel = self._merge_in_place(copy.deepcopy(model))
         return merged.float().requires_grad_(True).eval()
@@ -171,7 +172,7 @@ class Method(Options, ABC):
         return 0
 
     def parameter_groups(self, model: nn.Module, learning_rate: float) -> list[dict[str, Any]] | None:
-        """Return groups of parameters with their learning rates, for PyTorch's optimizers, or None for one rate for all.
+        """Return groups of parameters with learning rates, for PyTorch's optimizers, or None for one common rate.
 
         Args:
             model: The result of `apply`.
@@ -317,7 +318,7 @@ def _name_heads_once(model: Any) -> None:
 
 
 def _put_heads_in_place(model: nn.Module) -> None:
-    """Remove PEFT's wrapper around modules trained in full: some of its tuners cannot remove it from a pooler or head."""
+    """Remove PEFT's wrapper around modules trained in full: some of its tuners cannot do so for a pooler or head."""
     from peft.utils import ModulesToSaveWrapper
 
     for parent in list(model.modules()):

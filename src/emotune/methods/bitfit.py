@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class BitFit(PeftMethod):
     """Train the bias of every linear layer and every normalization of the encoder, including that of the embeddings.
 
-    Pooler and head are trained in full. The bias of BERT's keys is trained, as in the paper, although it cannot change the
-    model's output: it adds the same number to every attention score of a token, and only their differences count.
+    Pooler and head are trained in full. The bias of BERT's keys is trained, as in the paper, although it cannot change
+    the model's output: it adds the same number to every attention score of a token, and only their differences count.
     """
 
     title: ClassVar[str] = "BitFit"

@@ -25,10 +25,10 @@ class Bottleneck(PeftMethod):
     `down` projects to the bottleneck, `up` back to the encoder's width. Both are trained, with the head, and with the
     pooler if there is one. The normalizations, which Houlsby et al. train too, stay frozen.
 
-    With "houlsby", an adapter follows the output projections of both blocks, attention and feed-forward; with "pfeiffer",
-    only that of the feed-forward block. y is the output of the projection, before dropout, residual and normalization.
-    AdapterHub's configuration named "pfeiffer" differs: its adapter reads the normalized sum of y and the residual, and
-    the sum is normalized once more after it.
+    With "houlsby", an adapter follows the output projections of both blocks, attention and feed-forward; with
+    "pfeiffer", only that of the feed-forward block. y is the output of the projection, before dropout, residual and
+    normalization. AdapterHub's configuration named "pfeiffer" differs: its adapter reads the normalized sum of y and
+    the residual, and the sum is normalized once more after it.
 
     The activation prevents adapters from being merged into the weights, so they cost time in prediction too.
     """

@@ -1,4 +1,4 @@
-"""Full fine-tuning: every weight is trained (Devlin et al., 2018, arXiv 1810.04805). Reference for the other methods."""
+"""Full fine-tuning: every weight is trained (Devlin et al., 2018, arXiv 1810.04805). The reference for the others."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class IA3(PeftMethod):
-    """Multiply keys, values, and the input of the feed-forward block's second layer by trained vectors, which start at one.
+    """Multiply keys, values, and the input of the second feed-forward layer by trained vectors, which start at one.
 
     These are a few thousand parameters in addition to the head. If query, key and value are one layer, as in GPT-2, the
     query is scaled with them.
@@ -34,13 +34,13 @@ class IA3(PeftMethod):
     )
 
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
-        """Return key, value and the last layer of the feed-forward block, or the layers that `target_modules` matches."""
+        """Return key, value and the second feed-forward layer, or the layers that `target_modules` matches."""
         if self.target_modules is not None:
             return resolve_targets(encoder_linear_modules(model), self.target_modules)
         return role_modules(model, "key", "value", "outer")
 
     def peft_config(self, model: PreTrainedModel) -> PeftConfig:
-        """Return PEFT's IA3 configuration: vectors on the inputs of feed-forward layers, on the outputs of the others."""
+        """Return PEFT's IA3 configuration: vectors on the inputs of feed-forward layers, on outputs of the others."""
         from peft import IA3Config
 
         adapted = self.adapted_modules(model)

@@ -40,7 +40,7 @@ class LowRank(LinearMethod):
 
     @property
     def usual_learning_rate(self) -> float:
-        """The method's own rate; with rslora, divided by the ratio of the scale to that of the default alpha without rslora."""
+        """The method's rate; with rslora, divided by the scale's ratio to the default without rslora, if above 1."""
         if not self.rslora:
             return self.learning_rate
         plain = self.changed(alpha=None).scale_numerator / self.r

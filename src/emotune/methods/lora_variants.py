@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class DoRA(LowRank):
-    """Weight-decomposed LoRA (Liu et al., 2024, arXiv 2402.09353): LoRA for the direction of a weight's rows, and magnitudes.
+    """Weight-decomposed LoRA (Liu et al., 2024, arXiv 2402.09353): LoRA for the rows' directions, and magnitudes.
 
-    Row i of an adapted weight W becomes m_i v_i / ||v_i|| with v = W + (alpha / r) B A. The magnitudes m start as the norms
-    of W's rows. At low rank, DoRA is closer to full fine-tuning than LoRA. It is slower, since it recomputes the norms at
-    every step.
+    Row i of an adapted weight W becomes m_i v_i / ||v_i|| with v = W + (alpha / r) B A. The magnitudes m start as the
+    norms of W's rows. At low rank, DoRA is closer to full fine-tuning than LoRA. It is slower, since it recomputes the
+    norms at every step.
     """
 
     title: ClassVar[str] = "DoRA"
@@ -41,9 +41,9 @@ class DoRA(LowRank):
 class PiSSA(LowRank):
     """LoRA that starts from the principal singular vectors (Meng et al., 2024, arXiv 2404.02948).
 
-    A and B start as the first r singular directions of each weight, and the rest of the weight is frozen. So training begins
-    in the directions that matter most. The saved adapter is ordinary LoRA of rank 2 r on the unchanged base, and computes the
-    same function: the trained adapter minus the initial one.
+    A and B start as the first r singular directions of each weight, and the rest of the weight is frozen. So training
+    begins in the directions that matter most. The saved adapter is ordinary LoRA of rank 2 r on the unchanged base, and
+    computes the same function: the trained adapter minus the initial one.
     """
 
     title: ClassVar[str] = "PiSSA"
@@ -62,7 +62,7 @@ class PiSSA(LowRank):
         return float(self.r) if self.alpha is None else self.alpha
 
     def peft_config(self, model: PreTrainedModel) -> LoraConfig:
-        """Return PEFT's LoRA configuration with a fast singular value decomposition; after 16 iterations it is nearly exact."""
+        """Return PEFT's LoRA configuration with a fast, nearly exact singular value decomposition of 16 iterations."""
         config = super().peft_config(model)
         config.init_lora_weights = "pissa_niter_16"
         return config
@@ -117,7 +117,7 @@ class PiSSA(LowRank):
 
 
 class LoRAPlus(LowRank):
-    """LoRA with a higher learning rate of B than of A (Hayou et al., 2024, arXiv 2402.12354). Saved as ordinary LoRA."""
+    """LoRA with a higher learning rate for B than for A (Hayou et al., 2024, arXiv 2402.12354). Saved as plain LoRA."""
 
     title: ClassVar[str] = "LoRA+"
     learning_rate: ClassVar[float] = 5e-4

@@ -97,7 +97,8 @@ class PromptTuning(_VirtualTokens):
 class PrefixTuning(_VirtualTokens):
     """Train keys and values that precede the text's own in every layer (Li and Liang, 2021, arXiv 2101.00190).
 
-    Head and pooler are trained too. The vectors are trained directly, without the paper's reparameterization by a perceptron.
+    Head and pooler are trained too. The vectors are trained directly, without the paper's reparameterization by a
+    perceptron.
     """
 
     title: ClassVar[str] = "prefix tuning"

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class QLoRA(LowRank):
     """LoRA on an encoder whose linear layers are kept in NF4, a four-bit data type for normally distributed weights.
 
-    Embeddings, normalizations, pooler and head are not quantized. The folder holds only the adapter; loading it quantizes
-    the base again, in the same way.
+    Embeddings, normalizations, pooler and head are not quantized. The folder holds only the adapter; loading it
+    quantizes the base again, in the same way.
     """
 
     title: ClassVar[str] = "QLoRA"

@@ -1,4 +1,4 @@
-"""Pairs of method and family that cannot be combined, with reasons: refused before computing, not after misleading results."""
+"""Pairs of method and family that are refused before training, with reasons: they would fail or mislead later."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def check_refusal(method: Method, model: PreTrainedModel) -> None:
     """Check that a method can train a model, as far as known.
 
     Raises:
-        MethodError: The method cannot train the model; the message gives the reason and an alternative. Or a library that
-            the method needs is not installed.
+        MethodError: The method cannot train the model; the message gives the reason and an alternative. Or a library
+            that the method needs is not installed.
     """
     method.check_installed()
     reason = refusal(method.name, model)

@@ -29,8 +29,8 @@ def method_of_folder(description: dict[str, Any], folder: str) -> Method:
     """Build the method that a saved folder was made with.
 
     Args:
-        description: The entry "method" of its `emotune.json`: the method's name and its options. Folders of format 1 have
-            the title instead of the name.
+        description: The entry "method" of its `emotune.json`: the method's name and its options. Folders of format 1
+            have the title instead of the name.
         folder: The folder, for messages.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Checks that a classifier handles texts and padding correctly; they confirm the guess about an unknown architecture."""
+"""Checks that a classifier handles padding correctly, which confirm the guess about an unknown architecture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 # Two texts of different lengths; their content does not matter.
 PROBES = ("ok", "They charged me twice, put me on hold for an hour and then, of all things, asked how happy I was.")
 _REMEDY = "Use a model of a known family, such as BERT, DistilBERT, RoBERTa or GPT-2."
-# Shares of the largest logit. In float32, padding changes about a millionth; reading the wrong token changes most of it.
+# Shares of the largest logit. In float32, padding changes about a millionth; reading the wrong token changes most of
+# it.
 TOLERANCE = 1e-3
 ROUGH_TOLERANCE = 5e-2  # for products of fewer bits
 
@@ -35,8 +36,8 @@ def check_base(classifier: Classifier) -> list[str]:
         Lines to print; none for a known family.
 
     Raises:
-        ModelError: There is no head, no linear layer in the encoder or no padding token; a forward pass fails; or padding
-            changes the logits.
+        ModelError: There is no head, no linear layer in the encoder or no padding token; a forward pass fails; or
+            padding changes the logits.
     """
     model = classifier.model
     family = family_of(model)
@@ -96,7 +97,9 @@ def probes(classifier: Classifier) -> Encoded:
 
 
 def padding_difference(model: nn.Module, texts: Encoded) -> float:
-    """Return the difference of two texts' logits, each alone or both in one padded batch, as a share of the largest logit.
+    """Return the effect of padding on the logits of two texts, as a share of the largest logit.
+
+    It compares the logits of each text alone with those of both in one padded batch.
 
     It reveals wrong padding or pooling of any cause. It draws no random numbers, and leaves the model's mode unchanged.
 

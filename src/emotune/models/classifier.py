@@ -21,20 +21,20 @@ class Classifier:
 
     Attributes:
         name: The base model's Hub id, or the base name of its local folder.
-        source: The source of the base model: a Hub id, a local folder or "bundled:minilm". It may be a path on this machine, so
-            it is never saved.
+        source: The source of the base model: a Hub id, a local folder or "bundled:minilm". It may be a path on this
+            machine, so it is never saved.
         revision: The commit of the Hub repository, if the model came from the Hub.
         model: The transformers model in float32 or, after fine-tuning, the PEFT model around it; in evaluation mode.
         tokenizer: Its tokenizer.
         labels: Label names; logit i belongs to `labels[i]`.
         task: The kind of label.
         max_length: Tokens per text, special tokens included; longer texts are cut.
-        temperature: Divisor of the logits for calibrated probabilities, fitted on validation; None if none was fitted, or
-            validation could not determine one.
-        checkpoint_head: The head in the base's checkpoint, with the decision to keep it or not; None if the checkpoint has no
-            head, and for a model loaded from a saved folder.
-        new_parameters: Names of the parameters that `load_base` drew at random, since the checkpoint lacks them: those of a
-            new head or pooler. `finetune` redraws them from its own seed.
+        temperature: Divisor of the logits for calibrated probabilities, fitted on validation; None if none was fitted,
+            or validation could not determine one.
+        checkpoint_head: The head in the base's checkpoint, with the decision to keep it or not; None if the checkpoint
+            has no head, and for a model loaded from a saved folder.
+        new_parameters: Names of the parameters that `load_base` drew at random, since the checkpoint lacks them: those
+            of a new head or pooler. `finetune` redraws them from its own seed.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Random parameters that a checkpoint lacks, such as a new head; redrawn from any seed without reading the weights again."""
+"""Random parameters that a checkpoint lacks, such as a new head; redrawn from any seed without reloading weights."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def set_seeds(seed: int) -> None:
 def with_head_of(classifier: Classifier, seed: int) -> Classifier:
     """Return a classifier whose new parameters are drawn from a seed, as loading it would have drawn them.
 
-    The encoder's parameters are those of the given classifier, not copies; the new parameters are copies. The global random
-    generators are set to the seed.
+    The encoder's parameters are those of the given classifier, not copies; the new parameters are copies. The global
+    random generators are set to the seed.
 
     Args:
         classifier: A base model; one without new parameters is returned unchanged.

@@ -57,8 +57,8 @@ class Encoded:
         """Return the given rows one after another, without padding.
 
         Returns:
-            "input_ids", an int64 tensor of shape (tokens,), and "lengths", an int64 NumPy array of shape (rows,), which stays in
-            main memory for computing the layout of the batch.
+            "input_ids", an int64 tensor of shape (tokens,), and "lengths", an int64 NumPy array of shape (rows,), which
+            stays in main memory for computing the layout of the batch.
         """
         import torch
 
@@ -117,7 +117,7 @@ def encode_split(tokenizer: PreTrainedTokenizerBase, split: Split, max_length: i
 
 
 def batches_by_length(lengths: NDArray[np.int64], max_tokens: int) -> list[NDArray[np.int64]]:
-    """Return batches of similar lengths for prediction, longest first, so that a batch too large for the memory fails first.
+    """Return batches of similar lengths for prediction, longest first, so that too large a batch fails at once.
 
     Args:
         lengths: Shape (texts,), tokens per text.

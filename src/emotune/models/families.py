@@ -1,7 +1,8 @@
 """Differences between families of encoders: a table of known families, and a guess from the model for others.
 
-Facts that can be read safely from a model (the linear layers, the limit of positions) are read from it, so the table cannot
-contradict it. The table holds the others: the roles of layers, the place of a pooler, the token that the head reads.
+Facts that can be read safely from a model (the linear layers, the limit of positions) are read from it, so the table
+cannot contradict it. The table holds the others: the roles of layers, the place of a pooler, the token that the head
+reads.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ class Family:
         attended: The linear layer that ends the attention block.
         inner, outer: The linear layers of the feed-forward block; `outer` ends it.
         head: The modules outside the encoder that are new for every set of labels.
-        pooler: The full name of the module between the stack of layers and the head; "" for none. Checkpoints hold a pooler
-            trained for another task, or none. So it is taken from them if it is there, and trained with the head.
-        pooling: The input of the head: the first token, the last one that is not padding, or chosen by the model's settings.
+        pooler: The full name of the module between the stack of layers and the head; "" for none. Checkpoints hold a
+            pooler trained for another task, or none. So it is taken from them if it is there, and trained with the
+            head.
+        pooling: The input of the head: the first token, the last one that is not padding, or chosen by the model's
+            settings.
         positions: "absolute"; "after the padding id" for absolute ones that begin there; "relative"; or "rotary".
         token_types: True if published checkpoints distinguish two parts of a text; a text of one part is of type 0.
         padding_side: The side of padding.
@@ -171,7 +174,7 @@ def encoder(model: PreTrainedModel) -> nn.Module:
 
 
 def head_modules(model: PreTrainedModel) -> tuple[str, ...]:
-    """Return the names of the modules of the classification head: all with parameters outside the encoder, without the pooler.
+    """Return the names of the head's modules: all with parameters outside the encoder, without the pooler.
 
     For example ("classifier",) for BERT, ("pre_classifier", "classifier") for DistilBERT, ("score",) for GPT-2.
     """
@@ -209,7 +212,8 @@ def role_modules(model: PreTrainedModel, *roles: str) -> tuple[str, ...]:
 
     Args:
         model: A sequence classifier.
-        roles: Members of `ROLES`: "query", "key", "value", "attended" and "outer" (which end the two blocks of a layer), "inner".
+        roles: Members of `ROLES`: "query", "key", "value", "attended" and "outer" (which end the two blocks of a
+            layer), "inner".
 
     Raises:
         MethodError: The layers with these roles are not known.

@@ -78,15 +78,15 @@ def find_model(name: str | Path, revision: str | None, *, weights: bool = True) 
 
 
 def _looks_like_path(source: str) -> bool:
-    """Return whether a name that does not exist on this machine looks like a path: Hub ids have at most one inner slash."""
+    """Return whether the name of a missing folder looks like a path: Hub ids have at most one inner slash."""
     return source.startswith((".", "/", "~")) or source.endswith("/") or "\\" in source or source.count("/") > 1
 
 
 def _portable_name(folder: Path) -> str:
     """Return a local folder's name for results: the Hub id in its configuration, or the folder's base name.
 
-    The configuration's `_name_or_path` is not enough: a model saved after training still has the name of the model that it
-    was trained from. It counts if the folder has the same name, as a download does.
+    The configuration's `_name_or_path` is not enough: a model saved after training still has the name of the model that
+    it was trained from. It counts if the folder has the same name, as a download does.
     """
     import json
 

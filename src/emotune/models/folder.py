@@ -36,7 +36,8 @@ TOKENIZER_FILES = (
 )
 """All files that determine how text becomes tokens."""
 
-# PEFT's name of the adapters that merge_and_unload adds to the weights. Without IA3, which cannot be merged with a trained pooler.
+# PEFT's name of the adapters that merge_and_unload adds to the weights. Without IA3, which cannot be merged with a
+# trained pooler.
 _MERGED = "LORA"
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
@@ -70,7 +71,7 @@ FILES_TO_DOWNLOAD = (
     *WEIGHT_FILES,
     *TOKENIZER_FILES,
 )
-"""Patterns of the files of a Hub repository that loading can need. No others are fetched, above all no pickled weights."""
+"""Patterns of files of a Hub repository that loading can need. No others are fetched, above all no pickled weights."""
 
 
 def check_folder(folder: Path, name: str, *, weights: bool = True) -> dict[str, Any]:
@@ -176,7 +177,7 @@ def weight_files(folder: Path, name: str) -> list[Path]:
 
 
 def _no_weights(folder: Path, name: str) -> ModelError:
-    """Return the error for a folder without safetensors, which distinguishes a missing file from one of the wrong kind."""
+    """Return the error for a folder without safetensors: a missing file, or weights of another format."""
     none = f"'{name}' has no {WEIGHTS}, nor {WEIGHTS_INDEX} with its shards"
     checkpoint = newest_checkpoint(folder)
     if checkpoint is not None:
@@ -207,7 +208,7 @@ def _no_weights(folder: Path, name: str) -> ModelError:
 
 
 def _class_that_keeps_all(folder: Path) -> str:
-    """Return the class of transformers that loads a model with its head, if it classifies texts; AutoModel would drop it."""
+    """Return the class of transformers that loads a classifier with its head, which AutoModel would drop."""
     try:
         classes = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["architectures"]
     except (OSError, ValueError, LookupError, TypeError):
@@ -244,7 +245,7 @@ def _check_weights(file: Path, name: str) -> None:
 
 
 def what_it_is(folder: Path) -> str:
-    """Return the content of a folder that emotune did not save, and a remedy: two lines after a newline; "" if unknown."""
+    """Describe a folder that emotune did not save, and a remedy: two lines after a newline, or "" if unknown."""
     saved = sorted(path.parent.name for path in folder.glob(f"*/{DESCRIPTION}"))
     if saved:
         return f"\nIt holds folders that emotune saved: {', '.join(saved[:3])}{', ...' if len(saved) > 3 else ''}. Give one of them."

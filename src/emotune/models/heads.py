@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 # Transformers' names of labels without a name.
 _NAMELESS = re.compile(r"label[ _-]?\d+", re.IGNORECASE)
-# Classes of other tasks whose heads have the same names as a text classifier's. Only these are refused, since a configuration
-# may still name the class of the language model that a classifier was made from.
+# Classes of other tasks whose heads have the same names as a text classifier's. Only these are refused, since a
+# configuration may still name the class of the language model that a classifier was made from.
 _OTHER_TASKS = ("ForTokenClassification", "ForMultipleChoice", "ForQuestionAnswering", "ForNextSentencePrediction")
 
 
@@ -31,7 +31,8 @@ class CheckpointHead:
         labels: Its label names in the order of its logits; empty if the configuration does not name one per logit.
         kept: True if the classifier starts with it, with its logits in the order of the wanted labels.
         reason: The reason why it was kept, or left out and a new one made.
-        fits: True if it has as many logits as there are wanted labels, so that plain transformers loads it without an error.
+        fits: True if it has as many logits as there are wanted labels, so that plain transformers loads it without an
+            error.
     """
 
     labels: tuple[str, ...]
@@ -66,8 +67,8 @@ def read_head(
         fresh: Make a new head even if this one could be kept.
 
     Returns:
-        The head, or None if the checkpoint has none; and the tensors to start with, rows in the order of `labels`, empty if
-        the head is not kept.
+        The head, or None if the checkpoint has none; and the tensors to start with, rows in the order of `labels`,
+        empty if the head is not kept.
     """
     prefixes = tuple(f"{module}." for module in head_modules(model))
     own = {name: tuple(found.shape) for name, found in model.named_parameters() if name.startswith(prefixes)}
@@ -113,8 +114,8 @@ def _one_label(shape: Sequence[int], has_rows: bool) -> tuple[int, ...]:
 def label_order(names: Sequence[str], wanted: Sequence[str]) -> list[int] | None:
     """Return the place of each wanted label among a head's labels, or None if they are not the same labels.
 
-    Case, Unicode's compatibility forms, and spaces, hyphens and underscores between words make no difference, unless two
-    labels then have the same name. Default names of transformers, such as LABEL_0, match nothing.
+    Case, Unicode's compatibility forms, and spaces, hyphens and underscores between words make no difference, unless
+    two labels then have the same name. Default names of transformers, such as LABEL_0, match nothing.
     """
     if all(_NAMELESS.fullmatch(name) for name in names):
         return None

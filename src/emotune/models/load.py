@@ -42,10 +42,10 @@ def load_base(
 ) -> Classifier:
     """Load a pre-trained encoder and its tokenizer, with a classification head for the labels.
 
-    If the checkpoint holds a head for the same labels, in any order, that head is kept. Otherwise the head is new: random
-    numbers, the same each time, since the global random generators of Python, NumPy and PyTorch are seeded with 0 first.
-    `finetune` redraws a new head from its own seed. `checkpoint_head` of the result describes the checkpoint's head, and
-    whether it was kept.
+    If the checkpoint holds a head for the same labels, in any order, that head is kept. Otherwise the head is new:
+    random numbers, the same each time, since the global random generators of Python, NumPy and PyTorch are seeded with
+    0 first. `finetune` redraws a new head from its own seed. `checkpoint_head` of the result describes the checkpoint's
+    head, and whether it was kept.
 
     Args:
         name: A local folder; else "bundled:minilm", which needs no network; else the id of a model on the Hub.
@@ -72,8 +72,8 @@ def load_base(
 class OpenBase:
     """Base model whose files are read once, for any number of classifiers on one copy of its weights.
 
-    The classifiers' encoders have separate modules and parameters, which share memory. So their weights must not be changed
-    in place, as training them or PEFT's `merge_adapter` would.
+    The classifiers' encoders have separate modules and parameters, which share memory. So their weights must not be
+    changed in place, as training them or PEFT's `merge_adapter` would.
 
     Args:
         name: As for `load_base`.
@@ -211,7 +211,8 @@ def load_tokenizer(
         The tokenizer; its `name_or_path` is the model's name in results.
 
     Raises:
-        ModelError: There is no such model, its files are incomplete or damaged, or it does not take texts of that length.
+        ModelError: There is no such model, its files are incomplete or damaged, or it does not take texts of that
+            length.
         HubError: The Hub could not be reached, or refused the model.
     """
     base = find_model(name, revision, weights=False)

@@ -26,7 +26,7 @@ def check_bitsandbytes() -> None:
 
 
 def quantize(model: Any, names: Sequence[str], *, double: bool) -> None:
-    """Quantize the weights of linear layers to four bits, in place: half a byte per weight, and one scale per 64 weights.
+    """Quantize the weights of linear layers to four bits, in place: half a byte per weight, one scale per 64.
 
     Args:
         model: A model.
@@ -94,8 +94,8 @@ def _nf4_linear() -> Any:
     class NF4Linear(bitsandbytes.nn.Linear4bit):
         """Linear layer with NF4 weights that otherwise behaves like `nn.Linear`.
 
-        Its parent keeps the dtype of its first input for ever and rounds its bias to it. On some processors it also repacks the
-        weights on the first prediction; then its logits change, and it can no longer be trained.
+        Its parent keeps the dtype of its first input for ever and rounds its bias to it. On some processors it also
+        repacks the weights on the first prediction; then its logits change, and it can no longer be trained.
         """
 
         @classmethod

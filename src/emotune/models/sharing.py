@@ -15,8 +15,8 @@ _Module = TypeVar("_Module", bound="nn.Module")
 def on_same_memory(module: _Module, instead: Mapping[nn.Module, nn.Module] | None = None) -> _Module:
     """Copy the modules of a model, and share its weights.
 
-    The copy has its own parameters, which share the model's memory. So a mode, a hook or a device that is set on one does not
-    affect the other, while weights that are changed in place change in both.
+    The copy has its own parameters, which share the model's memory. So a mode, a hook or a device that is set on one
+    does not affect the other, while weights that are changed in place change in both.
 
     Args:
         module: The model, or a part of one.

@@ -1,7 +1,7 @@
 """Modules that a method adapts: resolve a pattern against a model, and refuse one that matches nothing.
 
-In the project's first version, `run` named `v_proj`, a module that BERT does not have, without any message. Now every name
-of a list must match.
+In the project's first version, `run` named `v_proj`, a module that BERT does not have, without any message. Now every
+name of a list must match.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def resolve_targets(linear_modules: Sequence[str], target_modules: str | Sequenc
 
     Args:
         linear_modules: Full dotted names of every linear layer of the encoder, without the head.
-        target_modules: "all-linear"; a name or a list of names, each of which matches the modules with that dotted name or
-            ending ("query", "attention.output.dense"); or a regular expression that must match full names.
+        target_modules: "all-linear"; a name or a list of names, each of which matches the modules with that dotted name
+            or ending ("query", "attention.output.dense"); or a regular expression that must match full names.
 
     Returns:
         Full names of the matched modules, in the model's order.

@@ -29,8 +29,8 @@ def read_tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
         source: The model's name in messages.
 
     Raises:
-        ModelError: Its files are damaged, a package to read them is missing, or transformers would give other tokens than those
-            that the model was trained on.
+        ModelError: Its files are damaged, a package to read them is missing, or transformers would give other tokens
+            than those that the model was trained on.
     """
     from transformers import AutoTokenizer
 
@@ -96,8 +96,8 @@ def _with_published_normalizer(
 ) -> PreTrainedTokenizerBase:
     """Give the tokenizer of DeBERTa-v2 and v3 the published table of character replacements.
 
-    transformers 5 rebuilds the tokenizers of some families from their pieces. For this one it omits the table that turns an
-    ellipsis into "..." and a ligature into "fi", so that such characters become unknown tokens.
+    transformers 5 rebuilds the tokenizers of some families from their pieces. For this one it omits the table that
+    turns an ellipsis into "..." and a ligature into "fi", so that such characters become unknown tokens.
     """
     if type(tokenizer).__name__ != "DebertaV2Tokenizer":
         return tokenizer

@@ -1,4 +1,4 @@
-"""BitFit as a PEFT tuner: a trained vector added to the bias of each targeted layer. Importing it registers it with PEFT."""
+"""BitFit as a PEFT tuner: a trained vector added to each targeted layer's bias. The import registers it."""
 
 from __future__ import annotations
 

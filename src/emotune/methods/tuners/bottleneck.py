@@ -1,4 +1,4 @@
-"""Bottleneck adapters as a PEFT tuner: a small trained network on a layer's output. Importing it registers it with PEFT."""
+"""Bottleneck adapters as a PEFT tuner: a small trained network on a layer's output. The import registers it."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class BottleneckConfig(WrappingConfig):
 class BottleneckLayer(WrappingLayer):
     """Layer y = f(x) that returns y + up(activation(down(dropout(y)))) instead.
 
-    `down` is linear from the width of y to the bottleneck, `up` back; both have biases. `up` is zero at the start, and so is
-    the adapter's output. Several active adapters all read y, and their outputs are added up.
+    `down` is linear from the width of y to the bottleneck, `up` back; both have biases. `up` is zero at the start, and
+    so is the adapter's output. Several active adapters all read y, and their outputs are added up.
 
     Raises:
         TypeError: The base layer is neither an `nn.Linear` nor a `Conv1D`.

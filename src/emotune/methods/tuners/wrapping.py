@@ -36,8 +36,8 @@ class WrappingConfig(PeftConfig):
 class WrappingLayer(nn.Module, BaseTunerLayer):
     """Layer with adapters on its output.
 
-    A subclass names in `adapter_layer_names` the attributes that hold trained weights by adapter, and in `other_param_names`
-    those that hold other objects by adapter. This class creates the attributes.
+    A subclass names in `adapter_layer_names` the attributes that hold trained weights by adapter, and in
+    `other_param_names` those that hold other objects by adapter. This class creates the attributes.
 
     Args:
         base_layer: The layer, or another tuner's layer around it.
@@ -104,8 +104,8 @@ class WrappingTuner(BaseTuner):
         self._replace_module(parent, target_name, layer, target)
 
     def _replace_module(self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module) -> None:
-        # PEFT's version also copies a weight, which BERT's pooler lacks on unloading, and moves weights to the base layer's
-        # device, which `update_layer` does already.
+        # PEFT's version also copies a weight, which BERT's pooler lacks on unloading, and moves weights to the base
+        # layer's device, which `update_layer` does already.
         setattr(parent, child_name, new_module)
 
 
