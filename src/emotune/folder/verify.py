@@ -74,6 +74,4 @@ def in_words(found: Verification, folder: str | Path) -> str:
         remedy = f"The model can be used. Restore {PREDICTIONS}, or train again, before it is compared or reproduced."
     else:
         remedy = "Do not use this folder: train again, or restore its files."
-    return (
-        f"'{folder}' is not as it was saved: {files or 'its files are, but not what it computes'}.\n{model}\n{remedy}"
-    )
+    return f"'{folder}' has changed since it was saved: {files or 'its predictions differ, though not its files'}.\n{model}\n{remedy}"

@@ -45,7 +45,7 @@ def check_base(classifier: Classifier) -> list[str]:
     linear = encoder_linear_modules(model)
     if not head_modules(model):
         raise ModelError(
-            f"{type(model).__name__} has no classification head beside its encoder, so there is nothing to train labels with."
+            f"{type(model).__name__} has no classification head outside its encoder, so it cannot be trained for labels."
         )
     if not linear:
         raise ModelError(

@@ -234,7 +234,7 @@ class Task(ABC):
     def columns(
         self, targets: Targets, predictions: Targets, probabilities: NDArray[np.float64], labels: Sequence[str]
     ) -> dict[str, Any]:
-        """Return the columns of predictions.parquet after the texts: `label`, `prediction`, and one `p_<label>` each."""
+        """Return the columns of predictions.parquet after the texts: `label`, `prediction`, one `p_<label>` each."""
         return {
             "label": list(self.names(targets, labels)),
             "prediction": list(self.names(predictions, labels)),

@@ -159,7 +159,7 @@ class WeightsMoved(TrainerCallback):
         self.before.clear()
         if still:
             raise TrainingError(
-                f"After {self.steps} optimizer steps {len(still)} of {len(self.parameters)} trained tensors have not moved, "
+                f"After {self.steps} optimizer steps {len(still)} of {len(self.parameters)} trained tensors have not changed, "
                 f"among them {still[0]}.\nThe loss does not depend on them, or the learning rate is zero. Nothing was saved."
             )
 

@@ -56,8 +56,8 @@ class TrainingOptions(Options):
     logit_adjustment: float = Field(
         default=0.0,
         ge=0,
-        description="Factor of the logarithm of each class's share of the rows, added to its logit in training. It shifts the "
-        "model towards rare classes: 1 aims at the mean recall, less at a compromise with accuracy.",
+        description="Multiple of the logarithm of each class's share of the rows that is added to its logit in training. "
+        "It shifts the model towards rare classes: 1 aims at the mean recall, less at a compromise with accuracy.",
     )
     focal_gamma: float = Field(
         default=0.0,

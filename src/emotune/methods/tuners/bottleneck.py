@@ -60,7 +60,7 @@ class BottleneckLayer(WrappingLayer):
         base = self.get_base_layer()
         width = getattr(base, "out_features", None) or getattr(base, "nf", None)  # Conv1D calls it nf
         if width is None:
-            raise TypeError(f"Bottleneck adapters go on linear layers; {type(base).__name__} is none.")
+            raise TypeError(f"Bottleneck adapters need linear layers; {type(base).__name__} is not one.")
         down, up = nn.Linear(width, config.size), nn.Linear(config.size, width)
         nn.init.zeros_(up.weight)
         nn.init.zeros_(up.bias)
