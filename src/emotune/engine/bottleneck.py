@@ -6,8 +6,8 @@ For the projection's output y and the adapter's D, c (down) and U, e (up) with t
 
 and its backward pass is
 
-    dh = (dz U) f'(h)        dy = dz + dh D        dU = dz' f(h)        de = sum of dz        dD = dh' y        dc = sum
-    of dh
+    dh = (dz U) f'(h)        dy = dz + dh D
+    dU = dz' f(h)        de = sum of dz        dD = dh' y        dc = sum of dh
 """
 
 from __future__ import annotations

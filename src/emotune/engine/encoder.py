@@ -354,8 +354,7 @@ class Encoder:
             x: Shape (tokens, hidden): embeddings.
             layout: Positions of the texts.
             reduce: Function from a hidden state, shape (tokens, hidden), to the part to keep.
-            layers: States to return, in ascending order: 0 is the embeddings, 1 the output of the first layer, and so
-                on.
+            layers: States to return, in ascending order: 0 is the embeddings, 1 the output of the first layer, etc.
 
         Returns:
             Result of `reduce` for each of them.

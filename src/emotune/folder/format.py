@@ -39,8 +39,8 @@ CHECKED = (
 )
 # Two processes have the same weights and the same arithmetic; only the order of float32 sums can differ.
 LOGIT_TOLERANCE = 1e-4
-# Fitted temperatures are between 0.002 and 20 (`tasks.calibration`); one far outside gives only zeros and ones, or
-# overflows.
+# Fitted temperatures are between 0.002 and 20 (`tasks.calibration`). One far outside overflows, or gives only zeros and
+# ones.
 COLDEST, HOTTEST = 0.001, 1000.0
 _MOST_MISTAKES = 3
 

@@ -27,8 +27,7 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> TunedClassifi
 
     Args:
         folder: A folder written by `save`.
-        base: The location of the base model, for folders whose base was a local folder; also a local copy of a Hub
-            model.
+        base: Location of the base model, for folders whose base was a local folder; or a local copy of a Hub model.
 
     Raises:
         ArtifactError: The folder is incomplete or damaged, or its base model is not known.

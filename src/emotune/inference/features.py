@@ -39,8 +39,7 @@ def layer_features(
     Args:
         base: The model. Its head is not used, and its mode (training or evaluation) is restored.
         texts: The texts, or their token ids.
-        dtype: Data type of matrix products; None for the weights' own, which is the arithmetic in which models are
-            scored.
+        dtype: Data type of matrix products; None for the weights' own, the arithmetic in which models are scored.
         layers: Numbers of the states, in ascending order, from 0; None for all. The fast path computes no layer above
             the last of them.
         max_tokens: Tokens per batch, padding included.

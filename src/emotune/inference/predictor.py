@@ -53,23 +53,20 @@ class Predictor:
     ```
 
     The constructor adds the adapters to the weights, if the fast path covers the model, and casts the weights to the
-    precision; calls do not repeat this. The result of a call does not depend on calls of other threads at the same
-    time.
+    precision; calls do not repeat this. The result of a call does not depend on simultaneous calls of other threads.
 
     The predictor keeps the classifier's current state. Later changes of the classifier's device or mode, or other
     predictors, make no difference. But its weights must not be changed in place, since those that need no conversion
     are shared: the embeddings, the pooler, the head, and in fp32 the matrices of the layers without adapters. Each
-        predictor has one copy of
-    the others: in fp32 of every adapted matrix, and of queries, keys and values, which become one matrix; in bf16 of
-    all matrices of the layers, in half the size; in int8 in a quarter. For BERT base with LoRA on all linear layers
-    that is 340, 170 or 85 MB. A model that the fast path does not cover runs with the modules of transformers and PEFT,
-    and needs no copies of weights.
+    predictor has one copy of the others: in fp32 of every adapted matrix, and of queries, keys and values, which become
+    one matrix; in bf16 of all matrices of the layers, in half the size; in int8 in a quarter. For BERT base with LoRA
+    on all linear layers that is 340, 170 or 85 MB. A model that the fast path does not cover runs with the modules of
+    transformers and PEFT, and needs no copies of weights.
 
     Args:
         classifier: A tuned classifier, on the device for prediction.
         precision: Arithmetic of matrix products: "fp32", as in `evaluate` and plain transformers; "bf16"; "int8", on a
-            processor; or "auto": bf16 if the hardware multiplies it, else fp32. docs/benchmarks.md lists the costs of
-            each.
+            processor; or "auto": bf16 if the hardware multiplies it, else fp32. docs/benchmarks.md lists their costs.
         calibrated: Divide the logits by the temperature fitted on validation; no label changes. The aim is that
             probabilities of 0.8 are right 80 % of the time; the report says how close they are on the test rows.
             Without it, probabilities are those of plain transformers.

@@ -27,7 +27,7 @@ _UNKNOWN = 10**9
 class AdaLoRA(LinearMethod):
     """Adapters P diag(E) Q of higher rank, whose least important singular values are pruned during training.
 
-    Pruning begins after a tenth of all steps and ends four tenths before the last. A loss term keeps P and Q nearly
+    Pruning begins after a tenth of all steps and ends four tenths before the last. A loss term keeps P and Q close to
     orthogonal.
     """
 

@@ -33,8 +33,7 @@ class Family:
         pooler: The full name of the module between the stack of layers and the head; "" for none. Checkpoints hold a
             pooler trained for another task, or none. So it is taken from them if it is there, and trained with the
             head.
-        pooling: The input of the head: the first token, the last one that is not padding, or chosen by the model's
-            settings.
+        pooling: The input of the head: the first token, the last one that is not padding, or a choice in the settings.
         positions: "absolute"; "after the padding id" for absolute ones that begin there; "relative"; or "rotary".
         token_types: True if published checkpoints distinguish two parts of a text; a text of one part is of type 0.
         padding_side: The side of padding.
@@ -212,8 +211,7 @@ def role_modules(model: PreTrainedModel, *roles: str) -> tuple[str, ...]:
 
     Args:
         model: A sequence classifier.
-        roles: Members of `ROLES`: "query", "key", "value", "attended" and "outer" (which end the two blocks of a
-            layer), "inner".
+        roles: Of `ROLES`: "query", "key", "value", "attended" and "outer" (which end the two blocks), "inner".
 
     Raises:
         MethodError: The layers with these roles are not known.

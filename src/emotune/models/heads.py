@@ -31,8 +31,7 @@ class CheckpointHead:
         labels: Its label names in the order of its logits; empty if the configuration does not name one per logit.
         kept: True if the classifier starts with it, with its logits in the order of the wanted labels.
         reason: The reason why it was kept, or left out and a new one made.
-        fits: True if it has as many logits as there are wanted labels, so that plain transformers loads it without an
-            error.
+        fits: True if it has as many logits as wanted labels, so that plain transformers loads it without an error.
     """
 
     labels: tuple[str, ...]

@@ -152,7 +152,7 @@ class Task(ABC):
 
     @abstractmethod
     def validate(self, targets: Targets, logits: NDArray[np.floating], labels: Sequence[str]) -> dict[str, float]:
-        """Return the scores of validation after an epoch, by name, with "loss" and "scaled_loss", which should be low.
+        """Return the scores of validation after an epoch, by name. Of "loss" and "scaled_loss", lower is better.
 
         "scaled_loss" does not depend on the model's overall confidence. "one_class" is 1 if every row gets the same
         label although several occur: then nothing useful was learned.

@@ -54,8 +54,7 @@ class Calibration:
             is never negative, so chance raises it: on few rows it is well above 0 even for perfect probabilities.
         expected_ece: Its mean on the same number of rows if these probabilities were right.
         expected_ece_range: The range that would then hold it in 95 of 100 cases.
-        gap: Mean confidence minus accuracy, positive for an overconfident model, with a 95 % interval for rows like
-            these.
+        gap: Mean confidence minus accuracy, positive for overconfidence, with a 95 % interval for rows like these.
         bins: The bins that hold rows, from low confidence to high.
     """
 

@@ -97,8 +97,7 @@ def finetune(
         DataError: The data's labels are not the base's, or a label id is out of range.
         MethodError: A target module matches nothing, or the method cannot train this model or leaves the head frozen.
         ModelError: The base is not in float32, or its logits depend on padding.
-        OutputError: `resume` is given without a checkpoint to resume from, or there are several processes without a
-            folder.
+        OutputError: `resume` is given without a checkpoint, or there are several processes without a folder.
         TrainingError: Weights do not change, or a loss is not finite.
     """
     method = method or LoRA()
@@ -312,7 +311,7 @@ def _arguments(job: _Job) -> TrainingArguments:
         save_strategy="epoch",
         logging_strategy="epoch",
         logging_nan_inf_filter=False,  # it would silently leave such steps out of the epoch's loss
-        save_total_limit=2,  # with 1, Trainer removes the last one at the end, and resuming repeats the epochs after the best
+        save_total_limit=2,  # with 1, Trainer drops the last one at the end, and resuming repeats the epochs after the best
         load_best_model_at_end=True,
         metric_for_best_model=NAME,
         greater_is_better=False,

@@ -51,8 +51,7 @@ def preflight(
 
     Raises:
         DataError: Labels are out of range.
-        MethodError: Nothing is adapted, head or pooler are frozen or trained twice, or the model cannot take the
-            method.
+        MethodError: Nothing is adapted, head or pooler are frozen or trained twice, or the method cannot be applied.
         ModelError: The base is not in float32, or padding is missing or changes the logits.
         TrainingError: Head or pooler gets no gradient.
     """
