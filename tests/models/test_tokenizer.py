@@ -117,10 +117,10 @@ class TestRefusal:
     @pytest.mark.parametrize(
         ("missing", "said"),
         [
-            ({"sentencepiece"}, r"takes sentencepiece, which is not installed\.\npip install sentencepiece$"),
+            ({"sentencepiece"}, r"needs sentencepiece, which is not installed\.\npip install sentencepiece$"),
             (
                 {"sentencepiece", "google.protobuf"},
-                r"takes sentencepiece and protobuf, which are not installed\.\npip install sentencepiece protobuf$",
+                r"needs sentencepiece and protobuf, which are not installed\.\npip install sentencepiece protobuf$",
             ),
         ],
     )

@@ -311,7 +311,8 @@ def _arguments(job: _Job) -> TrainingArguments:
         save_strategy="epoch",
         logging_strategy="epoch",
         logging_nan_inf_filter=False,  # it would silently leave such steps out of the epoch's loss
-        save_total_limit=2,  # with 1, Trainer drops the last one at the end, and resuming repeats the epochs after the best
+        # With 1, Trainer drops the last checkpoint at the end, and resuming repeats the epochs after the best.
+        save_total_limit=2,
         load_best_model_at_end=True,
         metric_for_best_model=NAME,
         greater_is_better=False,
