@@ -638,7 +638,7 @@ class TestFamilies:
         said = "\n".join(progress.lines)
         assert "LoRA will train adapters on" in said
         assert "frozen features: " in said
-        assert "no family that emotune knows" not in said
+        assert "not a family that emotune knows" not in said
         # The words behind the predictions stand in the report: the bar of explanations was filled.
         assert [done == total > 0 for description, total, done in progress.bars if description == "explaining"] == [
             True
