@@ -638,7 +638,7 @@ class TestFamilies:
         said = "\n".join(progress.lines)
         assert "LoRA will train adapters on" in said
         assert "frozen features: " in said
-        assert "no family that emotune knows" not in said
+        assert "not a family that emotune knows" not in said
         # The words behind the predictions stand in the report: the bar of explanations was filled.
         assert [done == total > 0 for description, total, done in progress.bars if description == "explaining"] == [
             True
@@ -661,7 +661,7 @@ class TestFamilies:
         model = make_folder("mpnet", tmp_path / "mpnet", tiny_tokenizer)
         progress = start(settings, model__name=str(model), training__epochs=1)
         assert unverified
-        guess = next(line for line in progress.lines if "is no family that emotune knows" in line)
+        guess = next(line for line in progress.lines if "is not a family that emotune knows" in line)
         assert "head classifier, linear layers mpnet.encoder.layer.*.attention.attn.q (2)" in guess
         assert "with and without padding gives the same logits" in guess
 

@@ -216,7 +216,7 @@ class TestVerify:
         with pytest.raises(VerificationError) as raised:
             verify(folder, base=hub_named_bert)
         first, second, third = str(raised.value).splitlines()
-        assert first == f"'{folder}' is not as it was saved: missing files: {PREDICTIONS}."
+        assert first == f"'{folder}' has changed since it was saved: missing files: {PREDICTIONS}."
         assert second.startswith("The model's files are unchanged, and its logits are those it was saved with: ")
         assert third.startswith(f"The model can be used. Restore {PREDICTIONS}")
         assert raised.value.exit_code == 1

@@ -217,7 +217,7 @@ def test_a_layer_that_is_not_linear_is_refused_by_the_tuner() -> None:
 
     from emotune.methods.tuners.bottleneck import BottleneckConfig
 
-    with pytest.raises(TypeError, match="Embedding is none"):
+    with pytest.raises(TypeError, match="Embedding is not one"):
         get_peft_model(make_model(), BottleneckConfig(target_modules=["word_embeddings"]))
     with pytest.raises(ValueError, match="activation is 'tanh'"):
         BottleneckConfig(activation="tanh")

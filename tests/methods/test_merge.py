@@ -207,7 +207,7 @@ def test_what_cannot_be_merged_is_refused_with_its_reason(method: Method) -> Non
         method.merge(tuned)
     message = str(raised.value)
     assert message.startswith(f"A model with {method.title}")
-    assert "no weight can take them up" in message
+    assert "no weight can express them" in message
     assert "Predict with emotune itself, or train with a method that can be merged, such as lora." in message
     assert len(message.splitlines()) == 1
     assert torch.equal(logits(tuned), before)

@@ -251,8 +251,8 @@ class TestPrompts:
     [
         (FullFineTuning(), "every weight"),
         (HeadOnly(), "bert.pooler, classifier in full, and nothing else"),
-        (PromptTuning(tokens=3), "3 vectors before the text, and in full bert.pooler, classifier"),
-        (PrefixTuning(tokens=3), "3 keys and values per layer before the text, and in full bert.pooler, classifier"),
+        (PromptTuning(tokens=3), "3 vectors before the text, and bert.pooler, classifier in full"),
+        (PrefixTuning(tokens=3), "3 keys and values per layer before the text, and bert.pooler, classifier in full"),
     ],
 )
 def test_without_adapters_it_says_what_is_trained(tiny_base: Classifier, method: Method, expected: str) -> None:
@@ -262,7 +262,7 @@ def test_without_adapters_it_says_what_is_trained(tiny_base: Classifier, method:
 
 def test_with_adapters_it_names_their_modules(tiny_base: Classifier) -> None:
     assert LoRA(target_modules=["query"]).trains(tiny_base.model) == (
-        "adapters on bert.encoder.layer.*.attention.self.query (2), and in full bert.pooler, classifier"
+        "adapters on bert.encoder.layer.*.attention.self.query (2), and bert.pooler, classifier in full"
     )
 
 

@@ -407,19 +407,19 @@ class TestWeightsOfAnotherKind:
         [
             (
                 ("model.onnx",),
-                r"holds ONNX weights alone \(model\.onnx\)\.\nIt cannot be trained\. Give the model that it was",
+                r"holds only ONNX weights \(model\.onnx\)\.\nIt cannot be trained\. Give the model that it was",
             ),
             (
                 ("onnx/model_quantized.onnx", "training_args.bin"),
-                r"holds ONNX weights alone \(onnx/model_quantized\.onnx\)",
+                r"holds only ONNX weights \(onnx/model_quantized\.onnx\)",
             ),
-            (("openvino_model.xml", "openvino_model.bin"), r"holds OpenVINO weights alone \(openvino_model\.xml\)"),
-            (("model-q4.gguf",), r"holds GGUF weights alone \(model-q4\.gguf\)"),
+            (("openvino_model.xml", "openvino_model.bin"), r"holds only OpenVINO weights \(openvino_model\.xml\)"),
+            (("model-q4.gguf",), r"holds only GGUF weights \(model-q4\.gguf\)"),
             (
                 ("tf_model.h5",),
-                r"holds TensorFlow weights alone \(tf_model\.h5\)\.\nConvert it with transformers 4.*from_tf=True",
+                r"holds only TensorFlow weights \(tf_model\.h5\)\.\nConvert it with transformers 4.*from_tf=True",
             ),
-            (("flax_model.msgpack",), r"holds Flax weights alone \(flax_model\.msgpack\)\.\n.*from_flax=True"),
+            (("flax_model.msgpack",), r"holds only Flax weights \(flax_model\.msgpack\)\.\n.*from_flax=True"),
             (
                 ("model.fp16.safetensors",),
                 r"it has model\.fp16\.safetensors\.\nIf that holds the whole model, copy it to",

@@ -117,10 +117,10 @@ class TestRefusal:
     @pytest.mark.parametrize(
         ("missing", "said"),
         [
-            ({"sentencepiece"}, r"takes sentencepiece, which is not installed\.\npip install sentencepiece$"),
+            ({"sentencepiece"}, r"needs sentencepiece, which is not installed\.\npip install sentencepiece$"),
             (
                 {"sentencepiece", "google.protobuf"},
-                r"takes sentencepiece and protobuf, which are not installed\.\npip install sentencepiece protobuf$",
+                r"needs sentencepiece and protobuf, which are not installed\.\npip install sentencepiece protobuf$",
             ),
         ],
     )
@@ -148,5 +148,5 @@ class TestRefusal:
     @pytest.mark.parametrize("family", SENTENCEPIECE)
     def test_where_it_is_of_merges(self, family: str, tmp_path: Path) -> None:
         folder = make_sentencepiece_folder(family, tmp_path / family, model_type="bpe")
-        with pytest.raises(ModelError, match=r"of the kind BPE.*\n.*tokenizer\.json"):
+        with pytest.raises(ModelError, match=r"of type BPE.*\n.*tokenizer\.json"):
             load_tokenizer(folder, max_length=32)

@@ -207,7 +207,7 @@ class TestMethod:
             moving = (".lora_C.",)
 
         with pytest.raises(
-            MethodError, match=r"should adapt bert\.encoder\.layer\.0\..*query, but trains the head alone"
+            MethodError, match=r"should adapt bert\.encoder\.layer\.0\..*query, but trains only the head"
         ):
             check(base, tiny_data, Nothing(r=2))
 

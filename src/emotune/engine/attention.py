@@ -14,18 +14,18 @@ class Attention(Protocol):
     """Softmax attention of every text of a packed batch to itself, forward and backward."""
 
     name: str
-    """What it is, in words."""
+    """Description of the implementation, in words."""
 
     def forward(
         self, query: torch.Tensor, keys_values: torch.Tensor, layout: Layout, *, first_only: bool
     ) -> tuple[torch.Tensor, Any]:
-        """Context vectors in the shape of `query`, zero behind the last text, and what `backward` needs.
+        """Return context vectors in the shape of `query`, zero behind the last text, and what `backward` needs.
 
         Args:
-            query: Shape (tokens, hidden), or (texts, hidden) where only first tokens ask.
+            query: Shape (tokens, hidden), or (texts, hidden) if only first tokens attend.
             keys_values: Shape (tokens, 2 hidden), keys and values side by side.
-            layout: Where the texts lie.
-            first_only: Whether only the first token of each text asks.
+            layout: Positions of the texts.
+            first_only: Compute the context of only the first token of each text.
         """
 
     def backward(
@@ -43,7 +43,7 @@ class Attention(Protocol):
 
 @dataclass(frozen=True)
 class _Attended:
-    """What the backward pass of one group needs; the first dimension of each is texts times heads."""
+    """Tensors that the backward pass of one group needs; the first dimension of each is texts times heads."""
 
     query: torch.Tensor  # (.., queries, head size)
     key: torch.Tensor  # (.., length, head size)
@@ -52,10 +52,12 @@ class _Attended:
 
 
 class GroupedAttention:
-    """Texts of one length are a batch of plain matrix products: at the lengths of messages the fastest on a processor.
+    """Attention in which texts of one length are one batch of plain matrix products.
+
+    At the lengths of messages this is the fastest on a processor.
 
     Args:
-        heads: Attention heads.
+        heads: Number of attention heads.
     """
 
     name = "attention by groups of equal length"
@@ -66,7 +68,7 @@ class GroupedAttention:
     def forward(
         self, query: torch.Tensor, keys_values: torch.Tensor, layout: Layout, *, first_only: bool
     ) -> tuple[torch.Tensor, list[_Attended]]:
-        """As `Attention.forward`."""
+        """Implement `Attention.forward`."""
         heads = self.heads
         size = query.shape[1] // heads
         context = torch.empty(query.shape, dtype=query.dtype, device=query.device)
@@ -94,7 +96,7 @@ class GroupedAttention:
         *,
         first_only: bool,
     ) -> None:
-        """As `Attention.backward`."""
+        """Implement `Attention.backward`."""
         heads = self.heads
         size = d_context.shape[1] // heads
         for group, past in zip(layout.groups, saved, strict=True):
@@ -115,14 +117,14 @@ class GroupedAttention:
 
 
 def _split_heads(x: torch.Tensor, texts: int, heads: int) -> torch.Tensor:
-    """From (texts x length, hidden) to (texts x heads, length, head size), contiguous."""
+    """Rearrange (texts x length, hidden) to (texts x heads, length, head size), contiguous."""
     size = x.shape[1] // heads
     length = x.shape[0] // texts
     return x.view(texts, length, heads, size).transpose(1, 2).reshape(texts * heads, length, size)
 
 
 def _join_heads(x: torch.Tensor, out: torch.Tensor, texts: int, heads: int) -> None:
-    """The reverse, into `out`."""
+    """Reverse `_split_heads`, and write the result into `out`."""
     size = out.shape[1] // heads
     length = out.shape[0] // texts
     out.view(texts, length, heads, size).transpose(1, 2).copy_(x.view(texts, heads, length, size))

@@ -13,12 +13,12 @@ from emotune.engine.folded import bias_of, is_trained
 
 @dataclass(frozen=True)
 class Bias:
-    """The sum of two parts, of which one may be missing.
+    """Sum of two parts, of which one may be missing.
 
     Attributes:
-        frozen: Shape (out,), what stays.
-        trained: Gives the rest, shape (out,), in the graph of what is trained: the layer's own bias where that is trained itself, what
-            BitFit adds to it, or what IA3 makes of it.
+        frozen: The frozen part, shape (out,).
+        trained: Function that returns the trained part, shape (out,), as part of the autograd graph: the layer's own
+            bias if that is trained, the vector that BitFit adds to it, or the bias as IA3 scales it.
     """
 
     frozen: torch.Tensor | None
@@ -26,7 +26,7 @@ class Bias:
 
     @classmethod
     def of(cls, layer: Any) -> Bias | None:
-        """The bias of a linear layer or a normalization, with or without PEFT's layer around it; None where it has none."""
+        """Return the bias of a linear layer or normalization, possibly inside PEFT's layer; None if it has none."""
         own = getattr(layer, "base_layer", layer).bias
         if own is None:
             return None
@@ -39,10 +39,10 @@ class Bias:
         return cls(own.detach(), lambda: delta) if delta.requires_grad else cls(own.detach() + delta.detach(), None)
 
     def value(self) -> torch.Tensor:
-        """The sum as it is now, cut off from any graph; it may be one of the parts itself."""
+        """Return the current sum, detached from any graph; it may be one of the parts itself."""
         return self.plus(None if self.trained is None else self.trained())
 
     def plus(self, trained: torch.Tensor | None) -> torch.Tensor:
-        """The sum, for what `trained` has given."""
+        """Return the sum for a value that `trained` has returned."""
         parts = [part.detach() for part in (self.frozen, trained) if part is not None]
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]

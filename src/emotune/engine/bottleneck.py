@@ -1,4 +1,4 @@
-"""A projection with a bottleneck adapter behind it; forward and backward written out.
+"""A projection followed by a bottleneck adapter; forward and backward passes written out.
 
 For the projection's output y and the adapter's D, c (down) and U, e (up) with the activation f, the layer is
 
@@ -6,7 +6,8 @@ For the projection's output y and the adapter's D, c (down) and U, e (up) with t
 
 and its backward pass is
 
-    dh = (dz U) f'(h)        dy = dz + dh D        dU = dz' f(h)        de = sum of dz        dD = dh' y        dc = sum of dh
+    dh = (dz U) f'(h)        dy = dz + dh D
+    dU = dz' f(h)        de = sum of dz        dD = dh' y        dc = sum of dh
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from torch import nn
 
 from emotune.engine.linear import Projection
 
-# What the backward pass needs: the projection's own part, y, h and f(h), with a row for each token.
+# Tensors that the backward pass needs: the projection's own part, y, h and f(h), one row per token.
 _Kept = tuple[torch.Tensor | None, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class BottleneckProjection:
-    """Takes the place of a projection, with the same methods.
+    """Projection with a bottleneck adapter, with the methods of `Projection`.
 
     Args:
         projection: The projection without the adapter.
         layer: The tuner's layer; `why_not` has found nothing against it.
-        dtype: What the adapter's products are computed in.
-        trained: Whether the adapter's weights want gradients.
+        dtype: Data type of the adapter's products.
+        trained: Compute gradients of the adapter's weights.
     """
 
     def __init__(self, projection: Projection, layer: Any, dtype: torch.dtype, *, trained: bool) -> None:
@@ -39,20 +40,20 @@ class BottleneckProjection:
         self.relu = isinstance(layer.emotune_bottleneck_activation["default"], nn.ReLU)
         self._own = (down.weight, down.bias, up.weight, up.bias)
         self._trained = trained
-        self._casts: list[torch.Tensor] = []  # of these, which `refresh` makes
+        self._casts: list[torch.Tensor] = []  # of `_own`, made by `refresh`
 
     @property
     def parameters(self) -> list[torch.Tensor]:
-        """The projection's, then weight and bias of down and of up, in the order of `backward`'s gradients."""
+        """The projection's parameters, then weight and bias of down and up, in the order of `backward`'s gradients."""
         return [*self.projection.parameters, *(self._own if self._trained else ())]
 
     def refresh(self) -> None:
-        """Cast what the optimizer has moved since to the dtype of the products."""
+        """Cast the parameters, which the optimizer may have changed, to the dtype of the products."""
         self.projection.refresh()
         self._casts = [parameter.detach().to(self.dtype) for parameter in self._own]
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, _Kept]:
-        """The outputs, shape (tokens, out), and what `backward` needs.
+        """Return the outputs, shape (tokens, out), and what `backward` needs.
 
         Args:
             x: Shape (tokens, in).
@@ -64,12 +65,12 @@ class BottleneckProjection:
         return nn.functional.linear(activated, up, up_bias).add_(y), (low, y, inner, activated)
 
     def backward(self, dz: torch.Tensor, x: torch.Tensor, kept: _Kept) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """dx, shape (tokens, in), and the gradients of `parameters`.
+        """Return dx, shape (tokens, in), and the gradients of `parameters`.
 
         Args:
             dz: Shape (tokens, out).
             x: The input of the forward pass.
-            kept: What it gave beside the outputs.
+            kept: The second result of the forward pass.
         """
         down, _, up, _ = self._casts
         low, y, inner, activated = kept
@@ -81,7 +82,7 @@ class BottleneckProjection:
         dx, gradients = self.projection.backward(torch.addmm(dz, d_inner, down), x, low)
         if self._trained:
             down_bias, up_bias = self._own[1], self._own[3]
-            # Over all tokens, which is more than bfloat16 can add up.
+            # The sums run over all tokens, too many for bfloat16 to add up.
             sums = d_inner.sum(0, dtype=down_bias.dtype), dz.sum(0, dtype=up_bias.dtype)
             found = (d_inner.t() @ y, sums[0], dz.t() @ activated, sums[1])
             gradients += [gradient.to(own.dtype) for gradient, own in zip(found, self._own, strict=True)]

@@ -1,8 +1,8 @@
-"""Dropout from a pool of masks, which costs one multiplication: drawing fresh random numbers costs more than a matrix product.
+"""Dropout with masks from a pool, at the cost of one multiplication.
 
-A pool holds two million independent Bernoulli draws, already scaled. A mask is a window of it at a random place; so the
-entries of a mask are independent, while masks of different steps may overlap, shifted against each other. The pool is
-drawn anew at every epoch.
+Drawing fresh random numbers costs more than a matrix product. A pool holds two million independent Bernoulli draws,
+already scaled. A mask is a window of the pool at a random place. So the entries of one mask are independent, while
+masks of different steps may overlap, shifted against each other. The pool is redrawn at every epoch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class MaskPool:
     """Masks of inverted dropout: 0 with probability p, otherwise 1 / (1 - p).
 
     Args:
-        p: The rate, from 0 to 1.
+        p: Dropout rate, from 0 to 1.
         entries: Size of the pool; a larger mask makes it grow.
     """
 
@@ -28,12 +28,12 @@ class MaskPool:
         self._seed = 0
 
     def renew(self, seed: int) -> None:
-        """Draw the pool anew from this seed, when it is next needed."""
+        """Redraw the pool from this seed when it is next needed."""
         self._seed = seed
         self._masks.clear()
 
     def draw(self, entries: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-        """A mask, shape (entries,); where it starts in the pool comes from PyTorch's global generator."""
+        """Return a mask, shape (entries,); PyTorch's global generator draws its start in the pool."""
         if entries > self.entries // 2:
             self.entries = 4 * entries
             self._masks.clear()
@@ -50,16 +50,16 @@ class PooledDropout(nn.Module):
     """Inverted dropout with masks from a pool.
 
     Args:
-        pool: The pool, which knows the rate.
+        pool: The pool, with the dropout rate.
     """
 
     def __init__(self, pool: MaskPool) -> None:
         super().__init__()
         self.pool = pool
-        self.p = pool.p  # where PEFT looks for it
+        self.p = pool.p  # PEFT reads the rate here
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Zero a random share of the entries and scale the rest, in training; pass `x` on otherwise."""
+        """In training, zero a random share of the entries and scale the rest; otherwise return `x`."""
         if not self.training or self.pool.p == 0:
             return x
         return x * self.pool.draw(x.numel(), x.dtype, x.device).view(x.shape)

@@ -1,9 +1,9 @@
 """A whole stack of encoder layers as one autograd function over a packed batch.
 
-Against one function a linear layer this saves casts, copies and the graph's own work, and allows what only the whole knows:
-no padding and no mask; query, key and value in one product; no gradient below the first trained layer; and, where the head reads the
-first token alone, a last layer that computes nothing for the others but their keys and values. All of it is exact: logits and
-gradients are those of the layers as transformers and PEFT wrote them, up to rounding.
+Compared with one function per linear layer, this saves casts, copies and the graph's overhead. It also allows:
+no padding and no mask; query, key and value in one product; no gradient below the first trained layer. If the head
+reads only the first token, the last layer computes nothing but keys and values for the other tokens. All of this is
+exact: logits and gradients equal those of the layers of transformers and PEFT, up to rounding.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from emotune.engine.varlen import choose_attention
 
 @dataclass
 class _Saved:
-    """What the backward pass of one layer needs. T tokens come in; Q of them ask: all, or one a text."""
+    """Tensors that the backward pass of one layer needs, for T tokens and Q queries: one per token, or one per text."""
 
     x: torch.Tensor  # (T, hidden), the input
-    residual: torch.Tensor  # (Q, hidden), the rows of the input that ask
-    projected: list[Any]  # what the projections give beside their outputs, in the order of `EncoderLayer.projections`
-    attended: Any  # of the attention
+    residual: torch.Tensor  # (Q, hidden), the rows of the input that have queries
+    projected: list[Any]  # what the projections save for the backward pass, in the order of `EncoderLayer.projections`
+    attended: Any  # what the attention saves
     context: torch.Tensor  # (Q, hidden)
     attention_mask: torch.Tensor | None  # dropout masks, (Q, hidden)
     attention_norm: tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # input, mean, reciprocal deviation
@@ -45,12 +45,12 @@ class _Saved:
 
 
 class _Norm:
-    """A layer normalization, whose own numbers are at least float32."""
+    """Layer normalization with parameters of at least float32."""
 
     def __init__(self, norm: Any, dtype: torch.dtype) -> None:
         base = getattr(norm, "base_layer", norm)
         bias = Bias.of(norm)
-        assert bias is not None  # `why_not` has seen to it
+        assert bias is not None  # `why_not` has checked it
         kept = torch.promote_types(dtype, torch.float32)
         self.shape, self.eps = list(base.normalized_shape), base.eps
         self.weight, self.bias = base.weight.detach().to(kept), bias.value().to(kept)
@@ -62,7 +62,7 @@ class _Norm:
         self._wanted = [parameter is not None for parameter in trained]
 
     def refresh(self) -> None:
-        """Take over what the optimizer has moved since."""
+        """Take over the parameters, which the optimizer may have changed."""
         if self._trained_weight is not None:
             _take_over(self.weight, self._trained_weight.detach())
         if self._own_bias.trained is not None:
@@ -75,7 +75,7 @@ class _Norm:
     def backward(
         self, dy: torch.Tensor, saved: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """dx, and the gradients of `parameters`."""
+        """Return dx and the gradients of `parameters`."""
         x, mean, deviation = saved
         dx, *found = torch.ops.aten.native_layer_norm_backward(
             dy, x, self.shape, mean, deviation, self.weight, self.bias, [True, *self._wanted]
@@ -85,7 +85,7 @@ class _Norm:
 
 
 def _take_over(own: torch.Tensor, source: torch.Tensor) -> None:
-    if own.data_ptr() != source.data_ptr():  # where no cast has copied it, they are one
+    if own.data_ptr() != source.data_ptr():  # without a cast, they are one tensor
         own.copy_(source)
 
 
@@ -94,11 +94,11 @@ class EncoderLayer:
 
     Args:
         modules: Its modules.
-        attention: How it attends.
-        first_only: Compute the first token of each text alone.
-        attention_pool: Dropout on what attention gives.
-        output_pool: Dropout on what the inner layers give.
-        dtype: What products are computed in; int8 is for prediction alone, with everything else in float32.
+        attention: The implementation of attention.
+        first_only: Compute only the first token of each text.
+        attention_pool: Masks for dropout on the output of attention.
+        output_pool: Masks for dropout on the output of the feed-forward block.
+        dtype: Data type of the products; int8 is for prediction only, with everything else in float32.
         share: Let the modules' weights be views of the joint ones.
         merge: Add adapters to the weights, and what BitFit trains to the biases.
     """
@@ -134,7 +134,7 @@ class EncoderLayer:
         self.first_only = first_only
         self.attention_pool, self.output_pool = attention_pool, output_pool
         joint = projection(modules.query, modules.key, modules.value)
-        # Where only first tokens ask, query is a product of its own.
+        # With `first_only`, query is a separate product.
         hidden = len(joint.weight) // 3
         parts = [joint.part(0, hidden), joint.part(hidden, 3 * hidden)] if first_only else [joint]
         self.inputs = [finished(part) for part in parts]
@@ -146,16 +146,16 @@ class EncoderLayer:
 
     @property
     def projections(self) -> list[Projection | BottleneckProjection]:
-        """All of them, in the order of the forward pass."""
+        """All projections, in the order of the forward pass."""
         return [*self.inputs, self.attended, self.inner, self.outer]
 
     @property
     def parameters(self) -> list[torch.Tensor]:
-        """What is trained: of the projections, then of the two normalizations."""
+        """Trained tensors of the projections, then of the two normalizations."""
         return [parameter for part in self._parts for parameter in part.parameters]
 
     def refresh(self) -> None:
-        """Take over what the optimizer has moved since."""
+        """Take over the parameters, which the optimizer may have changed."""
         for part in self._parts:
             part.refresh()
 
@@ -166,13 +166,13 @@ class EncoderLayer:
     def forward(
         self, x: torch.Tensor, layout: Layout, *, dropout: bool, save: bool
     ) -> tuple[torch.Tensor, _Saved | None]:
-        """The layer's output, and what its backward pass needs.
+        """Return the layer's output, and what its backward pass needs.
 
         Args:
             x: Shape (tokens, hidden).
-            layout: Where the texts lie.
-            dropout: Whether to drop.
-            save: Whether a backward pass follows.
+            layout: Positions of the texts.
+            dropout: Apply dropout.
+            save: Keep what a backward pass needs.
         """
         hidden = x.shape[1]
         if self.first_only:
@@ -217,7 +217,7 @@ class EncoderLayer:
     def backward(
         self, dz: torch.Tensor, saved: _Saved, layout: Layout, *, needs_dx: bool
     ) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
-        """The gradient of the layer's input, if it is needed, and those of its `parameters`."""
+        """Return the gradient of the layer's input, if it is needed, and those of its `parameters`."""
         d_sum, output_norm_grads = self.output_norm.backward(dz, saved.output_norm)
         d_out = d_sum if saved.output_mask is None else d_sum * saved.output_mask
         d_activated, outer_grads = self.outer.backward(d_out, saved.activated, saved.projected[-1])
@@ -261,16 +261,16 @@ def _drop_and_add(
 
 
 class Encoder:
-    """The stack of layers of an encoder, on the encoder's own weights.
+    """Stack of layers of an encoder, on the encoder's own weights.
 
     Args:
         encoder: The encoder's module; `why_not` has found nothing against it.
         config: Its configuration.
-        dtype: What products are computed in.
-        pools: Dropout masks by rate; those missing are made.
-        first_only: Return the first token of each text alone.
-        share: Let the modules' weights be views of the joint ones, which training wants; else the weights are copies.
-        merge: Add adapters to the weights, for prediction, with all weights as they are now.
+        dtype: Data type of the products.
+        pools: Dropout masks by rate; missing pools are added.
+        first_only: Return only the first token of each text.
+        share: Let the modules' weights be views of the joint ones, for training; otherwise the weights are copies.
+        merge: Add adapters to the weights, for prediction; later changes of the weights have no effect.
     """
 
     def __init__(
@@ -314,12 +314,12 @@ class Encoder:
 
     @property
     def parameters(self) -> list[torch.Tensor]:
-        """What is trained, in the order of the layers."""
+        """Trained tensors, in the order of the layers."""
         return [parameter for layer in self.layers for parameter in layer.parameters]
 
     @property
     def first_trained(self) -> int:
-        """The first layer in which anything is trained; below it nothing needs a gradient."""
+        """Number of the first layer with a trained tensor; nothing below it needs a gradient."""
         trained = (number for number, layer in enumerate(self.layers) if layer.parameters)
         return next(trained, len(self.layers))
 
@@ -328,11 +328,11 @@ class Encoder:
 
         Args:
             x: Shape (tokens, hidden): embeddings.
-            layout: Where the texts lie.
-            training: Whether to drop.
+            layout: Positions of the texts.
+            training: Apply dropout.
 
         Returns:
-            Shape (texts, hidden) where first tokens alone are wanted, else (tokens, hidden).
+            Hidden states, shape (texts, hidden) with `first_only`, else (tokens, hidden).
         """
         # Autocast would cast inside products; the layers do all their casts themselves.
         with torch.autocast(x.device.type, enabled=False):
@@ -348,16 +348,16 @@ class Encoder:
     def states(
         self, x: torch.Tensor, layout: Layout, reduce: Callable[[torch.Tensor], torch.Tensor], layers: Sequence[int]
     ) -> list[torch.Tensor]:
-        """Run the stack for what single layers give, without gradients, without dropout, and no further than is asked.
+        """Return reduced hidden states of chosen layers, without gradients or dropout; run no layer above the last one.
 
         Args:
             x: Shape (tokens, hidden): embeddings.
-            layout: Where the texts lie.
-            reduce: What is kept of a hidden state of shape (tokens, hidden).
-            layers: Which states, in ascending order: 0 is the embeddings, 1 the output of the first layer, and so on.
+            layout: Positions of the texts.
+            reduce: Function from a hidden state, shape (tokens, hidden), to the part to keep.
+            layers: States to return, in ascending order: 0 is the embeddings, 1 the output of the first layer, etc.
 
         Returns:
-            What `reduce` gave for each of them.
+            Result of `reduce` for each of them.
         """
         if self.layers[-1].first_only:
             raise ValueError("this stack computes the last layer for first tokens only")
@@ -371,7 +371,7 @@ class Encoder:
         return kept
 
     def _enter(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """What the first layer takes: embeddings in the dtype of products, blank rows behind them; weights are then up to date."""
+        """Update the weights, and return the first layer's input: embeddings in the products' dtype, blank rows."""
         if self._follows:
             self._refresh()
         return nn.functional.pad(x.to(self.dtype), (0, 0, 0, layout.blank_tokens))

@@ -1,14 +1,14 @@
-"""Adapters that amount to another weight of their layer: DoRA, AdaLoRA, VeRA and IA3, each folded into it at every step.
+"""Adapters that can be folded into the weight of their layer at every step: DoRA, AdaLoRA, VeRA and IA3.
 
-For a frozen W and bias b, and with the adapter's numbers as PEFT calls them, the layer computes with
+For a frozen weight W and bias b, and PEFT's names of the adapter's parameters, the layer computes with
 
     DoRA       diag(m / |W + s B A|) (W + s B A)        the norms of the rows count as constants
-    AdaLoRA    W + s / k  B diag(E) A                   k being PEFT's number of ranks
+    AdaLoRA    W + s / k  B diag(E) A                   k is PEFT's number of ranks
     VeRA       W + diag(b) B diag(d) A
-    IA3        diag(l) W and l b; or W diag(l) where it scales what goes in
+    IA3        diag(l) W and l b; or W diag(l) if it scales the layer's input
 
-Autograd carries the gradient of that weight on to the numbers that are trained, by products that know nothing of tokens. PEFT computes each
-adapter's own products instead, token by token.
+Autograd passes the gradient of that weight on to the trained parameters, by products whose size does not depend on the
+number of tokens. PEFT computes each adapter's own products for every token instead.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ _NAME = "default"
 
 
 def weight_of(layer: Any) -> Callable[[], torch.Tensor] | None:
-    """What gives the weight that a layer computes with, shape (out, in), in the graph of what is trained; None where nothing is folded."""
+    """Return a function that returns the folded weight of a layer, or None for a layer without a folded adapter.
+
+    The weight has the shape (out, in) and is part of the autograd graph of the trained parameters.
+    """
     fold = _folds().get(type(layer))
     return None if fold is None or not _is_plain(layer) else fold(layer)
 
 
 def bias_of(layer: Any) -> Callable[[], torch.Tensor] | None:
-    """What gives the bias that a layer computes with, shape (out,); None where that is the layer's own."""
+    """Return a function that returns the scaled bias of a layer, shape (out,), or None if its own bias is used."""
     from peft.tuners.ia3 import Linear as IA3Linear
 
     if type(layer) is not IA3Linear or layer.is_feedforward or layer.base_layer.bias is None:
@@ -38,12 +41,12 @@ def bias_of(layer: Any) -> Callable[[], torch.Tensor] | None:
 
 
 def is_folded(layer: Any) -> bool:
-    """Whether a layer is one of these, on an `nn.Linear`: one active adapter, no dropout of its own, not merged."""
+    """Return whether a layer has a folded adapter on an `nn.Linear`: one active, without dropout, not merged."""
     return weight_of(layer) is not None
 
 
 def is_trained(layer: Any) -> bool:
-    """Whether anything of the adapter of a layer is trained."""
+    """Return whether any parameter of a layer's adapter is trained."""
     own = {id(parameter) for parameter in layer.base_layer.parameters()}
     return any(parameter.requires_grad for parameter in layer.parameters() if id(parameter) not in own)
 
@@ -61,7 +64,7 @@ def _is_plain(layer: Any) -> bool:
 
 
 def _folds() -> dict[type, Callable[[Any], Callable[[], torch.Tensor] | None]]:
-    """How PEFT's layers are folded, by their class."""
+    """Return the function that folds a layer, by the class of PEFT's layer."""
     from peft.tuners.adalora import SVDLinear
     from peft.tuners.ia3 import Linear as IA3Linear
     from peft.tuners.lora import Linear as LoRALinear
@@ -89,7 +92,7 @@ def _adalora(layer: Any) -> Callable[[], torch.Tensor]:
     a, b, e = layer.lora_A[_NAME], layer.lora_B[_NAME], layer.lora_E[_NAME]
 
     def weight() -> torch.Tensor:
-        # Asked for at every step, since PEFT may set it anew when it prunes.
+        # Read at every step, since PEFT may change it when it prunes.
         scale = layer.scaling[_NAME] / (layer.ranknum[_NAME].detach() + 1e-5)
         return layer.base_layer.weight.detach().to(a.dtype) + (b @ (a * e)) * scale
 

@@ -1,4 +1,4 @@
-"""Put the fast path into a classifier, or into a copy of it: its encoder takes packed batches, everything around it stays."""
+"""Put the fast path into a classifier, or into a copy of it: its encoder takes packed batches, all other parts stay."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def embed(encoder: nn.Module, input_ids: torch.Tensor, layout: Layout) -> torch.Tensor:
-    """Embeddings of a packed batch, shape (tokens, hidden)."""
+    """Return the embeddings of a packed batch, shape (tokens, hidden)."""
     positions = layout.positions
     embeddings: Any = encoder.embeddings
-    # RoBERTa and its kin count positions from after the padding id, and leave out padding that was written into a text.
+    # RoBERTa and related families number positions from padding id + 1, and skip padding tokens inside a text.
     padding = embeddings.position_embeddings.padding_idx
     if padding is not None:
         real = input_ids.ne(padding).long()
@@ -38,7 +38,7 @@ def embed(encoder: nn.Module, input_ids: torch.Tensor, layout: Layout) -> torch.
 
 
 def inner_model(model: nn.Module) -> PreTrainedModel:
-    """The transformers model, without PEFT's wrapper."""
+    """Return the transformers model, without PEFT's wrapper."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model  # type: ignore[operator]
 
 
@@ -47,7 +47,7 @@ def use_pooled_dropout(model: nn.Module, pools: dict[float, MaskPool]) -> None:
 
     Args:
         model: The model.
-        pools: Pools by rate; those missing are made.
+        pools: Pools by rate; missing pools are added.
     """
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
@@ -58,11 +58,11 @@ def use_pooled_dropout(model: nn.Module, pools: dict[float, MaskPool]) -> None:
 
 
 def why_not_installed(model: nn.Module, dtype: torch.dtype) -> str | None:
-    """Why the fast path does not cover a model, in words; None where it does.
+    """Return the reason why the fast path does not cover a model, in words, or None if it does.
 
     Args:
         model: The sequence classifier, or PEFT's model around it.
-        dtype: What products are to be computed in.
+        dtype: Data type of the products.
     """
     classifier = inner_model(model)
     reason = why_not(classifier, encoder_of(classifier))
@@ -82,19 +82,19 @@ def install(
     pools: dict[float, MaskPool] | None = None,
     share: bool = False,
 ) -> str | None:
-    """Let a classifier's encoder take packed batches, by the keyword `lengths`; other batches go the way they went.
+    """Let a classifier's encoder take packed batches, by the keyword `lengths`; other batches are computed as before.
 
-    It is for training: the model itself is changed, and its weights may be. The model must be on its device already, since the
-    fast path keeps weights of its own.
+    Use it for training: the model itself is changed, and with `share` its weights too. The model must be on its device
+    already, since the fast path keeps weights of its own.
 
     Args:
         model: The sequence classifier, or PEFT's model around it.
-        dtype: What products are computed in.
+        dtype: Data type of the products.
         pools: Dropout masks by rate.
         share: Let the model's frozen weights be views of the fast path's.
 
     Returns:
-        None, or the reason in words why the fast path does not cover this model, which is then left as it was.
+        None, or the reason, in words, why the fast path does not cover the model, which is then left unchanged.
     """
     reason = why_not_installed(model, dtype)
     if reason is not None:
@@ -115,11 +115,11 @@ def install(
 
 
 class PackedEncoder(nn.Module):
-    """An encoder that takes packed batches only, for prediction: embeddings, the fast path's layers, pooler.
+    """Encoder that takes only packed batches, for prediction: embeddings, the fast path's layers, pooler.
 
     Args:
-        encoder: The encoder whose embeddings and pooler it takes over.
-        stack: Its layers, adapters merged.
+        encoder: The encoder that provides embeddings and pooler.
+        stack: The layers, with adapters merged.
     """
 
     def __init__(self, encoder: Any, stack: Encoder) -> None:
@@ -129,24 +129,24 @@ class PackedEncoder(nn.Module):
         self.stack = stack
 
     def forward(self, input_ids: torch.Tensor, *, lengths: NDArray[np.int64], **_: Any) -> Any:
-        """Hidden states of first tokens, shape (texts, 1, hidden), and what the pooler makes of them.
+        """Return the hidden states of first tokens, shape (texts, 1, hidden), and the pooler's output for them.
 
         Args:
             input_ids: Shape (tokens,), the texts one after another.
-            lengths: Shape (texts,), tokens per text, on the processor.
+            lengths: Shape (texts,), tokens per text, in main memory.
         """
         return _encode(self, self.stack, input_ids, Layout.of(lengths, input_ids.device, soon=True))
 
 
 def packed(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """A classifier in evaluation mode that takes packed batches only, by the keyword `lengths`, adapters added to the weights.
+    """Return a classifier in evaluation mode that takes only packed batches, by the keyword `lengths`, adapters merged.
 
-    The model is left as it is. Embeddings, pooler, head and what products need no copy of are on its memory; its layers are not
-    kept alive.
+    The model is left unchanged. The classifier shares its embeddings, pooler, head and all weights that need no copy.
+    It does not keep the model's layers alive.
 
     Args:
         model: The sequence classifier, or PEFT's model around it; `why_not_installed` has found nothing against it.
-        dtype: What products are computed in, int8 among them.
+        dtype: Data type of the products; may be int8.
     """
     classifier = inner_model(model)
     module = encoder_of(classifier)
@@ -158,7 +158,7 @@ def packed(model: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 
 def _encode(encoder: Any, stack: Encoder, input_ids: torch.Tensor, layout: Layout) -> BaseModelOutputWithPooling:
-    """What an encoder gives for a packed batch, as transformers' own do."""
+    """Return an encoder's output for a packed batch, in the class of transformers' encoders."""
     hidden = stack(embed(encoder, input_ids, layout), layout, training=encoder.training)[:, None]
     pooler = getattr(encoder, "pooler", None)
     return BaseModelOutputWithPooling(hidden, None if pooler is None else pooler(hidden))

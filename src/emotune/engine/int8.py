@@ -1,4 +1,7 @@
-"""Linear layers in int8, for prediction: weights rounded once for each output, inputs at every call (dynamic quantization)."""
+"""Linear layers in int8, for prediction: weights are rounded once, per output, and inputs at every call.
+
+This is known as dynamic quantization.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,15 @@ from emotune.engine.linear import Projection
 
 
 def available() -> bool:
-    """Whether this PyTorch has int8 products on the processor."""
+    """Return whether this PyTorch has int8 products on the processor."""
     return hasattr(torch, "quantize_per_channel") and hasattr(torch.ops.quantized, "linear_dynamic")
 
 
 class Int8Projection(Projection):
-    """A projection with products in int8, on a processor, for prediction alone; inputs and outputs are float32.
+    """Projection with products in int8, on a processor, for prediction only; inputs and outputs are float32.
 
-    A weight w of output o becomes round(w / s) with s = max |w of o| / 127. Inputs are rounded to 256 levels over their range
-    in the batch, by PyTorch's own kernel.
+    A weight w of output o becomes round(w / s) with s = max |w of o| / 127. Inputs are rounded to 256 levels over their
+    range in the batch, by PyTorch's own kernel.
 
     Args:
         exact: The projection in float32, adapters merged.
@@ -30,12 +33,12 @@ class Int8Projection(Projection):
         scales = exact.weight.abs().amax(1).clamp_min(1e-8) / 127
         zeros = torch.zeros(len(scales), dtype=torch.int64)
         with warnings.catch_warnings():
-            # PyTorch means to drop these tensors some day; `available` notices.
+            # PyTorch plans to remove these tensors; `available` notices.
             warnings.filterwarnings("ignore", message="torch.quantize_per_tensor")
             rounded = torch.quantize_per_channel(exact.weight.contiguous(), scales, zeros, 0, torch.qint8)
         self._packed: Any = torch.ops.quantized.linear_prepack(rounded, exact.bias)
-        self.weight = exact.weight.new_empty(0)  # the packed one is all that is needed
+        self.weight = exact.weight.new_empty(0)  # only the packed weight is needed
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The outputs, shape (tokens, out)."""
+        """Return the outputs, shape (tokens, out), and None."""
         return torch.ops.quantized.linear_dynamic(x, self._packed), None

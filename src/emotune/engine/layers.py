@@ -1,4 +1,4 @@
-"""Which encoders the fast path covers, and what it has to know of them beside the table of families; checked against the model itself."""
+"""Encoders that the fast path covers, and facts about them beyond the table of families; checked against the model."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Names:
-    """What the fast path has to know of a family beside what `emotune.models.families` says of it.
+    """Names that the fast path needs of a family beyond those in `emotune.models.families`.
 
     Attributes:
         attention_norm, output_norm: Modules of a layer.
-        attention_dropout: The setting with the rate of dropout on what attention gives; "" for none.
-        output_dropout: The setting with the rate on what the inner layers give.
+        attention_dropout: The setting with the rate of dropout on the output of attention; "" for none.
+        output_dropout: The setting with the rate on the output of the feed-forward block.
         activation: The setting with the activation's name.
     """
 
@@ -47,7 +47,7 @@ _DISTILBERT = Names(
     output_dropout="dropout",
     activation="activation",
 )
-# Encoders that normalize after each block, have absolute positions, and whose head reads the first token.
+# Encoders with normalization after each block, absolute positions, and a head that reads the first token.
 COVERED = {
     "bert": _BERT,
     "camembert": _BERT,
@@ -60,7 +60,7 @@ COVERED = {
 
 @dataclass(frozen=True)
 class LayerModules:
-    """The modules of one layer, some of them with PEFT's layer around it."""
+    """Modules of one layer, some of them with PEFT's layer around them."""
 
     query: nn.Module
     key: nn.Module
@@ -73,12 +73,12 @@ class LayerModules:
 
     @property
     def linear(self) -> tuple[nn.Module, ...]:
-        """The linear layers."""
+        """Linear layers, in the order of the forward pass."""
         return self.query, self.key, self.value, self.attended, self.inner, self.outer
 
 
 def layer_modules(encoder: nn.Module, model_type: str) -> Iterator[LayerModules]:
-    """The layers of an encoder, from the first to the last."""
+    """Yield the layers of an encoder, from the first to the last."""
     family, names = FAMILIES[model_type], COVERED[model_type]
     places = {role: getattr(family, role) for role in ROLES}
     places |= {"attention_norm": names.attention_norm, "output_norm": names.output_norm}
@@ -87,7 +87,7 @@ def layer_modules(encoder: nn.Module, model_type: str) -> Iterator[LayerModules]
 
 
 def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
-    """Why the fast path does not cover a classifier, in words; None where it does.
+    """Return the reason why the fast path does not cover a classifier, in words, or None if it does.
 
     Args:
         model: The sequence classifier, with or without PEFT's layers in it.
@@ -106,7 +106,7 @@ def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
     try:
         layers = list(layer_modules(encoder, config.model_type))
     except AttributeError as error:
-        return f"its layers are built otherwise ({error})"
+        return f"its layers are built differently ({error})"
     for layer in layers:
         for module in layer.linear:
             single = module in (layer.attended, layer.inner, layer.outer)
@@ -119,18 +119,18 @@ def why_not(model: PreTrainedModel, encoder: nn.Module) -> str | None:
             return "query, key and value differ in having a bias"
         for norm in (layer.attention_norm, layer.output_norm):
             if type(norm) is not nn.LayerNorm and not _is_plain_bitfit(norm, nn.LayerNorm):
-                return "its normalization is another"
+                return "its normalization is not a layer normalization"
             if getattr(norm, "weight", None) is None or getattr(norm, "bias", None) is None:
                 return "its normalization has no weight or no bias"
     return None
 
 
 def _is_covered(layer: nn.Module, *, single: bool) -> bool:
-    """Whether this is a linear layer, alone or with what is covered around it.
+    """Return whether this is a linear layer, plain or with an adapter that the fast path covers.
 
     Args:
         layer: The layer.
-        single: Whether it is computed on its own, so that an adapter can stand behind it: not as one product with others.
+        single: True if the layer is a separate product, not joined with others, so that an adapter can follow it.
     """
     return (
         type(layer) is nn.Linear
@@ -142,7 +142,7 @@ def _is_covered(layer: nn.Module, *, single: bool) -> bool:
 
 
 def _is_plain_lora(layer: Any) -> bool:
-    """Whether this is LoRA as the formula has it, on an `nn.Linear`: one active adapter, no dropout of its own, no variant."""
+    """Return whether this is standard LoRA on an `nn.Linear`: one active adapter, without dropout, no variant."""
     from peft.tuners.lora import Linear
 
     return (
@@ -156,12 +156,12 @@ def _is_plain_lora(layer: Any) -> bool:
 
 
 def _is_plain_bitfit(layer: Any, kind: type[nn.Module]) -> bool:
-    """Whether this is BitFit on a layer of a kind: one active adapter, not merged."""
+    """Return whether this is BitFit on a layer of the class `kind`: one active adapter, not merged."""
     return hasattr(layer, "emotune_bitfit_delta") and _is_one_on(layer, kind)
 
 
 def _is_plain_bottleneck(layer: Any) -> bool:
-    """Whether this is a bottleneck adapter on an `nn.Linear`: one active adapter, no dropout of its own."""
+    """Return whether this is a bottleneck adapter on an `nn.Linear`: one active adapter, without dropout."""
     return (
         hasattr(layer, "emotune_bottleneck_down")
         and _is_one_on(layer, nn.Linear)
@@ -170,7 +170,7 @@ def _is_plain_bottleneck(layer: Any) -> bool:
 
 
 def _is_one_on(layer: Any, kind: type[nn.Module]) -> bool:
-    """Whether PEFT's layer is around a layer of a kind, with one active adapter, not merged."""
+    """Return whether PEFT's layer wraps a layer of the class `kind`, with one active adapter, not merged."""
     return (
         type(layer.base_layer) is kind
         and layer.active_adapters == ["default"]

@@ -1,4 +1,4 @@
-"""Where the texts of a packed batch lie: their tokens follow one another without padding, equal lengths side by side."""
+"""Layout of a packed batch: the tokens of its texts follow one another without padding, equal lengths side by side."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-# The libraries behind matrix products prepare code for each new size of a product, which takes as long as a product itself.
-# Rounding sizes up makes them repeat.
+# The libraries for matrix products prepare code for each new size of a product, which takes as long as the product
+# itself. Rounding sizes up makes them repeat.
 TOKENS_MULTIPLE = 64
 TEXTS_MULTIPLE = 16
-# 64 rows take several times as long as the dozen tokens of one short text; so where an answer is wanted soon, these are rounded up less.
+# 64 rows take several times as long as the dozen tokens of one short text. So where latency matters, sizes below these
+# multiples are rounded up less.
 SMALL_MULTIPLE = 4
 
 
@@ -22,9 +23,9 @@ class Group:
     """Neighbouring texts of one length, which attention treats as a batch without padding and without a mask.
 
     Attributes:
-        tokens: Where their tokens lie in the batch.
-        texts: Where the texts lie among the batch's texts.
-        length: Tokens a text.
+        tokens: Their tokens among the batch's tokens.
+        texts: Their places among the batch's texts.
+        length: Tokens per text.
     """
 
     tokens: slice
@@ -38,14 +39,14 @@ class Layout:
 
     Attributes:
         groups: The texts by length.
-        positions: Shape (tokens,), each token's place in its text, from 0.
-        text: Shape (tokens,), the text that each token belongs to.
-        first: Shape (texts,), where each text's first token lies.
-        lengths: Shape (texts,), tokens a text.
-        ends: Shape (texts + 1,), int32: 0, and where each text ends, as kernels for variable lengths want it.
+        positions: Shape (tokens,), each token's position in its text, from 0.
+        text: Shape (tokens,), number of the text that each token belongs to.
+        first: Shape (texts,), index of each text's first token.
+        lengths: Shape (texts,), tokens per text.
+        ends: Shape (texts + 1,), int32: 0, then the end of each text, as kernels for variable lengths expect it.
         longest: Tokens of the longest text.
-        blank_tokens: Rows to put behind the tokens, so that the sizes of products repeat.
-        blank_texts: Rows to put behind the texts.
+        blank_tokens: Rows to append to the tokens, so that the sizes of products repeat.
+        blank_texts: Rows to append to the texts.
     """
 
     groups: tuple[Group, ...]
@@ -60,14 +61,14 @@ class Layout:
 
     @classmethod
     def of(cls, lengths: NDArray[np.int64], device: torch.device | None = None, *, soon: bool = False) -> Layout:
-        """The layout of texts of these lengths.
+        """Return the layout of texts of these lengths.
 
         Args:
-            lengths: Shape (texts,), tokens a text. Any order is right; equal lengths side by side are fast. They are wanted on the
-                processor: to ask a GPU for them would stop it at every batch.
-            device: Where the tensors are wanted.
-            soon: Put few rows behind a batch of less than 64 tokens or 16 texts: for prediction, since masks of dropout are drawn for
-                blank rows too.
+            lengths: Shape (texts,), tokens per text, in any order; equal lengths side by side are fast. They must be in
+                main memory: reading them from a GPU would stop it at every batch.
+            device: Device of the tensors.
+            soon: Append fewer rows to a batch of less than 64 tokens or 16 texts. For prediction only, since dropout
+                masks are drawn for blank rows too.
         """
         lengths = np.asarray(lengths, dtype=np.int64)
         ends = np.concatenate([[0], np.cumsum(lengths)])
@@ -97,9 +98,9 @@ class Layout:
 
 
 def _blank(rows: int, multiple: int, soon: bool) -> int:
-    """How many rows to put behind so many."""
+    """Return the number of blank rows to append to `rows` rows."""
     if not soon or rows >= multiple:
         return -rows % multiple
-    # One at least, as there is with the larger multiple: int8 rounds to the range over all rows, which blank ones widen, so that the
-    # results would depend on the multiple.
+    # At least one row, as with the larger multiple. Int8 rounds to the range over all rows, which blank rows widen, so
+    # the results would otherwise depend on the multiple.
     return SMALL_MULTIPLE - rows % SMALL_MULTIPLE

@@ -1,12 +1,13 @@
-"""A linear layer, or several that read the same input, with LoRA beside them; forward and backward written out.
+"""A linear layer, or several with the same input, with LoRA adapters; forward and backward passes written out.
 
-For W, b and the trained A, B with scale s, the layer is y = x W' + b + s (x A') B'. Its backward pass is
+With W, b and the trained A, B of scale s, the layer is y = x W' + b + s (x A') B'. Its backward pass is
 
     dx = dy W + s (dy B) A        dB = s dy' (x A')        dA = s (dy B)' x        dW = dy' x        db = sum of dy
 
-The gradients of W and b are formed only where those are trained themselves, or become others by an adapter (`folded`); BitFit's, of what
-it adds to b, is that of b. Query, key and value are one product of three times the width, and their A one of three times the rank. PEFT
-computes the same from separate modules, each of which casts its input and its weights in both directions.
+The gradients of W and b are computed only if these are trained, or if an adapter is folded into them (`folded`). The
+gradient of BitFit's vector, which is added to b, is that of b. Query, key and value are one product of three times the
+width, and their A one of three times the rank. PEFT computes the same with separate modules, each of which casts its
+input and its weights in both directions.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ class Adapter:
     Attributes:
         a: A, shape (r, in).
         b: B, shape (out, r).
-        scale: What B A x is multiplied by.
-        columns: The outputs that it adds to.
-        ranks: Its rows in the stacked A of its layer.
+        scale: Factor of B A x.
+        columns: The outputs to which the product is added.
+        ranks: Rows of this adapter in the stacked A of its layer.
     """
 
     a: nn.Parameter
@@ -43,12 +44,12 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Trained:
-    """A linear layer whose own weight or bias is trained, or becomes another one by an adapter that is.
+    """Linear layer whose weight or bias is trained, or has a trained adapter folded into it.
 
     Attributes:
-        weight: Gives the weight, shape (out, in), in the graph of what is trained; None where it is frozen.
-        bias: Shape (out,), of which all, a part or nothing is trained; or None where it is missing.
-        columns: The outputs that are the layer's.
+        weight: Function that returns the weight, shape (out, in), in the autograd graph; None if it is frozen.
+        bias: Shape (out,), trained in full, in part or not at all; None if the layer has no bias.
+        columns: The outputs of this layer.
     """
 
     weight: Callable[[], torch.Tensor] | None
@@ -57,19 +58,19 @@ class Trained:
 
     @property
     def sources(self) -> list[Callable[[], torch.Tensor]]:
-        """What gives those of the two that are trained, the weight first."""
+        """Functions that return the trained tensors: weight, then bias."""
         found = (self.weight, None if self.bias is None else self.bias.trained)
         return [source for source in found if source is not None]
 
 
 class Projection:
-    """Linear layers that read one input, as one.
+    """Linear layers with the same input, as one product.
 
     Args:
         weight: Shape (out, in), in the dtype of the products.
         bias: Shape (out,), or None.
-        adapters: What is added to the product; their `ranks` follow one another from 0.
-        trained: Layers whose own numbers are trained; `weight` and `bias` hold copies of them.
+        adapters: Adapters whose outputs are added to the product; their `ranks` follow one another from 0.
+        trained: Layers with trained weights or biases; `weight` and `bias` hold copies of them.
     """
 
     def __init__(
@@ -83,20 +84,21 @@ class Projection:
         self.bias = bias
         self.adapters = tuple(adapters)
         self.trained = tuple(trained)
-        self._a: torch.Tensor = torch.empty(0)  # A of all adapters, one under the other, and each B times its scale:
-        self._b: list[torch.Tensor] = []  # casts that `refresh` makes
-        # What the sources of `trained` gave last.
+        # Casts made by `refresh`: A of all adapters, stacked, and each B times its scale.
+        self._a: torch.Tensor = torch.empty(0)
+        self._b: list[torch.Tensor] = []
+        # The latest results of the sources of `trained`.
         self._given = [source() for own in self.trained for source in own.sources]
 
     @classmethod
     def of(cls, layers: Sequence[Any], dtype: torch.dtype, *, share: bool = False, merge: bool = False) -> Projection:
-        """The projection of a model's layers.
+        """Return the projection of a model's layers.
 
         Args:
             layers: `nn.Linear`, or PEFT's layers of LoRA or BitFit around it, all with or all without bias.
-            dtype: What products are computed in.
+            dtype: Data type of the products.
             share: Let the layers' own weights be views of the joint one, so that memory holds it once.
-            merge: Add the adapters to the weights, and what BitFit trains to the biases, for prediction.
+            merge: Add adapters to the weights, and BitFit's vectors to the biases, for prediction.
         """
         plain = [_plain(layer) for layer in layers]
         weights = [_weight(layer, merge=merge) for layer in layers]
@@ -119,20 +121,20 @@ class Projection:
                 adapters.append(Adapter(a, b, layer.scaling["default"], columns, slice(rank, rank + a.shape[0])))
                 rank += a.shape[0]
         if weight.data_ptr() == weights[0].data_ptr() and any(own.weight is not None for own in trained):
-            weight = weight.clone()  # where no cast has copied it
+            weight = weight.clone()  # no cast has copied it
         return cls(weight, bias, adapters, trained)
 
     @property
     def parameters(self) -> list[torch.Tensor]:
-        """A and B of each adapter, then the layers' own as `refresh` found them, in the order of `backward`'s gradients."""
+        """A and B of each adapter, then the layers' own at the last `refresh`, in the order of the gradients."""
         return [tensor for adapter in self.adapters for tensor in (adapter.a, adapter.b)] + self._given
 
     def part(self, start: int, stop: int) -> Projection:
-        """Some of the outputs alone, on the same memory.
+        """Return the projection to a range of the outputs, which shares this one's memory.
 
         Args:
-            start: The first of them; a layer's first.
-            stop: The one after the last; a layer's last.
+            start: The first output; it must be the first of a layer.
+            stop: The end of the range; it must be the end of a layer.
         """
         adapters: list[Adapter] = []
         rank = 0
@@ -151,7 +153,7 @@ class Projection:
         return Projection(self.weight[start:stop], bias, adapters, trained)
 
     def refresh(self) -> None:
-        """Cast what the optimizer has moved since to the dtype of the products."""
+        """Cast the parameters, which the optimizer may have changed, to the dtype of the products."""
         self._given = [source() for own in self.trained for source in own.sources]
         given = iter(self._given)
         for own in self.trained:
@@ -165,7 +167,7 @@ class Projection:
             self._b = [(adapter.b.detach() * adapter.scale).to(dtype) for adapter in self.adapters]
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The outputs, shape (tokens, out), and x A', shape (tokens, ranks), which `backward` needs."""
+        """Return the outputs, shape (tokens, out), and x A', shape (tokens, ranks), which `backward` needs."""
         y = nn.functional.linear(x, self.weight, self.bias)
         if not self.adapters:
             return y, None
@@ -177,12 +179,12 @@ class Projection:
     def own_gradients(
         self, dy: torch.Tensor, x: torch.Tensor, low: torch.Tensor | None
     ) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
-        """Dy B, shape (tokens, ranks), scaled, which `input_gradient` needs, and the gradients of `parameters`.
+        """Return s dy B, shape (tokens, ranks), which `input_gradient` needs, and the gradients of `parameters`.
 
         Args:
             dy: Shape (tokens, out).
             x: The input of the forward pass.
-            low: What it gave beside the outputs.
+            low: The second result of the forward pass.
         """
         gradients: list[torch.Tensor] = []
         dlow = None
@@ -205,7 +207,7 @@ class Projection:
         return dlow, gradients
 
     def input_gradient(self, dy: torch.Tensor, dlow: torch.Tensor | None) -> torch.Tensor:
-        """dx, shape (tokens, in)."""
+        """Return dx, shape (tokens, in)."""
         dx = dy @ self.weight
         if dlow is not None:
             dx.addmm_(dlow, self._a)
@@ -214,18 +216,18 @@ class Projection:
     def backward(
         self, dy: torch.Tensor, x: torch.Tensor, low: torch.Tensor | None
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """dx, and the gradients of `parameters`."""
+        """Return dx and the gradients of `parameters`."""
         dlow, gradients = self.own_gradients(dy, x, low)
         return self.input_gradient(dy, dlow), gradients
 
 
 def _plain(layer: Any) -> nn.Linear:
-    """The `nn.Linear` itself, or the one inside PEFT's layer."""
+    """Return the `nn.Linear` itself, or the one inside PEFT's layer."""
     return layer.base_layer if hasattr(layer, "base_layer") else layer
 
 
 def _trained_weight(layer: Any) -> Callable[[], torch.Tensor] | None:
-    """What gives the weight of a layer where it is trained itself, or by an adapter that is folded into it."""
+    """Return a function that returns the weight of a layer, or None if neither it nor a folded adapter is trained."""
     folded = weight_of(layer)
     if folded is not None:
         return folded if is_trained(layer) else None
@@ -234,7 +236,7 @@ def _trained_weight(layer: Any) -> Callable[[], torch.Tensor] | None:
 
 
 def _weight(layer: Any, *, merge: bool) -> torch.Tensor:
-    """The weight of a layer, with what is folded into it, and where wanted with LoRA added."""
+    """Return the weight of a layer, with a folded adapter; with `merge`, LoRA is added."""
     folded = weight_of(layer)
     if folded is not None:
         return folded().detach()

@@ -1,7 +1,7 @@
-"""Attention on a GPU: one kernel for a whole packed batch of texts of any lengths, the one that PyTorch ships (FlashAttention-2).
+"""Attention on a GPU: one kernel, PyTorch's FlashAttention-2, for a whole packed batch of texts of any lengths.
 
-By groups of equal length, a batch of twenty lengths would be twenty times as many small kernels, and starting one takes a GPU longer
-than running it.
+By groups of equal length, a batch of twenty lengths would need twenty times as many small kernels. A GPU takes longer
+to start such a kernel than to run it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from emotune.system.internals.torch import flash_attention_backward, flash_atten
 
 @dataclass(frozen=True)
 class _Attended:
-    """What the backward pass needs: T tokens come in, Q of them ask; H heads of size d."""
+    """Tensors that the backward pass needs, for T tokens, Q queries, and H heads of size d."""
 
     query: torch.Tensor  # (Q, H, d)
     key: torch.Tensor  # (T, H, d)
@@ -34,7 +34,7 @@ class VarlenAttention:
     """Attention by the kernel for variable lengths, in bfloat16 or float16 on a CUDA GPU.
 
     Args:
-        heads: Attention heads.
+        heads: Number of attention heads.
     """
 
     name = "attention by PyTorch's kernel for variable lengths"
@@ -45,7 +45,7 @@ class VarlenAttention:
     def forward(
         self, query: torch.Tensor, keys_values: torch.Tensor, layout: Layout, *, first_only: bool
     ) -> tuple[torch.Tensor, _Attended]:
-        """As `Attention.forward`."""
+        """Implement `Attention.forward`."""
         tokens, texts = len(layout.text), len(layout.first)
         asking = texts if first_only else tokens
         ends = torch.arange(texts + 1, dtype=torch.int32, device=query.device) if first_only else layout.ends
@@ -67,7 +67,7 @@ class VarlenAttention:
         *,
         first_only: bool,
     ) -> None:
-        """As `Attention.backward`."""
+        """Implement `Attention.backward`."""
         asking, tokens = len(saved.query), len(saved.key)
         d_q, d_k, d_v = flash_attention_backward(
             d_context[:asking].unflatten(1, (self.heads, -1)),
@@ -87,13 +87,13 @@ class VarlenAttention:
 
 
 def choose_attention(heads: int, hidden: int, dtype: torch.dtype, device: torch.device) -> Attention:
-    """The fastest attention that is right here.
+    """Return the fastest attention that gives correct results on a device.
 
     Args:
-        heads: Attention heads.
+        heads: Number of attention heads.
         hidden: Hidden size.
-        dtype: What products are computed in.
-        device: Where.
+        dtype: Data type of the products.
+        device: Device of the products.
     """
     if device.type == "cuda" and _is_right(hidden // heads, dtype, device):
         return VarlenAttention(heads)
@@ -102,9 +102,9 @@ def choose_attention(heads: int, hidden: int, dtype: torch.dtype, device: torch.
 
 @functools.cache
 def _is_right(size: int, dtype: torch.dtype, device: torch.device) -> bool:
-    """Whether the kernel is there for this head size, dtype and GPU, and gives what plain products give.
+    """Return whether the kernel exists for this head size, dtype and GPU, and agrees with plain products.
 
-    Its interface is private to PyTorch and may change; so it is tried, on three texts, before anything relies on it.
+    Its interface is private to PyTorch and may change. So it is tried on three texts before anything relies on it.
     """
     if dtype not in (torch.bfloat16, torch.float16):
         return False
@@ -124,7 +124,7 @@ def _is_right(size: int, dtype: torch.dtype, device: torch.device) -> bool:
 def _outputs(
     attention: Attention, query: torch.Tensor, keys_values: torch.Tensor, gradient: torch.Tensor, layout: Layout
 ) -> list[torch.Tensor]:
-    """Context and gradients, for all tokens and for the first ones alone."""
+    """Return context and gradients, for all tokens and for first tokens only."""
     outputs = []
     for first_only in (False, True):
         asking = query[layout.first] if first_only else query

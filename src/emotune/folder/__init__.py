@@ -1,1 +1,1 @@
-"""The saved folder: its format, and what writes, loads and verifies it."""
+"""The saved folder: its format, and writing, loading and verifying it."""

@@ -1,4 +1,4 @@
-"""Check a saved folder in this process. `python -m emotune.folder.check FOLDER` is the fresh process that `verify` starts."""
+"""Check a saved folder in this process; `verify` starts `python -m emotune.folder.check FOLDER` as a fresh one."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
     """Check a saved folder in this process.
 
     Args:
-        folder: What `save` wrote.
-        base: Where the base model is, if the folder cannot say.
+        folder: A folder written by `save`.
+        base: The location of the base model, if the folder does not name it.
 
     Raises:
         ArtifactError: The folder is incomplete or damaged.
@@ -61,13 +61,13 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
 
 
 def _largest_difference(found: NDArray[Any], saved: NDArray[Any]) -> float:
-    """The largest absolute difference; infinite where a value is not a number, which `max` would pass over."""
+    """Return the largest absolute difference; infinite if a value is not a number, which `max` would ignore."""
     largest = float(np.abs(found - saved).max())
     return math.inf if math.isnan(largest) else largest
 
 
 def plain_logits(classifier: Classifier, texts: Sequence[str]) -> NDArray[np.float32]:
-    """Logits from the model as transformers and PEFT wrote it: what was saved came from the fast path, so this checks both."""
+    """Return logits by the modules of transformers and PEFT; the saved ones are the fast path's: both are checked."""
     encoded = encode(classifier.tokenizer, texts, classifier.max_length)
     return compute_logits(classifier.model, encoded, fast=False)
 

@@ -1,6 +1,6 @@
-"""`emotune.json`: one model of everything that a saved folder says of itself, with a version number.
+"""`emotune.json`: the description of a saved folder, as one model with a version number.
 
-It is written and read here alone. Folders of format 1, which emotune 0.1.0 wrote, are migrated when they are read.
+Only this module writes and reads it. Folders of format 1, which emotune 0.1.0 wrote, are migrated when they are read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from emotune.tasks.single_label import SINGLE_LABEL
 
 FORMAT: Final = 2
 PREDICTIONS = "predictions.parquet"
-# Files that decide predictions, or hold them. The model card is left out: people may edit it.
+# Files that determine predictions, or hold them. The model card is left out: users may edit it.
 CHECKED = (
     "adapter_model.safetensors",
     "adapter_config.json",
@@ -37,9 +37,10 @@ CHECKED = (
     "tokenizer.json",
     "tokenizer_config.json",
 )
-# Same weights, same arithmetic: what remains between two processes is the order of float32 sums.
+# Two processes have the same weights and the same arithmetic; only the order of float32 sums can differ.
 LOGIT_TOLERANCE = 1e-4
-# A temperature that is fitted lies between 0.05 and 20; dividing by one that is far off gives nothing but zeros and ones, or overflows.
+# Fitted temperatures are between 0.002 and 20 (`tasks.calibration`). One far outside overflows, or gives only zeros and
+# ones.
 COLDEST, HOTTEST = 0.001, 1000.0
 _MOST_MISTAKES = 3
 
@@ -72,11 +73,11 @@ Name = Annotated[str, Field(pattern=r"\S"), AfterValidator(_is_one_line)]
 
 
 class BaseModelEntry(Record):
-    """Which base model the folder stands on.
+    """The base model of the folder.
 
     Attributes:
         name: Its Hub id, or the base name of its local folder.
-        source: What loads it anywhere: "bundled:…" or a Hub id; None for a folder of one machine.
+        source: Name that loads it on any machine: "bundled:…" or a Hub id; None for a local folder.
         revision: Its commit on the Hub.
     """
 
@@ -86,10 +87,10 @@ class BaseModelEntry(Record):
 
 
 class VerificationEntry(Record):
-    """What the folder is verified by.
+    """Data for verifying the folder.
 
     Attributes:
-        texts: Texts of our own.
+        texts: Emotune's own probe texts.
         logits: Their logits when the folder was saved, one row per text.
         tolerance: The largest absolute difference that passes.
     """
@@ -102,16 +103,16 @@ class VerificationEntry(Record):
 
 
 class DataEntry(Record):
-    """What the run was trained and scored on.
+    """Data that the run was trained and scored on.
 
     Attributes:
         name: The data's name, never a path.
-        was_local: Whether it was a file or folder of the machine.
+        was_local: True if it was a local file or folder.
         fingerprint: SHA-256 over its rows.
         rows: Rows by split.
         counts: Rows by split and label.
-        notes: How it was read, one sentence each.
-        columns: Which columns were read, by split.
+        notes: Notes on reading it, one sentence each.
+        columns: The columns that were read, by split.
     """
 
     name: Name
@@ -124,20 +125,20 @@ class DataEntry(Record):
 
 
 class Evidence(Record):
-    """What `emotune run` knows beside the model: how the folder was made, and what came out. All of it is missing where Python saved it.
+    """Settings and results of an `emotune run`, in addition to the model. A folder saved from Python has none.
 
     Attributes:
-        created: When, in UTC.
-        command: The command line, paths cut to their last part; "" where there was none.
-        configuration: The settings by section, paths cut likewise.
+        created: Time of creation, in UTC.
+        command: The command line, paths cut to their last part; "" if there was none.
+        configuration: The settings by section, paths cut in the same way.
         data: The data.
-        metrics: Scores of before, after and baselines.
-        verdict: What the comparison comes to, in words.
+        metrics: Scores before and after training, and of baselines.
+        verdict: The verdict of the comparison, in words.
         statistics: Tests and intervals by the name of the other model.
-        margin: Tests against a margin; None where none was asked for.
+        margin: Tests against a margin; None if none was given.
         seeds: Scores over seeds.
-        calibration: How far probabilities can be trusted, as they come and scaled.
-        peak_memory_bytes: The process's highest memory.
+        calibration: Calibration of the probabilities, plain and scaled.
+        peak_memory_bytes: Peak memory of the process.
         seconds: Wall time by step.
     """
 
@@ -156,20 +157,20 @@ class Evidence(Record):
 
 
 class Description(Evidence):
-    """`emotune.json`.
+    """Contents of `emotune.json`.
 
     Attributes:
-        format: The version of this model.
-        emotune: The version that wrote it.
+        format: The version of the format.
+        emotune: The version of emotune that wrote it.
         base_model: The base model.
         task: The name of the task.
         labels: Label names, in the order of the logits.
         max_length: Tokens per text.
         method: The method with its options, saved by its name.
-        temperature: What logits are divided by for calibrated probabilities.
-        training: How it was trained.
-        versions: Versions of what a result depends on, by package.
-        verification: What the folder is verified by.
+        temperature: Divisor of the logits for calibrated probabilities.
+        training: Record of the training.
+        versions: Versions of the packages that a result depends on, by name.
+        verification: Data for verifying the folder.
         files: Checksums, SHA-256 in hexadecimal, by file.
     """
 
@@ -231,7 +232,7 @@ def read_description(folder: str | Path) -> Description:
         found = [str(mistake) for mistake in mistakes_in(Description, values, error)]
         more = f"; and {len(found) - _MOST_MISTAKES} more" if len(found) > _MOST_MISTAKES else ""
         raise ArtifactError(f"'{path}' is damaged: {'; '.join(found[:_MOST_MISTAKES])}{more}. {remedy}") from None
-    except (ValueError, RecursionError) as error:  # such as text that is not Unicode, or nested beyond what can be read
+    except (ValueError, RecursionError) as error:  # such as text that is not Unicode, or nesting that is too deep
         raise ArtifactError(f"'{path}' is damaged: {reason_of(error)}. {remedy}") from None
 
 
@@ -248,7 +249,7 @@ def sha256(path: Path) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what a result depends on, by package name."""
+    """Return the versions of the packages that a result depends on, by name."""
     packages = ("torch", "transformers", "peft", "tokenizers", "scikit-learn", "numpy")
     return {
         "emotune": __version__,
@@ -258,10 +259,10 @@ def versions() -> dict[str, str]:
 
 
 def _from_format_1(values: dict[str, Any]) -> dict[str, Any]:
-    """Return what emotune 0.1.0 wrote, as format 2 has it.
+    """Convert a description by emotune 0.1.0 to format 2.
 
-    The method was saved by its title, the only task had no name, scores of validation were entries of an epoch, and the seed stood
-    beside the training record, which was lost where a folder was loaded and saved again.
+    In format 1, the method was saved by its title, the only task had no name, scores of validation were entries of an
+    epoch, and the seed was outside the training record, which was lost if a folder was loaded and saved again.
     """
     found = {name: value for name, value in values.items() if name != "seed"} | {
         "format": FORMAT,
@@ -281,7 +282,7 @@ def _from_format_1(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _epoch_of_format_1(epoch: Any) -> Any:
-    """Return an epoch whose scores of validation stand in a table."""
+    """Return an epoch with its scores of validation in a table."""
     if not isinstance(epoch, dict):
         return epoch
     start = "validation_"

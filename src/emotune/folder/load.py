@@ -1,4 +1,4 @@
-"""Load a saved folder: `load` for one; what `load_many` and `verify` share of it."""
+"""Load a saved folder; `SavedFolder` is shared with `load_many`."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> TunedClassifi
     """Load a saved folder.
 
     Args:
-        folder: What `save` wrote.
-        base: Where the base model is, for folders whose base was a local folder; also a local copy of a Hub model.
+        folder: A folder written by `save`.
+        base: Location of the base model, for folders whose base was a local folder; or a local copy of a Hub model.
 
     Raises:
         ArtifactError: The folder is incomplete or damaged, or its base model is not known.
@@ -37,7 +37,7 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> TunedClassifi
     saved = SavedFolder.checked(folder, base)
 
     def fresh() -> PreTrainedModel:
-        # The saved head takes the place of any.
+        # The saved head replaces any other.
         opened = OpenBase(saved.base, saved.base_revision)
         return opened.classifier(saved.labels, max_length=saved.max_length, fresh_head=True, task=saved.task).model
 
@@ -46,12 +46,12 @@ def load(folder: str | Path, *, base: str | Path | None = None) -> TunedClassifi
 
 @dataclass(frozen=True)
 class SavedFolder:
-    """A saved folder that was found complete, with what it says of itself.
+    """A saved folder that was found complete, with its description.
 
     Attributes:
         folder: The folder.
         description: Its `emotune.json`.
-        given: Where the caller says that the base model is.
+        given: The base model's location given by the caller.
     """
 
     folder: Path
@@ -60,7 +60,7 @@ class SavedFolder:
 
     @classmethod
     def checked(cls, folder: str | Path, base: str | Path | None) -> SavedFolder:
-        """Look at a folder without loading anything; arguments and errors as in `load`."""
+        """Check a folder without loading anything; arguments and errors as in `load`."""
         folder = Path(folder)
         description = read_description(folder)
         method, recorded = description.method, description.base_model
@@ -71,7 +71,7 @@ class SavedFolder:
                 "Say where it is with --base FOLDER (base=... in Python)."
             )
         for name in (*method.files, "config.json", "tokenizer_config.json", *description.files):
-            if name == PREDICTIONS:  # of use to people and to verify
+            if name == PREDICTIONS:  # not needed for loading
                 continue
             if not (folder / name).is_file():
                 raise ArtifactError(
@@ -81,28 +81,28 @@ class SavedFolder:
 
     @property
     def base(self) -> str | Path:
-        """What loads the base model; the folder itself, where it holds a whole model of a base that it cannot name."""
+        """Name or path that loads the base model; the folder itself if it is a whole model of a base without a name."""
         source = self.description.base_model.source if self.given is None else self.given
         return self.folder if source is None else source
 
     @property
     def base_revision(self) -> str | None:
-        """The base's commit on the Hub, where it is loaded from there."""
+        """The base's commit on the Hub, if it is loaded from there."""
         return None if self.given is not None else self.description.base_model.revision
 
     @property
     def method(self) -> Method:
-        """The method it was made with."""
+        """The fine-tuning method."""
         return self.description.method
 
     @property
     def task(self) -> Task:
-        """What kind of label it gives."""
+        """The task: the kind of label."""
         return TASKS[self.description.task]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Its labels."""
+        """Label names, in the order of the logits."""
         return self.description.labels
 
     @property
@@ -113,11 +113,11 @@ class SavedFolder:
     def classifier(
         self, base: Callable[[], PreTrainedModel], tokenizers: dict[str, PreTrainedTokenizerBase] | None = None
     ) -> TunedClassifier:
-        """Load it.
+        """Load the classifier.
 
         Args:
-            base: Gives the base model, for methods that need one.
-            tokenizers: Those loaded so far, by base model and checksums of their files; None to share none.
+            base: Function that returns the base model, for methods that need one.
+            tokenizers: Tokenizers loaded so far, by base model and checksums of their files; None to share none.
         """
         model = self.method.load(self.folder, base if self.method.needs_base else lambda: untrained_model(self.folder))
         tokenizer = self._tokenizer({} if tokenizers is None else tokenizers)
@@ -137,11 +137,11 @@ class SavedFolder:
         )
 
     def _tokenizer(self, tokenizers: dict[str, PreTrainedTokenizerBase]) -> PreTrainedTokenizerBase:
-        # Imported only now: it takes seconds, which nobody should wait for who has mistyped a path.
+        # Imported only now: the import takes seconds, and a mistyped path is reported without it.
         from transformers import AutoTokenizer
 
         files = {name: sha256(self.folder / name) for name in TOKENIZER_FILES if (self.folder / name).is_file()}
-        # The kind of model has a say in how the files are read.
+        # How the files are read also depends on the architecture.
         key = json.dumps([self.description.base_model.name, files], sort_keys=True)
         if key not in tokenizers:
             with translated(

@@ -1,4 +1,4 @@
-"""Many saved folders over one copy of their base model: the memory of one, and a little for each."""
+"""Many saved folders over one copy of their base model: the memory of one model, and a little per folder."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ if TYPE_CHECKING:
 def load_many(
     folders: Iterable[str | Path], *, base: str | Path | None = None, progress: Progress = SILENT
 ) -> dict[str, TunedClassifier]:
-    """Load many saved folders over one copy of each base model, whatever their labels.
+    """Load many saved folders over one copy of each base model; their labels may differ.
 
-    Each is a classifier as `load` gives it, with an adapter, pooler and head of its own, and the same predictions bit for bit. They share
-    the memory of the base's frozen weights, where the base is the same, and the tokenizer, where its files are the same. So their weights
-    must not be changed in place, and `model.to("cuda")` makes a copy for each. Folders of full fine-tuning are whole models: they share no
-    weights. Folders of QLoRA share all but the layers of four bits, which each has for itself.
+    Each result is a classifier as returned by `load`, with its own adapter, pooler and head, and the same predictions
+    bit for bit. Classifiers with the same base share the memory of its frozen weights, and those with the same
+    tokenizer files share the tokenizer. So their weights must not be changed in place, and `model.to("cuda")` makes one
+    copy per classifier. Folders of full fine-tuning are whole models and share no weights. Folders of QLoRA share all
+    weights except the four-bit layers.
 
-    A `Predictor` of each shares the base's embeddings with the others, and in fp32 those matrices that no adapter changes.
+    A `Predictor` of each shares the base's embeddings with the others, and in fp32 the matrices without adapters.
 
     Args:
-        folders: What `save` wrote.
-        base: Where the base model is, for folders whose base was a local folder; all folders then need the same one.
-        progress: Is told of folders that share no weights.
+        folders: Folders written by `save`.
+        base: The location of the base model, for folders whose base was a local folder; all folders then need the same
+            one.
+        progress: Front end that names the folders that share no weights.
 
     Returns:
-        The classifiers by folder, as it was given, in that order.
+        The classifiers by folder, as given and in the given order.
 
     Raises:
-        ArtifactError: A folder is incomplete or damaged, or its base model is not known; there are no folders; or `base` is given for
-            folders with different ones.
+        ArtifactError: A folder is incomplete or damaged, or its base model is not known; there are no folders; or
+            `base` is given for folders with different ones.
         ModelError: A base model cannot be loaded.
         HubError: A base model is on the Hub, and the Hub cannot be reached.
     """
@@ -59,7 +61,7 @@ def load_many(
         key = (str(saved.base), saved.base_revision)
         if key not in bases:
             bases[key] = OpenBase(saved.base, saved.base_revision)
-        # The saved head takes the place of any.
+        # The saved head replaces any other.
         return bases[key].classifier(saved.labels, max_length=saved.max_length, fresh_head=True, task=saved.task).model
 
     found = {}
@@ -76,7 +78,7 @@ def load_many(
 
 
 def _refuse_different_bases(folders: dict[str, SavedFolder]) -> None:
-    """One base model that was given cannot be that of folders which name different ones."""
+    """Refuse one given base model for folders that name different ones."""
     of_name = {
         saved.description.base_model.name: folder
         for folder, saved in reversed(folders.items())
@@ -86,5 +88,5 @@ def _refuse_different_bases(folders: dict[str, SavedFolder]) -> None:
         examples = ", ".join(f"'{folder}' on {name}" for name, folder in reversed(of_name.items()))
         raise ArtifactError(
             f"One base model was given, and the folders were trained on {len(of_name)}: {examples}. "
-            "Load the folders of each base model by themselves."
+            "Load the folders of each base model separately."
         )

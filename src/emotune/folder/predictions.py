@@ -1,4 +1,4 @@
-"""predictions.parquet: the predictions of the test rows that a saved folder holds, one row per text."""
+"""predictions.parquet: a saved folder's predictions of the test rows, one row per text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write_predictions(
         split: The rows.
         predictions: Shape (rows,), label ids.
         probabilities: Shape (rows, classes).
-        path: Where to.
+        path: The file to write.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -36,17 +36,17 @@ def write_predictions(
 
 
 def read_table(path: Path, labels: tuple[str, ...]) -> dict[str, list[Any]]:
-    """The columns of a file of predictions by name, as they stand there.
+    """Return the columns of a file of predictions by name; only texts are checked.
 
     Args:
         path: The file.
         labels: The model's labels.
 
     Returns:
-        "text", all of them texts, "label", "prediction", and "p_<label>" for each label.
+        "text", "label", "prediction", and "p_<label>" for each label.
 
     Raises:
-        ArtifactError: The file is damaged, lacks a column or has no rows.
+        ArtifactError: The file is damaged, lacks a column or a text, or has no rows.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -70,13 +70,13 @@ def read_table(path: Path, labels: tuple[str, ...]) -> dict[str, list[Any]]:
 
 
 def numbers_of(table: dict[str, list[Any]], labels: tuple[str, ...], path: Path) -> NDArray[np.float64]:
-    """The probabilities of a table, shape (rows, classes); NaN where one is missing.
+    """Return the probabilities of a table, shape (rows, classes); NaN where one is missing.
 
     Raises:
-        ArtifactError: They are no numbers.
+        ArtifactError: A probability is not a number.
     """
     columns = [table[f"p_{label}"] for label in labels]
-    # Looked at one by one, since NumPy would read numbers out of texts and truth values.
+    # Checked one by one, since NumPy would convert strings and booleans to numbers.
     if not all(value is None or type(value) in (int, float) for column in columns for value in column):
         raise ArtifactError(f"'{path}': the probabilities are not all numbers. Restore the file, or run the job again.")
     return np.column_stack([np.array(column, np.float64) for column in columns])

@@ -1,4 +1,4 @@
-"""What a training run leaves behind for the reader: the epochs, the times, the memory."""
+"""Record of a training run: its epochs, times and memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emotune.system.options import Options
 
 
 class Record(Options):
-    """A part of `emotune.json`. Entries that this version does not know are left aside."""
+    """A part of `emotune.json`. Entries that this version does not know are ignored."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=True)
 
@@ -22,12 +22,12 @@ class Epoch(Record):
     """Scores after one epoch.
 
     Attributes:
-        number: Counted from 1.
-        train_loss: Mean over the rows of the loss that was minimized, with dropout; label smoothing, class weights (their mean
-            over the training rows is 1), offsets to the logits and the focal factor included. Comparable between epochs, and
-            between runs with the same such options.
-        validation: Scores of validation by name, as the task gives them.
-        seconds: Wall time of the epoch's training, validation not counted.
+        number: Number of the epoch, from 1.
+        train_loss: Mean over the rows of the minimized loss, with dropout, label smoothing, class weights (their mean
+            over the training rows is 1), offsets to the logits and the focal factor. Comparable between epochs, and
+            between runs with the same of these options.
+        validation: Scores of validation by name, from the task.
+        seconds: Wall time of the epoch's training, without validation.
         clipped_steps: Share of the epoch's steps whose gradient was longer than `max_grad_norm` and was clipped.
     """
 
@@ -39,12 +39,12 @@ class Epoch(Record):
 
     @property
     def validation_loss(self) -> float:
-        """Loss on validation, plain whatever was minimized: comparable between all runs."""
+        """Plain loss on validation, whatever loss was minimized: comparable between all runs."""
         return self.validation["loss"]
 
     @property
     def validation_scaled_loss(self) -> float:
-        """The same once the logits are divided by the temperature that suits them best."""
+        """Plain loss on validation after the logits are divided by the best temperature."""
         return self.validation["scaled_loss"]
 
     @property
@@ -62,22 +62,23 @@ class TrainingRecord(Record):
     """One finished training run.
 
     Attributes:
-        epochs: One entry per epoch that ran. None are known of a folder that 0.1.0 loaded and saved again, which lost its record.
+        epochs: One entry per epoch that ran; none for a folder that 0.1.0 loaded and saved again, which lost its
+            record.
         best_epoch: Number of the epoch whose weights were kept.
-        stopped_early: Whether training ended before the epochs asked for.
-        trainable_parameters: Parameters that were trained, head included.
-        total_parameters: All parameters of the tuned model.
-        target_modules: Full names of the modules that got an adapter; none where the method trains something else.
-        examples: Training rows.
-        seconds: Wall time of training, validation after each epoch included.
-        train_examples_per_second: Rows trained per second, validation not counted.
-        peak_memory_bytes: Up to the end of training, the highest memory of the GPU that trained, or else the highest resident
-            memory of the process.
+        stopped_early: True if training ended before the requested epochs.
+        trainable_parameters: Number of trained parameters, head included.
+        total_parameters: Number of parameters of the tuned model.
+        target_modules: Full names of the modules that got an adapter; none if the method uses no adapters.
+        examples: Number of training rows.
+        seconds: Wall time of training, including validation after each epoch.
+        train_examples_per_second: Rows trained per second, without validation.
+        peak_memory_bytes: Up to the end of training, the highest memory of the GPU that trained, or else the highest
+            resident memory of the process.
         device: "cpu", "cuda" or "mps".
         precision: "bf16" or "fp32".
-        precision_reason: Why this precision, in words.
+        precision_reason: Reason for this precision, in words.
         seed: The seed.
-        warnings: What looked wrong, a sentence each: a learning rate of another method, one label for every text, too little
+        warnings: Warnings, one sentence each: a learning rate of another method, one label for every text, too little
             memory.
     """
 
@@ -99,7 +100,7 @@ class TrainingRecord(Record):
 
     @property
     def clipped_steps(self) -> float:
-        """Share of all steps that were clipped; in them, rows of long texts weigh more than those of short ones."""
+        """Share of all steps that were clipped; in these, rows of long texts weigh more than those of short ones."""
         return sum(epoch.clipped_steps for epoch in self.epochs) / len(self.epochs)
 
     @property

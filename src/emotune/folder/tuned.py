@@ -1,8 +1,8 @@
-"""A `TunedClassifier`, what `finetune` gives and `load` brings back; and the folder that it is saved as.
+"""`TunedClassifier`, the result of `finetune` and `load`, and the folder in which it is saved.
 
-The folder holds the trained weights with the head (PEFT's own files, or a whole model after full fine-tuning), the tokenizer,
-`config.json` with the labels, `emotune.json` with everything else, and no path of the machine that made it. Plain PEFT and
-transformers load it; the model card in it says how.
+The folder holds the trained weights with the head (PEFT's own files, or a whole model after full fine-tuning), the
+tokenizer, `config.json` with the labels, and `emotune.json` with everything else. It holds no path of the machine that
+made it. Plain PEFT and transformers load it; the model card in it says how.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from emotune.system.output import written_whole
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# Texts of our own whose logits are saved, so that any folder can be verified without its data.
+# Emotune's own texts, whose logits are saved, so that any folder can be verified without its data.
 PROBES = (
     "I can't stop smiling today.",
     "nobody came, not even my brother",
@@ -53,7 +53,7 @@ class TunedClassifier(Classifier):
 
     Attributes:
         method: The fine-tuning method.
-        training: How it was trained.
+        training: Record of the training.
     """
 
     method: Method
@@ -68,8 +68,8 @@ class TunedClassifier(Classifier):
         """Save the tuned adapter, head, tokenizer and labels as a folder that plain PEFT and transformers load.
 
         Args:
-            folder: Where to; made if it is missing.
-            overwrite: Replace a result of emotune that stands there.
+            folder: The folder to write; it is created if missing.
+            overwrite: Replace a result of emotune in the folder.
 
         Returns:
             The folder.
@@ -84,8 +84,8 @@ class TunedClassifier(Classifier):
 
     @property
     def portable_source(self) -> str | None:
-        """What loads the base again anywhere: "bundled:…" or its Hub id; None for a folder of this machine."""
-        # A local folder may be called like its model; what came from the Hub has a revision.
+        """Name that loads the base on any machine: "bundled:…" or its Hub id; None for a local folder."""
+        # A local folder may have the name of its model; a model from the Hub has a revision.
         from_hub = self.source == self.name and self.revision is not None
         return self.source if from_hub or self.source == BUNDLED else None
 
@@ -102,7 +102,7 @@ def write_model(classifier: TunedClassifier, folder: Path) -> None:
 
 
 def _clean_tokenizer(classifier: Classifier) -> PreTrainedTokenizerBase:
-    """A copy of the tokenizer without what the last call left in it, that cuts long texts where training did."""
+    """Return a copy of the tokenizer that cuts long texts as in training, without settings left by the last call."""
     tokenizer = copy.deepcopy(classifier.tokenizer)
     for setting in (
         "max_length",
@@ -128,7 +128,7 @@ def describe(classifier: TunedClassifier, folder: Path, evidence: Evidence | Non
     Args:
         classifier: The saved classifier.
         folder: The folder, all other files in place.
-        evidence: What a run knows beside it.
+        evidence: Settings and results of a run, to be saved with it.
     """
     logits = compute_logits(classifier.model, encode(classifier.tokenizer, PROBES, classifier.max_length))
     verification = VerificationEntry(texts=PROBES, logits=tuple(map(tuple, logits.tolist())), tolerance=LOGIT_TOLERANCE)

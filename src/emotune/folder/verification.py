@@ -1,4 +1,4 @@
-"""The noun of a check: a `Verification`, what a saved folder computes against what it was saved with."""
+"""`Verification`: the comparison of a saved folder's current results with the saved ones."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Verification:
-    """The outcome of a check.
+    """Result of a check.
 
     Attributes:
-        rows: Texts whose predictions were computed again: the probes and the saved test rows.
-        largest_difference: The largest absolute difference of a logit of the probes or of a probability of the test rows; infinite where
-            a value is not a number.
+        rows: Number of texts whose predictions were recomputed: the probes and the saved test rows.
+        largest_difference: The largest absolute difference of a logit of the probes or a probability of the test rows;
+            infinite if a value is not a number.
         tolerance: The largest difference that passes.
-        changed_labels: Test rows whose label differs.
-        changed_files: Files whose content is not what was saved.
-        missing_files: Files that are gone.
-        probe_difference: The largest absolute difference of a logit of the probes alone: what says most of the model.
+        changed_labels: Number of test rows whose label differs.
+        changed_files: Files whose content has changed.
+        missing_files: Files that are missing.
+        probe_difference: The largest absolute difference of a logit of the probes, which depends only on the model.
     """
 
     rows: int
@@ -30,10 +30,10 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether everything is as it was saved."""
+        """True if predictions and files equal the saved ones."""
         return self.same_predictions and not self.changed_files and not self.missing_files
 
     @property
     def same_predictions(self) -> bool:
-        """Whether what was computed is what was saved, on the probes and on the saved test rows."""
+        """True if the recomputed results equal the saved ones, on the probes and on the saved test rows."""
         return self.largest_difference <= self.tolerance and not self.changed_labels

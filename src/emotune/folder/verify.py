@@ -1,4 +1,4 @@
-"""Verify a saved folder: have it loaded in a fresh process, and require the logits and labels it was saved with."""
+"""Verify a saved folder: load it in a fresh process, and compare logits and labels with the saved ones."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def verify(folder: str | Path, *, base: str | Path | None = None) -> Verificatio
     """Check a saved folder in a fresh process.
 
     Args:
-        folder: What `save` or `emotune run` wrote.
-        base: Where the base model is, if the folder cannot say.
+        folder: A folder written by `save` or `emotune run`.
+        base: The location of the base model, if the folder does not name it.
 
     Returns:
-        The outcome, always a good one.
+        The result, which always passed.
 
     Raises:
         ArtifactError: The folder is incomplete or damaged.
-        VerificationError: Predictions or files differ from what was saved, or predictions are gone.
+        VerificationError: Predictions or files differ from the saved ones, or predictions are missing.
     """
     command = [
         sys.executable,
@@ -50,10 +50,10 @@ def verify(folder: str | Path, *, base: str | Path | None = None) -> Verificatio
 
 
 def in_words(found: Verification, folder: str | Path) -> str:
-    """What a check that failed has found, in three lines: of the folder, of the model in it, and what to do.
+    """Describe a failed check in three lines: the folder, the model in it, and the remedy.
 
     Args:
-        found: The outcome of the check.
+        found: The result of the check.
         folder: The folder, for the message.
     """
     lists = (("changed", found.changed_files), ("missing", found.missing_files))
@@ -69,11 +69,9 @@ def in_words(found: Verification, folder: str | Path) -> str:
             f" Over {found.rows} texts the largest difference is {found.largest_difference:.3g}, "
             f"with {counted(found.changed_labels, 'label')} changed."
         )
-    # Predictions that are gone or were changed say nothing against a model which is as it was.
+    # An unchanged model remains usable if only its predictions are missing or changed.
     if same_logits and not model_changed and PREDICTIONS in found.changed_files + found.missing_files:
         remedy = f"The model can be used. Restore {PREDICTIONS}, or train again, before it is compared or reproduced."
     else:
         remedy = "Do not use this folder: train again, or restore its files."
-    return (
-        f"'{folder}' is not as it was saved: {files or 'its files are, but not what it computes'}.\n{model}\n{remedy}"
-    )
+    return f"'{folder}' has changed since it was saved: {files or 'its predictions differ, though not its files'}.\n{model}\n{remedy}"

@@ -1,4 +1,4 @@
-"""What the layers of an encoder make of a text: the mean of each layer's hidden states over the text's tokens."""
+"""Features of a text from the layers of an encoder: the mean of each layer's hidden states over the text's tokens."""
 
 from __future__ import annotations
 
@@ -30,27 +30,29 @@ def layer_features(
     progress: Progress = SILENT,
     description: str = "features",
 ) -> NDArray[np.float32]:
-    """Mean of each layer's hidden states over a text's tokens, special tokens included and padding not.
+    """Return the mean of each layer's hidden states over a text's tokens, with special tokens and without padding.
 
-    Hidden states are those that transformers gives with `output_hidden_states=True`: state 0 is the output of the embeddings, state i
-    that of layer i. A model that gives no such states, or states of several shapes, has one feature vector only, its last.
+    Hidden states are those of transformers with `output_hidden_states=True`: state 0 is the output of the embeddings,
+    state i that of layer i. A model without such states, or with states of several shapes, has only one feature vector,
+    its last.
 
     Args:
-        base: The model. Its head plays no part, and its mode (training or evaluation) is as before afterwards.
+        base: The model. Its head is not used, and its mode (training or evaluation) is restored.
         texts: The texts, or their token ids.
-        dtype: The dtype of matrix products; None for the weights' own, which is the arithmetic in which models are scored.
-        layers: Which states, in ascending order, counted from 0; None for all. The fast path computes no layer above the last of them.
-        max_tokens: Tokens per batch, padding counted.
-        fast: Take the fast path where it covers the model.
-        progress: Shows a bar.
+        dtype: Data type of matrix products; None for the weights' own, the arithmetic in which models are scored.
+        layers: Numbers of the states, in ascending order, from 0; None for all. The fast path computes no layer above
+            the last of them.
+        max_tokens: Tokens per batch, padding included.
+        fast: Use the fast path if it covers the model.
+        progress: Front end that shows a bar.
         description: The bar's text.
 
     Returns:
-        Shape (states, texts, hidden size): one state more than layers, unless `layers` asks for fewer. A text's states lie side by side
-        in memory, so that `side_by_side` copies nothing.
+        Shape (states, texts, hidden size): one state more than layers, or those of `layers`. A text's states are
+        adjacent in memory, so that `side_by_side` makes no copy.
 
     Raises:
-        ValueError: No texts, or `layers` names a state that the model does not have.
+        ValueError: There are no texts, or `layers` names a state that the model does not have.
     """
     import torch
 
@@ -88,7 +90,7 @@ _Means = Callable[[Encoded, NDArray[np.int64]], "torch.Tensor"]
 def _packed_means(
     base: Classifier, encoder: Any, dtype: torch.dtype | None, layers: Sequence[int] | None
 ) -> _Means | None:
-    """How the fast path computes the means of a batch, shape (states, rows, hidden); None where it does not cover the model."""
+    """Return the fast path's function for the means of a batch, shape (states, rows, hidden); None if not covered."""
     import torch
 
     from emotune.engine.encoder import Encoder
@@ -119,7 +121,7 @@ def _packed_means(
 
 
 def _padded_means(encoder: Any, dtype: torch.dtype | None, layers: Sequence[int] | None) -> _Means:
-    """How transformers computes the means of a batch, shape (states, rows, hidden)."""
+    """Return the function that computes the means of a batch with transformers, shape (states, rows, hidden)."""
     import torch
 
     device = next(encoder.parameters()).device

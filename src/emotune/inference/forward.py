@@ -1,4 +1,4 @@
-"""Logits of many texts: the one place where a model is run for prediction."""
+"""Logits of many texts: the only module that runs a model for prediction."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ MAX_TOKENS = 2048
 
 
 class Engine(Protocol):
-    """What computes logits, held for any number of calls, by any number of threads at once."""
+    """Object that computes logits, for any number of calls by any number of threads at once."""
 
     def logits(
         self, encoded: Encoded, *, progress: Progress = SILENT, description: str = "predicting"
     ) -> NDArray[np.float32]:
-        """Logits of every text, shape (texts, classes), in the order given.
+        """Return the logits of every text, shape (texts, classes), in the order given.
 
         Args:
             encoded: The texts' token ids.
-            progress: Shows a bar.
+            progress: Front end that shows a bar.
             description: The bar's text.
         """
 
 
 class TorchEngine:
-    """A model ready for prediction: on the fast path, adapters added to the weights, where that covers it.
+    """Model ready for prediction: on the fast path, with adapters merged, if that covers it.
 
-    The model that is given is left as it is, its mode included, and what is held here follows no later change of its weights, device
-    or mode. Weights that need no other form are held on the model's memory, so they must not be changed in place.
+    The given model is left unchanged, including its mode. Later changes of its weights, device or mode have no effect
+    here. Weights that need no conversion share the model's memory, so they must not be changed in place.
 
     Args:
         model: A sequence classifier.
-        dtype: What matrix products are computed in: bfloat16, int8, or None for the weights' own, which is the reference.
-        fast: Take the fast path where it covers the model; else run the model as transformers and PEFT wrote it.
+        dtype: Data type of matrix products: bfloat16, int8, or None for the weights' own, which is the reference.
+        fast: Use the fast path if it covers the model; else run the modules of transformers and PEFT.
 
     Raises:
         ConfigError: int8 for a model that the fast path does not cover.
@@ -72,12 +72,12 @@ class TorchEngine:
         progress: Progress = SILENT,
         description: str = "predicting",
     ) -> NDArray[np.float32]:
-        """As `Engine.logits`.
+        """Return the logits of every text, as `Engine.logits`.
 
         Args:
             encoded: The texts' token ids.
-            max_tokens: Tokens per batch, padding counted.
-            progress: Shows a bar.
+            max_tokens: Tokens per batch, padding included.
+            progress: Front end that shows a bar.
             description: The bar's text.
         """
         return run_batches(
@@ -101,15 +101,15 @@ def compute_logits(
     progress: Progress = SILENT,
     description: str = "predicting",
 ) -> NDArray[np.float32]:
-    """Logits of every text, in the order given, without gradients and without dropout, by an engine that is made for this call.
+    """Return the logits of every text, in the order given, without gradients or dropout, by an engine for this call.
 
     Args:
-        model: A sequence classifier, which is left as it is.
+        model: A sequence classifier, which is left unchanged.
         encoded: The texts' token ids.
         dtype: As for `TorchEngine`.
-        max_tokens: Tokens per batch, padding counted.
+        max_tokens: Tokens per batch, padding included.
         fast: As for `TorchEngine`.
-        progress: Shows a bar.
+        progress: Front end that shows a bar.
         description: The bar's text.
 
     Returns:
@@ -132,15 +132,15 @@ def run_batches(
     progress: Progress = SILENT,
     description: str = "predicting",
 ) -> NDArray[np.float32]:
-    """Logits of every text, in the order given, from a model in evaluation mode.
+    """Return the logits of every text, in the order given, from a model in evaluation mode.
 
     Args:
         model: The sequence classifier.
         encoded: The texts' token ids.
-        packed: Whether the model takes packed batches.
-        dtype: bfloat16 for what autocast covers; anything else leaves it off.
-        max_tokens: Tokens per batch, padding counted.
-        progress: Shows a bar.
+        packed: True if the model takes packed batches.
+        dtype: bfloat16 to turn autocast on; any other value leaves it off.
+        max_tokens: Tokens per batch, padding included.
+        progress: Front end that shows a bar.
         description: The bar's text.
 
     Returns:

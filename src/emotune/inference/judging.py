@@ -1,4 +1,4 @@
-"""What a base model makes of texts, for an audit that judges labels with it."""
+"""Features of texts from a base model, for an audit of labels."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from emotune.system.progress import SILENT, Progress
 from emotune.tasks.judges import Features
 from emotune.tasks.probe import side_by_side
 
-# Layers are chosen, evenly spread and the last among them, so that a text has no more numbers than this: the time of a linear model on
-# them grows with their square.
+# Largest number of features per text. Layers are chosen evenly, including the last, to stay within it: the time of a
+# linear model grows with the square of this number.
 MOST_FEATURES = 3072
 
 
 def features_of(
     model: str | Path, *, max_length: int, progress: Progress = SILENT
 ) -> Callable[[Sequence[str]], Features]:
-    """A function that gives what a model makes of texts; the model is loaded when it is called.
+    """Return a function that computes a model's features of texts; it loads the model when it is called.
 
     Args:
         model: As for `load_base`.
         max_length: Tokens per text; longer texts are cut.
-        progress: Shows a bar.
+        progress: Front end that shows a bar.
     """
 
     def features(texts: Sequence[str]) -> Features:
@@ -36,7 +36,7 @@ def features_of(
             base = OpenBase(model).classifier(("0", "1"), max_length=max_length)
         except EmotuneError as error:
             raise type(error)(
-                f"{error}\nTo count tokens alone, which takes no weights, add --no-label-errors."
+                f"{error}\nTo count only tokens, which needs no weights, add --no-label-errors."
             ) from None
         states, _, width = layer_features(base, texts[:1]).shape
         few = max(1, min(states, MOST_FEATURES // width))

@@ -1,4 +1,4 @@
-"""Predict labels for texts with a classifier in memory, once: for a list, or for a stream of any length chunk by chunk."""
+"""Predict labels of texts with a classifier in memory, in a single call: for a list, or for a stream of any length."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def predict(
     calibrated: bool = False,
     progress: Progress = SILENT,
 ) -> Predictions:
-    """Predict the label of each text. For more than one call with a classifier, a `Predictor` prepares it once.
+    """Predict the label of each text. For several calls with one classifier, a `Predictor` prepares it once.
 
     Args:
         classifier: A tuned classifier.
         texts: The texts, none of them blank.
         precision: As for `Predictor`.
         calibrated: As for `Predictor`.
-        progress: Shows a bar.
+        progress: Front end that shows a bar.
 
     Raises:
-        ConfigError: An unknown precision, or one that this model or device cannot take; or no temperature to calibrate with.
-        DataError: No text, a blank one, or something that is not text.
+        ConfigError: The precision is unknown, or this model or device does not support it; or there is no temperature.
+        DataError: There is no text, a text is blank, or an entry is not text.
     """
     checked = checked_list(texts, "predict", "predict(classifier, [text])")
     return Predictor(classifier, precision=precision, calibrated=calibrated).predict(checked, progress=progress)
@@ -42,21 +42,21 @@ def predict_stream(
     calibrated: bool = False,
     progress: Progress = SILENT,
 ) -> Iterator[Predictions]:
-    """Predict the labels of a stream of texts, in memory that does not grow with their number, as `Predictor.stream` does.
+    """Predict the labels of a stream of texts in constant memory, as `Predictor.stream` does.
 
     Args:
         classifier: A tuned classifier.
-        texts: The texts, none of them blank; they are read as they are needed.
+        texts: The texts, none of them blank; they are read as needed.
         precision: As for `Predictor`.
         calibrated: As for `Predictor`.
-        progress: Shows a bar per chunk.
+        progress: Front end that shows one bar per chunk.
 
     Yields:
-        The predictions of each chunk, in the order of the texts; nothing where there are none.
+        The predictions of each chunk, in the order of the texts; nothing if there are no texts.
 
     Raises:
-        ConfigError: An unknown precision, or one that this model or device cannot take; or no temperature to calibrate with.
-        DataError: A blank text, or something that is not text, when reading gets there: the chunks before it have been given.
+        ConfigError: The precision is unknown, or this model or device does not support it; or there is no temperature.
+        DataError: A text is blank or not text. It is raised when that text is reached, after the chunks before it.
     """
     refuse_no_list(texts, "predict_stream", "predict_stream(classifier, [text])")
     yield from Predictor(classifier, precision=precision, calibrated=calibrated).stream(texts, progress=progress)

@@ -1,4 +1,4 @@
-"""A `Predictor` holds a classifier ready to label texts: its adapters are merged once, and any number of calls use the result."""
+"""`Predictor`: a classifier prepared for prediction, whose adapters are merged once for any number of calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from emotune.system.memory import return_freed_memory
 from emotune.system.progress import SILENT, Progress
 from emotune.system.text import is_blank
 
-# Texts that a stream holds at a time: enough to sort into batches of like lengths, a few megabytes of text.
+# Texts that a stream holds at a time: enough to sort into batches of similar lengths, a few megabytes of text.
 CHUNK = 4096
 
 
@@ -34,7 +34,7 @@ class Predictions:
         labels: One label name per text.
         probabilities: Shape (texts, classes), rows sum to 1, columns in the order of `label_names`.
         label_names: The classifier's labels.
-        truncated: How many texts were longer than the classifier's limit and were cut.
+        truncated: Number of texts that were longer than the classifier's limit and were cut.
     """
 
     texts: tuple[str, ...] = field(repr=False)
@@ -45,33 +45,34 @@ class Predictions:
 
 
 class Predictor:
-    """A classifier held ready to predict, for one text at a time as for many, and for any number of threads at once.
+    """Classifier prepared for prediction, of single texts or many, by any number of threads at once.
 
     ```python
     with emotune.Predictor(emotune.load("fine_tuned_lora_model")) as predictor:
         print(predictor.predict(["I did not expect this at all"]).labels)
     ```
 
-    Making it adds the adapters to the weights, where the fast path covers the model, and casts the weights to the precision; no
-    call does so again. Every call gives exactly what it would give alone, whatever other threads ask at the same time.
+    The constructor adds the adapters to the weights, if the fast path covers the model, and casts the weights to the
+    precision; calls do not repeat this. The result of a call does not depend on simultaneous calls of other threads.
 
-    It holds the classifier as it is now. What is done to the classifier later, be it a device, a mode or another predictor, makes no
-    difference, but its weights must not be changed in place: those that need no other form stay where they are in memory. These
-    are the embeddings, the pooler, the head, and in fp32 those matrices of the layers that no adapter changes. Of the others there is
-    one copy for each predictor: in fp32 of every adapted matrix, and of queries, keys and values, which become one matrix; in bf16 of all
-    matrices of the layers, in half the size; in int8 in a quarter. For BERT base with LoRA on all linear layers that is 340, 170 or
-    85 MB. A model that the fast path does not cover is run as transformers and PEFT wrote it, and costs no weights.
+    The predictor keeps the classifier's current state. Later changes of the classifier's device or mode, or other
+    predictors, make no difference. But its weights must not be changed in place, since those that need no conversion
+    are shared: the embeddings, the pooler, the head, and in fp32 the matrices of the layers without adapters. Each
+    predictor has one copy of the others: in fp32 of every adapted matrix, and of queries, keys and values, which become
+    one matrix; in bf16 of all matrices of the layers, in half the size; in int8 in a quarter. For BERT base with LoRA
+    on all linear layers that is 340, 170 or 85 MB. A model that the fast path does not cover runs with the modules of
+    transformers and PEFT, and needs no copies of weights.
 
     Args:
-        classifier: A tuned classifier, on the device to predict on.
-        precision: What matrix products are computed in: "fp32", which is what `evaluate` and plain transformers compute; "bf16";
-            "int8", on a processor; or "auto": bf16 where the hardware multiplies it, else fp32. docs/benchmarks.md says what each costs.
-        calibrated: Divide the logits by the temperature that was fitted on validation: no label changes. It aims at probabilities of
-            0.8 that are right 80 % of the time; the report says how near it came on the test rows. Without it probabilities are those
-            of plain transformers.
+        classifier: A tuned classifier, on the device for prediction.
+        precision: Arithmetic of matrix products: "fp32", as in `evaluate` and plain transformers; "bf16"; "int8", on a
+            processor; or "auto": bf16 if the hardware multiplies it, else fp32. docs/benchmarks.md lists their costs.
+        calibrated: Divide the logits by the temperature fitted on validation; no label changes. The aim is that
+            probabilities of 0.8 are right 80 % of the time; the report says how close they are on the test rows.
+            Without it, probabilities are those of plain transformers.
 
     Raises:
-        ConfigError: An unknown precision, or one that this model or device cannot take; or no temperature to calibrate with.
+        ConfigError: The precision is unknown, or this model or device does not support it; or there is no temperature.
     """
 
     def __init__(self, classifier: Classifier, *, precision: str = "auto", calibrated: bool = False) -> None:
@@ -79,7 +80,7 @@ class Predictor:
         if calibrated and classifier.temperature is None:
             raise ConfigError(
                 "This model has no temperature to calibrate its probabilities with: it was saved without emotune run, or its "
-                "validation rows could not choose one: none of them is wrong, or its logits say nothing. Leave calibration out."
+                "validation rows could not determine one: none of them is wrong, or the logits are uninformative. Leave calibration out."
             )
         device = next(classifier.model.parameters()).device.type
         chosen = precision_for(classifier.model, precision, device, prediction=True)
@@ -96,40 +97,40 @@ class Predictor:
 
         Args:
             texts: The texts, none of them blank.
-            progress: Shows a bar.
+            progress: Front end that shows a bar.
 
         Raises:
             ConfigError: The predictor is closed.
-            DataError: No text, a blank one, or something that is not text.
+            DataError: There is no text, a text is blank, or an entry is not text.
         """
         engine = self._held()
         checked = checked_list(texts, "predict", "predictor.predict([text])")
         return self._label(engine, checked, self._encode(checked), progress)
 
     def stream(self, texts: Iterable[str], *, progress: Progress = SILENT) -> Iterator[Predictions]:
-        """Predict the labels of a stream of texts, in memory that does not grow with their number.
+        """Predict the labels of a stream of texts in constant memory.
 
-        Chunks of 4,096 texts are labelled one after another, and the next one is read and tokenized meanwhile. A stream that has begun
-        goes on when the predictor is closed.
+        Chunks of 4,096 texts are labelled one after another; the next one is read and tokenized meanwhile. A stream
+        that has begun continues when the predictor is closed.
 
         Args:
-            texts: The texts, none of them blank; they are read as they are needed.
-            progress: Shows a bar per chunk.
+            texts: The texts, none of them blank; they are read as needed.
+            progress: Front end that shows one bar per chunk.
 
         Returns:
-            The predictions of each chunk, in the order of the texts; nothing where there are none. Reading them raises a DataError at a
-            blank text, or at something that is not text: the chunks before it have been given.
+            The predictions of each chunk, in the order of the texts; nothing if there are no texts. The iterator raises
+            a DataError at a text that is blank or not text, after the chunks before it.
 
         Raises:
             ConfigError: The predictor is closed.
-            DataError: Something that is no list of texts, such as a table.
+            DataError: The argument is not a list of texts but, for example, a table.
         """
         engine = self._held()
         refuse_no_list(texts, "stream", "predictor.stream([text])")
         return self._chunks_labelled(engine, texts, progress)
 
     def close(self) -> None:
-        """Let go of the weights. Calls that other threads have under way end as they would; further ones are refused."""
+        """Release the weights. Running calls of other threads finish normally; further calls are refused."""
         self._engine = None
 
     def __enter__(self) -> Predictor:
@@ -145,7 +146,7 @@ class Predictor:
         engine = self._engine
         if engine is None:
             raise ConfigError(
-                "This predictor is closed, and holds no model any more. Make another: Predictor(classifier)."
+                "This predictor is closed, and no longer holds a model. Make another: Predictor(classifier)."
             )
         return engine
 
@@ -166,7 +167,7 @@ class Predictor:
             while coming:
                 chunk, encoded = coming.pop()
                 mistake = None
-                # Read here and not in the thread, where a slow pipe would outlast an interrupt.
+                # Read here and not in the thread, which would keep waiting for a slow pipe after an interrupt.
                 try:
                     coming = [(chunk, tokenizing.submit(self._encode, chunk)) for chunk in islice(chunks, 1)]
                 except Exception as error:
@@ -178,15 +179,15 @@ class Predictor:
 
 
 def checked_list(texts: Iterable[object], function: str, call: str) -> tuple[str, ...]:
-    """The texts of a list, an array or a column, each looked at.
+    """Return the texts of a list, an array or a column, each checked.
 
     Args:
-        texts: What the caller gave.
-        function: What the caller has called, for messages.
-        call: How it is called with one text.
+        texts: The caller's argument.
+        function: Name of the called function, for messages.
+        call: A correct call with one text, for messages.
 
     Raises:
-        DataError: No text, a blank one, or something that is not text.
+        DataError: There is no text, a text is blank, or an entry is not text.
     """
     refuse_no_list(texts, function, call)
     checked = tuple(_checked(texts, 1))
@@ -196,15 +197,15 @@ def checked_list(texts: Iterable[object], function: str, call: str) -> tuple[str
 
 
 def refuse_no_list(texts: object, function: str, call: str) -> None:
-    """Refuse what holds texts and is no list of them: most of it would be read as the names of its columns.
+    """Refuse an object that is not a list of texts, such as a table: iterating over it gives names of columns.
 
     Args:
-        texts: What the caller gave.
-        function: What the caller has called, for messages.
-        call: How it is called with one text.
+        texts: The caller's argument.
+        function: Name of the called function, for messages.
+        call: A correct call with one text, for messages.
 
     Raises:
-        DataError: It is no list of texts.
+        DataError: It is not a list of texts.
     """
     remedy = "Give a list of strings."
     if isinstance(texts, str):
@@ -223,7 +224,7 @@ def refuse_no_list(texts: object, function: str, call: str) -> None:
 
 
 def _chunks(texts: Iterator[object]) -> Iterator[tuple[str, ...]]:
-    """The texts by the chunk, checked."""
+    """Yield the texts in chunks, checked."""
     start = 1
     while chunk := tuple(_checked(islice(texts, CHUNK), start)):
         yield chunk
@@ -231,7 +232,7 @@ def _chunks(texts: Iterator[object]) -> Iterator[tuple[str, ...]]:
 
 
 def _checked(texts: Iterable[object], start: int) -> Iterator[str]:
-    """The texts, each looked at; `start` is the number of the first."""
+    """Yield the texts, each checked; `start` is the number of the first."""
     for number, text in enumerate(texts, start):
         if not isinstance(text, str):
             raise DataError(f"Text {number:,} is {type(text).__name__}, not a string. Convert it, or drop it.")

@@ -1,7 +1,7 @@
 """Parameter-efficient fine-tuning methods, one small class each.
 
-`MODULES` is the list of them. A new method is a module of this package and a line here: the command, configurations, saved
-folders and `emotune.NAME` find it through the list, which imports nothing.
+`MODULES` lists them. A new method is a module of this package and a line in the list: the command, configurations,
+saved folders and `emotune.NAME` find it through the list, which imports nothing.
 """
 
 # The class of each method, and its module in this package; the order is that of help and of tables.

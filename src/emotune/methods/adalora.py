@@ -1,4 +1,4 @@
-"""AdaLoRA: a budget of rank, spent where it matters (Zhang et al., 2023, arXiv 2303.10512), through PEFT."""
+"""AdaLoRA: a budget of ranks, assigned by importance (Zhang et al., 2023, arXiv 2303.10512), through PEFT."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ if TYPE_CHECKING:
     from peft import PeftConfig
     from transformers import PreTrainedModel, TrainerCallback
 
-# Steps without pruning at the start, and with the final ranks at the end, as shares of all steps.
+# Shares of all steps: without pruning at the start, and with the final ranks at the end.
 FIRST, LAST = 0.1, 0.4
 FIRST_STEPS, LEAST_STEPS = 4, 10
-# PEFT wants the number of steps before anyone knows it; `begin` sets it.
+# PEFT requires the number of steps before it is known; `begin` sets it.
 _UNKNOWN = 10**9
 
 
 class AdaLoRA(LinearMethod):
-    """Each adapter is a product P diag(E) Q of higher rank, whose least important singular values are pruned while training.
+    """Adapters P diag(E) Q of higher rank, whose least important singular values are pruned during training.
 
-    Pruning begins after a tenth of all steps and ends four tenths before the last. A term of the loss keeps P and Q nearly orthogonal.
+    Pruning begins after a tenth of all steps and ends four tenths before the last. A loss term keeps P and Q close to
+    orthogonal.
     """
 
     title: ClassVar[str] = "AdaLoRA"
@@ -35,7 +36,7 @@ class AdaLoRA(LinearMethod):
     moving: ClassVar[tuple[str, ...]] = (".lora_E.",)
 
     name: Literal["adalora"] = "adalora"
-    r: int = Field(default=8, ge=1, description="Mean rank that is left at the end.")
+    r: int = Field(default=8, ge=1, description="Mean rank after pruning.")
     initial_r: int | None = Field(
         default=None, ge=1, description="Rank to prune from; one and a half times the rank if not given."
     )
@@ -63,11 +64,11 @@ class AdaLoRA(LinearMethod):
         return 2.0 * self.r if self.alpha is None else self.alpha
 
     def options(self) -> dict[str, Any]:
-        """The options by name, defaults filled in."""
+        """Return the options by name, defaults filled in."""
         return {**super().options(), "alpha": self.scale_numerator, "initial_r": self.first_r}
 
     def peft_config(self, model: PreTrainedModel) -> PeftConfig:
-        """PEFT's AdaLoRA configuration, whose schedule `begin` fills in."""
+        """Return PEFT's AdaLoRA configuration, whose schedule `begin` fills in."""
         from peft import AdaLoraConfig
 
         return AdaLoraConfig(
@@ -81,12 +82,13 @@ class AdaLoRA(LinearMethod):
         )
 
     def begin(self, model: Any, steps: int) -> list[TrainerCallback]:
-        """Set the schedule, and prune after every step."""
+        """Set the schedule, and return the callback that prunes after every step."""
         from transformers import TrainerCallback
 
         config = model.peft_config["default"]
         config.total_step = steps
-        # Singular values start at zero: pruned before they have moved, they could not be told from ones that are wired to nothing.
+        # Singular values start at zero. Pruned before they have changed, they would look like values without a
+        # gradient.
         config.tinit, config.tfinal = max(FIRST_STEPS, int(FIRST * steps)), int(LAST * steps)
         if steps < LEAST_STEPS:
             raise MethodError(
@@ -96,19 +98,20 @@ class AdaLoRA(LinearMethod):
         config.deltaT = max(1, steps // 100)
 
         class Prune(TrainerCallback):
-            """Prunes between the optimizer's step and the next gradient, which is when the gradients are still there."""
+            """Prune after the optimizer's step, while the gradients still exist."""
 
             def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
                 config.rank_pattern = model.ranks_so_far
                 model.base_model.update_and_allocate(state.global_step + 1)
-                # Where PEFT finds ranks in the configuration, it cuts the matrices, and an earlier epoch no longer fits.
+                # If PEFT finds ranks in the configuration, it cuts the matrices, and the weights of an earlier epoch no
+                # longer fit.
                 model.ranks_so_far, config.rank_pattern = config.rank_pattern, None
 
         model.ranks_so_far = None
         return [Prune()]
 
     def penalty(self, model: Any) -> torch.Tensor | None:
-        """How far P and Q are from orthogonal: the mean Frobenius norm of P'P - I and QQ' - I, times its weight."""
+        """Return the mean Frobenius norm of P'P - I and QQ' - I, the distance from orthogonality, times its weight."""
         import torch
 
         if not self.orthogonality:
@@ -123,7 +126,7 @@ class AdaLoRA(LinearMethod):
         return self.orthogonality * torch.stack(norms).mean()
 
     def save_checkpoint(self, model: Any, folder: Path) -> None:
-        """The adapter, and what pruning goes by: the importance of every singular value so far, and the ranks."""
+        """Write the adapter and the state of pruning: the importance of every singular value so far, and the ranks."""
         from safetensors.torch import save_file
 
         self.save(model, folder)
@@ -133,7 +136,7 @@ class AdaLoRA(LinearMethod):
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / _ALLOCATOR, metadata=ranks)
 
     def restore_checkpoint(self, model: Any, folder: Path) -> None:
-        """Take that back."""
+        """Read the state of pruning back."""
         from safetensors import safe_open
 
         allocator = model.base_model.rankallocator

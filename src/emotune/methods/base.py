@@ -1,4 +1,4 @@
-"""What every fine-tuning method is: validated options, and how its weights get into a model, out of it, and into a folder."""
+"""Base classes of fine-tuning methods: validated options, and applying, saving, loading and merging of weights."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ Dropout = Annotated[float, Field(ge=0, lt=1, description="Dropout on the adapter
 
 
 class Method(Options, ABC):
-    """One way of fine-tuning a sequence classifier. The fields of a subclass are its options, `name` aside.
+    """Method of fine-tuning a sequence classifier. The fields of a subclass are its options, except for `name`.
 
     Attributes:
-        name: What configurations, the command and saved folders call it.
-        title: What people call it.
+        name: Name in configurations, on the command line and in saved folders.
+        title: Name in messages and reports.
         learning_rate: The peak rate of AdamW that suits the method with its default options.
-        needs_base: Whether a saved folder needs the base model beside it.
-        files: What a saved folder must hold, the trained weights first.
+        needs_base: True if loading a saved folder needs the base model.
+        files: Files that a saved folder must hold, the trained weights first.
     """
 
     error: ClassVar[type[EmotuneError]] = MethodError
@@ -51,7 +51,7 @@ class Method(Options, ABC):
 
     @classmethod
     def noun(cls) -> str:
-        """Return what messages call the method."""
+        """Return the name of the method in messages."""
         return cls.title
 
     @classmethod
@@ -61,26 +61,26 @@ class Method(Options, ABC):
 
     @property
     def usual_learning_rate(self) -> float:
-        """The peak rate of AdamW where none is given: the method's own, unless an option asks for another."""
+        """Default peak rate of AdamW: the method's own, unless an option changes it."""
         return self.learning_rate
 
     def check_installed(self) -> None:
-        """Refuse to go on without a library that only this method needs.
+        """Check that the libraries that only this method needs are installed.
 
         Raises:
-            MethodError: It is not installed; the message says how to install it.
+            MethodError: One is not installed; the message says how to install it.
         """
         return
 
     @abstractmethod
     def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
-        """Make a base model trainable by this method, in place; give it a copy where the base is still needed.
+        """Make a base model trainable by this method, in place; pass a copy if the base is still needed.
 
-        What is new is drawn from the global random generator, and has no effect yet.
+        New parameters are drawn from the global random generator, and have no effect yet.
 
         Args:
             model: A sequence classifier.
-            base_model_name: The name that saved files give the base model: a Hub id.
+            base_model_name: Name of the base model in saved files: a Hub id.
 
         Returns:
             The model to train, in which exactly what the method trains requires a gradient.
@@ -91,29 +91,30 @@ class Method(Options, ABC):
 
     @abstractmethod
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
-        """Full names of the modules of a base model that get an adapter; none where the method trains something else.
+        """Return the full names of the base model's modules that get an adapter; none if the method uses no adapters.
 
         Raises:
             MethodError: An option names a module that the model does not have.
         """
 
     def trains(self, model: PreTrainedModel) -> str:
-        """What the method trains of a base model, in words.
+        """Describe the trained part of a base model, in words.
 
         Raises:
             MethodError: As for `adapted_modules`.
         """
         whole = ", ".join(head_and_pooler(model))
-        return f"adapters on {summarize_targets(self.adapted_modules(model))}, and in full {whole}"
+        return f"adapters on {summarize_targets(self.adapted_modules(model))}, and {whole} in full"
 
     @abstractmethod
     def must_move(self, model: nn.Module) -> dict[str, nn.Parameter]:
-        """Parameters that have to move in the first steps of training, by name, chosen by their names and not by what requires a gradient.
+        """Return the parameters that must change in the first steps of training, by name.
 
-        What gets no gradient until its partner has moved, such as LoRA's A beside a B of zeros, is not among them.
+        They are chosen by their names, not by `requires_grad`. Parameters that get no gradient until their partner has
+        changed, such as LoRA's A with a B of zeros, are not among them.
 
         Args:
-            model: What `apply` gave.
+            model: The result of `apply`.
         """
 
     @abstractmethod
@@ -121,69 +122,70 @@ class Method(Options, ABC):
         """Write the trained weights into a folder."""
 
     def save_checkpoint(self, model: Any, folder: Path) -> None:
-        """Write what Trainer puts back into the model in training; by default, what `save` writes."""
+        """Write the weights that Trainer loads into the model during training; by default, what `save` writes."""
         self.save(model, folder)
 
     def restore_checkpoint(self, model: Any, folder: Path) -> None:
-        """Take back what `save_checkpoint` wrote beside weights, which Trainer loads itself."""
+        """Read back what `save_checkpoint` wrote in addition to the weights, which Trainer loads itself."""
         return
 
     @abstractmethod
     def load(self, folder: Path, base: Callable[[], PreTrainedModel]) -> nn.Module:
-        """The tuned model of a folder that `save` wrote to.
+        """Return the tuned model of a folder that `save` has written.
 
         Args:
             folder: The folder, with every one of `files`.
-            base: Gives a base model to put the trained weights into.
+            base: Function that returns a base model to put the trained weights into.
 
         Raises:
             ArtifactError: The weights are damaged, incomplete, or do not fit the base model.
         """
 
     def merge(self, model: Any) -> PreTrainedModel:
-        """Make a plain transformers model of a tuned one: trained weights take the place of the base's, and adapters go into them.
+        """Return a plain transformers model with the trained weights, and adapters merged into the base's weights.
 
-        It gives the logits of the tuned model up to rounding, and needs neither emotune nor PEFT any more.
+        It gives the logits of the tuned model up to rounding, and needs neither emotune nor PEFT.
 
         Args:
-            model: The tuned model, which is left as it is.
+            model: The tuned model, which is left unchanged.
 
         Returns:
-            A model of its own, in float32 and evaluation mode, with nothing frozen.
+            A separate model, in float32 and evaluation mode, with nothing frozen.
 
         Raises:
-            MethodError: What the method trains cannot be expressed in the base model's weights, or weights are not finite numbers.
+            MethodError: The base model's weights cannot express what the method trains, or merged weights are not
+                finite.
         """
         merged: PreTrainedModel = self._merge_in_place(copy.deepcopy(model))
         return merged.float().requires_grad_(True).eval()
 
     def _merge_in_place(self, model: Any) -> PreTrainedModel:
-        """The plain model, made of the tuned one, which may be taken apart."""
+        """Return the plain model; the tuned one may be taken apart for it."""
         return model
 
     def options(self) -> dict[str, Any]:
-        """The options by name, with the defaults that follow from others filled in."""
+        """Return the options by name, with the defaults that follow from others filled in."""
         return {name: getattr(self, name) for name in self.option_names()}
 
     def extra_tokens(self) -> int:
-        """How many positions of the model the method takes up beside the text."""
+        """Return the number of the model's positions that the method uses in addition to the text."""
         return 0
 
     def parameter_groups(self, model: nn.Module, learning_rate: float) -> list[dict[str, Any]] | None:
-        """Groups of parameters with learning rates of their own, as PyTorch's optimizers take them; None for one rate for all.
+        """Return groups of parameters with learning rates, for PyTorch's optimizers, or None for one common rate.
 
         Args:
-            model: What `apply` gave.
-            learning_rate: The rate that was asked for.
+            model: The result of `apply`.
+            learning_rate: The chosen rate.
         """
         return None
 
     def begin(self, model: nn.Module, steps: int) -> list[TrainerCallback]:
-        """Callbacks that the method needs while training.
+        """Return the callbacks that the method needs during training.
 
         Args:
-            model: What `apply` gave.
-            steps: How many optimizer steps there will be at most.
+            model: The result of `apply`.
+            steps: Largest possible number of optimizer steps.
 
         Raises:
             MethodError: There are too few.
@@ -191,50 +193,50 @@ class Method(Options, ABC):
         return []
 
     def penalty(self, model: nn.Module) -> torch.Tensor | None:
-        """A term that is added to the loss of a step."""
+        """Return a term to add to the loss of a step, or None."""
         return None
 
 
 class PeftMethod(Method):
-    """A method that works through PEFT: a subclass gives PEFT's configuration, and all else is PEFT's."""
+    """Method that works through PEFT: a subclass provides PEFT's configuration, and PEFT does the rest."""
 
     moving: ClassVar[tuple[str, ...]]
-    """Parts of the names of the adapters' parameters that have to move."""
+    """Parts of the names of the adapters' parameters that must change."""
 
     tuner: ClassVar[str | None] = None
-    """The module whose import registers the method with PEFT, for a method that PEFT does not have itself."""
+    """Module whose import registers the method with PEFT, for a method that PEFT does not have itself."""
 
     needs_base: ClassVar[bool] = True
     files: ClassVar[tuple[str, ...]] = ("adapter_model.safetensors", "adapter_config.json")
 
     @abstractmethod
     def peft_config(self, model: PreTrainedModel) -> PeftConfig:
-        """PEFT's configuration for a model, its task and base model aside.
+        """Return PEFT's configuration for a model, without task and base model.
 
         Raises:
             MethodError: As for `apply`.
         """
 
     def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
-        """PEFT's model around the base model, all but adapters, pooler and head frozen."""
+        """Return PEFT's model around the base model, with everything frozen except adapters, pooler and head."""
         from peft import TaskType, get_peft_model
 
         self.register()
         config = self.peft_config(model)
         config.task_type = TaskType.SEQ_CLS
         wrapped = get_peft_model(model, config)
-        # get_peft_model names the base after the path it was loaded from, which is this machine's affair.
+        # get_peft_model names the base after the path it was loaded from, which is valid only on this machine.
         wrapped.peft_config["default"].base_model_name_or_path = base_model_name
         _name_heads_once(wrapped)
         return wrapped
 
     def register(self) -> None:
-        """Make the method known to PEFT, where it is one of ours: once a process, however often this is called."""
+        """Register one of emotune's own methods with PEFT: once per process, however often this is called."""
         if self.tuner is not None:
             importlib.import_module(self.tuner)
 
     def must_move(self, model: nn.Module) -> dict[str, nn.Parameter]:
-        """The adapters' parameters called by `moving`, with pooler and head."""
+        """Return the adapters' parameters that match `moving`, with pooler and head."""
         parts = (*self.moving, ".modules_to_save.")
         return {name: found for name, found in model.named_parameters() if any(part in name for part in parts)}
 
@@ -251,17 +253,17 @@ class PeftMethod(Method):
 
     def save(self, model: Any, folder: Path) -> None:
         """Write PEFT's own two files."""
-        # Given explicitly, PEFT would otherwise ask the Hub whether the base's embeddings were resized.
+        # Set explicitly, since PEFT would otherwise ask the Hub whether the base's embeddings were resized.
         model.save_pretrained(folder, save_embedding_layers=False)
 
     def load(self, folder: Path, base: Callable[[], PreTrainedModel]) -> nn.Module:
-        """The base model with the adapter of the folder on it."""
+        """Return the base model with the adapter of the folder."""
         import warnings
 
         saved = _tensor_names(folder / self.files[0])
         model = base()
         name = model.name_or_path
-        # Imported only now: it takes seconds, which nobody should wait for whose folder is damaged.
+        # Imported only now: the import takes seconds, and a damaged folder is reported without it.
         from peft import PeftModel, get_peft_model_state_dict
 
         self.register()
@@ -284,39 +286,39 @@ class PeftMethod(Method):
 
 
 class LinearMethod(PeftMethod):
-    """A method of PEFT that adapts linear layers of the encoder, which the option `target_modules` chooses."""
+    """Method of PEFT that adapts linear layers of the encoder, which the option `target_modules` chooses."""
 
     if TYPE_CHECKING:  # each subclass declares it, in its own order and with its own default
         target_modules: Targets
 
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
-        """The linear layers that `target_modules` matches."""
+        """Return the linear layers that `target_modules` matches."""
         return resolve_targets(encoder_linear_modules(model), self.target_modules)
 
     def shared_options(self, model: PreTrainedModel) -> dict[str, Any]:
-        """What the configurations of these methods have in common."""
+        """Return the options that the configurations of these methods have in common."""
         return {
             "target_modules": list(self.adapted_modules(model)),
             "modules_to_save": head_and_pooler(model),
-            # GPT-2's Conv1D keeps its weight transposed, and PEFT wants to be told.
+            # GPT-2's Conv1D keeps its weight transposed, which PEFT needs to know.
             "fan_in_fan_out": any(type(module).__name__ == "Conv1D" for module in model.modules()),
         }
 
 
 def head_and_pooler(model: PreTrainedModel) -> list[str]:
-    """Names of the modules that every method trains in full."""
+    """Return the names of the modules that every method trains in full."""
     return [*pooler_modules(model), *head_modules(model)]
 
 
 def _name_heads_once(model: Any) -> None:
-    """Take out of a configuration what PEFT adds to it again each time it wraps a classifier: the usual names of heads."""
+    """Remove duplicate names of heads from a configuration: PEFT adds them again each time it wraps a classifier."""
     config = model.peft_config["default"]
     if getattr(config, "modules_to_save", None) is not None:  # configurations of prompts have none
         config.modules_to_save = list(dict.fromkeys(config.modules_to_save))
 
 
 def _put_heads_in_place(model: nn.Module) -> None:
-    """Take off PEFT's wrapper around modules that were trained in full: some of its tuners cannot take it off a pooler or a head."""
+    """Remove PEFT's wrapper around modules trained in full: some of its tuners cannot do so for a pooler or head."""
     from peft.utils import ModulesToSaveWrapper
 
     for parent in list(model.modules()):
@@ -326,7 +328,7 @@ def _put_heads_in_place(model: nn.Module) -> None:
 
 
 def _tensor_names(path: Path) -> set[str]:
-    """The names of the tensors in a safetensors file, which is found to be whole on the way."""
+    """Return the names of the tensors in a safetensors file, after checking that the file is complete."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -1,4 +1,4 @@
-"""BitFit: the biases are trained, all weights stay (Ben Zaken et al., 2021, arXiv 2106.10199), through PEFT and a tuner of our own."""
+"""BitFit: only biases are trained (Ben Zaken et al., 2021, arXiv 2106.10199), through PEFT and emotune's own tuner."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class BitFit(PeftMethod):
-    """Train the bias of every linear layer and every normalization of the encoder, the embeddings' normalization included.
+    """Train the bias of every linear layer and every normalization of the encoder, including that of the embeddings.
 
-    With them pooler and head are trained in full. The bias of BERT's keys is among them, as in the paper, though it cannot change
-    what the model gives: it adds the same to every score of a token, and only their differences count.
+    Pooler and head are trained in full. The bias of BERT's keys is trained, as in the paper, although it cannot change
+    the model's output: it adds the same number to every attention score of a token, and only their differences count.
     """
 
     title: ClassVar[str] = "BitFit"
@@ -28,10 +28,10 @@ class BitFit(PeftMethod):
     name: Literal["bitfit"] = "bitfit"
 
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
-        """The linear layers and normalizations of the encoder, pooler aside, that have a bias.
+        """Return the linear layers and normalizations of the encoder that have a bias, without the pooler.
 
         Raises:
-            MethodError: The encoder has no biases, or some that a layer does not add to its output last.
+            MethodError: The encoder has no biases, or a bias that its layer does not add to the output last.
         """
         from torch import nn
         from transformers.pytorch_utils import Conv1D
@@ -56,7 +56,7 @@ class BitFit(PeftMethod):
         return tuple(found)
 
     def peft_config(self, model: PreTrainedModel) -> PeftConfig:
-        """The configuration of our tuner. What is added to the biases starts at zero."""
+        """Return the configuration of emotune's tuner. The vectors added to the biases start at zero."""
         from emotune.methods.tuners.bitfit import BitFitConfig  # which imports PEFT
 
         return BitFitConfig(

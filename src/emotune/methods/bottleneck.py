@@ -1,4 +1,4 @@
-"""Bottleneck adapters: small networks behind the blocks of a frozen encoder, through PEFT and a tuner of our own.
+"""Bottleneck adapters: small networks after the blocks of a frozen encoder, through PEFT and emotune's own tuner.
 
 Houlsby et al., 2019, arXiv 1902.00751; Pfeiffer et al., 2020, arXiv 2005.00247.
 """
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 class Bottleneck(PeftMethod):
-    """Bottleneck adapters: what a block gives, y, becomes y + up(activation(down(y))).
+    """Bottleneck adapters: the output y of a block becomes y + up(activation(down(y))).
 
-    `down` leads to a few numbers, `up` back to the encoder's width. Both are trained, with the head, and with the pooler where there
-    is one. The normalizations stay frozen, which Houlsby et al. train as well.
+    `down` projects to the bottleneck, `up` back to the encoder's width. Both are trained, with the head, and with the
+    pooler if there is one. The normalizations, which Houlsby et al. train too, stay frozen.
 
-    With "houlsby" an adapter stands behind the output projections of both blocks, attention and feed-forward; with "pfeiffer"
-    behind the feed-forward block's alone. y is what the projection gives, before dropout, residual and normalization.
-    AdapterHub's configuration of the name "pfeiffer" differs: its adapter reads the normalized sum of y and the residual, and
-    the sum is normalized once more behind it.
+    With "houlsby", an adapter follows the output projections of both blocks, attention and feed-forward; with
+    "pfeiffer", only that of the feed-forward block. y is the output of the projection, before dropout, residual and
+    normalization. AdapterHub's configuration named "pfeiffer" differs: its adapter reads the normalized sum of y and
+    the residual, and the sum is normalized once more after it.
 
-    The activation keeps adapters from being merged into the weights, so they cost time in prediction too.
+    The activation prevents adapters from being merged into the weights, so they cost time in prediction too.
     """
 
     title: ClassVar[str] = "bottleneck adapter"
@@ -44,13 +44,13 @@ class Bottleneck(PeftMethod):
     )
     placement: Literal["houlsby", "pfeiffer"] = Field(
         default="houlsby",
-        description="Where bottleneck adapters stand: houlsby, behind attention and feed-forward; pfeiffer, behind feed-forward.",
+        description="Places of bottleneck adapters: houlsby, after attention and feed-forward; pfeiffer, after feed-forward.",
     )
     activation: Literal["gelu", "relu"] = Field(default="gelu", description="Activation inside bottleneck adapters.")
     dropout: Dropout = 0.0
     target_modules: Targets | None = Field(
         default=None,
-        description="Layers to put adapters behind, in place of the placement's: all-linear, a list of names, or a regular expression.",
+        description="Layers that adapters follow, instead of placement: all-linear, a list of names, or a regular expression.",
     )
 
     @model_validator(mode="after")
@@ -60,17 +60,17 @@ class Bottleneck(PeftMethod):
         return self
 
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
-        """The output projections that adapters stand behind.
+        """Return the output projections that adapters follow.
 
         Raises:
-            MethodError: An architecture whose blocks are not known, or a target module that matches nothing.
+            MethodError: The blocks of the architecture are not known, or a target module matches nothing.
         """
         if self.target_modules is not None:
             return resolve_targets(encoder_linear_modules(model), self.target_modules)
         return role_modules(model, *(("attended", "outer") if self.placement == "houlsby" else ("outer",)))
 
     def peft_config(self, model: PreTrainedModel) -> PeftConfig:
-        """The configuration of our tuner. `up` starts at zero, `down` at random."""
+        """Return the configuration of emotune's tuner. `up` starts at zero, `down` at random."""
         from emotune.methods.tuners.bottleneck import BottleneckConfig  # which imports PEFT
 
         return BottleneckConfig(
@@ -82,12 +82,12 @@ class Bottleneck(PeftMethod):
         )
 
     def merge(self, model: Any) -> NoReturn:
-        """Refuse.
+        """Refuse to merge.
 
         Raises:
             MethodError: Always.
         """
         raise MethodError(
-            "A model with bottleneck adapters cannot be merged: an activation stands between an adapter's two layers, so no weight can "
-            "take them up. Predict with emotune itself, or train with a method that can be merged, such as lora."
+            "A model with bottleneck adapters cannot be merged: an activation stands between an adapter's two layers, so no weight "
+            "can express them. Predict with emotune itself, or train with a method that can be merged, such as lora."
         )

@@ -1,4 +1,4 @@
-"""Full fine-tuning: every weight is trained (Devlin et al., 2018, arXiv 1810.04805). The yardstick of the other methods."""
+"""Full fine-tuning: every weight is trained (Devlin et al., 2018, arXiv 1810.04805). The reference for the others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class FullFineTuning(Method):
-    """Train every weight, in float32 copies. The saved folder is a whole model, and needs no base beside it."""
+    """Train every weight, in float32 copies. The saved folder is a whole model, and needs no base model."""
 
     title: ClassVar[str] = "full fine-tuning"
     learning_rate: ClassVar[float] = 1e-4
@@ -26,20 +26,20 @@ class FullFineTuning(Method):
     name: Literal["full"] = "full"
 
     def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
-        """The model itself, with nothing frozen."""
+        """Return the model itself, with nothing frozen."""
         model.requires_grad_(True)
         return model
 
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
-        """None: the weights themselves are trained."""
+        """Return no modules: the weights themselves are trained."""
         return ()
 
     def trains(self, model: PreTrainedModel) -> str:
-        """Everything."""
+        """Describe the trained part: everything."""
         return "every weight"
 
     def must_move(self, model: nn.Module) -> dict[str, nn.Parameter]:
-        """All of them."""
+        """Return all parameters."""
         return dict(model.named_parameters())
 
     def save(self, model: Any, folder: Path) -> None:
@@ -51,7 +51,7 @@ class FullFineTuning(Method):
         save_file(weights, folder / self.files[0], metadata={"format": "pt"})
 
     def load(self, folder: Path, base: Callable[[], PreTrainedModel]) -> nn.Module:
-        """The base model with all its weights replaced."""
+        """Return the base model with all its weights replaced."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 

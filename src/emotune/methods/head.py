@@ -1,4 +1,4 @@
-"""Head only: the encoder stays frozen, and only the classification head is trained, with BERT's pooler. The lower bound."""
+"""Head only: the encoder stays frozen; only the classification head is trained, with BERT's pooler. The lower bound."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class HeadOnly(Method):
-    """Train head and pooler alone: what the base model's own features give, where they are read from one token."""
+    """Train only head and pooler, on the base model's own features, which they read from one token."""
 
     title: ClassVar[str] = "head only"
     learning_rate: ClassVar[float] = 1e-2
@@ -26,22 +26,22 @@ class HeadOnly(Method):
     name: Literal["head"] = "head"
 
     def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
-        """The model itself, with all but head and pooler frozen."""
+        """Return the model itself, with everything frozen except head and pooler."""
         model.requires_grad_(False)
         for module in head_and_pooler(model):
             model.get_submodule(module).requires_grad_(True)
         return model
 
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
-        """None."""
+        """Return no modules: there are no adapters."""
         return ()
 
     def trains(self, model: PreTrainedModel) -> str:
-        """Head and pooler."""
+        """Describe the trained part: head and pooler."""
         return f"{', '.join(head_and_pooler(model))} in full, and nothing else"
 
     def must_move(self, model: Any) -> dict[str, nn.Parameter]:
-        """Head and pooler."""
+        """Return the parameters of head and pooler."""
         prefixes = tuple(f"{module}." for module in head_and_pooler(model))
         return {name: parameter for name, parameter in model.named_parameters() if name.startswith(prefixes)}
 
@@ -54,7 +54,7 @@ class HeadOnly(Method):
         save_file(weights, folder / self.files[0], metadata={"format": "pt"})
 
     def save_checkpoint(self, model: Any, folder: Path) -> None:
-        """Write the whole model, which is what Trainer loads again."""
+        """Write the whole model, which Trainer expects to load."""
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ class HeadOnly(Method):
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
     def load(self, folder: Path, base: Callable[[], PreTrainedModel]) -> nn.Module:
-        """The base model with the head of the folder."""
+        """Return the base model with the head of the folder."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -82,6 +82,6 @@ class HeadOnly(Method):
                 f"The head in '{folder}' does not fit the base model '{model.name_or_path}': "
                 f"{name} of shape {shape} is in one of them only."
             )
-        # In the place of the old ones, not into them: other models may stand on the same base.
+        # Replace the old tensors, do not copy into them: other models may share the base's memory.
         model.load_state_dict(weights, strict=False, assign=True)
         return model

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 class IA3(PeftMethod):
-    """Multiply keys, values, and what goes into the feed-forward block's second layer by trained vectors, which start at one.
+    """Multiply keys, values, and the input of the second feed-forward layer by trained vectors, which start at one.
 
-    A few thousand numbers beside the head. Where query, key and value are one layer, as in GPT-2, the query is scaled with them.
+    These are a few thousand parameters in addition to the head. If query, key and value are one layer, as in GPT-2, the
+    query is scaled with them.
     """
 
     title: ClassVar[str] = "IA3"
@@ -29,17 +30,17 @@ class IA3(PeftMethod):
     name: Literal["ia3"] = "ia3"
     target_modules: Targets | None = Field(
         default=None,
-        description="Layers to scale, in place of keys, values and feed-forward: all-linear, a list of names, or a regular expression.",
+        description="Layers to scale, instead of keys, values and feed-forward: all-linear, a list of names, or a regular expression.",
     )
 
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
-        """Key, value and the layer that ends the feed-forward block, or what `target_modules` names."""
+        """Return key, value and the second feed-forward layer, or the layers that `target_modules` matches."""
         if self.target_modules is not None:
             return resolve_targets(encoder_linear_modules(model), self.target_modules)
         return role_modules(model, "key", "value", "outer")
 
     def peft_config(self, model: PreTrainedModel) -> PeftConfig:
-        """PEFT's IA3 configuration: vectors on the inputs of feed-forward layers, on the outputs of the others."""
+        """Return PEFT's IA3 configuration: vectors on the inputs of feed-forward layers, on outputs of the others."""
         from peft import IA3Config
 
         adapted = self.adapted_modules(model)

@@ -1,4 +1,4 @@
-"""LoRA: low-rank adapters beside frozen linear layers (Hu et al., 2021, arXiv 2106.09685), through PEFT."""
+"""LoRA: low-rank adapters of frozen linear layers (Hu et al., 2021, arXiv 2106.09685), through PEFT."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class LowRank(LinearMethod):
-    """What LoRA and its relatives share: their options, and PEFT's LoRA configuration.
+    """Base class of LoRA and its variants: their options, and PEFT's LoRA configuration.
 
-    Adapters are "all-linear" on every linear layer of the encoder, unless `target_modules` says otherwise.
+    Adapters are on every linear layer of the encoder ("all-linear"), unless `target_modules` says otherwise.
     """
 
     moving: ClassVar[tuple[str, ...]] = (".lora_B.",)
@@ -30,7 +30,7 @@ class LowRank(LinearMethod):
     target_modules: Targets = ALL_LINEAR
     rslora: bool = Field(
         default=False,
-        description="Scale by alpha over the square root of the rank, not over the rank; matters at high rank.",
+        description="Scale by alpha over the square root of the rank, not over the rank; useful at high rank.",
     )
 
     @property
@@ -40,18 +40,18 @@ class LowRank(LinearMethod):
 
     @property
     def usual_learning_rate(self) -> float:
-        """The method's own; with rslora less by as much as the scale is more than the default alpha gives without it."""
+        """The method's rate; with rslora, divided by the scale's ratio to the default without rslora, if above 1."""
         if not self.rslora:
             return self.learning_rate
         plain = self.changed(alpha=None).scale_numerator / self.r
         return self.learning_rate * min(1.0, plain * math.sqrt(self.r) / self.scale_numerator)
 
     def options(self) -> dict[str, Any]:
-        """The options by name, with alpha's default filled in."""
+        """Return the options by name, with alpha's default filled in."""
         return {**super().options(), "alpha": self.scale_numerator}
 
     def peft_config(self, model: PreTrainedModel) -> LoraConfig:
-        """PEFT's LoRA configuration. Adapters start at zero effect: B is zero, A is random."""
+        """Return PEFT's LoRA configuration. Adapters start without effect: B is zero, A is random."""
         from peft import LoraConfig
 
         return LoraConfig(
@@ -67,7 +67,7 @@ class LowRank(LinearMethod):
 class LoRA(LowRank):
     """Low-rank adaptation: each adapted layer W x becomes W x + (alpha / r) B A x.
 
-    Only A, B and the head are trained, and with the head BERT's pooler. `rslora` scales by alpha / sqrt(r) instead
+    Only A, B and the head are trained, and BERT's pooler with the head. `rslora` scales by alpha / sqrt(r) instead
     (Kalajdzievski, 2023, arXiv 2312.03732).
     """
 

@@ -1,4 +1,4 @@
-"""LoRA's relatives: the same adapters, with another shape (DoRA), another start (PiSSA) or another step size (LoRA+)."""
+"""Variants of LoRA: with a magnitude vector (DoRA), another initialization (PiSSA) or two learning rates (LoRA+)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 
 class DoRA(LowRank):
-    """Weight-decomposed LoRA (Liu et al., 2024, arXiv 2402.09353): LoRA turns the rows of a weight, a vector of its own scales them.
+    """Weight-decomposed LoRA (Liu et al., 2024, arXiv 2402.09353): LoRA for the rows' directions, and magnitudes.
 
-    Row i of an adapted weight W becomes m_i v_i / ||v_i|| with v = W + (alpha / r) B A. The magnitudes m start as the norms of W's
-    rows. Closer to full fine-tuning than LoRA at low rank, and slower: the norms are computed anew at every step.
+    Row i of an adapted weight W becomes m_i v_i / ||v_i|| with v = W + (alpha / r) B A. The magnitudes m start as the
+    norms of W's rows. At low rank, DoRA is closer to full fine-tuning than LoRA. It is slower, since it recomputes the
+    norms at every step.
     """
 
     title: ClassVar[str] = "DoRA"
@@ -31,7 +32,7 @@ class DoRA(LowRank):
     name: Literal["dora"] = "dora"
 
     def peft_config(self, model: PreTrainedModel) -> LoraConfig:
-        """PEFT's LoRA configuration with magnitudes."""
+        """Return PEFT's LoRA configuration with magnitudes."""
         config = super().peft_config(model)
         config.use_dora = True
         return config
@@ -40,9 +41,9 @@ class DoRA(LowRank):
 class PiSSA(LowRank):
     """LoRA that starts from the principal singular vectors (Meng et al., 2024, arXiv 2404.02948).
 
-    A and B start as the first r singular directions of each weight, and what remains of the weight is frozen: so training begins in the
-    directions that matter most. What is saved is ordinary LoRA of rank 2 r on the untouched base, which is the same function: the trained
-    adapter, minus the one it started as.
+    A and B start as the first r singular directions of each weight, and the rest of the weight is frozen. So training
+    begins in the directions that matter most. The saved adapter is ordinary LoRA of rank 2 r on the unchanged base, and
+    computes the same function: the trained adapter minus the initial one.
     """
 
     title: ClassVar[str] = "PiSSA"
@@ -61,16 +62,16 @@ class PiSSA(LowRank):
         return float(self.r) if self.alpha is None else self.alpha
 
     def peft_config(self, model: PreTrainedModel) -> LoraConfig:
-        """PEFT's LoRA configuration that starts from a fast singular value decomposition, 16 rounds of which are as good as exact."""
+        """Return PEFT's LoRA configuration with a fast, nearly exact singular value decomposition of 16 iterations."""
         config = super().peft_config(model)
         config.init_lora_weights = "pissa_niter_16"
         return config
 
     def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
-        """As for LoRA, and what A and B started as is kept with the model: saving needs it.
+        """Return the model as for LoRA, with the initial A and B kept in it for saving.
 
         Raises:
-            MethodError: As for LoRA, or a weight with fewer singular vectors than the rank.
+            MethodError: As for LoRA, or a weight has fewer singular vectors than the rank.
         """
         sides = {name: min(model.get_parameter(f"{name}.weight").shape) for name in self.adapted_modules(model)}
         narrow = min(sides, key=sides.__getitem__)
@@ -83,9 +84,9 @@ class PiSSA(LowRank):
         return wrapped
 
     def save(self, model: Any, folder: Path) -> None:
-        """Write the change since the start as LoRA of rank 2 r: (B, -B0) (A, A0)', with the scale that it had.
+        """Write the change since the start as LoRA of rank 2 r: (B, -B0) (A, A0)', with the same scale.
 
-        A model that was loaded is such LoRA already, and is written as it is.
+        A loaded model has such an adapter already, which is written unchanged.
         """
         import torch
         from safetensors.torch import save_file
@@ -111,12 +112,12 @@ class PiSSA(LowRank):
         save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / self.files[0])
 
     def save_checkpoint(self, model: Any, folder: Path) -> None:
-        """Write the adapter as it is trained, which resuming and choosing the best epoch put back into the same model."""
+        """Write the adapter in its trained form, for resuming and for restoring the best epoch of the same model."""
         super().save(model, folder)
 
 
 class LoRAPlus(LowRank):
-    """LoRA whose B learns faster than its A (Hayou et al., 2024, arXiv 2402.12354). The saved folder is ordinary LoRA."""
+    """LoRA with a higher learning rate for B than for A (Hayou et al., 2024, arXiv 2402.12354). Saved as plain LoRA."""
 
     title: ClassVar[str] = "LoRA+"
     learning_rate: ClassVar[float] = 5e-4
@@ -125,7 +126,7 @@ class LoRAPlus(LowRank):
     ratio: float = Field(default=4.0, ge=1, description="Learning rate of B over that of A, pooler and head.")
 
     def parameter_groups(self, model: nn.Module, learning_rate: float) -> list[dict[str, Any]]:
-        """A, pooler and head at the rate, B at `ratio` times the rate."""
+        """Return two groups: A, pooler and head at the rate, and B at `ratio` times the rate."""
         trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
         return [
             {"params": [p for name, p in trained if ".lora_B." not in name], "lr": learning_rate},
@@ -134,7 +135,7 @@ class LoRAPlus(LowRank):
 
 
 def _adapter(model: Any) -> dict[str, Any]:
-    """What PEFT saves of a model, as it is."""
+    """Return the tensors of a model that PEFT saves, unchanged."""
     from peft import get_peft_model_state_dict
 
     return {

@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 
 class _VirtualTokens(PeftMethod):
-    """What prompt and prefix tuning share."""
+    """Base class of prompt and prefix tuning."""
 
     moving: ClassVar[tuple[str, ...]] = ("prompt_encoder.",)
     vectors: ClassVar[str]
-    """What stands before the text, of which there are `tokens`."""
+    """Name of the `tokens` vectors before the text, for messages."""
 
     tokens: int = Field(
-        default=20, ge=1, description="Vectors before the text; they count towards the positions that the model has."
+        default=20, ge=1, description="Vectors before the text; they count towards the model's limit of positions."
     )
 
     def adapted_modules(self, model: PreTrainedModel) -> tuple[str, ...]:
-        """None: the encoder stays as it is."""
+        """Return no modules: the encoder stays unchanged."""
         return ()
 
     def trains(self, model: PreTrainedModel) -> str:
-        """The vectors, with head and pooler."""
-        return f"{self.tokens} {self.vectors} before the text, and in full {', '.join(head_and_pooler(model))}"
+        """Describe the trained part: the vectors, with head and pooler."""
+        return f"{self.tokens} {self.vectors} before the text, and {', '.join(head_and_pooler(model))} in full"
 
     def peft_config(self, model: PreTrainedModel) -> PeftConfig:
-        """PEFT's configuration with the model's sizes, which PEFT knows of some families alone."""
+        """Return PEFT's configuration with the model's sizes, which PEFT knows of only some families."""
         check_refusal(self, model)
         text_config = model.config.get_text_config()
         config: Any = self._empty_config()
@@ -50,17 +50,17 @@ class _VirtualTokens(PeftMethod):
         return config
 
     def extra_tokens(self) -> int:
-        """The vectors take up positions."""
+        """Return the number of vectors, which use positions of the model."""
         return self.tokens
 
     def merge(self, model: Any) -> NoReturn:
-        """Refuse.
+        """Refuse to merge.
 
         Raises:
             MethodError: Always.
         """
         raise MethodError(
-            f"A model with {self.title} cannot be merged: {self.vectors} stand before every text, and no weight can take them up. "
+            f"A model with {self.title} cannot be merged: {self.vectors} stand before every text, and no weight can express them. "
             "Predict with emotune itself, or train with a method that can be merged, such as lora."
         )
 
@@ -72,10 +72,10 @@ class _VirtualTokens(PeftMethod):
 
 
 class PromptTuning(_VirtualTokens):
-    """Train vectors that stand before the text's embeddings (Lester et al., 2021, arXiv 2104.08691), and head and pooler.
+    """Train vectors before the text's embeddings (Lester et al., 2021, arXiv 2104.08691), with head and pooler.
 
-    The smallest change to a model there is, and the weakest on small encoders: the paper finds it close to full fine-tuning only for
-    models of billions of parameters. Heads that read the first token then read the first of the vectors.
+    It changes a model least of all methods, and is the weakest on small encoders: the paper finds it close to full
+    fine-tuning only for models of billions of parameters. Heads that read the first token then read the first vector.
     """
 
     title: ClassVar[str] = "prompt tuning"
@@ -95,9 +95,10 @@ class PromptTuning(_VirtualTokens):
 
 
 class PrefixTuning(_VirtualTokens):
-    """Train keys and values that every layer attends to before the text's own (Li and Liang, 2021, arXiv 2101.00190), head and pooler.
+    """Train keys and values that precede the text's own in every layer (Li and Liang, 2021, arXiv 2101.00190).
 
-    The vectors are trained directly, without the paper's perceptron in front of them.
+    Head and pooler are trained too. The vectors are trained directly, without the paper's reparameterization by a
+    perceptron.
     """
 
     title: ClassVar[str] = "prefix tuning"

@@ -1,4 +1,4 @@
-"""QLoRA: LoRA beside frozen weights of four bits (Dettmers et al., 2023, arXiv 2305.14314), through PEFT and bitsandbytes."""
+"""QLoRA: LoRA on frozen four-bit weights (Dettmers et al., 2023, arXiv 2305.14314), through PEFT and bitsandbytes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class QLoRA(LowRank):
-    """LoRA on an encoder whose linear layers are kept in NF4, a data type of four bits for weights that are normally distributed.
+    """LoRA on an encoder whose linear layers are kept in NF4, a four-bit data type for normally distributed weights.
 
-    Embeddings, normalizations, pooler and head stay as they are. The folder holds the adapter alone; loading it quantizes the base
-    again, in the same way.
+    Embeddings, normalizations, pooler and head are not quantized. The folder holds only the adapter; loading it
+    quantizes the base again, in the same way.
     """
 
     title: ClassVar[str] = "QLoRA"
@@ -33,20 +33,20 @@ class QLoRA(LowRank):
     )
 
     def check_installed(self) -> None:
-        """Refuse to go on without bitsandbytes."""
+        """Check that bitsandbytes is installed."""
         check_bitsandbytes()
 
     def apply(self, model: PreTrainedModel, base_model_name: str) -> nn.Module:
-        """As for LoRA, on a model that is quantized first.
+        """Quantize the model, then apply LoRA.
 
         Raises:
-            MethodError: As for LoRA, a model whose layers cannot be quantized, or bitsandbytes is not installed.
+            MethodError: As for LoRA, the model's layers cannot be quantized, or bitsandbytes is not installed.
         """
         self._quantize(model)
         return super().apply(model, base_model_name)
 
     def load(self, folder: Path, base: Callable[[], PreTrainedModel]) -> nn.Module:
-        """As for LoRA, on a model that is quantized first.
+        """Quantize the base model, then load the adapter as for LoRA.
 
         Raises:
             ArtifactError: As for LoRA.
@@ -61,7 +61,7 @@ class QLoRA(LowRank):
         return super().load(folder, quantized)
 
     def _merge_in_place(self, model: Any) -> PreTrainedModel:
-        """As for LoRA, on the four-bit weights as the numbers that they stand for: PEFT would round the sum to four bits again."""
+        """Merge the adapter into the dequantized weights: PEFT would round the sum to four bits again."""
         inner = model.get_base_model()
         dequantize(inner)
         for name, layer in [(name, layer) for name, layer in inner.named_modules() if hasattr(layer, "lora_A")]:

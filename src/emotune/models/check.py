@@ -1,4 +1,4 @@
-"""Check that a classifier reads texts as it should: a guess about an unknown architecture is no more than that until a pass confirms it."""
+"""Checks that a classifier handles padding correctly, which confirm the guess about an unknown architecture."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-# Two texts of unlike lengths; what they say plays no part.
+# Two texts of different lengths; their content does not matter.
 PROBES = ("ok", "They charged me twice, put me on hold for an hour and then, of all things, asked how happy I was.")
 _REMEDY = "Use a model of a known family, such as BERT, DistilBERT, RoBERTa or GPT-2."
-# Shares of the largest logit. In float32 padding changes about a millionth; the wrong token changes most of it.
+# Shares of the largest logit. In float32, padding changes about a millionth; reading the wrong token changes most of
+# it.
 TOLERANCE = 1e-3
-ROUGH_TOLERANCE = 5e-2  # where products are of fewer bits
+ROUGH_TOLERANCE = 5e-2  # for products of fewer bits
 
 
 def check_base(classifier: Classifier) -> list[str]:
-    """Check a base model, whatever its family, and say what was guessed.
+    """Check a base model of any family, and describe what was guessed about it.
 
     Args:
         classifier: The base model.
 
     Returns:
-        Lines for people; none for a known family.
+        Lines to print; none for a known family.
 
     Raises:
-        ModelError: There is no head, no linear layer in the encoder or no token for padding; a pass fails; or padding changes the logits.
+        ModelError: There is no head, no linear layer in the encoder or no padding token; a forward pass fails; or
+            padding changes the logits.
     """
     model = classifier.model
     family = family_of(model)
@@ -43,7 +45,7 @@ def check_base(classifier: Classifier) -> list[str]:
     linear = encoder_linear_modules(model)
     if not head_modules(model):
         raise ModelError(
-            f"{type(model).__name__} has no classification head beside its encoder, so there is nothing to train labels with."
+            f"{type(model).__name__} has no classification head outside its encoder, so it cannot be trained for labels."
         )
     if not linear:
         raise ModelError(
@@ -65,16 +67,16 @@ def check_base(classifier: Classifier) -> list[str]:
         return []
     pooler = f", pooler {family.pooler}" if family.pooler else ""
     return [
-        f"{kind!r} is no family that emotune knows. Guessed from the model: head {', '.join(family.head)}{pooler}, linear layers "
+        f"{kind!r} is not a family that emotune knows. Guessed from the model: head {', '.join(family.head)}{pooler}, linear layers "
         f"{summarize_targets(linear)}. A pass with and without padding gives the same logits"
     ]
 
 
 def check_padding(classifier: Classifier) -> None:
-    """Check that model and tokenizer agree on the token that pads.
+    """Check that model and tokenizer have the same padding token.
 
     Raises:
-        ModelError: There is none, or not the same.
+        ModelError: There is no padding token, or the two differ.
     """
     token, configured = classifier.tokenizer.pad_token_id, classifier.model.config.pad_token_id
     if token is None:
@@ -90,18 +92,20 @@ def check_padding(classifier: Classifier) -> None:
 
 
 def probes(classifier: Classifier) -> Encoded:
-    """The probes' token ids."""
+    """Return the token ids of the probes."""
     return encode(classifier.tokenizer, PROBES, classifier.max_length)
 
 
 def padding_difference(model: nn.Module, texts: Encoded) -> float:
-    """How much the logits of two texts differ between each alone and both in one padded batch, as a share of the largest logit.
+    """Return the effect of padding on the logits of two texts, as a share of the largest logit.
 
-    Wrong padding or pooling shows here, whatever its reason. It takes no random numbers, and leaves the model's mode as it was.
+    It compares the logits of each text alone with those of both in one padded batch.
+
+    It reveals wrong padding or pooling of any cause. It draws no random numbers, and leaves the model's mode unchanged.
 
     Args:
         model: A sequence classifier, with or without adapters.
-        texts: Two texts of unlike lengths.
+        texts: Two texts of different lengths.
     """
     import torch
 
@@ -117,7 +121,7 @@ def padding_difference(model: nn.Module, texts: Encoded) -> float:
 
 
 def tolerance(model: nn.Module) -> float:
-    """The largest `padding_difference` that passes."""
+    """Return the largest `padding_difference` that passes."""
     import torch
 
     exact = all(parameter.dtype == torch.float32 for parameter in model.parameters())
@@ -125,13 +129,13 @@ def tolerance(model: nn.Module) -> float:
 
 
 def logits(model: nn.Module, texts: Encoded, rows: list[int]) -> torch.Tensor:
-    """Logits of padded rows by the model's own forward, shape (rows, classes), in float32."""
+    """Return the logits of padded rows by the model's own forward, shape (rows, classes), in float32."""
     device = next(model.parameters()).device
     found: torch.Tensor = model(**{name: tensor.to(device) for name, tensor in texts.batch(rows).items()}).logits
     return found.float()
 
 
 def new_parameters(model: PreTrainedModel) -> tuple[str, ...]:
-    """Full names of the parameters of head and pooler, all of which have to be trained."""
+    """Return the full names of the parameters of head and pooler, all of which must be trained."""
     modules = tuple(f"{module}." for module in (*pooler_modules(model), *head_modules(model)))
     return tuple(name for name, _ in model.named_parameters() if name.startswith(modules))

@@ -1,4 +1,4 @@
-"""The noun of the models: a `Classifier`, a text classifier with its tokenizer and label names."""
+"""The `Classifier`: a text classification model with its tokenizer and label names."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ class Classifier:
 
     Attributes:
         name: The base model's Hub id, or the base name of its local folder.
-        source: What was loaded: a Hub id, a local folder or "bundled:minilm". May be a path of this machine, so it is never saved.
-        revision: The commit of the Hub repository, where the model came from the Hub.
-        model: The transformers model in float32, or, once tuned, the PEFT model around it. In evaluation mode.
+        source: The source of the base model: a Hub id, a local folder or "bundled:minilm". It may be a path on this
+            machine, so it is never saved.
+        revision: The commit of the Hub repository, if the model came from the Hub.
+        model: The transformers model in float32 or, after fine-tuning, the PEFT model around it; in evaluation mode.
         tokenizer: Its tokenizer.
         labels: Label names; logit i belongs to `labels[i]`.
-        task: What kind of label it gives.
-        max_length: Tokens per text, special tokens counted; longer texts are cut.
-        temperature: What logits are divided by for calibrated probabilities, fitted on validation; None where nobody fitted one, or
-            validation could choose none.
-        checkpoint_head: The head that the base's checkpoint holds, and whether it was kept; None where it holds none, and for a model that
-            was loaded from a saved folder.
-        new_parameters: Names of the parameters that `load_base` drew at random, since the checkpoint lacks them: those of a new head, and
-            of a pooler. `finetune` draws them again from its own seed.
+        task: The kind of label.
+        max_length: Tokens per text, special tokens included; longer texts are cut.
+        temperature: Divisor of the logits for calibrated probabilities, fitted on validation; None if none was fitted,
+            or validation could not determine one.
+        checkpoint_head: The head in the base's checkpoint, with the decision to keep it or not; None if the checkpoint
+            has no head, and for a model loaded from a saved folder.
+        new_parameters: Names of the parameters that `load_base` drew at random, since the checkpoint lacks them: those
+            of a new head or pooler. `finetune` redraws them from its own seed.
     """
 
     name: str
@@ -50,18 +51,18 @@ class Classifier:
 
     @property
     def is_tuned(self) -> bool:
-        """Whether emotune fine-tuned it: then it is a `TunedClassifier`."""
+        """True if emotune fine-tuned it, as for a `TunedClassifier`."""
         return False
 
     @property
     def has_new_head(self) -> bool:
-        """Whether its head is random numbers that nobody has trained; its scores then measure chance."""
+        """True if its head is random and untrained, so that its scores measure chance."""
         return not self.is_tuned and not (self.checkpoint_head is not None and self.checkpoint_head.kept)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
-        """Refuse: there is nothing to save of a base model.
+        """Refuse to save: a base model has nothing to save.
 
         Raises:
-            ArtifactError: Always; a classifier that `finetune` gave can be saved.
+            ArtifactError: Always; only the result of `finetune` can be saved.
         """
         raise ArtifactError(f"'{self.name}' was not fine-tuned: there is nothing to save. Call finetune first.")

@@ -1,4 +1,4 @@
-"""Random numbers for what a checkpoint lacks: the head of new labels, drawn again from any seed without reading the weights again."""
+"""Random parameters that a checkpoint lacks, such as a new head; redrawn from any seed without reloading weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emotune.models.classifier import Classifier
 def set_seeds(seed: int) -> None:
     """Set the global random generators of Python, NumPy and PyTorch.
 
-    The function of transformers for this costs the import of its whole trainer.
+    The function of transformers for this imports its whole trainer.
     """
     import random
 
@@ -26,11 +26,11 @@ def set_seeds(seed: int) -> None:
 def with_head_of(classifier: Classifier, seed: int) -> Classifier:
     """Return a classifier whose new parameters are drawn from a seed, as loading it would have drawn them.
 
-    The encoder's parameters are those of the given classifier, not copies; what was new is a copy. The global random generators
-    are set to the seed.
+    The encoder's parameters are those of the given classifier, not copies; the new parameters are copies. The global
+    random generators are set to the seed.
 
     Args:
-        classifier: A base model; one without new parameters is returned as it is.
+        classifier: A base model; one without new parameters is returned unchanged.
         seed: The seed.
     """
     from emotune.system.internals.transformers import draw_again

@@ -1,4 +1,4 @@
-"""Token ids of a split, and batches of like lengths made of them."""
+"""Token ids of a split, and batches of similar lengths."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Encoded:
     Attributes:
         ids: One int32 array per text, special tokens included.
         lengths: Shape (texts,), tokens per text.
-        truncated: How many texts were longer than the limit and were cut.
-        pad_id: The id that pads a batch.
+        truncated: Number of texts that were longer than the limit and were cut.
+        pad_id: Id of the padding token.
     """
 
     ids: tuple[NDArray[np.int32], ...]
@@ -37,7 +37,7 @@ class Encoded:
         return len(self.ids)
 
     def batch(self, rows: Sequence[int] | NDArray[np.int64]) -> dict[str, Any]:
-        """Pad the given rows on the right to their longest.
+        """Return the given rows, padded on the right to the longest.
 
         Returns:
             "input_ids" and "attention_mask", both int64 of shape (rows, longest).
@@ -54,11 +54,11 @@ class Encoded:
         return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
 
     def packed(self, rows: Sequence[int] | NDArray[np.int64]) -> dict[str, Any]:
-        """The given rows one after another, without padding.
+        """Return the given rows one after another, without padding.
 
         Returns:
-            "input_ids", a tensor of int64 and shape (tokens,), and "lengths", a NumPy array of int64 and shape (rows,), which stays on
-            the processor, where the layout of the batch is made.
+            "input_ids", an int64 tensor of shape (tokens,), and "lengths", an int64 NumPy array of shape (rows,), which
+            stays in main memory for computing the layout of the batch.
         """
         import torch
 
@@ -72,14 +72,14 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length:
     Args:
         tokenizer: The model's tokenizer.
         texts: The texts.
-        max_length: Tokens per text at most, special tokens counted; longer texts are cut.
+        max_length: Largest number of tokens per text, special tokens included; longer texts are cut.
     """
-    with lock_of(tokenizer):  # it keeps the limit as a state of its own
+    with lock_of(tokenizer):  # the tokenizer stores the limit as its state
         return _encode(tokenizer, texts, max_length)
 
 
 def _encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> Encoded:
-    # Encoding one token past the limit tells a text that was cut from one that just fits.
+    # One token more than the limit distinguishes a text that was cut from one that just fits.
     whole = tokenizer(list(texts), truncation=True, max_length=max_length + 1, return_attention_mask=False)["input_ids"]
     long_rows = [row for row, ids in enumerate(whole) if len(ids) > max_length]
     if long_rows:
@@ -98,14 +98,14 @@ _CACHE_SPLITS = 8
 
 
 def encode_split(tokenizer: PreTrainedTokenizerBase, split: Split, max_length: int) -> Encoded:
-    """Tokenize a split, once for each tokenizer object and limit: the last eight splits stay in memory.
+    """Tokenize a split, once per tokenizer object and limit; the last eight splits stay in memory.
 
     Args:
         tokenizer: The model's tokenizer.
         split: The rows.
-        max_length: Tokens per text, special tokens counted.
+        max_length: Tokens per text, special tokens included.
     """
-    # The cache holds the tokenizer itself, so that its id cannot be given to another while the entry lives.
+    # The cache holds the tokenizer itself, so that no other object gets its id while the entry exists.
     key = (split.fingerprint, id(tokenizer), max_length)
     if key in _CACHE:
         _CACHE.move_to_end(key)
@@ -117,14 +117,14 @@ def encode_split(tokenizer: PreTrainedTokenizerBase, split: Split, max_length: i
 
 
 def batches_by_length(lengths: NDArray[np.int64], max_tokens: int) -> list[NDArray[np.int64]]:
-    """Batches of like lengths for prediction, longest first, so that a batch too big for the memory fails at once.
+    """Return batches of similar lengths for prediction, longest first, so that too large a batch fails at once.
 
     Args:
         lengths: Shape (texts,), tokens per text.
-        max_tokens: Tokens per batch, padding counted; a text longer than this makes a batch of its own.
+        max_tokens: Tokens per batch, padding included; a longer text is a batch by itself.
 
     Returns:
-        Row numbers of each batch; every row stands in exactly one.
+        Row numbers of each batch; every row is in exactly one.
     """
     order = np.argsort(-lengths, kind="stable")
     batches = []

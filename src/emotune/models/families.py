@@ -1,7 +1,8 @@
-"""What differs between families of encoders: one table of those that are known, and a guess for others, read off the model.
+"""Differences between families of encoders: a table of known families, and a guess from the model for others.
 
-What can be read off a model safely (the linear layers, the limit of positions) is read off it, so that the table cannot contradict it.
-The table holds what cannot: which layer is which, where a pooler stands, what the head reads.
+Facts that can be read safely from a model (the linear layers, the limit of positions) are read from it, so the table
+cannot contradict it. The table holds the others: the roles of layers, the place of a pooler, the token that the head
+reads.
 """
 
 from __future__ import annotations
@@ -22,23 +23,24 @@ FIRST, LAST, SETTING = "first token", "last token", "first token or mean"
 
 @dataclass(frozen=True)
 class Family:
-    """Where a family of sequence classifiers keeps what, and how it reads a text.
+    """Names of the parts of a family of sequence classifiers, and properties of its input.
 
     Attributes:
-        layers: The list of layers, from the encoder; a star stands for any number.
-        query, key, value: Linear layers, from a layer; one and the same where a family has them fused.
+        layers: The list of layers, relative to the encoder; "*" stands for any number.
+        query, key, value: Linear layers, relative to a layer; the same name if they are fused.
         attended: The linear layer that ends the attention block.
         inner, outer: The linear layers of the feed-forward block; `outer` ends it.
-        head: The modules beside the encoder that are new for every set of labels.
-        pooler: The full name of the module between the stack of layers and the head; "" for none. Checkpoints hold one that was trained for
-            another task, or none, so it is taken from them where they have it and trained with the head.
-        pooling: What the head reads: the first token, the last one that is not padding, or as the model's settings say.
+        head: The modules outside the encoder that are new for every set of labels.
+        pooler: The full name of the module between the stack of layers and the head; "" for none. Checkpoints hold a
+            pooler trained for another task, or none. So it is taken from them if it is there, and trained with the
+            head.
+        pooling: The input of the head: the first token, the last one that is not padding, or a choice in the settings.
         positions: "absolute"; "after the padding id" for absolute ones that begin there; "relative"; or "rotary".
-        token_types: Whether the published checkpoints tell two parts of a text apart; a text of one part is of type 0.
-        padding_side: Where padding stands.
+        token_types: True if published checkpoints distinguish two parts of a text; a text of one part is of type 0.
+        padding_side: The side of padding.
         linear: The class of the linear layers; `Conv1D` keeps its weight transposed.
-        bfloat16: Whether transformers' code for the family computes in bfloat16.
-        shared: Whether all layers are one layer's weights, which is adapted once and serves at every depth.
+        bfloat16: True if transformers' code for the family computes in bfloat16.
+        shared: True if all layers share one layer's weights, which are adapted once and used at every depth.
         known: False for a guess.
     """
 
@@ -154,10 +156,10 @@ ROLES = ("query", "key", "value", "attended", "inner", "outer")
 
 
 def family_of(model: PreTrainedModel) -> Family:
-    """What is known of a classifier's family, or a guess, in which a layer that could not be told apart is called "".
+    """Return a classifier's known family, or a guess; in a guess, the name of a layer that was not recognized is "".
 
     Raises:
-        ModelError: The classifier has no encoder that stands apart from its head.
+        ModelError: The classifier has no encoder separate from its head.
     """
     return FAMILIES.get(model.config.model_type) or _guess(model)
 
@@ -179,10 +181,10 @@ def precision_for(model: PreTrainedModel, asked: str, device: str, *, prediction
 
 
 def encoder(model: PreTrainedModel) -> nn.Module:
-    """The encoder inside a classifier: `bert`, `distilbert`, `roberta`, `transformer` for GPT-2, ...
+    """Return the encoder inside a classifier: `bert`, `distilbert`, `roberta`, `transformer` for GPT-2, ...
 
     Raises:
-        ModelError: The classifier has no encoder that stands apart from its head.
+        ModelError: The classifier has no encoder separate from its head.
     """
     try:
         return model.get_submodule(model.base_model_prefix)
@@ -194,7 +196,7 @@ def encoder(model: PreTrainedModel) -> nn.Module:
 
 
 def head_modules(model: PreTrainedModel) -> tuple[str, ...]:
-    """Names of the modules that make up the classification head: all with parameters beside the encoder, pooler aside.
+    """Return the names of the head's modules: all with parameters outside the encoder, without the pooler.
 
     For example ("classifier",) for BERT, ("pre_classifier", "classifier") for DistilBERT, ("score",) for GPT-2.
     """
@@ -207,7 +209,7 @@ def head_modules(model: PreTrainedModel) -> tuple[str, ...]:
 
 
 def pooler_modules(model: PreTrainedModel) -> tuple[str, ...]:
-    """Full names of the layers between the encoder's stack and the head: BERT's pooler, ModernBERT's `head`.
+    """Return the full names of the layers between the encoder's stack and the head: BERT's pooler, ModernBERT's `head`.
 
     Checkpoints hold a pooler trained for another task, or none. It is small, so it is trained in full with the head.
     """
@@ -220,7 +222,7 @@ def pooler_modules(model: PreTrainedModel) -> tuple[str, ...]:
 
 
 def encoder_linear_modules(model: PreTrainedModel) -> tuple[str, ...]:
-    """Full names of the linear layers of the encoder's stack, in the order of the model: neither pooler nor head.
+    """Return the full names of the linear layers of the encoder's stack, without pooler and head, in the model's order.
 
     GPT-2 keeps its linear layers as `Conv1D`, which is a linear layer with the weight transposed.
     """
@@ -228,14 +230,14 @@ def encoder_linear_modules(model: PreTrainedModel) -> tuple[str, ...]:
 
 
 def role_modules(model: PreTrainedModel, *roles: str) -> tuple[str, ...]:
-    """Full names of the linear layers that play any of the roles, in the order of the model.
+    """Return the full names of the linear layers with any of the roles, in the model's order.
 
     Args:
         model: A sequence classifier.
-        roles: Of `ROLES`: "query", "key", "value", "attended" and "outer" (which end the two blocks of a layer), "inner".
+        roles: Of `ROLES`: "query", "key", "value", "attended" and "outer" (which end the two blocks), "inner".
 
     Raises:
-        MethodError: It is not known which layers these are.
+        MethodError: The layers with these roles are not known.
     """
     family = family_of(model)
     unknown = [role for role in roles if not getattr(family, role)]
@@ -251,15 +253,15 @@ def role_modules(model: PreTrainedModel, *roles: str) -> tuple[str, ...]:
     if not found:
         raise MethodError(
             f"This {model.config.model_type!r} has no layers called {' or '.join(getattr(family, role) for role in roles)}: it is built "
-            "otherwise than others of its family. Name the layers to adapt with target_modules."
+            "differently from others of its family. Name the layers to adapt with target_modules."
         )
     return found
 
 
 def position_limit(model: PreTrainedModel) -> int | None:
-    """The longest text in tokens that the model has positions for, or None where nothing limits it.
+    """Return the number of tokens that the model has positions for, or None if there is no limit.
 
-    RoBERTa and its kin count positions from after the padding id: of 514 positions, 512 hold tokens.
+    RoBERTa and related families number positions from padding id + 1: of 514 positions, 512 hold tokens.
     """
     from torch import nn
 
@@ -277,7 +279,7 @@ def position_limit(model: PreTrainedModel) -> int | None:
     return positions
 
 
-# What architectures call these layers, by the last part of their names.
+# Patterns of the last part of these layers' names in various architectures.
 _CALLED = {
     "query": r"(?:q|query|wq)(?:_?(?:proj|lin))?",
     "key": r"(?:k|key|wk)(?:_?(?:proj|lin))?",
@@ -287,7 +289,7 @@ _FUSED = r"c_attn|in_proj|query_key_value|w?qkv(?:_?proj)?"
 
 
 def _guess(model: PreTrainedModel) -> Family:
-    """A family of which nothing is known, told from the names and shapes of the first layer's linear modules."""
+    """Guess the family of an unknown model from the names and shapes of the first layer's linear modules."""
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
@@ -297,7 +299,7 @@ def _guess(model: PreTrainedModel) -> Family:
         # An encoder with a decoder has two stacks, whose layers differ.
         if isinstance(child, nn.ModuleList) and not getattr(model.config, "is_encoder_decoder", False):
             lists[name] = sum(isinstance(part, (nn.Linear, Conv1D)) for part in child.modules())
-    # Of lists within each other that hold the same, the inner one.
+    # Of nested lists with the same number of linear modules, the inner one.
     layers = max(reversed(lists), key=lists.__getitem__, default="")
     found: dict[str, str] = {}
     kind = "Linear"
@@ -319,7 +321,7 @@ def _guess(model: PreTrainedModel) -> Family:
 
 
 def _guess_roles(shapes: dict[str, tuple[int, int]], width: int) -> dict[str, str]:
-    """Which linear layer of a layer is which, from names and shapes (in, out)."""
+    """Guess the roles of a layer's linear layers from their names and shapes (in, out)."""
     found: dict[str, str] = {}
     for name in shapes:
         last = name.rpartition(".")[2].lower()
@@ -341,7 +343,7 @@ def _guess_roles(shapes: dict[str, tuple[int, int]], width: int) -> dict[str, st
 
 
 def _shape(linear: Any) -> tuple[int, int]:
-    """Numbers that go in and out."""
+    """Return the shape of a linear layer as (in, out)."""
     rows, columns = linear.weight.shape
     return (rows, columns) if type(linear).__name__ == "Conv1D" else (columns, rows)
 

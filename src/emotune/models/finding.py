@@ -1,6 +1,6 @@
-"""Where a base model is: bundled with a package, in a folder, or on the Hub, from which it is fetched.
+"""Location of a base model: bundled with a package, in a local folder, or on the Hub, from which it is fetched.
 
-All three end as a folder on this machine.
+All three result in a folder on this machine.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class FoundModel:
     """A base model found on this machine.
 
     Attributes:
-        name: How results name it: see `Classifier.name`.
-        source: What the caller asked for; messages call the model by it.
-        folder: Where its files are.
-        revision: The Hub's commit, where it came from there.
+        name: Its name in results: see `Classifier.name`.
+        source: The name that the caller gave; messages use it.
+        folder: The folder with its files.
+        revision: The Hub's commit, if it came from the Hub.
     """
 
     name: str
@@ -36,12 +36,12 @@ class FoundModel:
 
 
 def find_model(name: str | Path, revision: str | None, *, weights: bool = True) -> FoundModel:
-    """Find where a base model is, and fetch it from the Hub if that is where.
+    """Find a base model, and fetch it from the Hub if it is there.
 
     Args:
         name: As for `load_base`.
         revision: As for `load_base`.
-        weights: Whether its weights are needed.
+        weights: True if its weights are needed.
 
     Raises:
         ModelError: There is no such model.
@@ -78,15 +78,15 @@ def find_model(name: str | Path, revision: str | None, *, weights: bool = True) 
 
 
 def _looks_like_path(source: str) -> bool:
-    """Whether a name that does not exist here was meant as a path: an id of the Hub has at most one slash, inside."""
+    """Return whether the name of a missing folder looks like a path: Hub ids have at most one inner slash."""
     return source.startswith((".", "/", "~")) or source.endswith("/") or "\\" in source or source.count("/") > 1
 
 
 def _portable_name(folder: Path) -> str:
-    """A local folder's name for results: the Hub id in its configuration, or the folder's base name.
+    """Return a local folder's name for results: the Hub id in its configuration, or the folder's base name.
 
-    The configuration's `_name_or_path` alone proves little: a model saved after training still carries the name of
-    what it was trained from. It counts where the folder bears the same name, as a download does.
+    The configuration's `_name_or_path` is not enough: a model saved after training still has the name of the model that
+    it was trained from. It counts if the folder has the same name, as a download does.
     """
     import json
 
@@ -94,7 +94,7 @@ def _portable_name(folder: Path) -> str:
     try:
         stored = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["_name_or_path"]
     except (OSError, ValueError, KeyError, TypeError):
-        return base_name  # what is wrong with the file, if anything, is for check_folder to say
+        return base_name  # check_folder reports mistakes in the file
     is_same = isinstance(stored, str) and is_hub_id(stored) and stored.rpartition("/")[2] == base_name
     return stored if is_same else base_name
 
@@ -105,10 +105,10 @@ def download_model(hub_id: str, revision: str | None, *, weights: bool = True) -
     Args:
         hub_id: The model's id.
         revision: As for `load_base`.
-        weights: Whether its weights are needed.
+        weights: True if its weights are needed.
 
     Returns:
-        The folder of the snapshot, which is called by its commit.
+        The folder of the snapshot, whose name is the commit.
 
     Raises:
         HubError: The Hub could not be reached, or refused the model.
@@ -117,13 +117,13 @@ def download_model(hub_id: str, revision: str | None, *, weights: bool = True) -
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     wanted = FILES_TO_DOWNLOAD if weights else [file for file in FILES_TO_DOWNLOAD if file not in WEIGHT_FILES]
-    # How a download goes is for those who watch it, not for logs.
+    # Progress bars of downloads are for terminals, not for logs.
     bars = nullcontext() if sys.stderr.isatty() else without_bars(utils)
     with translate_hub_errors(hub_id, "model", bundled.bundled_hint(hub_id)), bars:
         try:
             return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(wanted)))
         except LocalEntryNotFoundError as error:
-            # Offline, with a snapshot that another program left: it may lack files that this one can do without.
+            # Offline, with a snapshot of another program: it may lack only files that are not needed.
             snapshot = Path(getattr(error, "snapshot_path", None) or "/nonexistent")
             has_weights = (snapshot / WEIGHTS).is_file() or (snapshot / WEIGHTS_INDEX).is_file()
             if (snapshot / CONFIG).is_file() and (has_weights or not weights):

@@ -1,4 +1,4 @@
-"""What a folder must hold to be loaded as a base model: checked before loading, so that a mistake gets its name."""
+"""Checks of a base model's folder before loading, so that messages can name the mistake."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 ADAPTER_CONFIG = "adapter_config.json"
-HEAD_ALONE = "head.safetensors"  # of emotune's method that trains nothing else
+HEAD_ALONE = "head.safetensors"  # of emotune's method that trains only the head
 
 SENTENCEPIECE_FILES = ("spiece.model", "spm.model", "sentencepiece.bpe.model")
-"""What families call their SentencePiece model: ALBERT, DeBERTa-v2 and v3, XLM-R and CamemBERT."""
+"""Names of the SentencePiece model of ALBERT, of DeBERTa-v2 and v3, and of XLM-R and CamemBERT."""
 
-# A folder needs one of these; each says how text becomes tokens.
+# A folder needs one of these; each defines how text becomes tokens.
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", *SENTENCEPIECE_FILES)
 
 WEIGHT_FILES = (WEIGHTS, WEIGHTS_INDEX, "model-*-of-*.safetensors")
@@ -34,18 +34,19 @@ TOKENIZER_FILES = (
     "special_tokens_map.json",
     "added_tokens.json",
 )
-"""All that decides how text becomes tokens."""
+"""All files that determine how text becomes tokens."""
 
-# PEFT's name for the adapters that merge_and_unload adds to the weights. IA3 is left out: with a pooler trained, it cannot be merged.
+# PEFT's name of the adapters that merge_and_unload adds to the weights. Without IA3, which cannot be merged with a
+# trained pooler.
 _MERGED = "LORA"
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
-# How .bin files begin that are no pickled weights.
+# Beginnings of the names of .bin files that are not pickled weights.
 _NO_WEIGHTS = ("training_args", "optimizer", "scheduler", "openvino")
 
 _ORIGINAL = f"It cannot be trained. Give the model that it was made from, with {WEIGHTS}."
-# Weights that are not read: of what, how the files are called, and what to do.
+# Weights that are not read: format, patterns of file names, and remedy.
 _OTHER_WEIGHTS = (
     ("ONNX", ("*.onnx", "*/*.onnx"), _ORIGINAL),
     ("OpenVINO", ("openvino*.xml", "*/openvino*.xml"), _ORIGINAL),
@@ -70,16 +71,16 @@ FILES_TO_DOWNLOAD = (
     *WEIGHT_FILES,
     *TOKENIZER_FILES,
 )
-"""Patterns of the files of a Hub repository that loading can need; all else, pickled weights above all, stays there."""
+"""Patterns of files of a Hub repository that loading can need. No others are fetched, above all no pickled weights."""
 
 
 def check_folder(folder: Path, name: str, *, weights: bool = True) -> dict[str, Any]:
-    """Check that a folder holds configuration, whole safetensors weights and a tokenizer.
+    """Check that a folder holds configuration, complete safetensors weights and a tokenizer.
 
     Args:
-        folder: Where the model is.
-        name: What messages call it.
-        weights: Whether its weights are needed; if not, they are not looked at.
+        folder: The model's folder.
+        name: Its name in messages.
+        weights: Check the weights too.
 
     Returns:
         The contents of config.json.
@@ -112,7 +113,7 @@ def check_folder(folder: Path, name: str, *, weights: bool = True) -> dict[str, 
 
 
 def _adapter(folder: Path, name: str) -> ModelError:
-    """The error for a folder of PEFT's."""
+    """Return the error for a folder saved by PEFT."""
     stored = _read_object(folder / ADAPTER_CONFIG, name)
     base = stored.get("base_model_name_or_path")
     classifies = stored.get("task_type") == "SEQ_CLS"
@@ -129,7 +130,7 @@ def _adapter(folder: Path, name: str) -> ModelError:
 
 
 def _saved_by_emotune(folder: Path, name: str) -> ModelError:
-    """The error for a folder that emotune saved, and that is no whole model."""
+    """Return the error for a folder saved by emotune that is not a whole model."""
     described = _read_object(folder / DESCRIPTION, name)
     base, method = (
         entry if isinstance(entry, dict) else {} for entry in (described.get("base_model"), described.get("method"))
@@ -149,14 +150,14 @@ def _saved_by_emotune(folder: Path, name: str) -> ModelError:
 
 
 def weight_files(folder: Path, name: str) -> list[Path]:
-    """The safetensors files that hold the weights: one, or the shards that the index lists.
+    """Return the safetensors files that hold the weights: one, or the shards that the index lists.
 
     Args:
-        folder: Where the model is.
-        name: What messages call it.
+        folder: The model's folder.
+        name: Its name in messages.
 
     Raises:
-        ModelError: There are no such files, or not all that the index lists.
+        ModelError: There are no such files, or some that the index lists are missing.
     """
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
@@ -176,7 +177,7 @@ def weight_files(folder: Path, name: str) -> list[Path]:
 
 
 def _no_weights(folder: Path, name: str) -> ModelError:
-    """The error for a folder without safetensors, which tells a missing file from one of the wrong kind."""
+    """Return the error for a folder without safetensors: a missing file, or weights of another format."""
     none = f"'{name}' has no {WEIGHTS}, nor {WEIGHTS_INDEX} with its shards"
     checkpoint = newest_checkpoint(folder)
     if checkpoint is not None:
@@ -195,7 +196,7 @@ def _no_weights(folder: Path, name: str) -> ModelError:
         found = next((file for pattern in patterns for file in sorted(folder.glob(pattern))), None)
         if found is not None:
             return ModelError(
-                f"{none}; it holds {kind} weights alone ({found.relative_to(folder)}).\n{remedy.format(model=model)}"
+                f"{none}; it holds only {kind} weights ({found.relative_to(folder)}).\n{remedy.format(model=model)}"
             )
     return ModelError(
         f"{none}{f'; it has {pickled}' if pickled else ''}.\n"
@@ -207,7 +208,7 @@ def _no_weights(folder: Path, name: str) -> ModelError:
 
 
 def _class_that_keeps_all(folder: Path) -> str:
-    """The class of transformers that loads a model with its head, if it is a text classifier's; AutoModel would drop it."""
+    """Return the class of transformers that loads a classifier with its head, which AutoModel would drop."""
     try:
         classes = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["architectures"]
     except (OSError, ValueError, LookupError, TypeError):
@@ -217,7 +218,7 @@ def _class_that_keeps_all(folder: Path) -> str:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint of a Trainer in a folder, by its step; None where there is none with a model or an adapter in it."""
+    """Return a Trainer's newest checkpoint in a folder, by its step, or None if none holds a model or an adapter."""
     found = {
         int(match[1]): path
         for path in folder.glob("checkpoint-*")
@@ -244,7 +245,7 @@ def _check_weights(file: Path, name: str) -> None:
 
 
 def what_it_is(folder: Path) -> str:
-    """What a folder holds that emotune did not save, and what can be done with it: two lines after a line end; "" where it is not known."""
+    """Describe a folder that emotune did not save, and a remedy: two lines after a newline, or "" if unknown."""
     saved = sorted(path.parent.name for path in folder.glob(f"*/{DESCRIPTION}"))
     if saved:
         return f"\nIt holds folders that emotune saved: {', '.join(saved[:3])}{', ...' if len(saved) > 3 else ''}. Give one of them."

@@ -1,4 +1,4 @@
-"""The classification head that a checkpoint brings along: found by its weights, kept where its labels are those that are wanted."""
+"""The classification head of a checkpoint: found by its weights, kept if its labels are the wanted ones."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-# What transformers calls labels that nobody has named.
+# Transformers' names of labels without a name.
 _NAMELESS = re.compile(r"label[ _-]?\d+", re.IGNORECASE)
-# Classes whose heads have the names of a text classifier's and another task. Only these, since a configuration may still name the
-# class of the language model that a classifier was made from.
+# Classes of other tasks whose heads have the same names as a text classifier's. Only these are refused, since a
+# configuration may still name the class of the language model that a classifier was made from.
 _OTHER_TASKS = ("ForTokenClassification", "ForMultipleChoice", "ForQuestionAnswering", "ForNextSentencePrediction")
 
 
@@ -28,10 +28,10 @@ class CheckpointHead:
     """A head that was found in a checkpoint's weights.
 
     Attributes:
-        labels: Its labels' names in the order of its logits; empty where the configuration does not name as many as there are logits.
-        kept: Whether the classifier begins with it, its logits in the order of the labels that were asked for.
-        reason: Why it was kept, or why it was left out and a new one made.
-        fits: Whether it has as many logits as labels were asked for, so that plain transformers loads it for them without an error.
+        labels: Its label names in the order of its logits; empty if the configuration does not name one per logit.
+        kept: True if the classifier starts with it, with its logits in the order of the wanted labels.
+        reason: The reason why it was kept, or left out and a new one made.
+        fits: True if it has as many logits as wanted labels, so that plain transformers loads it without an error.
     """
 
     labels: tuple[str, ...]
@@ -55,19 +55,19 @@ def read_head(
     *,
     fresh: bool,
 ) -> tuple[CheckpointHead | None, dict[str, Tensor]]:
-    """Find the head among a checkpoint's weights, and decide whether to begin with it.
+    """Find the head among a checkpoint's weights, and decide whether to start with it.
 
     Args:
-        model: The classifier to fill, with a head for `labels`; its numbers are not looked at.
-        wider: Gives the same with one label more, from which it shows which tensors have a row per label.
+        model: The classifier to fill, with a head for `labels`; only shapes are read.
+        wider: Function that returns the same model with one label more, to find the tensors with one row per label.
         stored: The checkpoint's tensors by name.
         config: The checkpoint's config.json.
-        labels: The labels that are wanted.
-        fresh: Whether a new head is wanted even where this one could be kept.
+        labels: The wanted labels.
+        fresh: Make a new head even if this one could be kept.
 
     Returns:
-        The head, or None where the checkpoint has none; and the tensors to begin with, rows in the order of `labels`, which are
-        none where the head is not kept.
+        The head, or None if the checkpoint has none; and the tensors to start with, rows in the order of `labels`,
+        empty if the head is not kept.
     """
     prefixes = tuple(f"{module}." for module in head_modules(model))
     own = {name: tuple(found.shape) for name, found in model.named_parameters() if name.startswith(prefixes)}
@@ -106,15 +106,15 @@ def read_head(
 
 
 def _one_label(shape: Sequence[int], has_rows: bool) -> tuple[int, ...]:
-    """The shape of a tensor's part for one label, if it has a row per label; else its whole shape."""
+    """Return the shape of a tensor's part for one label, if it has one row per label; else its whole shape."""
     return tuple(shape[1:] if has_rows else shape)
 
 
 def label_order(names: Sequence[str], wanted: Sequence[str]) -> list[int] | None:
-    """Where each wanted label stands among a head's labels; None where they are not the same labels.
+    """Return the place of each wanted label among a head's labels, or None if they are not the same labels.
 
-    Case, Unicode's compatible forms, and spaces, hyphens and underscores between words make no difference, unless two labels
-    then have the same name. Names that transformers makes up, such as LABEL_0, match nothing.
+    Case, Unicode's compatibility forms, and spaces, hyphens and underscores between words make no difference, unless
+    two labels then have the same name. Default names of transformers, such as LABEL_0, match nothing.
     """
     if all(_NAMELESS.fullmatch(name) for name in names):
         return None
@@ -131,7 +131,7 @@ def _plain(name: str) -> str:
 
 
 def _names(config: Mapping[str, Any], rows: int) -> tuple[str, ...]:
-    """The names in a configuration in the order of the logits; none where it does not name each of them."""
+    """Return the names in a configuration in the order of the logits; none if it does not name each of them."""
     named = config.get("id2label")
     if not isinstance(named, Mapping) or {str(key) for key in named} != {str(number) for number in range(rows)}:
         return ()

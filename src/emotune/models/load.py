@@ -1,6 +1,6 @@
-"""Load a base model: check its folder, and give its encoder a head for the labels: the checkpoint's own or a new one.
+"""Load a base model: check its folder, and give its encoder a head for the labels, the checkpoint's own or a new one.
 
-Weights are read from safetensors only, and code that comes with a model is never run.
+Weights are read only from safetensors, and code that comes with a model is never run.
 """
 
 from __future__ import annotations
@@ -42,38 +42,38 @@ def load_base(
 ) -> Classifier:
     """Load a pre-trained encoder and its tokenizer, with a classification head for the labels.
 
-    Where the checkpoint holds the weights of a head for the same labels, in any order, that head is kept. Otherwise the head is
-    new: random numbers, the same each time, for which the global random generators of Python, NumPy and PyTorch are set to 0
-    right before. `finetune` draws a new head again, from its own seed.
-    `checkpoint_head` of the result says what was found in the checkpoint and what became of it.
+    If the checkpoint holds a head for the same labels, in any order, that head is kept. Otherwise the head is new:
+    random numbers, the same each time, since the global random generators of Python, NumPy and PyTorch are seeded with
+    0 first. `finetune` redraws a new head from its own seed. `checkpoint_head` of the result describes the checkpoint's
+    head, and whether it was kept.
 
     Args:
         name: A local folder; else "bundled:minilm", which needs no network; else the id of a model on the Hub.
         labels: Label names; logit i belongs to `labels[i]`.
-        max_length: Tokens per text, special tokens counted; longer texts are cut.
-        revision: A branch, tag or commit of the Hub's repository; its default branch where it is not given.
-        fresh_head: Make a new head even where the checkpoint's could be kept.
-        task: What kind of label; of data with another kind than one label per text, `data.task`.
+        max_length: Tokens per text, special tokens included; longer texts are cut.
+        revision: A branch, tag or commit of the Hub's repository; its default branch if not given.
+        fresh_head: Make a new head even if the checkpoint's could be kept.
+        task: The kind of label; for data with another kind than one label per text, `data.task`.
 
     Returns:
         The classifier in float32 and evaluation mode.
 
     Raises:
         ModelError: There is no such model, its files are incomplete or damaged, its weights do not fit its
-            configuration, or it is of a kind that cannot classify texts.
+            configuration, or its architecture cannot classify texts.
         HubError: The Hub could not be reached, or refused the model.
     """
     _check_labels(labels, task)
     ModelSource(name=str(name), revision=revision, max_length=max_length, fresh_head=fresh_head)
-    # As it was given: a Path is never the name of a repository.
+    # Passed on unchanged: a Path is never the name of a repository.
     return OpenBase(name, revision).classifier(labels, max_length=max_length, fresh_head=fresh_head, task=task)
 
 
 class OpenBase:
-    """A base model whose files were found and are read once, for any number of classifiers on one copy of its weights.
+    """Base model whose files are read once, for any number of classifiers on one copy of its weights.
 
-    The classifiers' encoders are modules and parameters of their own, on the same memory. So none of their weights may be changed in
-    place, as training on them or PEFT's `merge_adapter` would.
+    The classifiers' encoders have separate modules and parameters, which share memory. So their weights must not be
+    changed in place, as training them or PEFT's `merge_adapter` would.
 
     Args:
         name: As for `load_base`.
@@ -93,7 +93,7 @@ class OpenBase:
     def classifier(
         self, labels: Sequence[str], *, max_length: int, fresh_head: bool = False, task: Task = SINGLE_LABEL
     ) -> Classifier:
-        """A classifier with a head, a pooler where the files have none, and a tokenizer of its own.
+        """Return a classifier with its own head, its own tokenizer, and its own pooler if the files have none.
 
         Arguments, result and errors are those of `load_base`.
         """
@@ -103,8 +103,8 @@ class OpenBase:
         tokenizer = _load_tokenizer(base)
         model, head, new = self._load_model(config, labels, fresh_head)
         _fit_tokenizer(base, model, tokenizer, max_length)
-        model.config.architectures = [type(model).__name__]  # not what the checkpoint was, such as a language model
-        # The folder is this machine's affair: whatever is saved later must carry the name instead.
+        model.config.architectures = [type(model).__name__]  # not the checkpoint's class, such as a language model
+        # The folder is valid only on this machine: saved files must hold the name instead.
         model.name_or_path = model.config.name_or_path = tokenizer.name_or_path = base.name
         return Classifier(
             name=base.name,
@@ -122,7 +122,7 @@ class OpenBase:
     def _load_model(
         self, config: PreTrainedConfig, labels: Sequence[str], fresh_head: bool
     ) -> tuple[PreTrainedModel, CheckpointHead | None, tuple[str, ...]]:
-        """Put the encoder on the stored weights and make the head, and refuse an encoder that would be random numbers in any part."""
+        """Build the encoder on the stored weights and make the head. Refuse an encoder with any random weights."""
         import torch
 
         base = self._base
@@ -136,7 +136,7 @@ class OpenBase:
 
         self._read_weights()
         found, kept = read_head(shell, wider, self._weights, self._stored, labels, fresh=fresh_head)
-        # Read here rather than by transformers, which would take over any head that has the right size.
+        # Read without transformers, which would take over any head of the right size.
         weights = {
             key: tensor
             for key, tensor in self._weights.items()
@@ -158,12 +158,12 @@ class OpenBase:
         return model, found, tuple(name for name, _ in model.named_parameters() if name in drawn)
 
     def _read_weights(self) -> None:
-        """Read the files' tensors, once. Models take them as they are, without a copy."""
+        """Read the files' tensors, once. Models use them without a copy."""
         from safetensors.torch import load_file
 
         if self._weights:
             return
-        # In float32 already here, since a cast makes a copy, and models would no longer share.
+        # Cast to float32 now: a later cast would make copies, and models would no longer share memory.
         with translated(self._not_loaded):
             self._weights = {
                 key: tensor.float() if tensor.is_floating_point() else tensor
@@ -182,7 +182,7 @@ def _check_labels(labels: Sequence[str], task: Task) -> None:
 
 
 def untrained_model(folder: Path) -> PreTrainedModel:
-    """A sequence classifier of the configuration in a folder, with random weights.
+    """Return a sequence classifier of the configuration in a folder, with random weights.
 
     Raises:
         ModelError: The configuration is not valid.
@@ -200,18 +200,19 @@ def untrained_model(folder: Path) -> PreTrainedModel:
 def load_tokenizer(
     name: str | Path = "bert-base-uncased", *, max_length: int = MAX_LENGTH, revision: str | None = None
 ) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a base model, for which its weights are neither needed nor fetched.
+    """Load the tokenizer of a base model, without fetching its weights.
 
     Args:
         name: As in `load_base`.
-        max_length: Tokens per text, special tokens counted; the model must take so many.
+        max_length: Tokens per text, special tokens included; the model must have that many positions.
         revision: As in `load_base`.
 
     Returns:
-        The tokenizer; its `name_or_path` is what results call the model.
+        The tokenizer; its `name_or_path` is the model's name in results.
 
     Raises:
-        ModelError: There is no such model, its files are incomplete or damaged, or it does not take texts of that length.
+        ModelError: There is no such model, its files are incomplete or damaged, or it does not take texts of that
+            length.
         HubError: The Hub could not be reached, or refused the model.
     """
     base = find_model(name, revision, weights=False)
@@ -224,7 +225,7 @@ def load_tokenizer(
 
 
 def _load_config(base: FoundModel, stored: dict[str, Any], labels: Sequence[str], task: Task) -> PreTrainedConfig:
-    """Load the configuration with the new labels, once it is clear that the model's kind can classify texts."""
+    """Load the configuration with the new labels, after checking that the architecture can classify texts."""
     import transformers
     from transformers import CONFIG_MAPPING, AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
@@ -257,7 +258,7 @@ def _load_tokenizer(base: FoundModel) -> PreTrainedTokenizerBase:
 
 
 def _without_weights(base: FoundModel, config: PreTrainedConfig) -> PreTrainedModel:
-    """The model's modules without their numbers."""
+    """Return the model's modules without weights."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
@@ -270,7 +271,7 @@ def _without_weights(base: FoundModel, config: PreTrainedConfig) -> PreTrainedMo
 
 
 def _check_encoder(base: FoundModel, model: PreTrainedModel, report: dict[str, Any], head: tuple[str, ...]) -> None:
-    """Check that the checkpoint filled the whole encoder, and that the encoder has room for the whole checkpoint.
+    """Check that the checkpoint filled the whole encoder, and that the encoder used the whole checkpoint.
 
     A pooler may be missing (many checkpoints are saved without one); like the head, it is then new.
     """
@@ -310,14 +311,14 @@ def _fit_tokenizer(
 ) -> None:
     """Make model and tokenizer agree on padding, and check that they agree on vocabulary and length."""
     if tokenizer.pad_token_id is None:
-        # GPT-2 and its kin were trained without padding. The end-of-text token serves: the model looks for the last
-        # token that is not padding, and padding to the right leaves the positions of the text as they are.
+        # GPT-2 and related models were trained without padding. The end-of-text token can pad: the model reads the last
+        # token that is not padding, and padding on the right leaves the positions of the text unchanged.
         if tokenizer.eos_token_id is None:
             raise ModelError(f"'{base.source}': its tokenizer has neither a padding nor an end-of-text token.")
         tokenizer.pad_token = tokenizer.eos_token
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id
-    # Padding to the left would move the positions of the text where they are absolute; a saved tokenizer must not do it either.
+    # Padding on the left would shift absolute positions of the text; a saved tokenizer must not do it either.
     tokenizer.padding_side = family_of(model).padding_side
 
     rows = model.get_input_embeddings().num_embeddings
@@ -337,7 +338,7 @@ def _fit_tokenizer(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence transformers' progress bars and load reports for a while, and leave its settings as they were."""
+    """Silence transformers' progress bars and load reports in a block, and restore its settings."""
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars
     from transformers.utils import logging
 

@@ -1,4 +1,4 @@
-"""Which base model to load, and how: declared once for Python, the command and configurations."""
+"""Options of loading a base model, declared once for Python, the command and configurations."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from emotune.system.options import Options, PathText, Text
 
 
 class ModelSource(Options):
-    """What `load_base` is asked for, labels aside.
+    """Arguments of `load_base`, without labels.
 
     Raises:
-        ModelError: A value out of range; names all mistakes at once.
+        ModelError: A value is out of range; the message names all mistakes at once.
     """
 
     error: ClassVar[type[EmotuneError]] = ModelError
@@ -26,11 +26,11 @@ class ModelSource(Options):
     max_length: int = Field(
         default=128,
         ge=8,
-        description="Tokens per text, special tokens counted; longer texts are cut, and the output says so.",
+        description="Tokens per text, special tokens included; longer texts are cut, and the output says so.",
     )
     fresh_head: bool = Field(
         default=False,
-        description="Start with a new head even where the model's own has the data's labels and would be kept.",
+        description="Start with a new head even if the model's own has the data's labels and would be kept.",
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def check_bitsandbytes() -> None:
-    """Refuse to go on where there is nothing to quantize with.
+    """Check that bitsandbytes is installed.
 
     Raises:
         MethodError: bitsandbytes is not installed.
@@ -26,12 +26,12 @@ def check_bitsandbytes() -> None:
 
 
 def quantize(model: Any, names: Sequence[str], *, double: bool) -> None:
-    """Keep the weights of linear layers in four bits, in place: half a byte each, and a scale for every 64 of them.
+    """Quantize the weights of linear layers to four bits, in place: half a byte per weight, one scale per 64.
 
     Args:
         model: A model.
         names: Full names of `nn.Linear` layers in it.
-        double: Whether the scales are quantized too, to eight bits.
+        double: Quantize the scales too, to eight bits.
 
     Raises:
         MethodError: bitsandbytes is not installed, or a layer is not a `nn.Linear`.
@@ -49,12 +49,12 @@ def quantize(model: Any, names: Sequence[str], *, double: bool) -> None:
     for name in names:
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, nf4_linear.of(model.get_submodule(name), double))
-    # What transformers sets on a model that it quantized, and PEFT asks for.
+    # Transformers sets this on a model that it quantized, and PEFT reads it.
     model.is_loaded_in_4bit = True
 
 
 def dequantize(model: Any) -> None:
-    """Put linear layers in float32 in the place of all that `quantize` made, in place: with the numbers that four bits stand for.
+    """Replace all layers made by `quantize` by float32 linear layers with the dequantized weights, in place.
 
     Args:
         model: A model, with or without PEFT's layers in it.
@@ -65,7 +65,7 @@ def dequantize(model: Any) -> None:
 
     for parent in list(model.modules()):
         for name, layer in list(parent.named_children()):
-            # PEFT's layers pass the weight of the one inside on as theirs.
+            # PEFT's layers also return the weight of the layer inside as theirs.
             state = getattr(vars(layer)["_parameters"].get("weight"), "quant_state", None)
             if state is None:
                 continue
@@ -80,27 +80,27 @@ def dequantize(model: Any) -> None:
 
 
 def element_count(parameter: torch.Tensor) -> int:
-    """How many numbers a parameter stands for: four-bit ones are packed, two in a byte."""
+    """Return the number of weights in a parameter; four-bit ones are packed, two per byte."""
     state = getattr(parameter, "quant_state", None)
     return parameter.numel() if state is None else math.prod(state.shape)
 
 
 @functools.cache
 def _nf4_linear() -> Any:
-    """The class of four-bit layers, made when it is first needed: its parent's import takes seconds."""
+    """Return the class of four-bit layers, made when first needed: the import of its parent takes seconds."""
     import bitsandbytes
     import torch
 
     class NF4Linear(bitsandbytes.nn.Linear4bit):
-        """A linear layer with NF4 weights that behaves as `nn.Linear` in all else.
+        """Linear layer with NF4 weights that otherwise behaves like `nn.Linear`.
 
-        Its parent keeps the dtype of its first input for ever, rounds its bias to it, and repacks the weights on some processors once it
-        predicts, after which it gives other logits and cannot be trained on.
+        Its parent keeps the dtype of its first input for ever and rounds its bias to it. On some processors it also
+        repacks the weights on the first prediction; then its logits change, and it can no longer be trained.
         """
 
         @classmethod
         def of(cls, layer: nn.Linear, double: bool) -> Any:
-            """The four-bit layer of a linear one, whose bias it takes over."""
+            """Return the four-bit layer of a linear one, with the same bias."""
             found = cls(
                 layer.in_features,
                 layer.out_features,
@@ -117,7 +117,7 @@ def _nf4_linear() -> Any:
             return found
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            """W x + b, in the dtype of the input, or in that of autocast."""
+            """Return W x + b, in the dtype of the input, or in that of autocast."""
             device = x.device.type
             dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
             bias = None if self.bias is None else self.bias.to(dtype)

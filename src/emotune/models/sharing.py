@@ -1,4 +1,4 @@
-"""A model's modules once more on the memory of its weights: a copy that costs no weights, and that nobody switches to training."""
+"""Copies of a model's modules that share the memory of its weights, with their own mode and hooks."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _Module = TypeVar("_Module", bound="nn.Module")
 
 
 def on_same_memory(module: _Module, instead: Mapping[nn.Module, nn.Module] | None = None) -> _Module:
-    """Copy the modules of a model and leave its weights where they are.
+    """Copy the modules of a model, and share its weights.
 
-    The copy's parameters are its own, though their memory is the model's. So a mode, a hook or a device that is set on the one leaves the
-    other alone, while weights that are changed in place change in both.
+    The copy has its own parameters, which share the model's memory. So a mode, a hook or a device that is set on one
+    does not affect the other, while weights that are changed in place change in both.
 
     Args:
         module: The model, or a part of one.
-        instead: What takes the place of some of its modules in the copy; those are then not copied, nor kept alive by it.
+        instead: Replacements of modules in the copy, by module; the copy does not keep replaced modules alive.
     """
     from torch import nn
 
     memo: dict[int, Any] = {id(part): other for part, other in (instead or {}).items()}
     for parameter in module.parameters():
-        # Packed weights know how they were packed, and stay the objects that they are.
+        # Packed weights carry their quantization state, so the objects themselves are kept.
         plain = type(parameter) is nn.Parameter
         memo[id(parameter)] = (
             nn.Parameter(parameter.detach(), requires_grad=parameter.requires_grad) if plain else parameter

@@ -1,7 +1,7 @@
-"""Which modules a method adapts: resolve a pattern against a model, and refuse one that matches nothing.
+"""Modules that a method adapts: resolve a pattern against a model, and refuse one that matches nothing.
 
-`run` on the seed of this project named `v_proj`, a module that BERT does not have, and nothing said so. Here every name of a
-list must match.
+In the project's first version, `run` named `v_proj`, a module that BERT does not have, without any message. Now every
+name of a list must match.
 """
 
 from __future__ import annotations
@@ -44,21 +44,20 @@ def resolve_targets(linear_modules: Sequence[str], target_modules: str | Sequenc
     """Resolve target modules to full names.
 
     Args:
-        linear_modules: Full dotted names of every linear layer of the encoder (the head is not among them).
-        target_modules: "all-linear"; a name or a list of names, each of which matches the modules that are called so or
-            whose dotted name ends with it ("query", "attention.output.dense"); or a regular expression that must match
-            full names.
+        linear_modules: Full dotted names of every linear layer of the encoder, without the head.
+        target_modules: "all-linear"; a name or a list of names, each of which matches the modules with that dotted name
+            or ending ("query", "attention.output.dense"); or a regular expression that must match full names.
 
     Returns:
         Full names of the matched modules, in the model's order.
 
     Raises:
-        MethodError: A pattern or name that matches no linear layer; names the closest that exist.
+        MethodError: A pattern or name matches no linear layer; the message names the closest that exist.
     """
     if target_modules == ALL_LINEAR:
         return tuple(linear_modules)
     if isinstance(target_modules, str) and re.fullmatch(r"\w+(\.\w+)*", target_modules):
-        target_modules = [target_modules]  # a plain name, though as a pattern it would be one as well
+        target_modules = [target_modules]  # a plain name, not a pattern
     if isinstance(target_modules, str):
         try:
             pattern = re.compile(target_modules)
@@ -104,7 +103,7 @@ def _nothing_matched(missing: Sequence[str], linear_modules: Sequence[str]) -> M
     else:
         quoted = ", ".join(f"'{name}'" for name in missing)
         seen = f"target_modules {quoted} {'match' if len(missing) > 1 else 'matches'} no linear layer of this model"
-    # A name of another family ("v_proj") is close to nothing by spelling; its meaning is the last resort.
+    # Names of another family ("v_proj") have no similar spelling in this model; they are matched by meaning.
     synonyms = {"v": "value", "q": "query", "k": "key", "v_proj": "value", "q_proj": "query", "k_proj": "key"}
     close = [
         match

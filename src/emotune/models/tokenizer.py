@@ -1,4 +1,4 @@
-"""Load a base model's tokenizer, and see to it that its tokens are those that the model was trained on."""
+"""Load a base model's tokenizer, and check that it gives the tokens that the model was trained on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _WHOLE = "tokenizer.json"
-# What reads SentencePiece models: packages, and the module of each.
+# Packages that read SentencePiece models, and the module of each.
 _MODULES = {"sentencepiece": "sentencepiece", "protobuf": "google.protobuf"}
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
@@ -26,11 +26,11 @@ def read_tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
 
     Args:
         folder: The folder, which holds a tokenizer's files.
-        source: What messages call the model.
+        source: The model's name in messages.
 
     Raises:
-        ModelError: Its files are damaged, a package to read them is missing, or transformers would make other tokens of texts than
-            those that the model was trained on.
+        ModelError: Its files are damaged, a package to read them is missing, or transformers would give other tokens
+            than those that the model was trained on.
     """
     from transformers import AutoTokenizer
 
@@ -50,25 +50,25 @@ def read_tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
 
 
 def _sentencepiece_model(folder: Path, source: str) -> Any:
-    """The SentencePiece model that a tokenizer is to be made from; None where there is a whole one, or none of this kind."""
+    """Return the SentencePiece model to build a tokenizer from, or None if there is none or tokenizer.json exists."""
     file = next((folder / name for name in SENTENCEPIECE_FILES if (folder / name).is_file()), None)
     if file is None or (folder / _WHOLE).is_file():
         return None
     missing = [package for package, module in _MODULES.items() if not _has(module)]
     if missing:
         raise ModelError(
-            f"'{source}' has its tokenizer in {file.name} alone, and to read it takes {' and '.join(missing)}, which "
+            f"'{source}' has its tokenizer only in {file.name}. Reading it needs {' and '.join(missing)}, which "
             f"{'is' if len(missing) == 1 else 'are'} not installed.\npip install {' '.join(missing)}"
         )
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from sentencepiece import sentencepiece_model_pb2
 
-    formats: Any = sentencepiece_model_pb2  # whose classes are made when it is imported
+    formats: Any = sentencepiece_model_pb2  # its classes are created on import
     try:
         found = formats.ModelProto.FromString(file.read_bytes())
     except (DecodeError, OSError, RuntimeError, ValueError) as error:
         raise ModelError(
-            f"'{source}': {file.name} is damaged, or is no SentencePiece model: {reason_of(error)}.\nDownload or copy the model again."
+            f"'{source}': {file.name} is damaged, or is not a SentencePiece model: {reason_of(error)}.\nDownload or copy the model again."
         ) from error
     if not len(found.pieces):
         raise ModelError(f"'{source}': {file.name} holds no pieces of words. Download or copy the model again.")
@@ -78,26 +78,26 @@ def _sentencepiece_model(folder: Path, source: str) -> Any:
 def _has(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # of the package that it would be in
+    except ModuleNotFoundError:  # the parent package is missing
         return False
 
 
 def _refuse_bpe(pieces: Any, source: str) -> None:
-    """Refuse a SentencePiece model of merges, which transformers would read as one of scored pieces."""
+    """Refuse a SentencePiece model of type BPE, which transformers would read as type unigram."""
     if pieces.trainer_spec.model_type == pieces.trainer_spec.BPE:
         raise ModelError(
-            f"'{source}': its SentencePiece model is of the kind BPE, which transformers takes for the kind unigram in this family: "
-            f"texts would become other tokens than those it was trained on.\nUse a copy of the model that has {_WHOLE}."
+            f"'{source}': its SentencePiece model is of type BPE, which transformers reads as type unigram in this family: "
+            f"texts would get other tokens than in training.\nUse a copy of the model that has {_WHOLE}."
         )
 
 
 def _with_published_normalizer(
     tokenizer: PreTrainedTokenizerBase, folder: Path, pieces: Any
 ) -> PreTrainedTokenizerBase:
-    """Give DeBERTa-v2's tokenizer, v3's too, the table of characters it was published with.
+    """Give the tokenizer of DeBERTa-v2 and v3 the published table of character replacements.
 
-    transformers 5 builds the tokenizers of some families anew from their pieces. For this one it leaves the table out that
-    makes "..." of an ellipsis and "fi" of a ligature, so that such characters become unknown tokens.
+    transformers 5 rebuilds the tokenizers of some families from their pieces. For this one it omits the table that
+    turns an ellipsis into "..." and a ligature into "fi", so that such characters become unknown tokens.
     """
     if type(tokenizer).__name__ != "DebertaV2Tokenizer":
         return tokenizer
@@ -117,7 +117,7 @@ def _with_published_normalizer(
         lower = [normalizers.Lowercase()] if getattr(tokenizer, "do_lower_case", False) else []
         steps = [normalizers.Strip(), normalizers.Precompiled(table), normalizers.Replace(Regex(" {2,}"), " ")]
         backend.normalizer = normalizers.Sequence([*lower, *steps])
-    # Of the general class, which is saved and loaded as it is; the family's own would be built anew each time.
+    # The general class is saved and loaded unchanged; the family's own would be rebuilt each time.
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         model_max_length=tokenizer.model_max_length,

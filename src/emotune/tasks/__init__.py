@@ -1,1 +1,1 @@
-"""What depends on the kind of label: loss, decision, scores, stratification, baselines, statistics, calibration, columns of files."""
+"""Tasks, one per kind of label: loss, decision, scores, strata, baselines, statistics, calibration, columns."""

@@ -1,7 +1,7 @@
-"""What a task is: everything that depends on the kind of label, asked of one object.
+"""Interface of a task: everything that depends on the kind of label, in one object.
 
-Targets are the labels of rows as numbers: label ids, shape (rows,), where each row has one label. Everything here works on arrays and
-label names; data, models and files belong to other rooms.
+Targets are the labels of rows as numbers: label ids, shape (rows,), if each row has one label. Tasks work on arrays and
+label names; data, models and files belong to other packages.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 Targets = NDArray[Any]
 Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
-"""The loss summed over rows, a scalar, of logits in float32 and of targets."""
+"""Function from logits in float32 and targets to the loss summed over rows, a scalar."""
 
 
 class LabelledTexts(Protocol):
-    """Texts with their targets, as a split of a data set has them."""
+    """Texts with their targets, such as a split of a data set."""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -36,7 +36,7 @@ class LabelledTexts(Protocol):
 
     @property
     def label_ids(self) -> Targets:
-        """Shape (rows,), their targets."""
+        """Their targets, shape (rows,)."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -46,39 +46,39 @@ class LabelledTexts(Protocol):
 
 
 class LossOptions(Protocol):
-    """What `TrainingOptions` says of the loss."""
+    """Options of `TrainingOptions` that concern the loss."""
 
     @property
     def class_weights(self) -> str:
-        """What each class weighs."""
+        """Kind of class weights."""
 
     @property
     def logit_adjustment(self) -> float:
-        """How far the model leans towards rare classes."""
+        """Strength of the shift towards rare classes."""
 
     @property
     def label_smoothing(self) -> float:
-        """The share of the target that is spread over all labels."""
+        """Share of the target that is spread over all labels."""
 
     @property
     def focal_gamma(self) -> float:
-        """How much less rows weigh that the model is sure of."""
+        """Exponent of the focal loss."""
 
     @property
     def sampling(self) -> str:
-        """How often rows are drawn."""
+        """Kind of sampling of rows."""
 
 
 @dataclass(frozen=True, eq=False)
 class Simple:
-    """What something simpler than a model says of rows.
+    """Predictions of a simple baseline.
 
     Attributes:
-        predictions: Shape (rows,), what it says of the rows that are scored.
+        predictions: Shape (rows,), predictions of the scored rows.
         probabilities: Shape (rows, classes).
         validated: Its score on validation, by which baselines are compared.
-        parameters: How many numbers it is made of.
-        note: How it was chosen, in words.
+        parameters: Number of its parameters.
+        note: Description of the baseline and its choice, in words.
     """
 
     predictions: Targets
@@ -89,7 +89,7 @@ class Simple:
 
 
 def trained_for(config: Mapping[str, Any]) -> str | None:
-    """Return transformers' name of what a checkpoint was trained for; None where its configuration does not say."""
+    """Return transformers' name of the problem that a checkpoint was trained for, or None if it has none."""
     return config.get("problem_type")
 
 
@@ -97,7 +97,7 @@ class Task(ABC):
     """One kind of label.
 
     Attributes:
-        name: What saved folders call it.
+        name: Its name in saved folders.
     """
 
     name: ClassVar[str]
@@ -109,14 +109,14 @@ class Task(ABC):
         """Return the entries of a transformers configuration that follow from the labels.
 
         Raises:
-            ModelError: These labels cannot be those of the task.
+            ModelError: These labels are not valid for the task.
         """
 
     # Training.
 
     @abstractmethod
     def check_options(self, options: LossOptions) -> None:
-        """Refuse options that would do nothing.
+        """Refuse options that would have no effect.
 
         Raises:
             ConfigError: One of them has no meaning for the task.
@@ -124,7 +124,7 @@ class Task(ABC):
 
     @abstractmethod
     def check_targets(self, split: str, targets: Targets, labels: Sequence[str]) -> None:
-        """Refuse targets that are none.
+        """Refuse targets that are not valid.
 
         Args:
             split: The split's name, for messages.
@@ -140,22 +140,22 @@ class Task(ABC):
         """Return the loss that training minimizes.
 
         Args:
-            options: How.
-            targets: Those of the training rows, whose shares weigh in.
+            options: Options of the loss.
+            targets: Targets of the training rows, for the shares of the classes.
             labels: Label names.
-            device: Where logits will be.
+            device: Device of the logits.
         """
 
     def draw(self, options: LossOptions, targets: Targets, seed: int) -> Callable[[int], NDArray[np.int64]] | None:
-        """Return what draws the rows of an epoch, by its number; None where every row comes once."""
+        """Return a function from the number of an epoch to its rows, or None if every row comes once."""
         return None
 
     @abstractmethod
     def validate(self, targets: Targets, logits: NDArray[np.floating], labels: Sequence[str]) -> dict[str, float]:
-        """Return the scores of validation after an epoch by name, "loss" and "scaled_loss" among them, lower being better for both.
+        """Return the scores of validation after an epoch, by name. Of "loss" and "scaled_loss", lower is better.
 
-        "scaled_loss" does not depend on how sure the model is of itself. "one_class" is 1 where every row gets the same label though
-        several occur, which says that nothing useful was learned.
+        "scaled_loss" does not depend on the model's overall confidence. "one_class" is 1 if every row gets the same
+        label although several occur: then nothing useful was learned.
         """
 
     # Prediction.
@@ -166,16 +166,16 @@ class Task(ABC):
 
     @abstractmethod
     def probabilities(self, logits: NDArray[np.floating], temperature: float | None = None) -> NDArray[np.float64]:
-        """Return what predictions.parquet keeps of logits, shape (rows, classes): probabilities, where there are any.
+        """Return the values for predictions.parquet, shape (rows, classes): probabilities, if the task has any.
 
         Args:
             logits: Shape (rows, classes).
-            temperature: What logits are divided by first; None to take them as they are.
+            temperature: Divisor of the logits; None to leave them unchanged.
         """
 
     @abstractmethod
     def names(self, predictions: Targets, labels: Sequence[str]) -> tuple[str, ...]:
-        """Return predictions or targets as people read them."""
+        """Return the label names of predictions or targets."""
 
     # Evaluation.
 
@@ -195,21 +195,21 @@ class Task(ABC):
 
     @abstractmethod
     def fit_temperature(self, targets: Targets, logits: NDArray[np.floating]) -> float | None:
-        """Return what to divide logits by, fitted on validation rows; None where the rows cannot choose."""
+        """Return the divisor of the logits, fitted on validation rows, or None if the rows cannot determine it."""
 
     @abstractmethod
     def trust(self, targets: Targets, probabilities: NDArray[np.float64], temperature: float | None = None) -> Trust:
-        """Measure how far probabilities can be trusted."""
+        """Measure the calibration of probabilities, and risk and coverage of abstaining."""
 
     # Baselines.
 
     @abstractmethod
     def commonest(self, train: LabelledTexts, rows: int, validation: LabelledTexts | None) -> Simple:
-        """Return what says the same of every row."""
+        """Return the baseline that predicts the same for every row."""
 
     @abstractmethod
     def words(self, train: LabelledTexts, validation: LabelledTexts, test: LabelledTexts) -> Simple:
-        """Return what a linear model on words says."""
+        """Return the predictions of a linear model on words."""
 
     @abstractmethod
     def probe(
@@ -225,7 +225,7 @@ class Task(ABC):
 
     @abstractmethod
     def strata(self, targets: Targets) -> NDArray[np.int64]:
-        """Return the number of the class that each row counts in where rows are divided evenly, shape (rows,)."""
+        """Return the number of each row's stratum for stratified splits, shape (rows,)."""
 
     @abstractmethod
     def counts(self, targets: Targets, labels: Sequence[str]) -> dict[str, int]:
@@ -234,7 +234,7 @@ class Task(ABC):
     def columns(
         self, targets: Targets, predictions: Targets, probabilities: NDArray[np.float64], labels: Sequence[str]
     ) -> dict[str, Any]:
-        """Return the columns of predictions.parquet beside the texts: `label`, `prediction`, and `p_<label>` for each label."""
+        """Return the columns of predictions.parquet after the texts: `label`, `prediction`, one `p_<label>` each."""
         return {
             "label": list(self.names(targets, labels)),
             "prediction": list(self.names(predictions, labels)),
@@ -243,14 +243,14 @@ class Task(ABC):
 
     @abstractmethod
     def read_names(self, names: Sequence[Any], labels: Sequence[str]) -> Targets:
-        """Return what `columns` wrote as names, as numbers again.
+        """Convert names written by `columns` back to numbers.
 
         Raises:
-            ValueError: A name is none of the task's; its argument is the number of the row, counted from 0.
+            ValueError: A name is not valid for the task; its argument is the number of the row, from 0.
         """
 
     @abstractmethod
     def wrong_rows(
         self, predictions: Targets, probabilities: NDArray[np.float64], labels: Sequence[str]
     ) -> Mapping[int, str]:
-        """Return what is wrong with rows of a file of predictions, by number counted from 0; nothing where all hold."""
+        """Return the mistakes in rows of a file of predictions, in words, by number of the row from 0."""

@@ -1,8 +1,9 @@
-"""Whether a model's probabilities mean what they say, and what to do where they don't.
+"""Calibration of a model's probabilities: measures, temperature scaling, and abstaining when unsure.
 
-Sources: expected calibration error and temperature scaling: C. Guo, G. Pleiss, Y. Sun, K. Weinberger, ICML 2017; the Brier score:
-G. Brier, Monthly Weather Review 78 (1950), summed over classes; risk and coverage: R. El-Yaniv, Y. Wiener, JMLR 11 (2010). What a
-calibrated model would show: the consistency resampling of J. Broecker, L. A. Smith, Weather and Forecasting 22 (2007).
+Sources: expected calibration error and temperature scaling: C. Guo, G. Pleiss, Y. Sun, K. Weinberger, ICML 2017; the
+Brier score: G. Brier, Monthly Weather Review 78 (1950), summed over classes; risk and coverage: R. El-Yaniv, Y. Wiener,
+JMLR 11 (2010); the error expected of a calibrated model: consistency resampling, J. Broecker, L. A. Smith, Weather and
+Forecasting 22 (2007).
 """
 
 from __future__ import annotations
@@ -16,23 +17,23 @@ from emotune.statistics.paired import LEVEL, Interval
 
 BINS = 15
 DRAWS = 1000
-# In a bin with more rows than this, rows of nearly the same confidence are drawn together, for time.
+# In a bin with more rows than this, rows of nearly the same confidence are drawn together, to save time.
 _MOST_GROUPS = 200
-# Temperatures that are looked at. A loss that still falls at either end says that the rows cannot decide, as where none is wrong. A model
-# that has hardly been trained has small logits and needs a temperature of some hundredths.
+# Range of temperatures. If the loss still falls at either end, the rows cannot determine one, for example if none is
+# wrong. A model with little training has small logits, and needs a temperature of some hundredths.
 COOLEST, HOTTEST = 0.002, 20.0
 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Rows of like confidence.
+    """Rows of similar confidence.
 
     Attributes:
-        low: Least confidence of the bin.
-        high: Most.
-        rows: How many rows.
+        low: Lower limit of the bin's confidence.
+        high: Upper limit.
+        rows: Number of rows.
         confidence: Their mean confidence.
-        accuracy: The share of them that is right.
+        accuracy: Their accuracy.
     """
 
     low: float
@@ -44,16 +45,16 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How well probabilities are calibrated on one split.
+    """Calibration of probabilities on one split.
 
     Attributes:
         loss: Mean negative log-likelihood, in nats.
         brier: Brier score, summed over classes: 0 is best, 2 is worst.
-        ece: Expected calibration error: the mean distance of confidence from accuracy, over 15 bins of equal width. It is never negative,
-            so chance raises it: on few rows it is well above 0 however good the probabilities are.
-        expected_ece: What it would be on average on so many rows if these very probabilities were right.
-        expected_ece_range: From where to where it would then be in 95 of 100 cases.
-        gap: Mean confidence less accuracy, positive for a model that is too sure of itself, with a 95 % interval for rows like these.
+        ece: Expected calibration error: the mean distance of confidence from accuracy, over 15 bins of equal width. It
+            is never negative, so chance raises it: on few rows it is well above 0 even for perfect probabilities.
+        expected_ece: Its mean on the same number of rows if these probabilities were right.
+        expected_ece_range: The range that would then hold it in 95 of 100 cases.
+        gap: Mean confidence minus accuracy, positive for overconfidence, with a 95 % interval for rows like these.
         bins: The bins that hold rows, from low confidence to high.
     """
 
@@ -67,7 +68,7 @@ class Calibration:
 
     @property
     def is_as_expected(self) -> bool:
-        """Whether the calibration error is one that a perfectly calibrated model might show on so many rows."""
+        """True if a perfectly calibrated model might have this calibration error on the same number of rows."""
         return self.ece <= self.expected_ece_range[1]
 
 
@@ -83,7 +84,7 @@ def calibration(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) ->
     of_truth = probabilities[np.arange(len(truth)), truth]
     brier = float(np.mean((probabilities**2).sum(axis=1) - 2 * of_truth + 1))
     edges = np.linspace(0, 1, BINS + 1)
-    # A confidence on an edge belongs to the bin below it, as Guo et al. have it.
+    # A confidence on an edge belongs to the bin below it, as in Guo et al.
     place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, BINS - 1)
     bins = []
     for number in np.unique(place):
@@ -115,14 +116,14 @@ def calibration(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) ->
 def _ece_if_calibrated(
     confidence: NDArray[np.float64], place: NDArray[np.int64], draws: int = DRAWS, seed: int = 0
 ) -> NDArray[np.float64]:
-    """Calibration errors on these rows if each were right with a chance of its confidence.
+    """Draw calibration errors on these rows, each row being right with a probability equal to its confidence.
 
-    To draw labels from the probabilities comes to the same, since only whether the likeliest label is drawn counts.
+    Drawing labels from the probabilities is equivalent, since it only matters whether the likeliest label is drawn.
 
     Args:
         confidence: Shape (rows,).
         place: Shape (rows,), the number of each row's bin.
-        draws: How often to draw.
+        draws: Number of draws.
         seed: Seed of the draws; the same rows give the same errors.
 
     Returns:
@@ -144,11 +145,11 @@ def _ece_if_calibrated(
 
 
 def confidence_gap(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Interval:
-    """Mean confidence less accuracy, with an interval for rows like these.
+    """Return mean confidence minus accuracy, with an interval for rows like these.
 
-    The interval is Wilson's (JASA 22, 1927) for the accuracy, of a number of rows that counts how much confidence says of which rows are
-    right (as E. L. Korn, B. I. Graubard, Survey Methodology 24, 1998, count the rows of a survey). So it has a width where every row is
-    right, too.
+    The interval is Wilson's (JASA 22, 1927) for the accuracy, with an effective number of rows that accounts for how
+    well confidence predicts which rows are right (as E. L. Korn, B. I. Graubard, Survey Methodology 24, 1998, count the
+    rows of a survey). So it has a width even if every row is right.
 
     Args:
         confidence: Shape (rows,).
@@ -158,7 +159,7 @@ def confidence_gap(confidence: NDArray[np.float64], right: NDArray[np.bool_]) ->
 
     rows, accuracy = len(right), float(right.mean())
     spread = float(np.var(confidence - right))
-    # The variance of right and wrong over that of what confidence leaves open; equal where one of them is unknown.
+    # Ratio of the variance of being right to the variance that confidence leaves unexplained; 1 if either is unknown.
     worth = accuracy * (1 - accuracy) / spread if 0 < accuracy < 1 and spread > 0 else 1.0
     effective = rows * worth
     # The quantile is Student's, since the spread is an estimate.
@@ -170,17 +171,17 @@ def confidence_gap(confidence: NDArray[np.float64], right: NDArray[np.bool_]) ->
 
 
 def fit_temperature(truth: NDArray[np.int64], logits: NDArray[np.floating]) -> float | None:
-    """The temperature that logits are divided by for the least loss; fit it on validation rows, never on test.
+    """Return the divisor of the logits with the least loss; fit it on validation rows, never on test.
 
-    It changes probabilities, and no predicted label.
+    It changes probabilities, but no predicted label.
 
     Args:
         truth: Shape (rows,), label ids.
         logits: Shape (rows, classes).
 
     Returns:
-        The temperature; None where the rows cannot choose one: with no mistake among them the loss falls forever as the temperature
-        does, and where the logits say nothing it falls as the temperature rises.
+        The temperature, or None if the rows cannot determine one: without mistakes, the loss falls with the temperature
+        without limit; with uninformative logits, it falls as the temperature rises.
     """
     if (logits.argmax(axis=1) == truth).all():
         return None
@@ -189,11 +190,11 @@ def fit_temperature(truth: NDArray[np.int64], logits: NDArray[np.floating]) -> f
 
 
 def scaled_loss(truth: NDArray[np.int64], logits: NDArray[np.floating]) -> float:
-    """The least mean cross-entropy, in nats, that dividing the logits by a temperature gives.
+    """Return the least mean cross-entropy, in nats, after dividing the logits by a temperature.
 
-    How well the logits tell labels apart, without how sure they are: a model that grows too sure of itself is not worse for it. It changes
-    less from draw to draw of the rows than accuracy or macro-F1, in which each row counts as right or wrong (Berta et al., 2025, arXiv
-    2501.19195, choose epochs by it).
+    It measures how well the logits separate labels, without their confidence: overconfidence does not increase it. It
+    varies less with the sample of rows than accuracy or macro-F1, in which each row counts as right or wrong. Berta et
+    al., 2025, arXiv 2501.19195, choose epochs by it.
 
     Args:
         truth: Shape (rows,), label ids.
@@ -203,7 +204,7 @@ def scaled_loss(truth: NDArray[np.int64], logits: NDArray[np.floating]) -> float
 
 
 def _scaled(truth: NDArray[np.int64], logits: NDArray[np.floating]) -> tuple[float, float]:
-    """The temperature with the least loss, and that loss; at one of the ends where it still falls there."""
+    """Return the temperature with the least loss, and that loss; an end of the range if the loss still falls there."""
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
@@ -219,12 +220,12 @@ def _scaled(truth: NDArray[np.int64], logits: NDArray[np.floating]) -> tuple[flo
 
 @dataclass(frozen=True, eq=False)
 class RiskCoverage:
-    """What answering only when sure enough would bring: one point for each threshold that makes a difference.
+    """Risk-coverage curve of answering only above a threshold of confidence: one point per distinct confidence.
 
     Attributes:
-        thresholds: Shape (points,), falling: the least confidence that is answered.
-        coverage: Shape (points,), rising: the share of rows answered.
-        risk: Shape (points,): the share of wrong ones among the answered.
+        thresholds: Shape (points,), falling: the least confidence of an answered row.
+        coverage: Shape (points,), rising: the share of answered rows.
+        risk: Shape (points,): the share of wrong rows among the answered.
     """
 
     thresholds: NDArray[np.float64]
@@ -233,13 +234,13 @@ class RiskCoverage:
 
     @property
     def area(self) -> float:
-        """The area under the curve (AURC): the mean risk over all coverages; lower is better."""
+        """Area under the curve (AURC): the mean risk over all coverages; lower is better."""
         widths = np.diff(self.coverage, prepend=0.0)
         return float((self.risk * widths).sum())
 
 
 def risk_coverage(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> RiskCoverage:
-    """The risk-coverage curve of answering only where the largest probability reaches a threshold."""
+    """Return the risk-coverage curve of answering only if the largest probability reaches a threshold."""
     confidence = probabilities.max(axis=1)
     wrong = probabilities.argmax(axis=1) != truth
     order = np.argsort(-confidence, kind="stable")
@@ -254,11 +255,11 @@ def risk_coverage(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) 
 
 
 def scale(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-    """Probabilities of the logits divided by a temperature; the labels stay the same.
+    """Return the probabilities after dividing the logits by a temperature; the labels stay the same.
 
     Args:
-        probabilities: Shape (rows, classes); their logarithms are logits but for a constant per row.
-        temperature: Above 1 makes them less sure, below 1 surer.
+        probabilities: Shape (rows, classes); their logarithms are logits up to a constant per row.
+        temperature: Above 1 lowers the confidence, below 1 raises it.
     """
     from scipy.special import softmax
 
@@ -268,13 +269,13 @@ def scale(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.
 
 @dataclass(frozen=True, eq=False)
 class Trust:
-    """How far a model's probabilities can be trusted on one split.
+    """Calibration and risk-coverage curve of a model's probabilities on one split.
 
     Attributes:
-        plain: As they come.
-        scaled: After temperature scaling; None where no temperature was fitted.
-        temperature: What logits are divided by, fitted on validation.
-        curve: What answering only when sure enough brings, by the scaled probabilities where there are any.
+        plain: Calibration of the plain probabilities.
+        scaled: Calibration after temperature scaling; None if no temperature was fitted.
+        temperature: Divisor of the logits, fitted on validation.
+        curve: Risk-coverage curve, of the scaled probabilities if there are any.
     """
 
     plain: Calibration
@@ -284,12 +285,12 @@ class Trust:
 
 
 def assess(truth: NDArray[np.int64], probabilities: NDArray[np.float64], temperature: float | None = None) -> Trust:
-    """Measure calibration before and after scaling, and what abstaining would bring.
+    """Measure calibration before and after scaling, and risk and coverage of abstaining.
 
     Args:
         truth: Shape (rows,), label ids.
-        probabilities: Shape (rows, classes), as they come.
-        temperature: Fitted on other rows.
+        probabilities: Shape (rows, classes), without scaling.
+        temperature: Temperature fitted on other rows.
     """
     scaled = None if temperature is None else scale(probabilities, temperature)
     return Trust(

@@ -1,4 +1,4 @@
-"""Classifiers that judge labels: their scores of every row, each by a classifier that was trained on other rows."""
+"""Out-of-fold scores of classifiers that judge labels: each row is scored by a classifier trained on other rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Folds = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What a model makes of texts.
+    """A model's features of texts.
 
     Attributes:
         model: The model's name.
@@ -35,9 +35,9 @@ class Judge:
     """Scores of rows by classifiers that have not seen them.
 
     Attributes:
-        name: What kind of classifier, in words.
+        name: Kind of classifier, in words.
         scores: Shape (rows, labels).
-        recall: The share of each class that it gets right, averaged over classes, by the labels as they stand.
+        recall: Mean recall over classes, by the given labels.
     """
 
     name: str
@@ -48,13 +48,13 @@ class Judge:
 def best_judge(
     texts: Sequence[str], labels: NDArray[np.int64], folds: Folds, features: Features | None = None
 ) -> Judge:
-    """The judge that gets most of each class right.
+    """Return the judge with the highest mean recall over classes.
 
     Args:
         texts: The texts.
-        labels: Shape (texts,), their labels; numbers from 0 on, each of which occurs in the training part of every fold.
-        folds: Numbers of the rows to train on and of those to score; every row is scored once.
-        features: What a model makes of the texts, for a judge that knows more than words.
+        labels: Shape (texts,), label ids from 0, each of which occurs in the training part of every fold.
+        folds: Numbers of the rows to train on and of those to score, by fold; every row is scored once.
+        features: A model's features of the texts, for a judge that uses more than words.
     """
     from sklearn.metrics import recall_score
 
@@ -71,7 +71,7 @@ def best_judge(
 def _by_words(
     texts: Sequence[str], labels: NDArray[np.int64], folds: Folds
 ) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """Linear classifiers on single words, rare classes weighing as much as others."""
+    """Yield linear classifiers on single words, with balanced class weights."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.svm import LinearSVC
@@ -83,7 +83,7 @@ def _by_words(
 
     try:
         words = weigh(2)
-    except ValueError:  # no word stands in two texts
+    except ValueError:  # no word occurs in two texts
         words = weigh(1)
     for strength in _MACHINES:
         machine = LinearSVC(C=strength, class_weight="balanced", random_state=0)
@@ -104,16 +104,16 @@ def _scores(classifier: Any, words: Any, labels: NDArray[np.int64], folds: Folds
 def _by_features(
     features: Features, labels: NDArray[np.int64], folds: Folds
 ) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """Ridge regression of the labels on standardized features, each class weighing as much as another.
+    """Yield ridge regressions of the labels on standardized features, with balanced class weights.
 
-    What the rows of a fold add to the products of features is taken off the products of all rows, so these are computed once.
+    The products of features of a fold's rows are subtracted from those of all rows, so the latter are computed once.
     """
     from scipy.linalg import cho_factor, cho_solve
 
     values = features.values - features.values.mean(axis=0)
     values /= values.std(axis=0) + 1e-6
     rows, width = values.shape
-    if rows < width:  # the same in as many dimensions as there are rows
+    if rows < width:  # an equivalent problem with as many dimensions as rows
         left, singular, _ = np.linalg.svd(values, full_matrices=False)
         values = left * singular
         width = rows

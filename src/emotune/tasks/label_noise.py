@@ -1,12 +1,14 @@
-"""How many labels are wrong, and how likely each one is: what a classifier's scores say once its own mistakes are allowed for.
+"""Estimates of the share of wrong labels, and of each label's probability, from the scores of an imperfect classifier.
 
-The model: the true label of a text has the probabilities softmax(a s + b), where s are the scores of a classifier that has not seen the
-text; and the label that the text has is drawn from a row of the noise matrix, which is that of the true label. So where the classifier is
-surest it agrees with no more labels than are right, however sure it gets, which its own doubt cannot explain: that tells noise
-from difficulty. All parameters are estimated by maximum likelihood from the labels as they stand (class-conditional noise as in D. Angluin,
-P. Laird, Machine Learning 2, 1988; its matrix by likelihood as in S. Sukhbaatar et al., arXiv 1406.2080). Mistakes of all kinds are
-equally frequent unless the labels clearly show otherwise: by the Bayesian information criterion (G. Schwarz, Annals of Statistics 6,
-1978), and by a gain that matters.
+The model: the true label of a text has the probabilities softmax(a s + b), where s are the scores of a classifier that
+has not seen the text. The given label is drawn from the row of the noise matrix that belongs to the true label. So
+where the classifier is surest, it agrees with no more labels than are right, and its uncertainty cannot explain the
+rest: this separates noise from difficulty.
+
+All parameters are estimated by maximum likelihood from the given labels (class-conditional noise as in D. Angluin, P.
+Laird, Machine Learning 2, 1988; its matrix by likelihood as in S. Sukhbaatar et al., arXiv 1406.2080). Mistakes of all
+kinds are taken to be equally frequent unless the labels clearly show otherwise: by the Bayesian information criterion
+(G. Schwarz, Annals of Statistics 6, 1978), and by a minimum gain.
 """
 
 from __future__ import annotations
@@ -18,15 +20,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# The parameters are few: they are fitted to about so many rows, drawn at random; to so many of each label, if it has them.
+# The parameters are few, so they are fitted to about this many rows, drawn at random, with at least this many per
+# label.
 _MOST_ROWS = 20_000
 _LEAST_OF_LABEL = 50
-# A matrix of its own for every pair of labels is tried where there are so many rows for each of its entries.
+# A rate for every pair of labels is tried if there are this many rows per entry of the matrix.
 _ROWS_PER_PAIR = 30
-# What that must gain in log-likelihood per row. In the emotion data a tenth of the love texts is called joy by custom, which gains 0.012:
-# two labels that share some words are no reason to call one of them wrong.
+# Its least gain in log-likelihood per row. In the emotion data a tenth of the love texts is labelled joy by convention,
+# which gains 0.012: two labels that share some words are no reason to call one of them wrong.
 _PAIRS_GAIN = 0.02
-# How far the log-likelihood may lie below its maximum: half the 90 % quantile of chi-square with one degree, one-sided 95 %.
+# Largest distance of the log-likelihood from its maximum: half the 90 % quantile of chi-square with one degree of
+# freedom, for a one-sided interval of 95 %.
 _WITHIN = 1.353
 _STEPS = 300
 _HALVINGS = 7
@@ -35,15 +39,15 @@ _TINY = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """What labels and a classifier's scores say of each other.
+    """Estimated noise of labels, and recall of the classifier by true labels.
 
     Attributes:
-        rate: The share of labels that are wrong, as estimated.
-        least_rate: The least share that the labels allow: the lower end of a one-sided interval of 95 %.
-        recall: The share of each class that the classifier gets right, averaged over classes, by true labels, as estimated.
-        least_recall: The same where the share of wrong labels is `least_rate`, so that a weak classifier cannot put its mistakes down to
-            the labels.
-        true: Shape (rows, labels), the probability of each label to be the true one, the row's own label known.
+        rate: Estimated share of wrong labels.
+        least_rate: Lower end of a one-sided interval of 95 % for that share.
+        recall: Estimated mean recall of the classifier over classes, by true labels.
+        least_recall: The same if the share of wrong labels is `least_rate`, so that a weak classifier's mistakes are
+            not attributed to the labels.
+        true: Shape (rows, labels), the probability that each label is the true one, given the row's own label.
     """
 
     rate: float
@@ -58,7 +62,7 @@ def estimate_noise(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> No
 
     Args:
         scores: Shape (rows, labels), scores or logits of a classifier that has not seen the row.
-        labels: Shape (rows,), the labels as they stand; each occurs.
+        labels: Shape (rows,), the given labels; each label occurs.
     """
     scores = scores - scores.mean(axis=1, keepdims=True)
     scores = scores / max(float(scores.std()), _TINY)
@@ -84,12 +88,12 @@ def estimate_noise(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> No
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """Rows that parameters are fitted to.
+    """Rows for fitting the parameters.
 
     Attributes:
         scores: Shape (rows, labels).
-        labels: Shape (rows,), the labels as they stand.
-        weights: Shape (rows,), 1 on average: how many rows each stands for, since of rare labels a larger share is drawn.
+        labels: Shape (rows,), the given labels.
+        weights: Shape (rows,), sampling weights with a mean of 1, since a larger share of rare labels is drawn.
     """
 
     scores: NDArray[np.float64]
@@ -98,7 +102,7 @@ class _Drawn:
 
 
 def _draw(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> _Drawn:
-    """Draw rows of each label in its share, but of none fewer than a few: a label that is not drawn at all would have no likelihood."""
+    """Draw rows of each label in proportion, but a minimum of each: a label without rows would have no likelihood."""
     if len(labels) <= _MOST_ROWS:
         return _Drawn(scores, labels, np.ones(len(labels)))
     random = np.random.default_rng(0)
@@ -114,12 +118,12 @@ def _draw(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> _Drawn:
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """Parameters, and how well they fit.
+    """Fitted parameters, and their loss.
 
     Attributes:
-        slope: What scores are multiplied with.
-        offsets: Shape (labels,), what is added to them.
-        noise: Shape (labels, labels), the probability of a label (column) where another or the same is the true one (row).
+        slope: Factor of the scores.
+        offsets: Shape (labels,), added to them.
+        noise: Shape (labels, labels), the probability of a given label (column) for each true label (row).
         loss: The negative log-likelihood.
     """
 
@@ -129,7 +133,7 @@ class _Fit:
     loss: float
 
     def true(self, scores: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Shape (rows, labels), the probability of each label to be the true one, by Bayes' rule from the scores and the row's label."""
+        """Return the probability of each label, given scores and own label, by Bayes' rule, shape (rows, labels)."""
         from scipy.special import softmax
 
         found: NDArray[np.float64] = softmax(self.slope * scores + self.offsets, axis=1) * self.noise.T[labels]
@@ -139,7 +143,7 @@ class _Fit:
 _Matrix = Callable[
     [NDArray[np.float64]], tuple[NDArray[np.float64], Callable[[NDArray[np.float64]], NDArray[np.float64]]]
 ]
-"""From parameters to a noise matrix, and from slopes by the matrix to slopes by the parameters."""
+"""Function from parameters to a noise matrix, and to a function that maps its gradients to those of the parameters."""
 
 
 def _minimize(drawn: _Drawn, matrix: _Matrix, start: NDArray[np.float64]) -> _Fit:
@@ -153,7 +157,7 @@ def _minimize(drawn: _Drawn, matrix: _Matrix, start: NDArray[np.float64]) -> _Fi
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         noise, back = matrix(parameters[1 + classes :])
         true = softmax(parameters[0] * scores + parameters[1 : 1 + classes], axis=1)
-        of_label = noise.T[labels]  # the probability of the row's label, for each label that may be the true one
+        of_label = noise.T[labels]  # the probability of the given label, for each possible true label
         seen = np.maximum((true * of_label).sum(axis=1, keepdims=True), _TINY)
         by_score = weights * true * (of_label / seen - 1)
         by_entry = np.zeros((classes, classes))
@@ -167,7 +171,7 @@ def _minimize(drawn: _Drawn, matrix: _Matrix, start: NDArray[np.float64]) -> _Fi
 
 
 def _fit(drawn: _Drawn) -> _Fit:
-    """Fit with mistakes of all kinds equally frequent; the parameter is the logit of their rate."""
+    """Fit with equally frequent mistakes of all kinds; the parameter is the logit of their rate."""
     from scipy.special import expit
 
     classes = drawn.scores.shape[1]
@@ -182,7 +186,7 @@ def _fit(drawn: _Drawn) -> _Fit:
 
 
 def _fit_pairs(drawn: _Drawn, start: _Fit) -> _Fit:
-    """Fit with a rate for every pair of labels; the parameters are the logits of the matrix's rows, the true label's being 0."""
+    """Fit with a rate per pair of labels; the parameters are the logits of the matrix's rows, 0 for the true label."""
     from scipy.special import softmax
 
     classes = drawn.scores.shape[1]
@@ -199,7 +203,7 @@ def _fit_pairs(drawn: _Drawn, start: _Fit) -> _Fit:
 
 
 def _least(drawn: _Drawn, best: _Fit) -> _Fit:
-    """The fit with the least noise that the labels allow: a share of all mistakes that `best` has, their kinds as frequent."""
+    """Return the fit with the least noise that the labels allow: the rates of `best`, scaled down by one factor."""
     classes = drawn.scores.shape[1]
     start = np.concatenate([[best.slope], best.offsets])
 
@@ -222,12 +226,12 @@ def _least(drawn: _Drawn, best: _Fit) -> _Fit:
 
 
 def _wrong(true: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """The share of labels that are wrong."""
+    """Return the share of wrong labels."""
     return float(1 - true[np.arange(len(labels)), labels].mean())
 
 
 def _recall(scores: NDArray[np.float64], true: NDArray[np.float64]) -> float:
-    """The mean over classes of the share of their true rows that the classifier gives to them."""
+    """Return the classifier's mean recall over classes, by the probabilities of the true labels."""
     best = scores.argmax(axis=1)
     right = np.bincount(best, weights=true[np.arange(len(best)), best], minlength=true.shape[1])
     return float((right / np.maximum(true.sum(axis=0), 1e-300)).mean())
@@ -236,11 +240,11 @@ def _recall(scores: NDArray[np.float64], true: NDArray[np.float64]) -> float:
 def likeliest_others(
     true: NDArray[np.float64], labels: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return how likely each row's own label is, which other label is likeliest, and how likely that one is.
+    """Return the probability of each row's own label, the likeliest other label, and the probability of that one.
 
     Args:
         true: Shape (rows, labels), probabilities of the true label.
-        labels: Shape (rows,), the labels as they stand.
+        labels: Shape (rows,), the given labels.
     """
     rows = np.arange(len(labels))
     own = true[rows, labels]

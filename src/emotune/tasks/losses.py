@@ -1,4 +1,4 @@
-"""The training loss: cross-entropy, and what can be done to it where classes are unbalanced. Pure functions of tensors and counts."""
+"""The training loss: cross-entropy with options for unbalanced classes. Pure functions of tensors and counts."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 def class_weights(kind: str, counts: NDArray[np.int64]) -> NDArray[np.float64] | None:
-    """What each class weighs in the loss. The mean weight over the training rows is 1, so the rate needs no change.
+    """Return the class weights in the loss. Their mean over the training rows is 1, so the rate needs no change.
 
-    "balanced" is n / (k count), as scikit-learn's `compute_class_weight` has it: every class weighs the same in all. "sqrt" is its square
-    root times a constant: half the way, in orders of magnitude.
+    "balanced" is n / (k count), as in scikit-learn's `compute_class_weight`: every class has the same total weight.
+    "sqrt" is its square root times a constant: half the way, on a logarithmic scale.
 
     Args:
         kind: "none", "balanced" or "sqrt".
         counts: Shape (classes,), training rows per class.
 
     Returns:
-        Shape (classes,), or None for "none". A class without training rows has the weight 1, and counts as no class in k.
+        Shape (classes,), or None for "none". A class without training rows has the weight 1, and is not counted in k.
     """
     if kind == "none":
         return None
@@ -36,13 +36,13 @@ def class_weights(kind: str, counts: NDArray[np.int64]) -> NDArray[np.float64] |
 
 
 def logit_offsets(strength: float, counts: NDArray[np.int64]) -> NDArray[np.float64] | None:
-    """What is added to the logits in training: strength times the logarithm of each class's share of the rows.
+    """Return the offsets of the logits in training: strength times the logarithm of each class's share of the rows.
 
-    A model that is right with it leans towards rare classes without it (Menon et al., 2021, arXiv 2007.07314, equation 10).
+    A model trained with them favours rare classes without them (Menon et al., 2021, arXiv 2007.07314, equation 10).
 
     Args:
-        strength: Their tau; at 1 the model alone aims at the mean recall over classes.
-        counts: Shape (classes,), training rows per class; a class without any counts as one with one.
+        strength: Their tau; at 1 the model without offsets aims at the mean recall over classes.
+        counts: Shape (classes,), training rows per class; a class without rows counts as one with one row.
 
     Returns:
         Shape (classes,), or None for a strength of 0.
@@ -59,20 +59,20 @@ def summed_loss(
     smoothing: float = 0.0,
     gamma: float = 0.0,
 ) -> torch.Tensor:
-    """The loss, summed over rows: of each row, the sum over classes c of - q_c w_c (1 - p_c)^gamma log p_c.
+    """Return the loss, summed over rows: for each row, the sum over classes c of - q_c w_c (1 - p_c)^gamma log p_c.
 
-    p are the probabilities of the logits with the offsets added, w the class weights, and q the targets: 1 - s + s / k for the row's label
-    and s / k for the k - 1 others.
-    With gamma 0 it is PyTorch's cross-entropy with weights and label smoothing, and computed as such; with s = 0 it is the focal loss
-    with weights (Lin et al., 2017, arXiv 1708.02002, equation 5).
+    p are the probabilities of the logits with the offsets added, w the class weights, and q the targets: 1 - s + s / k
+    for the row's label and s / k for the k - 1 others. With gamma = 0 it is PyTorch's cross-entropy with weights and
+    label smoothing, and computed as such. With s = 0 it is the weighted focal loss (Lin et al., 2017, arXiv 1708.02002,
+    equation 5).
 
     Args:
         logits: Shape (rows, classes), float32.
         labels: Shape (rows,), int64.
         weights: Shape (classes,), or None for 1.
         offsets: Shape (classes,), or None for 0.
-        smoothing: s, from 0 up to, not including, 1.
-        gamma: How much less rows weigh that are right and sure of it.
+        smoothing: s, with 0 <= s < 1.
+        gamma: Exponent that reduces the weight of rows with a confident right prediction.
 
     Returns:
         A scalar.
@@ -89,6 +89,6 @@ def summed_loss(
     targets.scatter_(1, labels[:, None], 1 - smoothing + smoothing / logits.shape[1])
     if weights is not None:
         targets = targets * weights
-    # A power below 1 has no finite slope at 0, where p rounds to 1: there the factor stands still.
+    # A power below 1 has no finite slope at 0, where p rounds to 1: there the factor is constant.
     rest = (-log_p.expm1()).clamp(min=torch.finfo(log_p.dtype).tiny)
     return -(targets * rest**gamma * log_p).sum()

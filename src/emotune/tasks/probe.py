@@ -1,4 +1,4 @@
-"""A probe: logistic regression on what the layers of a frozen encoder make of texts, chosen on validation."""
+"""Probe: logistic regression on the hidden states of a frozen encoder, chosen on validation."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from emotune.tasks.calibration import scaled_loss
 from emotune.tasks.choosing import Judges
 from emotune.tasks.softmax_regression import Linear, SoftmaxRegression
 
-# Inverse strengths of the regularization, half a decade apart. The search begins in the middle and goes on while it gets better.
+# Inverse strengths of the regularization, half a decade apart. The search begins in the middle, and continues while it
+# improves.
 STRENGTHS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 MIDDLE = STRENGTHS.index(0.01)
-# Numbers from which on the threads of matrix products share the fits.
+# Number of values from which on several threads compute the matrix products.
 WORTH_SHARING = 16_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """A classifier on some of the hidden states, with how good it is.
+    """Classifier on some of the hidden states, with its scores.
 
     Attributes:
-        states: Which hidden states, counted from 0.
+        states: Numbers of the hidden states, from 0.
         strength: The inverse strength of its regularization.
         loss: Mean cross-entropy of the judging rows at the best temperature.
         macro_f1: Their macro-F1.
-        linear: The classifier that has learned from all rows.
-        validated: The labels that it gives the validation rows.
-        said: Who chose, in words.
+        linear: The classifier trained on all rows.
+        validated: Its predicted label ids of the validation rows.
+        said: The rows used for choosing, in words.
     """
 
     states: tuple[int, ...]
@@ -43,7 +44,7 @@ class Probe:
 
     @property
     def parameters(self) -> int:
-        """How many numbers it is made of."""
+        """Number of its parameters."""
         return int(self.linear.weights.size) + self.linear.weights.shape[-1]
 
 
@@ -53,10 +54,10 @@ def choose_probe(
     features: NDArray[np.float32],
     validation_features: NDArray[np.float32],
 ) -> Probe:
-    """Return the best classifier on one hidden state or on all of them; the simpler one where they are level.
+    """Return the best classifier on one hidden state or on all of them; the simpler one if they are equal.
 
-    States are chosen by macro-F1, the strength of the regularization by the loss at the best temperature, which tells neighbouring
-    strengths apart where macro-F1 does not.
+    States are chosen by macro-F1, the strength of the regularization by the loss at the best temperature, which
+    distinguishes neighbouring strengths better than macro-F1.
 
     Args:
         train: The training rows.
@@ -67,13 +68,13 @@ def choose_probe(
     from threadpoolctl import threadpool_limits
 
     judges = Judges.of(train, validation)
-    # Small products are not worth sharing: threads that wait for each other take several times as long where cores are busy.
+    # Small products use one thread: threads that wait for each other take several times as long on busy cores.
     with threadpool_limits(1 if features.size < WORTH_SHARING else None):
         return _choose(features, validation_features, judges)
 
 
 def side_by_side(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return all states of a text as one vector.
+    """Return all states of each text as one vector.
 
     Args:
         features: Shape (states, texts, hidden size), as `layer_features` returns them.
@@ -88,11 +89,11 @@ class _Candidate:
     """Some of the hidden states, side by side, and classifiers on them.
 
     Args:
-        states: Which, counted from 0.
+        states: Numbers of the states, from 0.
         train: Shape (training rows, features).
         validation: Shape (validation rows, features).
-        judges: What chooses.
-        overwrite: Let the features of the training rows be standardized in place.
+        judges: Rows for choosing.
+        overwrite: Standardize the features of the training rows in place.
     """
 
     def __init__(
@@ -105,13 +106,13 @@ class _Candidate:
         overwrite: bool = False,
     ) -> None:
         self._states, self._validation, self._judges = states, validation, judges
-        # Rows that are held out are judged as they come, so they are kept before anything is overwritten.
+        # Held-out rows are judged without standardization, so they are copied before anything is overwritten.
         self._held_out = [train[part] for part in judges.parts]
         labels = judges.train.labels
         self._regression = SoftmaxRegression(train, judges.train.label_ids, len(labels), overwrite=overwrite)
 
     def probe(self, place: int) -> Probe:
-        """Fit and judge at one of `STRENGTHS`."""
+        """Fit and judge with one of `STRENGTHS`."""
         fits = self._regression.fit(STRENGTHS[place], self._judges.learners)
         judged = [self._validation, *self._held_out]
         logits = np.concatenate([fit.logits(part) for fit, part in zip(fits, judged, strict=True)])
@@ -126,7 +127,7 @@ class _Candidate:
         )
 
     def climb(self, middle: Probe) -> Probe:
-        """Go from the middle strength to neighbouring ones while the loss falls, on one side or the other."""
+        """Move from the middle strength to neighbouring ones while the loss falls, in one direction or the other."""
         for step in (1, -1):
             best, place = middle, MIDDLE + step
             while 0 <= place < len(STRENGTHS) and (found := self.probe(place)).loss < best.loss:
@@ -137,12 +138,12 @@ class _Candidate:
 
 
 def _choose(train: NDArray[np.float32], validation: NDArray[np.float32], judges: Judges) -> Probe:
-    """The best classifier on one hidden state or on all of them; the simpler one where they are level.
+    """Return the best classifier on one hidden state or on all of them; the simpler one if they are equal.
 
     Args:
         train: Shape (states, training rows, hidden size); overwritten.
         validation: Shape (states, validation rows, hidden size).
-        judges: What chooses.
+        judges: Rows for choosing.
     """
     best: tuple[_Candidate, Probe] | None = None
     for state in range(len(train)):

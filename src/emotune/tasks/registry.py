@@ -1,4 +1,4 @@
-"""All tasks, by the name that saved folders give them."""
+"""All tasks, by their name in saved folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Balanced sampling: epochs in which every class comes equally often."""
+"""Balanced sampling: epochs in which every class occurs equally often."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from numpy.typing import NDArray
 
 
 def draw_balanced(label_ids: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
-    """The rows of one epoch: as many as there are, every class that has rows equally often, but for a remainder of one.
+    """Return the rows of one epoch: as many as there are, with equal numbers per class that has rows, up to one row.
 
-    Each class goes through its rows in random order, and starts over in another order when it is through; an epoch goes on where the
-    one before stopped. So a class that is drawn less often than it has rows shows others of them in the next epoch, and over all epochs
-    the rows of a class come equally often, give or take one. Classes take turns in getting the remainder.
+    The rows of each class are passed through in random order, then again in another order; an epoch continues where the
+    one before stopped. So a class with fewer draws than rows gets other rows in the next epoch. Over all epochs, the
+    rows of a class are drawn equally often, give or take one. Classes take turns in getting the remainder.
 
     Args:
         label_ids: Shape (rows,).
-        seed: Decides the draw, with the epoch; what was drawn before plays no part.
-        epoch: Counted from 0.
+        seed: Seed of the draw, combined with the epoch; earlier draws have no influence.
+        epoch: Number of the epoch, from 0.
 
     Returns:
         Shape (rows,), row numbers, by class.
@@ -25,7 +25,7 @@ def draw_balanced(label_ids: NDArray[np.int64], seed: int, epoch: int) -> NDArra
     members = [np.flatnonzero(label_ids == label) for label in np.unique(label_ids)]
     drawn: list[NDArray[np.int64]] = []
     for place, own in enumerate(members):
-        # Of all draws of all epochs, one after another, the class at this place gets every k-th.
+        # In the sequence of all draws of all epochs, the class at this place gets every k-th.
         start, stop = ((number * rows + len(members) - 1 - place) // len(members) for number in (epoch, epoch + 1))
         (first, begin), (last, end) = divmod(start, len(own)), divmod(stop, len(own))
         if first == last:
@@ -37,5 +37,5 @@ def draw_balanced(label_ids: NDArray[np.int64], seed: int, epoch: int) -> NDArra
 
 
 def _order(rows: NDArray[np.int64], seed: int, place: int, number: int) -> NDArray[np.int64]:
-    """The order of a class's rows in one pass; the last number keeps its generator apart from that of the batches."""
+    """Return the order of a class's rows in one pass; the last number separates its generator from the batches'."""
     return np.random.default_rng((seed, place, number, 1)).permutation(rows)

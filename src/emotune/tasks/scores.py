@@ -1,4 +1,4 @@
-"""Scores of predicted labels: what scikit-learn computes, under the names the field uses."""
+"""Scores of predicted labels, computed by scikit-learn, under their usual names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emotune.system.wording import listed
 
 @dataclass(frozen=True)
 class ClassScores:
-    """Precision, recall and F1 of one class, and the number of rows that carry it."""
+    """Precision, recall and F1 of one class, and the number of its rows."""
 
     precision: float
     recall: float
@@ -27,9 +27,9 @@ class Metrics:
 
     Attributes:
         accuracy: Share of rows whose predicted label is the true one.
-        macro_precision: Mean over classes, each counted once; likewise `macro_recall`, `macro_f1`.
-        weighted_precision: Mean over classes, weighted by support; likewise `weighted_recall`, `weighted_f1`.
-        loss: Mean cross-entropy in nats: a loss, not an accuracy. None where a model gives labels without probabilities.
+        macro_precision: Unweighted mean over classes; also `macro_recall`, `macro_f1`.
+        weighted_precision: Mean over classes, weighted by support; also `weighted_recall`, `weighted_f1`.
+        loss: Mean cross-entropy in nats: a loss, not an accuracy. None if a model gives labels without probabilities.
         per_class: Scores by label name, in label order.
     """
 
@@ -44,7 +44,7 @@ class Metrics:
     per_class: dict[str, ClassScores]
 
     def named(self) -> dict[str, float]:
-        """Return the scores that are shares of 1, higher being better, by the name under which tables show them."""
+        """Return the scores from 0 to 1 for which higher is better, by their name in tables."""
         return {
             "accuracy": self.accuracy,
             "macro precision": self.macro_precision,
@@ -57,7 +57,7 @@ class Metrics:
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Softmax over the last axis in float64; the numerically stable form."""
+    """Return the softmax over the last axis in float64, in the numerically stable form."""
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     exponentials = np.exp(shifted)
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
@@ -71,13 +71,13 @@ def score(
 ) -> Metrics:
     """Score predictions against the true labels.
 
-    Classes that are never predicted get precision 0, and classes without rows recall 0, without a warning: both stand in
-    the per-class table with their support, and `absent_classes` says what the latter does to the macro scores.
+    Classes that are never predicted get precision 0, and classes without rows recall 0, without a warning. Both are in
+    the per-class table with their support, and `absent_classes` describes the effect of the latter on the macro scores.
 
     Args:
         truth: Shape (rows,), label ids.
         predictions: Shape (rows,), label ids.
-        probabilities: Shape (rows, classes), or None where there are none; then `loss` is None.
+        probabilities: Shape (rows, classes), or None if there are none; then `loss` is None.
         labels: Label names.
     """
     from sklearn.metrics import log_loss, precision_recall_fscore_support
@@ -105,7 +105,7 @@ def score(
 
 
 def absent_classes(metrics: Metrics) -> str:
-    """A sentence that names the classes without rows, which the macro scores count as 0; "" where every class has rows."""
+    """Return a sentence with the classes without rows, which the macro scores count as 0; "" if there are none."""
     names = [label for label, found in metrics.per_class.items() if found.support == 0]
     if not names:
         return ""

@@ -1,4 +1,4 @@
-"""One label per text: softmax over labels, the likeliest one is predicted, cross-entropy is minimized."""
+"""Task with one label per text: softmax over labels, prediction of the likeliest one, cross-entropy as loss."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from emotune.tasks.words import choose_words
 if TYPE_CHECKING:
     import torch
 
-# How far the probabilities of a row may be from adding up to 1: they are written in float64.
+# Largest distance of a row's sum of probabilities from 1; they are written in float64.
 SUM_TOLERANCE = 1e-8
 
 
@@ -37,7 +37,7 @@ class SingleLabel(Task):
         """Return the labels' names and transformers' name of the task.
 
         Raises:
-            ModelError: Fewer than two labels, or one twice.
+            ModelError: There are fewer than two labels, or one occurs twice.
         """
         if len(labels) < 2 or len(set(labels)) < len(labels):
             raise ModelError(
@@ -51,13 +51,13 @@ class SingleLabel(Task):
         }
 
     def check_options(self, options: LossOptions) -> None:
-        """Take all options: every one has a meaning here."""
+        """Accept all options: every one has a meaning for this task."""
 
     def check_targets(self, split: str, targets: Targets, labels: Sequence[str]) -> None:
         """Check that every target is the number of a label.
 
         Raises:
-            DataError: One is not.
+            DataError: One is out of range.
         """
         wrong = np.flatnonzero((targets < 0) | (targets >= len(labels)))
         if len(wrong):
@@ -68,7 +68,7 @@ class SingleLabel(Task):
             )
 
     def loss(self, options: LossOptions, targets: Targets, labels: Sequence[str], device: Any) -> Loss:
-        """Return cross-entropy, with what the options do to it: `losses.summed_loss` has the formula."""
+        """Return cross-entropy, modified by the options: see the formula of `losses.summed_loss`."""
         import torch
 
         counts = np.bincount(targets, minlength=len(labels))
@@ -85,11 +85,11 @@ class SingleLabel(Task):
         )
 
     def draw(self, options: LossOptions, targets: Targets, seed: int) -> Callable[[int], NDArray[np.int64]] | None:
-        """Return what draws every class equally often, where the options ask for that."""
+        """Return the function that draws every class equally often, if the options require it, else None."""
         return partial(draw_balanced, targets, seed) if options.sampling == "balanced" else None
 
     def validate(self, targets: Targets, logits: NDArray[np.floating], labels: Sequence[str]) -> dict[str, float]:
-        """Return losses, accuracy and macro-F1, and whether every row gets the same label."""
+        """Return losses, accuracy, macro-F1 and "one_class"."""
         predictions = self.decide(logits)
         metrics = score(targets, predictions, softmax(logits), labels)
         return {
@@ -105,7 +105,7 @@ class SingleLabel(Task):
         return logits.argmax(axis=1)
 
     def probabilities(self, logits: NDArray[np.floating], temperature: float | None = None) -> NDArray[np.float64]:
-        """Return the softmax of logits, divided by the temperature."""
+        """Return the softmax of the logits, after division by the temperature."""
         return softmax(logits if temperature is None else logits.astype(np.float64) / temperature)
 
     def names(self, predictions: Targets, labels: Sequence[str]) -> tuple[str, ...]:
@@ -131,11 +131,11 @@ class SingleLabel(Task):
         return fit_temperature(targets, logits)
 
     def trust(self, targets: Targets, probabilities: NDArray[np.float64], temperature: float | None = None) -> Trust:
-        """Measure calibration before and after scaling, and what abstaining would bring."""
+        """Measure calibration before and after scaling, and risk and coverage of abstaining."""
         return assess(targets, probabilities, temperature)
 
     def commonest(self, train: LabelledTexts, rows: int, validation: LabelledTexts | None) -> Simple:
-        """Return the commonest training label for every row, with the training frequencies as probabilities."""
+        """Return the most frequent training label for every row, with the training frequencies as probabilities."""
         frequencies = np.bincount(train.label_ids, minlength=len(train.labels)) / len(train)
         commonest = int(frequencies.argmax())
         classes = len(train.labels)
@@ -150,7 +150,7 @@ class SingleLabel(Task):
         )
 
     def words(self, train: LabelledTexts, validation: LabelledTexts, test: LabelledTexts) -> Simple:
-        """Return what a linear classifier on TF-IDF weights says, chosen by macro-F1."""
+        """Return the predictions of a linear classifier on TF-IDF weights, chosen by macro-F1."""
         return choose_words(train, validation, test)
 
     def probe(
@@ -176,7 +176,7 @@ class SingleLabel(Task):
         """Return label ids.
 
         Raises:
-            ValueError: A name is none of the labels; its argument is the number of the row, counted from 0.
+            ValueError: A name is none of the labels; its argument is the number of the row, from 0.
         """
         numbers = {label: number for number, label in enumerate(labels)}
         for row, name in enumerate(names):
@@ -187,7 +187,7 @@ class SingleLabel(Task):
     def wrong_rows(
         self, predictions: Targets, probabilities: NDArray[np.float64], labels: Sequence[str]
     ) -> Mapping[int, str]:
-        """Return the rows whose probabilities are none, or else those whose prediction is not the likeliest label."""
+        """Return the rows with invalid probabilities, or else those whose prediction is not the likeliest label."""
         good = np.isfinite(probabilities).all(axis=1) & (probabilities >= 0).all(axis=1)
         good &= np.abs(probabilities.sum(axis=1) - 1) < SUM_TOLERANCE
         if not good.all():

@@ -1,8 +1,9 @@
-"""Multinomial logistic regression on dense features, for many strengths and many sets of rows at the price of few.
+"""Multinomial logistic regression on dense features, fast for many strengths and many sets of rows.
 
-The optimum is that of scikit-learn's `LogisticRegression` on standardized features. The way there is shorter: L-BFGS runs in coordinates
-in which the loss curves alike in all directions, by the Cholesky factor of the features' covariance. It needs about 15 passes over the
-features instead of 100 to 300: hidden states of neighbouring layers are so correlated that plain coordinates are slow (benchmarks/LOG.md).
+The optimum is that of scikit-learn's `LogisticRegression` on standardized features. L-BFGS reaches it sooner in
+preconditioned coordinates, in which the loss has about the same curvature in all directions, by the Cholesky factor of
+the features' covariance. It needs about 15 passes over the features instead of 100 to 300, since hidden states of
+neighbouring layers are so correlated that plain coordinates are slow (benchmarks/LOG.md).
 """
 
 from __future__ import annotations
@@ -13,19 +14,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# On the gradient in the coordinates of the search, where the loss, summed over rows, curves by about 1; times the root of the rows, since
-# a step there moves each row's logits the less the more rows there are. Probabilities are then within 0.005 of the optimum's.
+# Limit of the gradient in preconditioned coordinates, in which the loss, summed over rows, has a curvature of about 1.
+# It is multiplied by the square root of the rows, since a step changes each row's logits less if there are more rows.
+# Probabilities are then within 0.005 of the optimum's.
 TOLERANCE = 0.0001
 MOST_STEPS = 200
 
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """A fitted classifier on features as they come.
+    """Fitted classifier on features that are not standardized.
 
     Attributes:
-        mean: Shape (features,), taken off first.
-        scale: Shape (features,), divided by next.
+        mean: Shape (features,), subtracted first.
+        scale: Shape (features,), the divisor after that.
         weights: Shape (features, classes).
         bias: Shape (classes,).
     """
@@ -36,7 +38,7 @@ class Linear:
     bias: NDArray[np.float32]
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Shape (rows, classes), from features of shape (rows, features)."""
+        """Return logits, shape (rows, classes), from features of shape (rows, features)."""
         weights = self.weights / self.scale[:, None]
         return features @ weights + (self.bias - self.mean @ weights)
 
@@ -45,10 +47,10 @@ class SoftmaxRegression:
     """Fits on one table of features.
 
     Args:
-        features: Shape (rows, features), float32. Standardized by their own mean and deviation over all these rows, whichever of them a
-            fit learns from: labels play no part in it.
+        features: Shape (rows, features), float32. They are standardized by mean and deviation over all these rows,
+            whichever of them a fit uses; labels have no influence on it.
         label_ids: Shape (rows,).
-        classes: How many labels there are.
+        classes: Number of labels.
         overwrite: Standardize in place, to save the memory of a copy.
     """
 
@@ -57,14 +59,15 @@ class SoftmaxRegression:
     ) -> None:
         self.mean = features.mean(axis=0)
         self.scale = features.std(axis=0)
-        self.scale[self.scale < 1e-6 * np.maximum(1, np.abs(self.mean))] = 1  # constant, as dead dimensions are
+        self.scale[self.scale < 1e-6 * np.maximum(1, np.abs(self.mean))] = 1  # constant dimensions
         self._features = np.subtract(features, self.mean, out=features if overwrite else None)
         self._features /= self.scale
         rows, width = features.shape
         self._root: NDArray[np.float64] | None = None
         self._table = self._features
         if rows < width:
-            # Weights are sums of rows, so as many coordinates as rows say it all: X = L Q with orthonormal rows in Q, for X X' = L L'.
+            # Weights are sums of rows, so as many coordinates as rows suffice: X = L Q with orthonormal rows in Q, for
+            # X X' = L L'.
             self._root = root_of_products((self._features @ self._features.T).astype(np.float64), width)
             self._table = self._root.astype(np.float32)
         self._covariance = self._table.T @ self._table
@@ -84,7 +87,8 @@ class SoftmaxRegression:
         shares = np.bincount(self._label_ids, minlength=self._classes) / len(self._label_ids)
         curvature = np.float32((shares * (1 - shares)).mean())
         hessian = self._covariance * curvature
-        # Of two labels scikit-learn penalizes one vector, the difference of the two that are here, which has twice their length.
+        # For two labels, scikit-learn penalizes one vector: the difference of the two vectors here, which has twice
+        # their length.
         penalty = np.float32((2 if self._classes == 2 else 1) / strength)
         hessian[np.diag_indices(width)] += penalty
         factor = cholesky(hessian, overwrite_a=True, check_finite=False)
@@ -142,18 +146,18 @@ class SoftmaxRegression:
 
 
 def root_of_products(products: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """The lower Cholesky factor of the products of all rows with each other.
+    """Return the lower Cholesky factor of the Gram matrix of all rows.
 
-    Centred rows add up to zero, equal rows have equal products, and in single precision rounding makes the least eigenvalues negative: 5e-7
-    times the width with 3,000 rows, more with more. What is added to the diagonal keeps the factor defined. It is far below any penalty, so
-    no more is added than it takes.
+    The matrix is singular, since centred rows add up to zero and rows may be equal. Rounding in single precision then
+    makes the least eigenvalues negative: -5e-7 times the width with 3,000 rows, further below zero with more. A term on
+    the diagonal keeps the factor defined. It is the smallest of three that suffices, and far below any penalty.
 
     Args:
         products: Shape (rows, rows); overwritten.
-        width: How many features the rows have.
+        width: Number of features per row.
 
     Raises:
-        LinAlgError: They are no products of rows with each other.
+        LinAlgError: They are not the products of rows with each other.
     """
     from scipy.linalg import LinAlgError, cholesky
 

@@ -1,4 +1,4 @@
-"""The baseline without BERT: a linear classifier on weighted words, as a competent opponent would choose it."""
+"""The baseline without BERT: a carefully chosen linear classifier on TF-IDF weights of words."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ WORD = r"(?u)\w+|[^\w\s]+"
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Which words count: single ones or pairs of neighbours as well, and in how many training rows they must stand."""
+    """Words that are used: single words or also pairs of neighbours, and the least number of training rows."""
 
     pairs: bool
     least_rows: int
 
     def __str__(self) -> str:
-        rare = f" that stand in {self.least_rows} training rows or more" if self.least_rows > 1 else ""
+        rare = f" that occur in {self.least_rows} training rows or more" if self.least_rows > 1 else ""
         return f"{'words and pairs of words' if self.pairs else 'single words'}{rare}"
 
 
 @dataclass(frozen=True)
 class Learner:
-    """A linear classifier: its kind, the inverse strength of its regularization, and whether each class has the same weight."""
+    """Settings of a linear classifier: kind, inverse strength of regularization, and balanced class weights or not."""
 
     svm: bool
     strength: float
@@ -43,7 +43,7 @@ class Learner:
         return f"{'linear SVM' if self.svm else 'logistic regression'} (C={self.strength:g}{classes})"
 
     def build(self) -> Any:
-        """The classifier of scikit-learn."""
+        """Return the classifier of scikit-learn."""
         from sklearn.linear_model import LogisticRegression
         from sklearn.svm import LinearSVC
 
@@ -63,21 +63,22 @@ FIRST = Learner(True, 0.3, True)
 
 
 def choose_words(train: LabelledTexts, validation: LabelledTexts, test: LabelledTexts) -> Simple:
-    """Return what a linear classifier on TF-IDF weights of words says: what needs no BERT at all.
+    """Return the predictions of a linear classifier on TF-IDF weights of words, which needs no BERT at all.
 
-    Chosen by macro-F1 on validation, and on training rows out of fold where validation has fewer than a thousand rows: first the
-    vocabulary, then the classifier (`VOCABULARIES`, `LEARNERS`). Predicted labels are those of the
-    classifier's largest decision value. Probabilities are the softmax of its decision values divided by a temperature that is fitted on
-    training rows out of fold, which changes no label.
+    It is chosen by macro-F1 on validation, and on out-of-fold training rows if validation has fewer than a thousand
+    rows: first the vocabulary, then the classifier (`VOCABULARIES`, `LEARNERS`). The predicted label has the
+    classifier's largest decision value. Probabilities are the softmax of its decision values divided by a temperature,
+    which changes no label. The temperature is fitted on out-of-fold training rows.
 
     Args:
         train: The training rows.
-        validation: The rows that choose.
-        test: The rows that are scored, once.
+        validation: The rows for choosing.
+        test: The rows to score, once.
     """
     from threadpoolctl import threadpool_limits
 
-    # The products are too small to share: threads that wait for each other took several times as long where cores were busy.
+    # The products are too small for several threads: threads that wait for each other took several times as long on
+    # busy cores.
     with threadpool_limits(1):
         return _choose_words(train, validation, test)
 
@@ -111,7 +112,7 @@ def _choose_words(train: LabelledTexts, validation: LabelledTexts, test: Labelle
 def _tables(
     train: LabelledTexts, validation: LabelledTexts, test: LabelledTexts
 ) -> Iterator[tuple[Vocabulary, dict[str, Any]]]:
-    """Each vocabulary that has words, with the weighted words of every split, shape (rows, words). Words are counted once for all."""
+    """Yield each vocabulary that has words, with TF-IDF weights by split, shape (rows, words); count words once."""
     from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
     counter = CountVectorizer(ngram_range=(1, 2), token_pattern=WORD, dtype=np.float32)
@@ -131,7 +132,7 @@ def _tables(
 
 
 def _judge(table: dict[str, Any], learner: Learner, judges: Judges) -> tuple[float, Any]:
-    """How good a setting is, and its classifier that has learned from all training rows."""
+    """Return the macro-F1 of a setting, and its classifier trained on all training rows."""
     classes = len(judges.train.labels)
     models = [learner.build().fit(table["train"][rows], judges.train.label_ids[rows]) for rows in judges.learners]
     judged = [table["validation"], *(table["train"][part] for part in judges.parts)]
@@ -140,9 +141,9 @@ def _judge(table: dict[str, Any], learner: Learner, judges: Judges) -> tuple[flo
 
 
 def _decisions(model: Any, features: Any, classes: int) -> NDArray[np.float64]:
-    """Decision values of all labels, shape (rows, classes); one that the classifier has not seen lies below all others."""
+    """Return decision values of all labels, shape (rows, classes); a label not seen in training is below all others."""
     values = np.asarray(model.decision_function(features), dtype=np.float64)
-    if values.ndim == 1:  # two labels have one value, the second's
+    if values.ndim == 1:  # for two labels there is one value, the second's
         values = np.stack([-values / 2, values / 2], axis=1)
     decisions = np.repeat(values.min(axis=1, keepdims=True) - 1, classes, axis=1)
     decisions[:, model.classes_] = values
@@ -150,7 +151,7 @@ def _decisions(model: Any, features: Any, classes: int) -> NDArray[np.float64]:
 
 
 def _temperature(features: Any, learner: Learner, train: LabelledTexts) -> float:
-    """What decision values are divided by, fitted where the classifier has not learned; 1 where that cannot say."""
+    """Return the divisor of decision values, fitted on out-of-fold rows; 1 if they cannot determine it."""
     parts = held_out(train, ENOUGH_ROWS)
     rows = np.arange(len(train))
     decisions = []
@@ -161,13 +162,13 @@ def _temperature(features: Any, learner: Learner, train: LabelledTexts) -> float
     if not parts:
         return 1.0
     truth, values = train.label_ids[np.concatenate(parts)], np.concatenate(decisions)
-    # As if one row more were wrong: without a mistake the loss would fall forever as the temperature does (Platt, 1999, has a like rule).
+    # As if one more row were wrong: without a mistake the loss would fall with the temperature without limit (Platt,
+    # 1999, has a similar rule).
     second, first = np.sort(values, axis=1)[:, -2:].T
     typical = np.argsort(first - second)[len(values) // 2]
     truth = np.append(truth, np.argsort(values[typical])[-2])
-    margin = float(
-        (first - second)[typical]
-    )  # the more regularization, the smaller: temperatures are looked for about its size
+    # The margin is smaller with more regularization, and sets the scale of the search for a temperature.
+    margin = float((first - second)[typical])
     if margin <= 0:
         return 1.0
     return margin * (fit_temperature(truth, np.vstack([values, values[typical]]) / margin) or 1.0)

@@ -1,4 +1,4 @@
-"""Training batches: like lengths together, a budget of tokens instead of a number of rows, in an order the seed decides."""
+"""Training batches of similar lengths, limited by tokens instead of rows, in an order set by the seed."""
 
 from __future__ import annotations
 
@@ -12,29 +12,33 @@ from emotune.system.errors import DataError
 
 
 class TokenBudgetBatches:
-    """A batch sampler: every row once per epoch, in batches of like lengths of at most `max_tokens` tokens.
+    """Batch sampler: every row once per epoch, in batches of similar lengths of at most `max_tokens` tokens.
 
-    Rows are sorted by length, equal lengths in random order, and cut where the next row would pass the budget; the batches then
-    come in random order. The sorted lengths are the same in every epoch, so every epoch has the same number of batches,
-    while their rows differ. The order depends on the seed and the epoch alone.
+    Rows are sorted by length, equal lengths in random order, and cut where the next row would exceed the budget. The
+    batches then come in random order. The sorted lengths are the same in every epoch, so every epoch has the same
+    number of batches, while their rows differ. The order depends only on the seed and the epoch.
 
-    Where `draw` chooses the rows of each epoch, the lengths differ between epochs. All epochs then have as many batches as the one that
-    needs most, since the schedule of the learning rate must know their number: in the others, batches are halved until there are as many.
+    If `draw` chooses the rows of each epoch, the lengths differ between epochs. All epochs then have as many batches as
+    the one that needs most, since the schedule of the learning rate needs their number. In the others, batches are
+    halved until there are as many.
 
-    Several processes share an epoch's batches: each takes every `processes`-th of the same order. For all to take as many steps,
-    the batches with most rows are halved until their number divides; no row is left out or comes twice.
+    Several processes share an epoch's batches: each takes every `processes`-th of the same order. So that all take the
+    same number of steps, the batches with most rows are halved until the number of batches is divisible by that of
+    processes. No row is left out or repeated.
 
     Args:
         lengths: Shape (rows,), tokens per row.
-        max_tokens: Tokens a batch, padding counted; a row longer than this makes a batch of its own.
-        seed: Decides the order, with the epoch.
+        max_tokens: Tokens per batch, padding included; a longer row is a batch by itself.
+        seed: Seed of the order, combined with the epoch.
         process: The number of this process, from 0.
-        processes: How many processes train together.
-        draw: Gives the rows of an epoch, by its number from 0: as many as there are, rows may repeat. None for every row once.
-        epochs: How many epochs there will be; needed with `draw`.
+        processes: Number of processes that train together.
+        draw: Function from the number of an epoch, from 0, to its rows: as many as there are, with possible repeats.
+            None for every row once.
+        epochs: Number of epochs; needed with `draw`.
 
     Raises:
-        DataError: Fewer rows than processes, or batches of one row each that the processes cannot share evenly.
+        DataError: There are fewer rows than processes, or batches of one row each that the processes cannot share
+            evenly.
     """
 
     def __init__(
@@ -68,14 +72,14 @@ class TokenBudgetBatches:
         self._cuts = self._cuts_of(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order the next iteration gives; the Trainer calls this."""
+        """Set the epoch of the next iteration; the Trainer calls this."""
         self.epoch = epoch
         if self.draw is not None:
             self._cuts = self._cuts_of(epoch)
 
     @property
     def mean_rows(self) -> float:
-        """The mean number of rows of a batch, over all processes."""
+        """Mean number of rows per batch, over all processes."""
         return len(self.lengths) / self._count
 
     def __len__(self) -> int:
@@ -96,7 +100,7 @@ class TokenBudgetBatches:
         return np.sort(self.lengths[self._rows(epoch)])
 
     def _budget_cuts(self, ascending: NDArray[np.int64]) -> list[int]:
-        """Places in the sorted rows where a new batch starts (the first, at 0, left out)."""
+        """Return the places in the sorted rows where a new batch starts, without the first at 0."""
         cuts: list[int] = []
         start = 0
         for place, length in enumerate(ascending.tolist()):
@@ -106,7 +110,7 @@ class TokenBudgetBatches:
         return cuts
 
     def _cuts_of(self, epoch: int) -> list[int]:
-        """The cuts that the budget wants, and more, until there are as many batches as in every epoch."""
+        """Return the cuts that the budget requires, and more until every epoch has the same number of batches."""
         cuts = self._budget_cuts(self._ascending(epoch))
         if len(cuts) >= self._count:
             raise ValueError(f"epoch {epoch} is beyond those that were planned")

@@ -1,4 +1,4 @@
-"""What watches over a training: the progress it shows, and what stops it once it means nothing or brings nothing more."""
+"""Callbacks of training: progress, early stopping, and checks that stop a run which cannot succeed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from emotune.training.choice import NAME, best_epoch
 
 
 class ProgressBar(TrainerCallback):
-    """Moves the front end's bar by one step a step, measures the epochs' own time, and says how each ended.
+    """Advance the front end's bar at every step, measure the training time per epoch, and print the epochs' scores.
 
     Args:
         progress: The front end.
@@ -30,7 +30,7 @@ class ProgressBar(TrainerCallback):
         self._started = 0.0
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Move past the steps of a resumed run."""
+        """Advance the bar past the finished steps of a resumed run."""
         self.advance(state.global_step)
 
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -53,7 +53,7 @@ class ProgressBar(TrainerCallback):
         metrics: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """Say the epoch's losses and scores."""
+        """Print the epoch's losses and scores."""
         found = metrics or {}
         train_loss = next(entry["loss"] for entry in reversed(state.log_history) if "loss" in entry)
         scores = [
@@ -78,7 +78,7 @@ class ProgressBar(TrainerCallback):
 
 
 class RenewMasks(TrainerCallback):
-    """Draws the pools of dropout masks anew at every epoch, from the seed, the epoch and the number of the process alone.
+    """Redraw the pools of dropout masks at every epoch, from the seed, the epoch and the number of the process.
 
     Args:
         pools: The pools.
@@ -94,7 +94,7 @@ class RenewMasks(TrainerCallback):
 
 
 def validation_scores(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the scores of validation by name from Trainer's log, one entry per epoch; it survives a resume."""
+    """Return the scores of validation by name from Trainer's log, one entry per epoch; a resumed run keeps the log."""
     start = "eval_"
     return [
         {name.removeprefix(start): value for name, value in entry.items() if name.startswith(start)}
@@ -104,12 +104,12 @@ def validation_scores(history: Sequence[Mapping[str, Any]]) -> list[dict[str, An
 
 
 class Patience(TrainerCallback):
-    """Ends training after so many epochs of which none was better than the best before.
+    """End training after a number of epochs without a better one.
 
-    It counts in the log, which a checkpoint holds; transformers' own callback keeps a counter, which a resumed run begins anew.
+    It counts in the log, which a checkpoint holds; the counter of transformers' own callback restarts in a resumed run.
 
     Args:
-        epochs: How many.
+        epochs: Number of epochs without improvement.
     """
 
     def __init__(self, epochs: int) -> None:
@@ -121,18 +121,18 @@ class Patience(TrainerCallback):
             control.should_training_stop = True
 
     def is_exhausted(self, state: TrainerState) -> bool:
-        """Whether the best epoch lies too far back."""
+        """Return whether the best epoch is too long ago."""
         scores = validation_scores(state.log_history)
         return bool(scores) and len(scores) - 1 - best_epoch(scores) >= self.epochs
 
 
 class WeightsMoved(TrainerCallback):
-    """After the first optimizer steps, requires that every adapted module and every tensor of the head has moved.
+    """Check after the first optimizer steps that every adapted module and every tensor of the head has changed.
 
-    An adapter that is wired to nothing, or a head left frozen, trains without an error and scores badly for no visible reason.
+    A disconnected adapter or a frozen head trains without an error, and scores badly for no visible reason.
 
     Args:
-        parameters: Those that must move, by name.
+        parameters: Parameters that must change, by name.
         after_steps: Optimizer steps before the check.
     """
 
@@ -143,14 +143,14 @@ class WeightsMoved(TrainerCallback):
         self.before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Take the weights as they are now: a resumed run has loaded its checkpoint since."""
+        """Copy the current weights: a resumed run has loaded its checkpoint since."""
         self.before = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Compare with the weights at the start, once.
 
         Raises:
-            TrainingError: Some did not move.
+            TrainingError: Some weights did not change.
         """
         self.steps += 1
         if self.steps != min(self.after_steps, state.max_steps):
@@ -159,13 +159,13 @@ class WeightsMoved(TrainerCallback):
         self.before.clear()
         if still:
             raise TrainingError(
-                f"After {self.steps} optimizer steps {len(still)} of {len(self.parameters)} trained tensors have not moved, "
-                f"among them {still[0]}.\nThey are wired to nothing, or the learning rate is zero. Nothing was saved."
+                f"After {self.steps} optimizer steps {len(still)} of {len(self.parameters)} trained tensors have not changed, "
+                f"among them {still[0]}.\nThe loss does not depend on them, or the learning rate is zero. Nothing was saved."
             )
 
 
 class FiniteLoss(TrainerCallback):
-    """Stops a run whose loss is not a number: its weights are lost already."""
+    """Stop a run whose loss is not finite, since its weights are unusable."""
 
     def on_log(
         self,
@@ -175,7 +175,7 @@ class FiniteLoss(TrainerCallback):
         logs: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """Look at the logged loss and gradient norm.
+        """Check the logged losses and the gradient norm.
 
         Raises:
             TrainingError: One of them is not finite.
@@ -187,7 +187,7 @@ class FiniteLoss(TrainerCallback):
 
 
 def require_finite(name: str, value: float, step: int) -> None:
-    """Stop where a figure of the training is no number.
+    """Check that a loss or norm of the training is finite.
 
     Raises:
         TrainingError: It is infinite or not a number.

@@ -1,4 +1,4 @@
-"""Checkpoints of an unfinished run, beside its output folder: who they belong to, and when they go."""
+"""Checkpoints of an unfinished run, beside its output folder: their owner and their removal."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from emotune.system.errors import OutputError
 class Checkpoints:
     """Trainer's checkpoints beside the output folder, kept while a run is unfinished so that it can be resumed.
 
-    A run that stops leaves them; the next run resumes from them, or refuses to throw them away unasked.
+    A run that stops leaves them. The next run resumes from them, or refuses to discard them without being asked.
 
     Args:
         output: The run's output folder.
-        identity: The settings that decide its result, as JSON holds them: a run goes on with its own checkpoints alone.
-        overwrite: Whether an unfinished run may be thrown away.
-        resume: Whether to go on with it.
+        identity: The settings that determine its result, as JSON values: a run resumes only from its own checkpoints.
+        overwrite: Allow discarding an unfinished run.
+        resume: Resume the unfinished run.
     """
 
     def __init__(self, output: Path, identity: dict[str, Any], *, overwrite: bool, resume: bool) -> None:
@@ -35,15 +35,15 @@ class Checkpoints:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a run that stopped has left a checkpoint to go on from."""
+        """True if a run that stopped has left a checkpoint to resume from."""
         return self.folder.is_dir() and any(self.folder.rglob("checkpoint-*"))
 
     def check(self) -> None:
-        """Refuse what would lose an unfinished run, or continue another one.
+        """Check that no unfinished run is lost, and that only a run of the same configuration is resumed.
 
         Raises:
-            OutputError: There is an unfinished run and neither resume nor overwrite was asked; or resume was, and there is
-                none, or it had another configuration.
+            OutputError: There is an unfinished run and neither resume nor overwrite is given; or resume is given, and
+                there is no unfinished run, or it had another configuration.
         """
         if self._resume and not self.unfinished:
             raise OutputError(f"There is no unfinished run to resume at '{self.folder}'. Start it without --resume.")
@@ -60,13 +60,13 @@ class Checkpoints:
 
     @contextmanager
     def claimed(self, data: TextDataset) -> Iterator[Path]:
-        """The folder for training's checkpoints, marked as this run's; it goes at the end if it holds none.
+        """Yield the folder for this run's checkpoints; it is removed at the end if it holds none.
 
         Args:
-            data: What the run trains on.
+            data: The data of the run.
 
         Raises:
-            OutputError: The run to resume saw other data.
+            OutputError: The run to resume had other data.
         """
         if self._resume and self._read().get("data") != data.fingerprint:
             raise OutputError(
@@ -85,7 +85,7 @@ class Checkpoints:
                 self.remove()
 
     def remove(self) -> None:
-        """Drop the checkpoints: the run is complete, or was given up."""
+        """Remove the checkpoints: the run is complete, or was discarded."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _read(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Which epoch is kept: the one rule, in one function.
+"""The rule that chooses the epoch to keep.
 
-Trainer's best checkpoint, patience, the record of a training and what is said of it all ask here.
+Trainer's best checkpoint, patience, the record of a training and the messages about it all use this module.
 """
 
 from __future__ import annotations
@@ -8,25 +8,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 RULE = "loss on validation, scaled by its best temperature"
-"""What is least in the epoch that is kept, in words."""
+"""The quantity that the kept epoch minimizes, in words."""
 
 NAME = "criterion"
-"""What Trainer's log calls it."""
+"""Its name in Trainer's log."""
 
 
 def criterion(scores: Mapping[str, float]) -> float:
-    """Return how bad an epoch is: the one with the least is kept, the first of equal ones.
+    """Return the criterion of an epoch: the epoch with the smallest value is kept, the first of equal ones.
 
     Args:
-        scores: Those of validation by name, as `Task.validate` gives them.
+        scores: Scores of validation by name, from `Task.validate`.
     """
     return scores["scaled_loss"]
 
 
 def best_epoch(scores: Sequence[Mapping[str, float]]) -> int:
-    """Return the place of the epoch to keep, counted from 0.
+    """Return the index of the epoch to keep.
 
     Args:
-        scores: Those of each epoch, in order.
+        scores: Scores of validation of each epoch, in order.
     """
     return min(range(len(scores)), key=lambda place: criterion(scores[place]))

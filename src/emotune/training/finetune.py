@@ -1,8 +1,8 @@
-"""The verb `finetune`: train what the method trains on the training split, keep the epoch that validation likes best.
+"""Fine-tune a base model on the training split, and keep the best epoch on validation.
 
-Training works on a copy of the base: frozen matrices in the precision of the products, plain ("eager") attention without
-attention dropout, because both are fast backward at the lengths of messages. The result holds the base's own float32
-weights with the trained ones on them, so that its predictions are those of plain PEFT and transformers.
+Training works on a copy of the base: frozen matrices in the precision of the products, plain ("eager") attention
+without attention dropout, because both have a fast backward pass at the lengths of messages. The result holds the
+base's own float32 weights with the trained ones, so its predictions are those of plain PEFT and transformers.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
 
-# What the families call the dropout on attention weights in their configurations.
+# Names of the rate of dropout on attention weights in the configurations of the families.
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 
 
@@ -70,35 +70,35 @@ def finetune(
     callbacks: Sequence[TrainerCallback] = (),
     progress: Progress = SILENT,
 ) -> TunedClassifier:
-    """Fine-tune a base model; the base itself is left as it was.
+    """Fine-tune a base model; the base itself is left unchanged.
 
-    The epoch is kept whose loss on the validation split is least once a temperature scales its logits; the test split is not looked at.
-    On one machine, equal arguments give equal weights.
+    The kept epoch has the smallest loss on the validation split after its logits are scaled by the best temperature.
+    The test split is not used. On one machine, equal arguments give equal weights.
 
-    Several processes, started by torchrun, share the batches of every epoch and get the same result; a step then has as many
-    batches of `batch_tokens` as there are processes.
+    Several processes, started by torchrun, share the batches of every epoch and get the same result. A step then has as
+    many batches of `batch_tokens` as there are processes.
 
     Args:
-        base: The base model, as `load_base` gives it.
-        data: The data; `train` trains, `validation` chooses.
-        method: What is trained; LoRA on every linear layer where it is not given.
-        options: How it is trained.
-        seed: Decides a new head, adapters, order of rows and dropout; 0 to 2**32 - 1.
+        base: The base model, from `load_base`.
+        data: The data: `train` for training, `validation` for choosing the epoch.
+        method: The fine-tuning method; LoRA on every linear layer if not given.
+        options: Options of training.
+        seed: Seed of a new head, adapters, order of rows and dropout; 0 to 2**32 - 1.
         checkpoints: Folder for Trainer's checkpoints, one per epoch, so that an interrupted run can resume; the caller
-            removes them. A temporary folder where it is not given.
-        resume: Go on from the newest checkpoint in `checkpoints`.
-        callbacks: Callbacks of transformers' Trainer that hear of every epoch, beside emotune's own.
-        progress: Shows a bar and a line an epoch.
+            removes them. A temporary folder if not given.
+        resume: Resume from the newest checkpoint in `checkpoints`.
+        callbacks: Callbacks for transformers' Trainer, in addition to emotune's own.
+        progress: Front end that shows a bar, and one line per epoch.
 
     Returns:
         The tuned classifier, with its `training` record.
 
     Raises:
         DataError: The data's labels are not the base's, or a label id is out of range.
-        MethodError: A target module that matches nothing, a method that cannot train this model, or one that leaves the head frozen.
-        ModelError: A base that is not in float32, or whose logits depend on padding.
-        OutputError: `resume` without a checkpoint to go on from, or several processes without a folder for them.
-        TrainingError: Weights that do not move, or a loss that is not a number.
+        MethodError: A target module matches nothing, or the method cannot train this model or leaves the head frozen.
+        ModelError: The base is not in float32, or its logits depend on padding.
+        OutputError: `resume` is given without a checkpoint, or there are several processes without a folder.
+        TrainingError: Weights do not change, or a loss is not finite.
     """
     method = method or LoRA()
     options = options or TrainingOptions()
@@ -136,7 +136,7 @@ def finetune(
 
 @contextmanager
 def _folder(given: str | Path | None) -> Iterator[Path]:
-    """The folder for checkpoints, a temporary one where none is given."""
+    """Yield the folder for checkpoints, a temporary one if none is given."""
     if given is not None:
         yield Path(given)
         return
@@ -146,7 +146,7 @@ def _folder(given: str | Path | None) -> Iterator[Path]:
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """What `finetune` was asked for, checked."""
+    """Checked arguments of `finetune`."""
 
     base: Classifier
     data: TextDataset
@@ -166,10 +166,10 @@ class _Job:
 
     @property
     def checkpoint(self) -> str | None:
-        """The checkpoint to go on from; None for a run that begins.
+        """The checkpoint to resume from; None for a new run.
 
         Raises:
-            OutputError: There is none, and the run is to go on.
+            OutputError: The run is to be resumed, and there is no checkpoint.
         """
         from transformers.trainer_utils import get_last_checkpoint
 
@@ -184,15 +184,15 @@ class _Job:
 
 
 def check_positions(base: Classifier, method: Method) -> None:
-    """Refuse a method whose own tokens leave too few positions for the texts.
+    """Check that a method's own tokens leave enough positions for the texts.
 
     Raises:
-        MethodError: The text's tokens and the method's are more than the model has positions for.
+        MethodError: The tokens of text and method exceed the model's positions.
     """
     limit, own = position_limit(base.model), method.extra_tokens()
     if limit is not None and base.max_length + own > limit:
         raise MethodError(
-            f"{base.max_length} tokens of text and {own} of {method.title} are more than the {limit} positions that the model has. "
+            f"{base.max_length} tokens of text and {own} of {method.title} are more than the model's {limit} positions. "
             f"Lower model.max_length to {limit - own} or less."
         )
 
@@ -207,7 +207,7 @@ def _train(job: _Job, callbacks: Sequence[TrainerCallback], progress: Progress) 
     device, precision, checkpoint = job.device, job.precision, job.checkpoint
     base, data, method = with_head_of(job.base, job.seed), job.data, job.method
     copied = _copy_for_training(base.model, device)
-    # After the copy, which draws random numbers, and before the adapters, which must come from the seed alone.
+    # After the copy, which draws random numbers, and before the adapters, which must depend only on the seed.
     set_seed(job.seed)
     model = method.apply(copied, base.name)
     targets = method.adapted_modules(base.model)
@@ -267,9 +267,9 @@ def _train(job: _Job, callbacks: Sequence[TrainerCallback], progress: Progress) 
 
 
 def _copy_for_training(model: PreTrainedModel, device: str) -> PreTrainedModel:
-    """A copy with plain attention and without attention dropout; hidden dropout stays, since it earns its keep in accuracy.
+    """Return a copy with plain attention and no attention dropout; hidden dropout stays, as it improves accuracy.
 
-    It is on the device of training from the start, because the fast path keeps weights of its own.
+    The copy is on the device of training from the start, because the fast path keeps weights of its own.
     """
     config = copy.deepcopy(model.config)
     for name in ATTENTION_DROPOUT:
@@ -282,17 +282,17 @@ def _copy_for_training(model: PreTrainedModel, device: str) -> PreTrainedModel:
 
 
 def _store_frozen_in(model: nn.Module, precision: Precision) -> None:
-    """Keep frozen matrices in the dtype that their products are computed in: half the memory, and no cast at every use."""
+    """Convert frozen matrices to the dtype of their products: half the memory, and no cast at every use."""
     if precision.products is None:
         return
     for parameter in model.parameters():
-        # Four-bit weights are packed into whole numbers.
+        # Four-bit weights are packed into integers.
         if not parameter.requires_grad and parameter.ndim >= 2 and parameter.is_floating_point():
             parameter.data = parameter.data.to(precision.products)
 
 
 def _arguments(job: _Job) -> TrainingArguments:
-    """What transformers' Trainer is told."""
+    """Return the arguments for transformers' Trainer."""
     from transformers import TrainingArguments
 
     options, device = job.options, job.device
@@ -310,8 +310,9 @@ def _arguments(job: _Job) -> TrainingArguments:
         eval_strategy="epoch",
         save_strategy="epoch",
         logging_strategy="epoch",
-        logging_nan_inf_filter=False,  # it would leave such steps out of the epoch's loss, and nobody would know
-        save_total_limit=2,  # with 1, Trainer drops the last at the end, and resuming would train again what came after the best
+        logging_nan_inf_filter=False,  # it would silently leave such steps out of the epoch's loss
+        # With 1, Trainer drops the last checkpoint at the end, and resuming repeats the epochs after the best.
+        save_total_limit=2,
         load_best_model_at_end=True,
         metric_for_best_model=NAME,
         greater_is_better=False,
@@ -330,7 +331,7 @@ def _run(trainer: AdapterTrainer, checkpoint: str | None, patience: int, progres
     trainer.remove_callback(PrinterCallback)
     if checkpoint is not None:
         state = TrainerState.load_from_json(str(Path(checkpoint) / "trainer_state.json"))
-        if Patience(patience).is_exhausted(state):  # training had ended; what is left is to load the best weights
+        if Patience(patience).is_exhausted(state):  # training had ended; only the best weights remain to be loaded
             trainer.args.num_train_epochs = round(state.epoch or 0)
     steps = len(trainer.batches) * int(trainer.args.num_train_epochs)
     for callback in trainer.method.begin(trainer.model, steps):
@@ -343,7 +344,7 @@ def _run(trainer: AdapterTrainer, checkpoint: str | None, patience: int, progres
 
 
 def _one_class(trainer: AdapterTrainer, base: Classifier) -> list[str]:
-    """A warning where the kept epoch gives every validation text the same label: its scores are those of no training at all."""
+    """Return a warning if the kept epoch gives every validation text the same label: nothing was learned."""
     scores = validation_scores(trainer.state.log_history)
     if not scores[best_epoch(scores)].get("one_class"):
         return []
@@ -354,7 +355,7 @@ def _one_class(trainer: AdapterTrainer, base: Classifier) -> list[str]:
 
 
 def _epochs(history: list[dict[str, Any]]) -> tuple[Epoch, ...]:
-    """Epochs from Trainer's log, which survives a resume: a training entry and a validation entry each."""
+    """Return the epochs in Trainer's log, which a resumed run keeps: a training and a validation entry per epoch."""
     losses = {round(entry["epoch"]): entry["loss"] for entry in history if "loss" in entry}
     validated = [entry for entry in history if f"eval_{NAME}" in entry]
     return tuple(
@@ -380,7 +381,7 @@ def _record(
         best_epoch=best.number,
         stopped_early=len(epochs) < (job.options.epochs or 0),
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        # PEFT keeps the untrained head beside the trained one.
+        # PEFT keeps the untrained head in addition to the trained one.
         total_parameters=sum(
             element_count(p) for name, p in model.named_parameters() if ".original_module." not in name
         ),
@@ -398,7 +399,7 @@ def _record(
 
 
 def _on_base(base: Classifier, method: Method, trained: nn.Module) -> Any:
-    """The base's own float32 weights with the trained ones on them, by way of a folder: so they are what loading will give."""
+    """Return the base's float32 weights with the trained ones, saved and loaded: they equal those of a saved folder."""
     with tempfile.TemporaryDirectory(prefix="emotune-") as folder:
         method.save(trained, Path(folder))
         model = method.load(Path(folder), lambda: copy.deepcopy(base.model).cpu())

@@ -1,4 +1,4 @@
-"""How to train: the options of `finetune`, with the defaults that validation data chose."""
+"""Options of training, with defaults chosen on validation data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from emotune.system.options import Options
 
-# Epochs of a training on ENOUGH_ROWS rows or more, and the most that fewer rows get where nobody says how many.
+# Default epochs on ENOUGH_ROWS rows or more, and the most for fewer rows.
 LEAST_EPOCHS, MOST_EPOCHS = 4, 10
 ENOUGH_ROWS = 8_000
 MAX_GRAD_NORM = 10.0
@@ -18,18 +18,18 @@ MAX_GRAD_NORM = 10.0
 class TrainingOptions(Options):
     """Options of one training run; benchmarks/LOG.md says how the defaults were chosen.
 
-    For unbalanced classes there are `class_weights`, `logit_adjustment`, `focal_gamma` and `sampling`. What they and label
-    smoothing do to the loss together is one formula, that of the task's loss. Of weights, adjusted logits and balanced sampling
-    one is taken: together they would correct the same twice.
+    For unbalanced classes there are `class_weights`, `logit_adjustment`, `focal_gamma` and `sampling`. Their effect on
+    the loss, with that of label smoothing, is one formula: that of the task's loss. Only one of class weights, logit
+    adjustment and balanced sampling may be used, since together they would correct the same imbalance twice.
 
     Raises:
-        ConfigError: A value out of range, or options that contradict each other; names all mistakes at once.
+        ConfigError: A value is out of range, or options contradict each other; the message names all mistakes at once.
     """
 
     epochs: int | None = Field(
         default=None,
         ge=1,
-        description="Passes over the training split, at most; if not given, 4 from 8,000 rows on and up to 10 for fewer.",
+        description="Largest number of passes over the training split; if not given, 4 for 8,000 rows or more, and up to 10 for fewer.",
     )
     learning_rate: float | None = Field(
         default=None, gt=0, lt=1, description="Peak learning rate of AdamW; the method's own if not given."
@@ -50,31 +50,31 @@ class TrainingOptions(Options):
     )
     class_weights: Literal["none", "balanced", "sqrt"] = Field(
         default="none",
-        description="Weights of the classes in the loss: balanced lets each weigh the same, sqrt goes half the way; "
+        description="Weights of the classes in the loss: balanced gives each the same total weight, sqrt goes half the way; "
         "helps where rare classes matter and too few of their rows are found.",
     )
     logit_adjustment: float = Field(
         default=0.0,
         ge=0,
-        description="Leans the model towards rare classes: how many times the logarithm of each class's share of the rows "
-        "is added to its logit in training; 1 aims at the mean recall, less at something between that and accuracy.",
+        description="Multiple of the logarithm of each class's share of the rows that is added to its logit in training. "
+        "It shifts the model towards rare classes: 1 aims at the mean recall, less at a compromise with accuracy.",
     )
     focal_gamma: float = Field(
         default=0.0,
         ge=0,
-        description="Focal loss: rows that the model is sure of weigh less, by (1 - p)^gamma; "
-        "helps where many easy rows drown a few hard ones.",
+        description="Focal loss: the factor (1 - p)^gamma reduces the weight of rows that the model is sure of; "
+        "helps where many easy rows outweigh a few hard ones.",
     )
     sampling: Literal["plain", "balanced"] = Field(
         default="plain",
-        description="plain trains on every row once per epoch, balanced draws the classes equally often; "
+        description="Rows of an epoch: plain takes every row once, balanced draws the classes equally often; "
         "helps where classes are so rare that most batches lack them.",
     )
     max_grad_norm: float = Field(
         default=MAX_GRAD_NORM,
         gt=0,
-        description="Longer gradients are scaled down to this norm. It is meant for outliers: where it cuts most steps, "
-        "rows of short texts weigh less than those of long ones.",
+        description="Largest norm of the gradient; longer ones are scaled down to it. It is meant for outliers: if it clips "
+        "most steps, rows of short texts weigh less than those of long ones.",
     )
     patience: int = Field(
         default=4,
@@ -82,10 +82,10 @@ class TrainingOptions(Options):
         description="Epochs without a lower loss on validation, scaled by its best temperature, before training stops.",
     )
     precision: Literal["auto", "bf16", "fp32"] = Field(
-        default="auto", description="Arithmetic of training; auto takes bf16 only where the hardware multiplies it."
+        default="auto", description="Arithmetic of training; auto takes bf16 only if the hardware multiplies it."
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        default="auto", description="Where to train; auto takes the first of cuda, mps and cpu that is there."
+        default="auto", description="Device to train on; auto takes the first available one of cuda, mps and cpu."
     )
 
     @model_validator(mode="after")
@@ -105,10 +105,10 @@ class TrainingOptions(Options):
 
 
 def usual_epochs(rows: int) -> int:
-    """Return how many epochs to train where nobody says: 4 from 8,000 rows on, and more for fewer rows, up to 10.
+    """Return the default number of epochs: 4 for 8,000 rows or more, and more for fewer rows, up to 10.
 
-    Fewer rows make fewer steps per epoch, and too few steps leave the adapters half trained. The number grows with the
-    square root of how many times fewer the rows are, so the number of steps still falls with the number of rows.
+    Fewer rows give fewer steps per epoch, and too few steps leave the adapters undertrained. The number of epochs is
+    proportional to 1 / sqrt(rows), so the number of steps still falls with the number of rows.
 
     Args:
         rows: Training rows.

@@ -1,6 +1,6 @@
-"""What is checked before the first step: mistakes that would train without an error and score badly for no visible reason.
+"""Checks before the first step for mistakes that would train without an error and score badly for no visible reason.
 
-It takes some short passes over two texts, draws no random numbers, and leaves the model as it was.
+They run some short passes over two texts, draw no random numbers, and leave the model unchanged.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-# A learning rate this many times above or below the method's own is most likely another method's.
+# A learning rate that is this many times larger or smaller than the method's own is most likely another method's.
 FAR = 10.0
 
 
 def preflight(
     base: Classifier, data: TextDataset, method: Method, options: TrainingOptions, model: nn.Module
 ) -> list[str]:
-    """Refuse what cannot be meant, and name what probably is not.
+    """Run all checks: raise errors for certain mistakes, and return warnings for likely ones.
 
     Args:
         base: The base model.
         data: The data.
-        method: What is trained.
-        options: How it is trained.
-        model: What the method made of a float32 copy of the base, before anything is stored in another precision.
+        method: The fine-tuning method.
+        options: Options of training.
+        model: The result of the method on a float32 copy of the base, before anything is stored in another precision.
 
     Returns:
         Warnings, one sentence each.
 
     Raises:
-        DataError: Labels out of range.
-        MethodError: Nothing is adapted, head or pooler frozen or adapted twice, or the model cannot take the method.
+        DataError: Labels are out of range.
+        MethodError: Nothing is adapted, head or pooler are frozen or trained twice, or the method cannot be applied.
         ModelError: The base is not in float32, or padding is missing or changes the logits.
         TrainingError: Head or pooler gets no gradient.
     """
@@ -68,17 +68,17 @@ def check_labels(data: TextDataset) -> None:
     """Check that every label id is the number of a label.
 
     Raises:
-        DataError: One is not.
+        DataError: One is out of range.
     """
     for split in data.splits:
         data.task.check_targets(split.name, split.label_ids, data.labels)
 
 
 def check_dtypes(base: Classifier, model: nn.Module) -> None:
-    """Check that the base is in float32, and so is everything that is trained: updates are smaller than 16 bits can hold.
+    """Check that the base and all trained parameters are in float32: 16 bits would lose small updates.
 
     Raises:
-        ModelError: One of them is not.
+        ModelError: A parameter is in 16 bits.
     """
     import torch
 
@@ -88,7 +88,7 @@ def check_dtypes(base: Classifier, model: nn.Module) -> None:
         if weight.dtype in sixteen:
             raise ModelError(
                 f"{name} is in {str(weight.dtype).removeprefix('torch.')}, in which training loses small updates. Load the model with "
-                "load_base, which gives float32, or call base.model.float(); training.precision is for the products alone."
+                "load_base, which gives float32, or call base.model.float(); training.precision is only for the products."
             )
 
 
@@ -96,7 +96,7 @@ def check_head(base: Classifier, method: Method, model: nn.Module) -> None:
     """Check that every parameter of head and pooler is trained, once.
 
     Raises:
-        MethodError: One is frozen, has an adapter as well, or two copies of it are trained.
+        MethodError: A parameter is frozen, has an adapter too, or is trained in two copies.
     """
     modules = (*pooler_modules(base.model), *head_modules(base.model))
     trained = Counter(plain_name(name) for name, weight in model.named_parameters() if weight.requires_grad)
@@ -119,17 +119,17 @@ def check_head(base: Classifier, method: Method, model: nn.Module) -> None:
 
 
 def plain_name(name: str) -> str:
-    """A parameter's name in the base model, without what PEFT's wrappers put into it."""
-    # Tuners wrap the model twice, prompts once; an encoder may be called "model" too, but neither pooler nor head is.
+    """Return a parameter's name in the base model, without the parts added by PEFT's wrappers."""
+    # Tuners wrap the model twice, prompts once. An encoder may be named "model" too, but neither pooler nor head is.
     prefix = "base_model.model." if name.startswith("base_model.model.") else "base_model."
     return name.removeprefix(prefix).replace(".modules_to_save.default", "")
 
 
 def check_adapted(base: Classifier, method: Method, model: nn.Module) -> None:
-    """Check that something is trained beside the head, where the method names modules, and that it can be watched.
+    """Check that the parameters that must change exist and are trained, and include adapters if the method has any.
 
     Raises:
-        MethodError: Nothing is.
+        MethodError: There are no such parameters, one is frozen, or only the head is trained.
     """
     watched = method.must_move(model)
     if not watched:
@@ -140,15 +140,15 @@ def check_adapted(base: Classifier, method: Method, model: nn.Module) -> None:
     new = set(new_parameters(base.model))
     wanted = method.adapted_modules(base.model)
     if wanted and all(plain_name(name) in new for name in watched):
-        raise MethodError(f"{method.title} should adapt {wanted[0]}, but trains the head alone: no module matched.")
+        raise MethodError(f"{method.title} should adapt {wanted[0]}, but trains only the head: no module matched.")
 
 
 def check_passes(base: Classifier, method: Method, model: nn.Module) -> None:
-    """Run two texts alone and padded together, and ask for the gradient of head and pooler.
+    """Run two texts alone and padded together, and check the gradient of head and pooler.
 
     Raises:
-        MethodError: The model cannot be run with the method, or padding changes what it gives.
-        ModelError: Padding changes what the base itself gives.
+        MethodError: The model cannot be run with the method, or padding changes its logits.
+        ModelError: Padding changes the logits of the base itself.
         TrainingError: Head or pooler gets no gradient.
     """
     import torch
@@ -174,7 +174,7 @@ def check_passes(base: Classifier, method: Method, model: nn.Module) -> None:
     finally:
         model.train(was_training)
     if difference > tolerance(model):
-        check_base(base)  # if the base is at fault, it says so
+        check_base(base)  # raises if the base is the cause
         raise MethodError(
             f"{method.title} cannot train a {kind!r} model: with it, padding changes the logits by {difference:.0%} of their size, so "
             "the head reads the wrong token. Use another method, such as lora."
@@ -188,9 +188,10 @@ def check_passes(base: Classifier, method: Method, model: nn.Module) -> None:
 
 
 def far_learning_rate(method: Method, options: TrainingOptions) -> list[str]:
-    """A warning where the learning rate is not of the method's order of magnitude."""
+    """Return a warning if the learning rate is not of the method's order of magnitude."""
     rate, usual = options.learning_rate, method.usual_learning_rate
-    # Ten times is the likeliest mistake, LoRA's rate for full fine-tuning or the other way round: so not even that, but for rounding.
+    # A factor of ten is the likeliest mistake (LoRA's rate for full fine-tuning, or vice versa). So it is included, and
+    # 1 % is left for rounding.
     if rate is None or 1.01 * usual / FAR < rate < 0.99 * usual * FAR:
         return []
     how = "above" if rate > usual else "below"
@@ -201,7 +202,7 @@ def far_learning_rate(method: Method, options: TrainingOptions) -> list[str]:
 
 
 def unread_end(base: Classifier, data: TextDataset) -> list[str]:
-    """A warning where texts end with a token that is also padding, and the head reads the last token that is not."""
+    """Return a warning if texts end with the padding token, and the head reads the last token that is not padding."""
     if family_of(base.model).pooling != LAST:
         return []
     encoded = encode_split(base.tokenizer, data.train, base.max_length)

@@ -1,4 +1,4 @@
-"""Our training step in the loop of transformers' Trainer: our batches, our loss, our validation; checkpoints and resume are Trainer's."""
+"""Emotune's batches, loss, training step and validation in the loop of transformers' Trainer, with its checkpoints."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from emotune.training.callbacks import ProgressBar, require_finite
 from emotune.training.choice import NAME, criterion
 from emotune.training.options import TrainingOptions
 
-# At each of the first steps, and now and then, the loss is looked at; a run that is lost should not cost an epoch.
+# The loss is checked at each of the first steps and then at intervals, so that a failed run does not cost an epoch.
 FIRST_STEPS, STEPS_BETWEEN = 10, 50
 
 
 class RowNumbers(Dataset[int]):
-    """Row numbers: a batch is cut from the encoded split by `collate`, which knows its padding."""
+    """Data set of row numbers; `collate` takes the batch from the encoded split, with its padding."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -42,7 +42,7 @@ class RowNumbers(Dataset[int]):
 
 
 def split_batch(batch: dict[str, Any], parts: int) -> list[dict[str, Any]]:
-    """Cut a padded or packed batch into at most so many parts of neighbouring rows."""
+    """Split a padded or packed batch into at most `parts` parts of neighbouring rows."""
     if parts == 1:
         return [batch]
     rows = torch.arange(len(batch["labels"])).tensor_split(parts)
@@ -61,7 +61,7 @@ def split_batch(batch: dict[str, Any], parts: int) -> list[dict[str, Any]]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception means that there is no memory left, on a processor or a GPU."""
+    """Return whether an exception means that a processor or a GPU is out of memory."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return any(words in str(error) for words in ("can't allocate memory", "not enough memory", "out of memory"))
@@ -71,15 +71,15 @@ class AdapterTrainer(HookedTrainer):
     """Trainer for one encoded training split and one encoded validation split.
 
     Args:
-        method: What is trained.
-        model: The model, as the method made it.
+        method: The fine-tuning method.
+        model: The result of the method.
         args: Trainer's arguments.
         data: Training and validation rows, with their labels.
         encoded: The training rows.
         encoded_validation: The validation rows.
-        options: How to train.
-        packed: Whether the model takes packed batches.
-        clock: Shows progress, and knows how long the last epoch took.
+        options: Options of training.
+        packed: True if the model takes packed batches.
+        clock: Progress bar, which also measures the time per epoch.
         callbacks: Further callbacks.
     """
 
@@ -129,19 +129,19 @@ class AdapterTrainer(HookedTrainer):
         )
 
     def collate(self, rows: list[int]) -> dict[str, Any]:
-        """Pack or pad the rows' token ids and add their labels."""
+        """Pack or pad the rows' token ids, and add their labels."""
         cut = self.encoded.packed if self.packed else self.encoded.batch
         return {**cut(rows), "labels": self.targets[rows]}
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Batches of like lengths within the token budget; those of this process alone, where several train together."""
+        """Return the loader of batches of similar lengths within the token budget; only those of this process."""
         loader = DataLoader(
             self.train_dataset,
             batch_sampler=self.batches,
             collate_fn=self.collate,
             pin_memory=self.args.dataloader_pin_memory,
         )
-        # As accelerator.prepare would, but without its sharding: that wants batches of one size.
+        # As accelerator.prepare would, but without its sharding, which needs batches of one size.
         return prepare_data_loader(
             loader, device=self.args.device, num_processes=1, process_index=0, put_on_device=True, non_blocking=True
         )
@@ -149,9 +149,10 @@ class AdapterTrainer(HookedTrainer):
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
     ) -> torch.optim.lr_scheduler.LambdaLR:
-        """A linear rise over the warm-up steps, then a linear fall to zero.
+        """Create the schedule: a linear rise over the warm-up steps, then a linear fall to zero.
 
-        Unlike transformers' own, the first step's rate is not zero: on a handful of steps a step that does nothing counts.
+        Unlike in transformers' own schedule, the rate of the first step is not zero: with few steps, one without effect
+        matters.
         """
         warmup = self.args.get_warmup_steps(num_training_steps)
 
@@ -165,7 +166,7 @@ class AdapterTrainer(HookedTrainer):
         return scheduler
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Trainer's own optimizer, with a rate of its own for each group of parameters where the method asks for that."""
+        """Create Trainer's own optimizer, with the method's learning rates by group of parameters, if it has any."""
         groups = self.method.parameter_groups(self.model, self.args.learning_rate)
         if groups is None:
             return super().create_optimizer(model) if model is not None else super().create_optimizer()
@@ -180,12 +181,13 @@ class AdapterTrainer(HookedTrainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """The task's loss, plain cross-entropy by default for one label per text, divided by the mean number of rows per batch.
+        """Return the task's loss, by default cross-entropy, divided by the mean number of rows per batch.
 
-        Batches hold unlike numbers of rows. Dividing by their mean number, and not by each batch's own, gives every row the same
-        weight in the gradient, or the weight of its class, in every step that is not clipped. A clipped step weighs its rows less,
-        those of large batches most; `clipped_steps` counts such steps. The mean over an epoch's batches is what is logged: the mean
-        over its rows of what is minimized, class weights, offsets, label smoothing and focal factor included.
+        Batches hold different numbers of rows. Dividing by their mean number, not by each batch's own, gives every row
+        the same weight in the gradient, or the weight of its class, in every step that is not clipped. A clipped step
+        reduces the weight of its rows, most in large batches; `clipped_steps` counts such steps. The logged loss is the
+        mean over an epoch's batches: the mean over its rows of what is minimized, with class weights, offsets, label
+        smoothing and focal factor.
         """
         labels = inputs["labels"]
         outputs = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
@@ -202,12 +204,13 @@ class AdapterTrainer(HookedTrainer):
         inputs: dict[str, Any],
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """Forward and backward; a batch that does not fit the memory is halved, and so are those after it.
+        """Run forward and backward; halve a batch that does not fit the memory, and those after it.
 
-        The parts' gradients add up to the batch's: the loss is a sum over rows.
+        The parts' gradients add up to the batch's, since the loss is a sum over rows.
 
         Raises:
-            TrainingError: A single text does not fit, or several processes train, which must do the same work; or the loss is no number.
+            TrainingError: A single text does not fit the memory, a batch does not fit and several processes train,
+                which must do the same work, or the loss is not finite.
         """
         while True:
             batches = split_batch(inputs, self.parts)
@@ -218,7 +221,7 @@ class AdapterTrainer(HookedTrainer):
                 if not is_out_of_memory(error):
                     raise
                 message = str(error).splitlines()[0] if str(error) else type(error).__name__
-                if self.args.world_size > 1:  # this one alone would halve, and the others wait for it forever
+                if self.args.world_size > 1:  # only this one would halve, and the others would wait for it forever
                     raise TrainingError(
                         f"A batch does not fit the memory of process {self.args.process_index} ({message}). "
                         "Lower training.batch_tokens."
@@ -226,10 +229,10 @@ class AdapterTrainer(HookedTrainer):
             else:
                 loss = torch.stack(parts).sum()
                 step = self.state.global_step
-                if step < FIRST_STEPS or step % STEPS_BETWEEN == 0:  # not each: the question makes a GPU wait
+                if step < FIRST_STEPS or step % STEPS_BETWEEN == 0:  # not at each step: reading it makes a GPU wait
                     require_finite("loss", float(loss), step + 1)
                 return loss
-            # Out here, since the exception holds the memory of what was computed.
+            # Outside the except block, since the exception holds the memory of the computation.
             if self.parts >= len(inputs["labels"]):
                 raise TrainingError(
                     f"A single text of a batch does not fit the memory ({message}). Lower model.max_length, or take a smaller model."
@@ -240,17 +243,17 @@ class AdapterTrainer(HookedTrainer):
                 torch.cuda.empty_cache()
             tokens = max(1, self.batches.max_tokens // self.parts)
             self.warnings.append(
-                f"out of memory ({message}): going on with {tokens} tokens at a time, in {self.parts} parts per step; "
-                "dropout masks are drawn anew, so results differ slightly from those with enough memory"
+                f"out of memory ({message}): continuing with {tokens} tokens at a time, in {self.parts} parts per step; "
+                "dropout masks are redrawn, so results differ slightly from those with enough memory"
             )
             self.clock.progress.say(self.warnings[-1])
 
     def gradient_clipped(self, norm: torch.Tensor) -> None:
-        """Count the steps whose gradient was too long; the count stays on the device."""
+        """Count the steps whose gradient is clipped; the count stays on the device."""
         self.clipped_steps += (norm > self.args.max_grad_norm).to(self.clipped_steps)
 
     def save_weights(self, folder: Path) -> None:
-        """Save what is trained alone: Trainer's own way asks the Hub about the base's embeddings at every checkpoint."""
+        """Save only the trained weights: Trainer's way asks the Hub about the base's embeddings at every checkpoint."""
         self.method.save_checkpoint(self.model, folder)
 
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:

@@ -1,1 +1,1 @@
-"""Tuners that PEFT does not have, in PEFT's own terms. Importing a module of this package registers its tuner with PEFT."""
+"""Tuners that PEFT does not have, on its interfaces. Importing a module of this package registers its tuner."""

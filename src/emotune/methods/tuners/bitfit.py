@@ -1,4 +1,4 @@
-"""BitFit as a PEFT tuner: a trained vector beside the bias of each targeted layer. Importing this registers it with PEFT."""
+"""BitFit as a PEFT tuner: a trained vector added to each targeted layer's bias. The import registers it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BitFitConfig(WrappingConfig):
 
 
 class BitFitLayer(WrappingLayer):
-    """A layer y = f(x) + b with b + delta for b. Delta is trained, and zero at the start.
+    """Layer y = f(x) + b, with b + delta instead of b. Delta is trained, and zero at the start.
 
     The base layer must add its bias to its output last, along the last dimension: linear layers, `Conv1D` and layer
     normalizations do.
@@ -40,7 +40,7 @@ class BitFitLayer(WrappingLayer):
     emotune_bitfit_delta: nn.ParameterDict
 
     def add_weights(self, adapter_name: str, config: BitFitConfig) -> None:
-        """A delta of zeros."""
+        """Add a delta of zeros."""
         base = self.get_base_layer()
         bias = getattr(base, "bias", None)
         if not isinstance(bias, torch.Tensor) or bias.ndim != 1:
@@ -48,7 +48,7 @@ class BitFitLayer(WrappingLayer):
         self.emotune_bitfit_delta[adapter_name] = nn.Parameter(torch.zeros_like(bias))
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """What the base layer gives, plus the delta of each active adapter."""
+        """Return the base layer's output plus the delta of each active adapter."""
         if self.disable_adapters and self.merged:
             self.unmerge()
         y = self.base_layer(x, *args, **kwargs)
@@ -63,8 +63,8 @@ class BitFitLayer(WrappingLayer):
         """Add deltas to the bias.
 
         Args:
-            safe_merge: Refuse a result that is not finite, and leave the bias as it was.
-            adapter_names: Whose deltas; those of the active adapters if not given.
+            safe_merge: Refuse a result that is not finite, and leave the bias unchanged.
+            adapter_names: Adapters whose deltas to add; the active ones if not given.
 
         Raises:
             ValueError: `safe_merge`, and the merged bias is not finite.
@@ -80,7 +80,7 @@ class BitFitLayer(WrappingLayer):
             self.merged_adapters.append(name)
 
     def unmerge(self) -> None:
-        """Take the merged deltas off the bias again, up to rounding."""
+        """Subtract the merged deltas from the bias, up to rounding."""
         if not self.merged:
             warnings.warn("Nothing is merged, so there is nothing to unmerge.", stacklevel=2)
             return

@@ -1,4 +1,4 @@
-"""Bottleneck adapters as a PEFT tuner: a small trained network on what a layer gives. Importing this registers it with PEFT."""
+"""Bottleneck adapters as a PEFT tuner: a small trained network on a layer's output. The import registers it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emotune.methods.tuners.wrapping import WrappingConfig, WrappingLayer, Wrapp
 
 NAME = "emotune_bottleneck"
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
-_NO_MERGE = "Bottleneck adapters have an activation inside, so no weight can take them up: they cannot be merged."
+_NO_MERGE = "Bottleneck adapters cannot be merged: they have an activation inside, so no weight can express them."
 
 
 @dataclass
@@ -23,7 +23,7 @@ class BottleneckConfig(WrappingConfig):
     Attributes:
         size: Width of the bottleneck.
         activation: "gelu" or "relu".
-        dropout: Share of the adapter's input that is dropped in training.
+        dropout: Dropout rate of the adapter's input.
     """
 
     size: int = field(default=48, metadata={"help": "Width of the bottleneck."})
@@ -38,10 +38,10 @@ class BottleneckConfig(WrappingConfig):
 
 
 class BottleneckLayer(WrappingLayer):
-    """A layer y = f(x) that gives y + up(activation(down(dropout(y)))) instead.
+    """Layer y = f(x) that returns y + up(activation(down(dropout(y)))) instead.
 
-    `down` is linear from the width of y to the bottleneck, `up` back; both have biases. `up` is zero at the start, so that
-    the adapter is as well. Several active adapters all read y, and what they give is added up.
+    `down` is linear from the width of y to the bottleneck, `up` back; both have biases. `up` is zero at the start, and
+    so is the adapter's output. Several active adapters all read y, and their outputs are added up.
 
     Raises:
         TypeError: The base layer is neither an `nn.Linear` nor a `Conv1D`.
@@ -56,11 +56,11 @@ class BottleneckLayer(WrappingLayer):
     emotune_bottleneck_activation: nn.ModuleDict
 
     def add_weights(self, adapter_name: str, config: BottleneckConfig) -> None:
-        """A `down` drawn at random, as PyTorch draws a linear layer, and an `up` of zeros."""
+        """Add a random `down`, with PyTorch's initialization of linear layers, and an `up` of zeros."""
         base = self.get_base_layer()
         width = getattr(base, "out_features", None) or getattr(base, "nf", None)  # Conv1D calls it nf
         if width is None:
-            raise TypeError(f"Bottleneck adapters go on linear layers; {type(base).__name__} is none.")
+            raise TypeError(f"Bottleneck adapters need linear layers; {type(base).__name__} is not one.")
         down, up = nn.Linear(width, config.size), nn.Linear(config.size, width)
         nn.init.zeros_(up.weight)
         nn.init.zeros_(up.bias)
@@ -70,7 +70,7 @@ class BottleneckLayer(WrappingLayer):
         self.emotune_bottleneck_activation[adapter_name] = ACTIVATIONS[config.activation]()
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """What the base layer gives, through the active adapters."""
+        """Return the base layer's output plus that of each active adapter."""
         y = self.base_layer(x, *args, **kwargs)
         if self.disable_adapters:
             return y
@@ -78,13 +78,13 @@ class BottleneckLayer(WrappingLayer):
         return sum(added, y)
 
     def _adapter(self, name: str, y: torch.Tensor) -> torch.Tensor:
-        """What an adapter adds to y, in y's dtype."""
+        """Return the output of an adapter for y, in y's dtype."""
         down, up = self.emotune_bottleneck_down[name], self.emotune_bottleneck_up[name]
         inner = down(self.emotune_bottleneck_dropout[name](self.cast_input(y, down.weight)))
         return up(self.emotune_bottleneck_activation[name](inner)).to(y.dtype)
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> NoReturn:
-        """Refuse.
+        """Refuse to merge.
 
         Raises:
             NotImplementedError: Always.

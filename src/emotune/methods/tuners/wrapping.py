@@ -1,7 +1,7 @@
-"""What our tuners share: their entry in PEFT's tables, and the module that is put in the place of a layer.
+"""Base classes of emotune's tuners: their registration with PEFT, and the module that replaces a layer.
 
-A saved adapter names its tuner by PEFT's type of it. Ours begin with EMOTUNE_, so that PEFT can have a tuner of the same
-name one day, and whoever meets a folder whose type PEFT does not know sees where it comes from.
+A saved adapter names its tuner by PEFT's type. Emotune's types begin with EMOTUNE_. So PEFT can add a tuner of the same
+name later, and the type in a folder that PEFT does not know says where it comes from.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ CHECKED = "peft>=0.21,<0.22"
 
 @dataclass
 class WrappingConfig(PeftConfig):
-    """What the configurations of our tuners share.
+    """Options that the configurations of emotune's tuners share.
 
     Attributes:
-        target_modules: Layers to adapt: names that full names end with, or a regular expression over full names.
-        exclude_modules: Layers to leave alone, named likewise.
+        target_modules: Layers to adapt: endings of full names, or a regular expression over full names.
+        exclude_modules: Layers to leave unchanged, named in the same way.
         modules_to_save: Modules to train and save in full, such as the head.
     """
 
     target_modules: list[str] | str | None = field(default=None, metadata={"help": "Layers to adapt."})
-    exclude_modules: list[str] | str | None = field(default=None, metadata={"help": "Layers to leave alone."})
+    exclude_modules: list[str] | str | None = field(default=None, metadata={"help": "Layers to leave unchanged."})
     modules_to_save: list[str] | None = field(default=None, metadata={"help": "Modules to train and save in full."})
 
 
 class WrappingLayer(nn.Module, BaseTunerLayer):
-    """A layer with adapters on what it gives.
+    """Layer with adapters on its output.
 
-    A subclass names in `adapter_layer_names` the attributes that hold trained weights by adapter, and in `other_param_names`
-    those that hold anything else by adapter; they are made here.
+    A subclass names in `adapter_layer_names` the attributes that hold trained weights by adapter, and in
+    `other_param_names` those that hold other objects by adapter. This class creates the attributes.
 
     Args:
         base_layer: The layer, or another tuner's layer around it.
@@ -45,12 +45,12 @@ class WrappingLayer(nn.Module, BaseTunerLayer):
         config: Its configuration.
     """
 
-    if TYPE_CHECKING:  # PEFT is untyped, and what a layer inherits from it would be taken for one of its modules
+    if TYPE_CHECKING:  # PEFT is untyped, and mypy would take inherited attributes for modules
 
         def __getattr__(self, name: str) -> Any: ...
 
     container: ClassVar[type[nn.Module]] = nn.ModuleDict
-    """What those attributes are: `nn.ParameterDict` where an adapter's weights are bare parameters."""
+    """Class of those attributes: `nn.ParameterDict` if an adapter's weights are bare parameters."""
 
     def __init__(self, base_layer: nn.Module, adapter_name: str, config: PeftConfig) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class WrappingLayer(nn.Module, BaseTunerLayer):
         self.update_layer(adapter_name, config)
 
     def add_weights(self, adapter_name: str, config: Any) -> None:
-        """Make an adapter's weights, which have no effect yet."""
+        """Add an adapter's weights, which have no effect yet."""
         raise NotImplementedError
 
     def update_layer(self, adapter_name: str, config: Any) -> None:
@@ -79,10 +79,10 @@ class WrappingLayer(nn.Module, BaseTunerLayer):
 
 
 class WrappingTuner(BaseTuner):
-    """Puts `tuner_layer_cls` in the place of each targeted module."""
+    """Tuner that replaces each targeted module by a `tuner_layer_cls`."""
 
     tuner_layer_cls: type[WrappingLayer]
-    # Which layers an architecture has is read off the model before; here they have to be named.
+    # PEFT's default layers by architecture: none, since emotune always names the layers.
     target_module_mapping: dict[str, list[str]] = {}  # noqa: RUF012  # PEFT declares it so
 
     def _create_and_replace(
@@ -104,22 +104,22 @@ class WrappingTuner(BaseTuner):
         self._replace_module(parent, target_name, layer, target)
 
     def _replace_module(self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module) -> None:
-        # PEFT's own also copies a weight, which BERT's pooler lacks when it is unloaded, and moves weights to the base layer's
-        # device, which `update_layer` has done.
+        # PEFT's version also copies a weight, which BERT's pooler lacks on unloading, and moves weights to the base
+        # layer's device, which `update_layer` does already.
         setattr(parent, child_name, new_module)
 
 
 def register(name: str, config: type[WrappingConfig], tuner: type[WrappingTuner]) -> None:
-    """Make a tuner known to PEFT, which then builds, saves and loads it like its own.
+    """Register a tuner with PEFT, which then builds, saves and loads it like its own.
 
     Args:
-        name: The type's name in lower case. `tuner.prefix` is the name with "_" behind it.
+        name: The type's name in lower case. `tuner.prefix` is the name followed by "_".
         config: The configuration's class.
         tuner: The model's class.
     """
     kind = name.upper()
     if kind not in PeftType.__members__:
-        # register_peft_method takes members of PeftType alone, and an enumeration has no public way to get another one.
+        # register_peft_method accepts only members of PeftType, and an enumeration has no public way to add one.
         member = str.__new__(PeftType, kind)
         member._name_, member._value_ = kind, kind
         type.__setattr__(PeftType, kind, member)
