@@ -268,6 +268,7 @@ class TestOutput:
             start(settings | {"output.folder": str(place if place.is_dir() else place.parent)}, output__overwrite=True)
         assert place.exists()
 
+    @pytest.mark.slow
     def test_it_is_replaced_if_asked(self, settings: Settings, unverified: list[Any]) -> None:
         folder = Path(settings["output.folder"])
         folder.mkdir(parents=True)
@@ -331,6 +332,7 @@ class TestVerify:
         assert raised.value.exit_code == 1
         assert progress.finished[-1] == "Save"
 
+    @pytest.mark.slow
     def test_a_local_base_is_pointed_out_to_it(
         self, settings: Settings, unverified: list[tuple[Path, str | None]]
     ) -> None:

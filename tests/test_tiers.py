@@ -49,6 +49,7 @@ def test_most_tests_are_quick() -> None:
     assert sum(len(quick_tests(module)) for module in modules) > 0.8 * source.count("def test_")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [0, 2])
 @pytest.mark.parametrize("skipped", [False, True])
 def test_a_run_that_requires_the_real_data_fails_where_it_was_not_used(

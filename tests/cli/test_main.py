@@ -84,6 +84,7 @@ def test_help_answers_at_once(arguments: list[str], record_property: Callable[[s
     assert min(times) < SLOWEST_HELP, f"emotune {' '.join(arguments)} --help took {min(times):.2f} s"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -132,6 +132,7 @@ def with_entry(description: dict[str, Any], entry: str, value: Any) -> dict[str,
     return changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_any_value_of_any_entry_gives_a_message_or_none(
     readers: Readers, folder: Path, good: dict[str, Any], entry: str

@@ -78,10 +78,12 @@ class UnusableRow:
     Attributes:
         number: Its line or row number in the source.
         reason: The reason, in words.
+        lacks_label: True if all that is wrong is that the label is missing or withheld.
     """
 
     number: int
     reason: str
+    lacks_label: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def read_all(table: Table, *, text_column: str | None, label_column: str | None,
         seen = f"{counted(len(broken), 'row')} of {len(broken) + len(rows.usable):,} cannot be read."
         raise DataError(f"{broken[0].message}\n{seen}")
     numbers, texts, names = zip(*rows.usable, strict=True) if rows.usable else ((), (), ())
-    unusable = tuple(UnusableRow(row.number, row.reason) for row in rows.faulty)
+    unusable = tuple(UnusableRow(row.number, row.reason, row.kind in ("withheld", "unlabelled")) for row in rows.faulty)
     return AllRows(numbers, texts, names, unusable, columns, _notes_on_labels(table, rows.respelt))
 
 
@@ -268,7 +270,7 @@ def none_usable(table: Table, split: str, unusable: Sequence[UnusableRow]) -> Da
         unusable: All its rows.
     """
     reasons = Counter(row.reason for row in unusable).most_common()
-    if len(reasons) == 1 and (reasons[0][0] == NO_LABEL or "withheld" in reasons[0][0]):
+    if len(reasons) == 1 and unusable[0].lacks_label:
         seen = f"{reasons[0][0]} in {counted(len(unusable), 'row')}"
         message = f"no row of the {split} split can be used: {seen}.\nLabel the rows, or {_OTHERS}"
         return UnlabelledError(table.source, seen, message)

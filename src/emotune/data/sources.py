@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from emotune.data.dataset import SPLIT_NAMES
 from emotune.data.files import KNOWN_SUFFIXES, open_table
 from emotune.data.foreign import refuse_folder, refuse_place
 from emotune.data.hub_dataset import open_hub_dataset
@@ -26,7 +27,6 @@ _SPLIT_ALIASES = {
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-SPLITS = ("train", "validation", "test")
 # Names of a validation split that are also used for a test split: taken with a note if no other split is validation.
 _WEAK_VALIDATION = ("eval", "evaluation")
 # More files than this are not taken for splits.
@@ -167,7 +167,7 @@ def _open_local(path: Path, max_characters: int) -> Source:
         notes.append(f"Taken as the validation split: {quoted(weak[0].name)}.")
     unused = [file for file in files if file not in chosen.values()]
     if unused:
-        parts = {split: _parts(unused, split) for split in SPLITS if split not in chosen}
+        parts = {split: _parts(unused, split) for split in SPLIT_NAMES if split not in chosen}
         joined = [
             f"{listed(f.name for f in found)} look like parts of the {split} split"
             for split, found in parts.items()
@@ -195,7 +195,7 @@ def _parts(files: Sequence[Path], split: str) -> list[Path]:
 
 def _what_to_do(files: Sequence[Path]) -> str:
     """Return the advice for a folder whose files are not named after splits."""
-    parts = {split: _parts(files, split) for split in SPLITS}
+    parts = {split: _parts(files, split) for split in SPLIT_NAMES}
     if any(len(found) > 1 for found in parts.values()):
         split, found = next((split, found) for split, found in parts.items() if len(found) > 1)
         return f"{listed(f.name for f in found)} look like parts of one split: join them into one file, {split}{found[0].suffix}."

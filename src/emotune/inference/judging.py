@@ -31,7 +31,6 @@ def features_of(
     """
 
     def features(texts: Sequence[str]) -> Features:
-
         try:
             base = OpenBase(model).classifier(("0", "1"), max_length=max_length)
         except EmotuneError as error:

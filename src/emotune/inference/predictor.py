@@ -76,7 +76,6 @@ class Predictor:
     """
 
     def __init__(self, classifier: Classifier, *, precision: str = "auto", calibrated: bool = False) -> None:
-
         if calibrated and classifier.temperature is None:
             raise ConfigError(
                 "This model has no temperature to calibrate its probabilities with: it was saved without emotune run, or its "

@@ -75,5 +75,4 @@ class QLoRA(LowRank):
         return super()._merge_in_place(model)
 
     def _quantize(self, model: PreTrainedModel) -> None:
-
         quantize(model, encoder_linear_modules(model), double=self.double_quant)

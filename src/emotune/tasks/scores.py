@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from emotune.system.wording import listed
 
@@ -57,10 +58,8 @@ class Metrics:
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the softmax over the last axis in float64, in the numerically stable form."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    exponentials = np.exp(shifted)
-    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
+    """Return the softmax over the last axis, in float64."""
+    return np.asarray(special.softmax(logits.astype(np.float64), axis=-1))
 
 
 def score(
