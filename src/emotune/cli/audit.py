@@ -1,4 +1,4 @@
-"""`emotune audit`: what is wrong with labelled data, before compute is spent on it."""
+"""`emotune audit`: find the flaws of labelled data before compute is spent on it."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def audit(
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
     )
     limit = MAX_LENGTH if max_length is None else max_length
-    # First, since it fails where the model's name is wrong, and an audit can take minutes.
+    # First, since it fails if the model's name is wrong, and an audit can take minutes.
     tokenizer = None if model is None else load_tokenizer(model, max_length=limit)
     features = None if model is None else features_of(model, max_length=limit)
     found = audit_source(source, label_errors=label_errors, features=features)
@@ -125,7 +125,7 @@ def audit(
 
 
 def _findings(audit: Audit) -> dict[str, Any]:
-    """Everything that was found, for machines."""
+    """Return all findings, for `--json`."""
     return {
         "name": audit.name,
         "rows": {split: dict(counts) for split, counts in audit.counts.items()},

@@ -1,4 +1,4 @@
-"""`emotune reproduce`: run the job of a saved folder again and say whether the figures came out the same."""
+"""`emotune reproduce`: run the job of a saved folder again, and compare the figures."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def reproduce(
 
 
 def in_words(found: Reproduction) -> str:
-    """What came out, in a few sentences."""
+    """Return the result in a few sentences."""
     from emotune.evaluation.words.formats import interval_in_points, signed_points
     from emotune.system.wording import counted
 

@@ -10,8 +10,8 @@ import typer
 
 from emotune.cli.settings import Flag, overrides, with_flags
 
-# Options by parameter name. All other settings are reached through --set. Values are text here: the configuration
-# reads and checks them, so that a mistake in an option is reported together with those in files.
+# Options by parameter name. All other settings are set with --set. Values are text here: the configuration reads and
+# checks them, so that a mistake in an option is reported together with those in files.
 FLAGS = {
     "data": Flag("data.source", "DATA"),
     "validation_data": Flag("data.validation", "FILE"),

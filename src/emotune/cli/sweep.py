@@ -1,4 +1,4 @@
-"""`emotune sweep`: methods, models, seeds and settings on the same data, and which of them is worth it."""
+"""`emotune sweep`: compare methods, models and settings, with several seeds each, on the same data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from emotune.sweep.folder import SweepFolder
     from emotune.sweep.plan import Plan
 
-# The settings of a run that hold for every trial; methods, models and the folder are a sweep's own.
+# Settings of a run that apply to every trial; a sweep has its own options for methods, models and the folder.
 FLAGS = {
     name: flag
     for name, flag in RUN_FLAGS.items()
@@ -108,8 +108,8 @@ def sweep(
 ) -> None:
     """Train many configurations, several seeds each, on the same data; rank them by validation; compare them on the same test rows.
 
-    The folder gets a leaderboard as a page, as Markdown and as JSON, and the best model in `best`. A trial that fails costs only itself;
-    the command then ends with exit code 1.
+    The folder gets a leaderboard as a page, as Markdown and as JSON, and the best model in `best`. A trial that fails
+    costs only itself; the command then ends with exit code 1.
 
     Examples:
     $ emotune sweep --preset small
@@ -180,7 +180,7 @@ def sweep(
 def _sweep_settings(
     methods: str | None, models: str | None, grid: list[str] | None, search: str | None, margin: str | None
 ) -> list[Override]:
-    """The settings of the [sweep] table that the options stand for."""
+    """Return the settings of the [sweep] table for the given options."""
     from emotune.settings.layers import Override
 
     found = []
@@ -208,7 +208,7 @@ def _names(text: str) -> list[str]:
 
 
 def _check_extras(engine: str, plan: Plan) -> None:
-    """Refuse what is not installed before any work.
+    """Refuse an engine or a search whose packages are not installed, before any work.
 
     Raises:
         ConfigError: Names the pip line.

@@ -1,4 +1,4 @@
-"""`emotune verify`: check that a saved folder still gives the predictions it was saved with."""
+"""`emotune verify`: check that a saved folder reproduces its saved predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a leaderboard says of its margin: who is not worse, and who is equivalent, as a table and in sentences."""
+"""Margin tests of a leaderboard, non-inferiority and equivalence, as a table and in sentences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FULL_CLAIMS = ("not worse than full fine-tuning, p", "equivalent to full fine-t
 
 
 def margin_table(board: Leaderboard) -> ExtraTable:
-    """Which configurations are not worse than the best, and than full fine-tuning, by more than the margin."""
+    """Return the table of margin tests against the best and against full fine-tuning."""
     if board.margin is None:
         return ExtraTable("", (), (), "")
     points = in_points(board.margin)
@@ -40,7 +40,10 @@ def margin_table(board: Leaderboard) -> ExtraTable:
 
 
 def leaderboard_margins(board: Leaderboard) -> list[str]:
-    """What the margin's tests say, a sentence for each claim: "Not worse than the best by more than 1 point: 'LoRA' (p = 0.010)."."""
+    """Return the results of the margin tests, one sentence per claim.
+
+    Example: "Not worse than the best by more than 1 point: 'LoRA' (p = 0.010)."
+    """
     if board.margin is None:
         return []
     points, others = in_points(board.margin), [row for row in board.rows if row.against_best is not None]

@@ -1,4 +1,4 @@
-"""How the figures of a leaderboard were made, in sentences."""
+"""Protocol of a leaderboard: sentences on how its figures were made."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from emotune.training.options import usual_epochs
 
 @dataclass(frozen=True)
 class Setting:
-    """What a leaderboard was made from and where.
+    """Data and date of a leaderboard.
 
     Attributes:
         data: The data set's name.
-        rows: Rows of its splits, by name.
-        created: When the leaderboard was made.
+        rows: Number of rows of its splits, by name.
+        created: Date and time of the leaderboard.
     """
 
     data: str
@@ -31,7 +31,7 @@ class Setting:
 
 
 def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
-    """How the figures were made, a sentence each."""
+    """Return sentences on how the figures were made."""
     rows = ", ".join(f"{count:,} {name}" for name, count in setting.rows.items())
     training = plan.base.training
     epochs = training.epochs or usual_epochs(setting.rows["train"])
@@ -97,7 +97,7 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
 
 
 def _how_seeds_are_tested(board: Leaderboard, spread: SeedNote) -> list[str]:
-    """What the p-values over seeds are made of."""
+    """Return sentences on how the p-values over seeds are computed."""
     wider = (
         f" Seeds of {', '.join(repr(printable(label, LONGEST_NAME)) for label in spread.wider)} spread wider "
         "than the others': they are judged by "

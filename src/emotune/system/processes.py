@@ -1,4 +1,4 @@
-"""How many processes train together, as torchrun tells each of them."""
+"""Number and rank of the processes that train together, as torchrun sets them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 
 
 def processes() -> int:
-    """Their number: 1 where nobody started several."""
+    """Return the number of processes; 1 without torchrun."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def process() -> int:
-    """The number of this one, from 0."""
+    """Return the rank of this process, from 0."""
     return int(os.environ.get("RANK", "0"))
