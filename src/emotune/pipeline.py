@@ -101,8 +101,8 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     """
     if processes() > 1:
         raise ConfigError(
-            f"{processes()} processes were started, and the whole job is for one. Start emotune run by itself; "
-            "for several GPUs call emotune.finetune from a script of your own under torchrun."
+            f"{processes()} processes were started, and emotune run is for one. Start a single emotune run; "
+            "for several GPUs call emotune.finetune from your own script under torchrun."
         )
     folder = Path(config.output.folder)
     checkpoints = checkpoints_of(config)
@@ -247,7 +247,7 @@ def train_seeds(
     if best is None:
         raise RuntimeError("no seed was trained")
     if several:
-        progress.say(f"seed {best.training.seed} is best on validation, and is what is saved")
+        progress.say(f"seed {best.training.seed} is best on validation and is saved")
     return best, [evaluation for seed, evaluation in scored.items() if seed != best.training.seed]
 
 
@@ -270,7 +270,7 @@ def full_baseline(
         progress: Shows what happens.
     """
     method = FullFineTuning()
-    progress.say(f"the yardstick: {method.title}")
+    progress.say(f"baseline: {method.title}")
     options = options.changed(learning_rate=None)
     tuned = train(
         base, data, method, options, config.training.seed, checkpoints / method.name, config.training.resume, progress

@@ -82,8 +82,8 @@ def reproduce(
         expected = "" if description.data is None else description.data.fingerprint
         if found.fingerprint != expected:
             raise DataError(
-                f"The data at '{config.data.source}' is not what '{folder}' was made from: its fingerprint is {found.fingerprint[:12]}…, "
-                f"and was {expected[:12]}…. Give the data of that time with --data."
+                f"The data at '{config.data.source}' is not the data of '{folder}': its fingerprint is "
+                f"{found.fingerprint[:12]}…, expected {expected[:12]}…. Give the data of that time with --data."
             )
         run(config, progress)
         again = read_evaluation(output, name="again")
@@ -126,7 +126,8 @@ def configuration_of(description: Description, folder: Path, given: dict[str, st
         raise ArtifactError(f"The base model '{base.name}' was a local folder. Say where it is with --model FOLDER.")
     if description.data.was_local and "data.source" not in given:
         raise ArtifactError(
-            f"The data was the file or folder '{description.data.name}', and results hold no paths. Say where it is with --data."
+            f"The data was the file or folder '{description.data.name}', and saved folders hold no paths. "
+            "Say where it is with --data."
         )
     values = {
         f"{section}.{key}": value
@@ -142,4 +143,4 @@ def configuration_of(description: Description, folder: Path, given: dict[str, st
     except ConfigError as error:
         # Line by line, without the place "overrides".
         mistakes = "\n".join(line.replace("overrides: ", "", 1) for line in str(error).splitlines())
-        raise ArtifactError(f"The configuration in '{folder / DESCRIPTION}' does not hold: {mistakes}") from None
+        raise ArtifactError(f"The configuration in '{folder / DESCRIPTION}' is not valid: {mistakes}") from None

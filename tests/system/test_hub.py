@@ -314,7 +314,7 @@ except HubError as error:
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (HTTPStatus.FORBIDDEN, f"HubError: The Hub refused to hand out the model '{MODEL}' (HTTP status 403)"),
+        (HTTPStatus.FORBIDDEN, f"HubError: The Hub refused to provide the model '{MODEL}' (HTTP status 403)"),
         (HTTPStatus.SERVICE_UNAVAILABLE, "HubError: The Hugging Face Hub (http://127.0.0.1:"),
     ],
 )

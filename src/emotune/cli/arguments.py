@@ -57,6 +57,6 @@ MaxCharacters = Annotated[
     typer.Option(
         metavar="N",
         parser=whole_number("--max-characters", 1),
-        help="Longest text accepted, in characters, if not the usual 20,000.",
+        help="Longest text accepted, in characters; 20,000 if not given.",
     ),
 ]

@@ -35,7 +35,7 @@ def audit(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Count the texts' tokens too, and judge labels with this model: a Hub id, a local folder, or bundled:minilm.",
+            help="Also count tokens, and judge labels, with this model: a Hub id, a local folder, or bundled:minilm.",
         ),
     ] = None,
     max_length: Annotated[
@@ -43,7 +43,7 @@ def audit(
         typer.Option(
             metavar="N",
             parser=whole_number("--max-length", 1),
-            help="With --model: a text of more tokens than this is cut, if not 128.",
+            help="With --model: longest text in tokens, 128 if not given; longer ones are cut.",
         ),
     ] = None,
     label_errors: Annotated[
@@ -52,7 +52,7 @@ def audit(
     examples: Annotated[
         int | None,
         typer.Option(
-            metavar="N", parser=whole_number("--examples", 0), help="Examples to show of each finding, if not 5."
+            metavar="N", parser=whole_number("--examples", 0), help="Examples to show per finding; 5 if not given."
         ),
     ] = None,
     write_clean: Annotated[
@@ -87,10 +87,10 @@ def audit(
 
     if max_length is not None and model is None:
         raise ConfigError(
-            "--max-length was given without --model: what a token is depends on the model. Add --model MODEL, or leave it out."
+            "--max-length was given without --model: tokens depend on the model. Add --model MODEL, or leave it out."
         )
     if examples is not None and as_json:
-        raise ConfigError("--examples was given with --json, which has every finding whole. Leave one of them out.")
+        raise ConfigError("--examples was given with --json, which has every finding. Leave one of them out.")
     if write_clean is not None:
         check_output(write_clean, overwrite=None, option=OPTION)
     source = DataSource(

@@ -23,17 +23,17 @@ def compare(
         typer.Argument(metavar="DIR DIR...", help="Folders that `emotune run` saved; the first is compared with."),
     ],
     output: Annotated[
-        Path, typer.Option(metavar="FILE", help="Where to write the report, one page that needs no network.")
+        Path, typer.Option(metavar="FILE", help="File for the report, one page that needs no network.")
     ] = Path("emotune_comparison.html"),
     margin: Annotated[
         float | None,
         typer.Option(
             metavar="POINTS",
-            help="Also test whether each later model is not worse than the first by more than so many points of accuracy, and equivalent "
-            "to it within as many.",
+            help="Also test whether each later model is not worse than the first by more than this many points of "
+            "accuracy, and equivalent to it within this margin.",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the report that stands there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
 ) -> None:
     """Compare saved models by their predictions on the same test rows; no model is loaded.
 
@@ -119,7 +119,7 @@ def repeats_of_training(name: str, description: Description) -> str:
     rows = sum(kinds.values())
     return (
         f"{counted(rows, 'test row')} {'repeats' if rows == 1 else 'repeat'} a row that '{printable(name)}' was trained on "
-        f"({kinds_in_words(kinds)}). Scores here count them; the report of its run has the scores without."
+        f"({kinds_in_words(kinds)}). Scores here include them; the report of its run has the scores without them."
     )
 
 

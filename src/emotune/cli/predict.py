@@ -93,12 +93,12 @@ def predict(
         typer.Option(
             metavar="P",
             parser=_probability,
-            help="Give no label to a text whose best one is less probable than this, from 0 to 1.",
+            help="Give no label to a text whose best label has a lower probability than this, from 0 to 1.",
         ),
     ] = 0.0,
     device: Annotated[
         str,
-        typer.Option(metavar="NAME", help="cpu, cuda or mps; auto takes the first of cuda, mps and cpu that is there."),
+        typer.Option(metavar="NAME", help="cpu, cuda or mps; auto is the first available of cuda, mps and cpu."),
     ] = "auto",
     precision: Annotated[
         str,
@@ -208,7 +208,8 @@ def _open_texts(
     if file is not None:
         if str(file) in ("-", "/dev/stdin"):
             raise ConfigError(
-                f"--file is {str(file)!r}; standard input is read where there is neither --file nor a text. Leave --file out."
+                f"--file is {str(file)!r}; standard input is read if neither --file nor a text is given. "
+                "Leave --file out."
             )
         from emotune.cli.console import print_notice
         from emotune.data.load import open_texts
@@ -238,7 +239,7 @@ def _open_texts(
     # The first lines are checked before the model is loaded; for a short input, this is all of it.
     first = list(islice(lines, _LINES_LOOKED_AT))
     if not first:
-        what = "has nothing but blank lines" if blank.count else "is empty"
+        what = "has only blank lines" if blank.count else "is empty"
         raise DataError(f"Standard input {what}. Expected one text per line.")
     return _Opened(chain(first, lines), "line")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def reproduce(
     folder: Folder,
     data: Annotated[
-        str | None, typer.Option(metavar="DATA", help="The data, where it was a file or folder: results hold no paths.")
+        str | None, typer.Option(metavar="DATA", help="The data, if it was a file or folder: results hold no paths.")
     ] = None,
     validation_data: Annotated[
         str | None, typer.Option(metavar="FILE", help="The file with the validation rows, if there was one.")
@@ -24,12 +24,12 @@ def reproduce(
         str | None, typer.Option(metavar="FILE", help="The file with the test rows, if there was one.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="The base model, where it was a local folder.")
+        str | None, typer.Option(metavar="MODEL", help="The base model, if it was a local folder.")
     ] = None,
 ) -> None:
     """Run the job of a saved folder again, and compare the predictions row by row. The folder itself is only read.
 
-    Exits with 1 where the figures did not come out the same, within what the test rows could show.
+    The exit code is 1 if the figures differ by more than the test rows can explain.
 
     Examples:
     $ emotune reproduce fine_tuned_lora_model

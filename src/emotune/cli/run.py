@@ -49,7 +49,7 @@ def run(
         str | None, typer.Option(metavar="NAME", help="Start from a preset; `emotune presets` lists them.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Read settings from a TOML file; they go over the preset.")
+        Path | None, typer.Option(metavar="FILE", help="Read settings from a TOML file; they override the preset.")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -86,7 +86,7 @@ def run(
         result = pipeline.run(configuration, ConsoleProgress(pipeline.STEPS))
     except KeyboardInterrupt as error:
         if pipeline.checkpoints_of(configuration).unfinished:
-            kept = "The finished epochs are kept; the same command with --resume goes on from there."
+            kept = "The finished epochs are kept; the same command with --resume continues from there."
             raise KeyboardInterrupt(kept) from error
         raise
     folder = printable(shlex.quote(str(result.folder)))

@@ -8,9 +8,9 @@ from emotune.cli.arguments import Base, Folder
 
 
 def verify(folder: Folder, base: Base = None) -> None:
-    """Load a saved folder in a fresh process and require the predictions it was saved with.
+    """Load a saved folder in a fresh process, and require its saved predictions.
 
-    Exits with 1 where they differ.
+    The exit code is 1 if they differ.
 
     Example:
     $ emotune verify fine_tuned_lora_model

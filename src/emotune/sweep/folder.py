@@ -77,8 +77,8 @@ class TrialResult:
         path = self.folder / PREDICTIONS
         if not path.is_file() or sha256(path) != self.found["predictions_sha256"]:
             raise ArtifactError(
-                f"'{path}' is not the file that the trial wrote. Remove the folder '{self.folder.name}', and run the sweep "
-                "again with --resume."
+                f"'{path}' is not the file that the trial wrote. Remove the folder '{self.folder.name}', and run the "
+                "sweep again with --resume."
             )
         return read_predictions(path, tuple(self.found["labels"]), self.trial.label)
 
@@ -118,12 +118,12 @@ class SweepFolder:
         if stamp is not None and not self._resume and not self._overwrite:
             raise OutputError(
                 f"'{self.path}' holds a sweep already, with {counted(self._count(), 'finished trial')}. "
-                "Go on with it with --resume, replace it with --overwrite, or choose another folder with --output."
+                "Continue it with --resume, replace it with --overwrite, or choose another folder with --output."
             )
         if self._resume and (stamp or {}).get("plan") != self.plan.fingerprint:
             raise OutputError(
-                f"The sweep in '{self.path}' has another plan (methods, models, seeds, settings or this version's defaults differ), so "
-                "this one cannot go on with it. Give the options it had, or start anew with --overwrite."
+                f"The sweep in '{self.path}' has another plan (methods, models, seeds, settings or this version's defaults "
+                "differ), so it cannot be resumed. Give the options it had, or start again with --overwrite."
             )
         if self._resume:
             self._check_versions((stamp or {}).get("versions", {}))
@@ -143,8 +143,8 @@ class SweepFolder:
         ]
         if changed:
             raise OutputError(
-                f"The sweep in '{self.path}' began with other versions ({'; '.join(changed)}), whose trials cannot be compared with new "
-                "ones. Install those again, or start anew with --overwrite."
+                f"The sweep in '{self.path}' began with other versions ({'; '.join(changed)}), whose trials cannot be "
+                "compared with new ones. Install those again, or start again with --overwrite."
             )
 
     @contextmanager
@@ -162,7 +162,8 @@ class SweepFolder:
         stamp = self._stamp()
         if self._resume and (stamp or {}).get("data") != data:
             raise OutputError(
-                f"The data has changed since the sweep in '{self.path}' began, so it cannot go on. Start anew with --overwrite."
+                f"The data has changed since the sweep in '{self.path}' began, so it cannot be resumed. "
+                "Start again with --overwrite."
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -286,7 +287,8 @@ class SweepFolder:
         found = _read(path)
         if found is not None and found.get("format", FORMAT) != FORMAT:
             raise OutputError(
-                f"The sweep in '{self.path}' has format {found['format']}; this emotune writes format {FORMAT}. Choose another folder."
+                f"The sweep in '{self.path}' has format {found['format']}; this emotune writes format {FORMAT}. "
+                "Choose another folder."
             )
         return found or {}
 
@@ -307,8 +309,8 @@ class SweepFolder:
 
     def _unwritable(self, error: OSError) -> OutputError:
         return OutputError(
-            f"The sweep's folder '{self.path}' cannot be written: {error.strerror or error}. What has finished is kept; make room, and "
-            "go on with --resume."
+            f"The sweep's folder '{self.path}' cannot be written: {error.strerror or error}. Finished trials are kept; "
+            "make room, and continue with --resume."
         )
 
 

@@ -97,7 +97,7 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
     """
     if processes() > 1:
         raise ConfigError(
-            f"{processes()} processes were started, and a sweep starts its own. Start emotune sweep by itself, with --workers."
+            f"{processes()} processes were started, and a sweep starts its own. Start a single emotune sweep, with --workers."
         )
     started = time.perf_counter()
     folder = SweepFolder(plan)
@@ -262,7 +262,7 @@ def run_trials(
         if found is not None:
             results[candidate.key].append(found)
         else:
-            failures[trial.label] = folder.failure(trial) or "it left nothing"
+            failures[trial.label] = folder.failure(trial) or "it has no result"
     return [(candidate, results[candidate.key]) for candidate in candidates], failures
 
 
@@ -300,8 +300,9 @@ class TrialJob:
 
         if json.loads(files[RESULT])["data"] != self._data:
             raise DataError(
-                f"'{self._trial.label}' saw other data than the sweep began with: the data at '{self._trial.config.data.source}' has "
-                "changed, or is another on the machine that ran it. Trials on different rows cannot be compared."
+                f"'{self._trial.label}' used other data than the sweep began with: the data at "
+                f"'{self._trial.config.data.source}' has changed, or differs on the machine of the trial. "
+                "Trials on different rows cannot be compared."
             )
         found = self._folder.store(self._trial, files, seconds, self._place)
         return f"validation macro-F1 {found.validation_macro_f1:.4f}"
@@ -331,15 +332,15 @@ def refit(best: TrialResult, folder: SweepFolder, progress: Progress) -> RunResu
     """
     config = best_config(best.trial.config, folder)
     if _is_there(config, folder.best):
-        progress.say(f"{best.trial.label} stands in {folder.best} already")
+        progress.say(f"the model of {best.trial.label} is already in {folder.best}")
         return None
     result = pipeline.run(config, progress)
     trial, again = best.evaluation(), read_evaluation(folder.best)
     changed = int((trial.predictions != again.predictions).sum())
     if changed:
         progress.say(
-            f"The model in {folder.best} gives {counted(changed, 'test row')} of {len(trial.split):,} another label than the trial did: "
-            "it was trained in another place, or with another number of threads."
+            f"The model in {folder.best} gives {counted(changed, 'test row')} of {len(trial.split):,} another label than "
+            "the trial did: it was trained in another place, or with another number of threads."
         )
     else:
         progress.say(f"The model in {folder.best} labels every test row as the trial did.")
@@ -383,10 +384,14 @@ def _nothing_finished(failures: Mapping[str, str]) -> str:
     label, reason = next(iter(failures.items()), ("the sweep", "there was nothing to run"))
     return (
         f"None of the sweep's trials finished ({len(failures)} failed). The first, '{label}': {reason}\n"
-        "Put that right, and go on with --resume; where settings have to change, start anew with --overwrite or another --output."
+        "Correct that, and continue with --resume. If settings have to change, start again with --overwrite or another "
+        "--output."
     )
 
 
 def _nothing_trainable(refused: Mapping[str, str]) -> str:
     label, reason = next(iter(refused.items()))
-    return f"None of the sweep's configurations can be trained ({len(refused)} refused). The first, '{label}': {reason}\nNothing was begun."
+    return (
+        f"None of the sweep's configurations can be trained ({len(refused)} refused). The first, '{label}': {reason}\n"
+        "Nothing was started."
+    )

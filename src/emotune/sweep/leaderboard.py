@@ -251,7 +251,7 @@ def _check_revisions(finished: Sequence[tuple[Candidate, Sequence[TrialResult]]]
             names = ", ".join(sorted(str(revision) for revision in known))
             raise DataError(
                 f"The base model '{model}' has changed between trials (revisions {names}), so they cannot be compared. "
-                "Start the sweep anew with --overwrite, and with one revision: --set model.revision=..."
+                "Start the sweep again with --overwrite and one revision: --set model.revision=..."
             )
 
 

@@ -32,9 +32,9 @@ def margin_table(board: Leaderboard) -> ExtraTable:
             claims += [_claim(_not_worse(found[1])), _claim(_alike(found[1]))]
         rows.append((row.label, *claims))
     note = (
-        f"A small p says that a configuration's accuracy is not {points} or more below the other's"
-        + (", or, of equivalence, that the two differ by less than that either way" if full else "")
-        + "; each column is corrected for its number of claims (Holm)."
+        f"A small p means that a configuration's accuracy is less than {points} below the other's."
+        + (f" For equivalence, it means that the two differ by less than {points} in either direction." if full else "")
+        + " Each column is corrected for its number of claims (Holm)."
     )
     return ExtraTable(f"Margin: {points}", headings, tuple(rows), note)
 
@@ -67,8 +67,10 @@ def _claim_line(what: str, claims: Sequence[tuple[LeaderboardRow, Claim | None]]
         if claim is not None and claim.adjusted_p < 1 - LEVEL
     ]
     if not held:
-        return f"{what}: these seeds and test rows show it of no configuration."
-    rest = " It is not shown of the others, which does not make them worse." if len(held) < len(claims) else ""
+        return f"{what}: these seeds and test rows show it for no configuration."
+    rest = (
+        " It is not shown for the others, which does not mean that they are worse." if len(held) < len(claims) else ""
+    )
     return f"{what}: {', '.join(held)}.{rest}"
 
 

@@ -85,7 +85,7 @@ def _chart(rows: Sequence[LeaderboardRow], costs: Sequence[float], what: str, un
                 x_number=number,
             ),
             title=f"Macro-F1 on validation by {what}",
-            description=f"Not beaten at once in score and in {what}: {unbeaten}.",
+            description=f"Pareto-optimal in score and {what}: {unbeaten}.",
         ),
         "caption": f"Macro-F1 on validation by {what}, on a logarithmic axis.{note}",
     }

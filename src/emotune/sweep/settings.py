@@ -253,13 +253,13 @@ class _Expansion:
         given = self.draft.sweep.get("search", {})
         if given and not searched:
             place = self._place(f"search.{next(iter(given))}")
-            self._mistake(place, "sweep.search has ranges, and nothing is searched; say how often with --search N")
+            self._mistake(place, "sweep.search has ranges, but no search was asked for; add --search N")
         for key, value in given.items():
             place = self._place(f"search.{key}")
             if not self._may_differ(place, key):
                 continue
             if key in self.grid:
-                self._mistake(place, f"{key} stands in sweep.grid and in sweep.search; it can only be in one")
+                self._mistake(place, f"{key} is in sweep.grid and in sweep.search; give it in one of them")
             found = _range(value, schemas(RunConfig)[key])
             if found is None:
                 self._mistake(
@@ -305,13 +305,13 @@ class _Expansion:
             for name, there in (("grid", values), ("search", self.ranges)):
                 if key in there:
                     mistake = (
-                        f"{key} stands in sweep.{name} and in sweep.methods, for {entry.label!r}; it can only be in one"
+                        f"{key} is in sweep.{name} and in sweep.methods, for {entry.label!r}; give it in one of them"
                     )
                     if f"{entry.place}: {mistake}." not in self.mistakes:
                         self._mistake(entry.place, mistake)
         rate = "training.learning_rate"
         if searched and not self.ranges and rate in values:
-            mistake = f"{rate} stands in sweep.grid and is searched; name other ranges in sweep.search, or leave it out of the grid"
+            mistake = f"{rate} is in sweep.grid and is searched; give other ranges in sweep.search, or leave it out of the grid"
             place = self._place(f"grid.{rate}")
             if f"{place}: {mistake}." not in self.mistakes:
                 self._mistake(place, mistake)

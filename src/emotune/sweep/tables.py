@@ -108,7 +108,10 @@ class ExtraTable:
     note: str
 
 
-_FLIPS = "Rows fixed: most of the configuration's seeds get them right, and not most of full fine-tuning's; broken: the other way round."
+_FLIPS = (
+    "Rows fixed are right for most seeds of the configuration, but not for most seeds of full fine-tuning; "
+    "rows broken are the reverse."
+)
 
 
 def full_table(board: Leaderboard) -> ExtraTable:
@@ -126,5 +129,5 @@ def full_table(board: Leaderboard) -> ExtraTable:
         )
         for row, full in found
     )
-    note = f"{_FLIPS} The p-values are corrected for {counted(len(rows), 'comparison')} (Holm), the intervals are not."
+    note = f"{_FLIPS} The p-values are corrected for {counted(len(rows), 'comparison')} (Holm); the intervals are not."
     return ExtraTable("Beside full fine-tuning", FULL, rows, note)

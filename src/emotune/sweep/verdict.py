@@ -15,9 +15,8 @@ _BETTER, _WORSE, _MIXED, _BEFORE_CORRECTION, _ALIKE = "better", "worse", "mixed"
 
 # From benchmarks/seed_tests.py; its results are in benchmarks/results/seed_tests.json.
 ONE_SEED = (
-    "In a simulation of 16 equal configurations on 2,000 test rows, with seeds 0.5 points apart, about half of "
-    "the leaderboards named at least one "
-    "as worse."
+    "In a simulation of 16 equal configurations on 2,000 test rows, with a standard deviation of 0.5 points between "
+    "seeds, about half of the leaderboards named at least one as worse."
 )
 
 
@@ -55,9 +54,8 @@ def notes(board: Leaderboard) -> list[str]:
     lines = []
     if board.one_seed:
         lines.append(
-            f"One seed each: another seed gives another model, and no p-value here counts that. {ONE_SEED} Train "
-            "at least three seeds each, as is "
-            "the default."
+            f"One seed each: another seed gives another model, and no p-value here counts that. {ONE_SEED} "
+            "Train at least three seeds each, the default."
         )
     if board.spread is not None and board.power is not None:
         power, seeds = board.power, counted(len(board.rows[0].seeds), "seed")

@@ -139,13 +139,13 @@ def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None, h
         return f"The {kind} '{what}' on the Hub lacks a file that is needed: {_first_line(cause)}"
     if isinstance(cause, HfHubHTTPError):
         return (
-            f"The Hub refused to hand out the {kind} '{what}' (HTTP status {cause.response.status_code}).\n"
-            "Try again later; if it stays so, look at the status page of the Hub."
+            f"The Hub refused to provide the {kind} '{what}' (HTTP status {cause.response.status_code}).\n"
+            "Try again later; if it persists, look at the status page of the Hub."
         )
     if isinstance(cause, (LocalEntryNotFoundError, ConnectionError, TimeoutError, transport_error())):
         if unreachable is None and constants.HF_HUB_OFFLINE:
             return (
-                f"The {kind} '{what}' is not in the local cache, and HF_HUB_OFFLINE forbids to download it: unset it. "
+                f"The {kind} '{what}' is not in the local cache, and HF_HUB_OFFLINE forbids downloading it: unset it. "
                 f"If you meant something on this machine: {here}\n"
                 f"{_WAYS_ON}"
             )

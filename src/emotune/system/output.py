@@ -86,7 +86,7 @@ def _check_contents(folder: Path, overwrite: bool | None, option: str, mark: str
         )
     if not (folder / mark).is_file():
         raise OutputError(
-            f"The output folder '{folder}' has no {mark}, so it is no result of emotune, "
+            f"The output folder '{folder}' has no {mark}, so it is not a result of emotune, "
             f"and --overwrite does not replace it.\nRemove it yourself, or choose another with {option}."
         )
 
@@ -102,7 +102,8 @@ def _check_writable(folder: Path, option: str) -> None:
                 pass
         except OSError as error:
             raise OutputError(
-                f"The output folder '{folder}' cannot be written: {error.strerror or error}. Choose another with {option}."
+                f"The output folder '{folder}' cannot be written: {error.strerror or error}. "
+                f"Choose another with {option}."
             ) from None
     check_room(place, option)
 
@@ -150,7 +151,8 @@ def written_whole(folder: Path, overwrite: bool | None, *, option: str = "--outp
             _share(work)
     except OSError as error:
         raise OutputError(
-            f"The output folder '{folder}' could not be written: {error.strerror or error}. What stood there before is untouched."
+            f"The output folder '{folder}' could not be written: {error.strerror or error}. "
+            "Its previous content is unchanged."
         ) from error
 
 
@@ -171,7 +173,8 @@ def open_output(path: Path | None, overwrite: bool, mark: str = "") -> Iterator[
         return
     if len(os.fsencode(path.name)) > LONGEST_NAME:
         raise OutputError(
-            f"--output has a name of {len(os.fsencode(path.name))} bytes; at most {LONGEST_NAME} are possible. Choose a shorter one."
+            f"--output has a name of {len(os.fsencode(path.name))} bytes; at most {LONGEST_NAME} are possible. "
+            "Choose a shorter one."
         )
     path = path.resolve()
     if path.exists() and not path.is_file():
@@ -180,7 +183,7 @@ def open_output(path: Path | None, overwrite: bool, mark: str = "") -> Iterator[
         raise OutputError(f"--output {path} exists. Add --overwrite to replace it, or choose another name.")
     if mark and path.exists() and not _begins_with(path, mark):
         raise OutputError(
-            f"--output {path} is no report of emotune, and --overwrite does not replace it.\n"
+            f"--output {path} is not a report of emotune, and --overwrite does not replace it.\n"
             "Remove it yourself, or choose another name."
         )
     with whole(path) as partial:
