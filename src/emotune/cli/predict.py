@@ -239,7 +239,7 @@ def _open_texts(
     # The first lines are checked before the model is loaded; for a short input, this is all of it.
     first = list(islice(lines, _LINES_LOOKED_AT))
     if not first:
-        what = "has only blank lines" if blank.count else "is empty"
+        what = "has nothing but blank lines" if blank.count else "is empty"
         raise DataError(f"Standard input {what}. Expected one text per line.")
     return _Opened(chain(first, lines), "line")
 
