@@ -1,10 +1,11 @@
-"""Put a finished sweep into the documentation: its leaderboard with the protocol as a page, and its first chart as a picture.
+"""Put a finished sweep into the documentation: its leaderboard and protocol as a page, its first chart as a picture.
 
     emotune sweep --preset shoot-out
     python benchmarks/shoot_out.py sweep
 
-writes docs/shoot-out.md and docs/images/shoot-out.png from the sweep's own leaderboard.md and leaderboard.html, changing nothing, and
-copies leaderboard.json to benchmarks/results/shoot_out.json. What it adds is how QLoRA compares with LoRA, from the trials' predictions.
+writes docs/shoot-out.md and docs/images/shoot-out.png from the sweep's leaderboard.md and leaderboard.html,
+unchanged, and copies leaderboard.json to benchmarks/results/shoot_out.json. It adds the comparison of QLoRA with
+LoRA, from the trials' predictions.
 """
 
 from __future__ import annotations
@@ -76,10 +77,10 @@ def main() -> None:
 
 
 def page(sweep: Path) -> str:
-    """The page of a finished sweep.
+    """Return the page of a finished sweep.
 
     Raises:
-        SystemExit: It is another sweep, or a configuration that is compared did not finish.
+        SystemExit: It is another sweep, or a compared configuration did not finish.
     """
     found = json.loads((sweep / "leaderboard.json").read_text(encoding="utf-8"))
     if "--preset shoot-out" not in found["command"]:
@@ -92,7 +93,7 @@ def page(sweep: Path) -> str:
 
 
 def evaluations(sweep: Path) -> dict[str, dict[int, Evaluation]]:
-    """What every trial predicted on the test split, by configuration and seed."""
+    """Return every trial's predictions on the test split, by configuration and seed."""
     found: dict[str, dict[int, Evaluation]] = defaultdict(dict)
     for path in sorted(sweep.glob("trials/*/result.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
@@ -102,7 +103,7 @@ def evaluations(sweep: Path) -> dict[str, dict[int, Evaluation]]:
 
 
 def _beside(scored: dict[str, dict[int, Evaluation]]) -> list[str]:
-    """The rows of the second table, with the spread between seeds pooled over all configurations."""
+    """Return the rows of the second table, with the variance between seeds pooled over all configurations."""
     missing = [label for label in COMPARED if label not in scored]
     if missing:
         raise SystemExit(f"The sweep has no finished trial of {' and '.join(missing)}.")
