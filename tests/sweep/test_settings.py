@@ -234,7 +234,7 @@ class TestMistakes:
             ('[sweep]\nmethods = ["lora", "lora"]', ("sweep", "'LoRA' and 'LoRA'", "the same", "once")),
             (
                 '[sweep]\nmethods = [{ name = "lora", label = "x" }, { name = "full", label = "x" }]',
-                ("sweep", "'x'", "labels of their own"),
+                ("sweep", "'x'", "different labels"),
             ),
             (
                 '[sweep]\nmethods = ["lora"]\nmodels = ["a/b", "a/b", 5]',

@@ -119,7 +119,7 @@ def repeats_of_training(name: str, description: Description) -> str:
     rows = sum(kinds.values())
     return (
         f"{counted(rows, 'test row')} {'repeats' if rows == 1 else 'repeat'} a row that '{printable(name)}' was trained on "
-        f"({kinds_in_words(kinds)}). Scores here include them; the report of its run has the scores without them."
+        f"({kinds_in_words(kinds)}). The scores include them; the report of its run has the scores without them."
     )
 
 

@@ -14,9 +14,7 @@ from emotune.settings.keys import setting_help
 from emotune.settings.run import RunConfig
 
 _WIDTH = 100
-_EMOTION = (
-    "Six emotions in English tweets with BERT-base: the real job, and what plain `emotune run` does. Needs the Hub."
-)
+_EMOTION = "Six emotions in English tweets with BERT-base: the defaults of `emotune run`. Needs the Hub."
 
 
 def documented_toml(config: RunConfig, purpose: str) -> str:

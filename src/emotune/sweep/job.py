@@ -126,7 +126,7 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
         if len(refused) == len(plan.candidates):
             raise ConfigError(_nothing_trainable(refused))
     fingerprint, name, rows = data.fingerprint, data.name, {split.name: len(split) for split in data.splits}
-    del data  # the trials load it again, each in a process of its own
+    del data  # the trials load it again, each in its own process
 
     with folder.claimed(fingerprint):
         candidates = [found for found in plan.candidates if found.label not in refused]

@@ -332,7 +332,7 @@ class _Expansion:
                 elif found.label == other.label:
                     self._mistake(
                         "sweep",
-                        f"two different configurations are called {found.label!r}; give them labels of their own",
+                        f"two different configurations are called {found.label!r}; give them different labels",
                     )
             seen.append(found)
 

@@ -165,7 +165,7 @@ def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None, h
 def _not_here(kind: Kind, hint: str) -> str:
     """Return the sentence that nothing on this machine has the name, followed by the hint."""
     thing = "file or folder" if kind == "dataset" else "folder"
-    return f"there is no {thing} of that name here.{hint and f' {hint}'}"
+    return f"there is no {thing} of that name.{hint and f' {hint}'}"
 
 
 def _first_line(error: BaseException) -> str:

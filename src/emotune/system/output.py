@@ -38,7 +38,7 @@ def check_output(
     Args:
         folder: The folder to be written.
         overwrite: True if an existing result of emotune may be replaced; None where replacing is not offered.
-        inputs: Files and folders that the run reads, which must not lie in the folder.
+        inputs: Files and folders that the run reads, which must not be in the folder.
         option: The option that names the folder, for messages.
         mark: The file that marks the folder as a result of emotune, which may be replaced.
         goes_on: True if the job continues in the existing folder, so that nothing is replaced.
