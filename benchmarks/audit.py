@@ -1,11 +1,11 @@
-"""How long an audit of many rows takes, and that it grows with the rows and not with their pairs.
+"""Time of an audit of many rows, which grows with the number of rows and not of their pairs.
 
     EMOTUNE_EMOTION_DATA=/path/to/emotion python benchmarks/audit.py     # without the variable: the bundled sample
 
-Protocol: rows are made of the data's own texts, each a first half of one text and a second half of another, so that repeats and near
-repeats occur as in real data; one in twenty repeats another with a word changed. They are written as CSV, and `audit_source`
-reads and audits them in this process, likely label errors left out. Seconds of wall time, one run a size, smallest first. Results go to
-benchmarks/results/audit.json.
+Protocol: rows are made of the data's own texts, each the first half of one text and the second half of another, so
+that repeats and near repeats occur as in real data. One in twenty repeats another with one word changed. The rows are
+written as CSV, and `audit_source` reads and audits them in this process, without likely label errors. Seconds of wall
+time, one run per size, smallest first. Results go to benchmarks/results/audit.json.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SIZES = (100_000, 200_000, 400_000)
 
 
 def make(texts: list[str], labels: list[str], rows: int, path: Path) -> None:
-    """Write so many made-up rows."""
+    """Write a number of made-up rows."""
     rng = random.Random(0)
     halves = [(words[: len(words) // 2], words[len(words) // 2 :]) for words in map(str.split, texts)]
     with path.open("w", encoding="utf-8", newline="") as file:

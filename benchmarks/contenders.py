@@ -1,8 +1,8 @@
-"""One contender of benchmarks/speed.py, as a process: set up, warm up, say so, then do a block of work at every line of input.
+"""One contender of benchmarks/speed.py, as a process: set up, warm up, then do one block of work per line of input.
 
     python benchmarks/contenders.py training trainer minilm
 
-Every answer is a line of JSON. A contender does its work as its users would, with the library's own loop around it.
+Every answer is one line of JSON. A contender works as its users would, with the library's own loop.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 from results import product_rate
 
-# Steps a block: about as many rows of both; 50 is the number of batches that group_by_length sorts together, longest first.
+# Steps per block, about the same number of rows; group_by_length sorts 50 batches together, longest first.
 STEPS = {"emotune": 36, "emotune-fp32": 36, "trainer": 50, "trainer-fp32": 50, "notebook": 1}
 SLOW = "notebook"
 
@@ -38,14 +38,14 @@ def wait() -> None:
 
 
 def load() -> Any:
-    """The real data, or the bundled sample."""
+    """Load the real data, or the bundled sample."""
     import emotune
 
     return emotune.load_data(os.environ.get("EMOTUNE_EMOTION_DATA", "bundled:sample"))
 
 
 def load_base(model: str, labels: tuple[str, ...]) -> Any:
-    """MiniLM, or BERT-base in its published shape with random weights and MiniLM's tokenizer, which is BERT's."""
+    """Load MiniLM, or BERT-base in its published shape with random weights and MiniLM's tokenizer, which is BERT's."""
     import emotune
 
     base = emotune.load_base("bundled:minilm", labels=labels)
@@ -61,19 +61,19 @@ def load_base(model: str, labels: tuple[str, ...]) -> Any:
 
 
 def peak() -> int:
-    """Peak memory of this process."""
+    """Return the peak memory of this process."""
     from emotune.system.memory import peak_memory_bytes
 
     return peak_memory_bytes()
 
 
 class Turns:
-    """Counts a training loop's steps, and makes it wait for its turn after every block.
+    """Counter of a training loop's steps, which waits for its turn after every block.
 
     Args:
         name: The contender.
-        rows: Rows of each step, in order; a number where all are alike.
-        tokens: Mean tokens of a row.
+        rows: Rows of each step, in order; a single number if all are equal.
+        tokens: Mean tokens per row.
     """
 
     def __init__(self, name: str, rows: list[int] | int, tokens: float) -> None:
@@ -85,7 +85,7 @@ class Turns:
         self.started = 0.0
 
     def after_step(self) -> None:
-        """A step is over."""
+        """Count a step, and wait for the next turn at the end of a block."""
         self.step += 1
         if self.step % self.steps_a_block:
             return
@@ -101,7 +101,7 @@ class Turns:
 
 
 def train_emotune(model: str, name: str) -> None:
-    """`emotune.finetune`, as it comes, or in float32."""
+    """Train with `emotune.finetune`, by default or in float32."""
     import emotune
     from emotune.models.encoding import encode_split
     from emotune.system.progress import Silent
@@ -114,11 +114,11 @@ def train_emotune(model: str, name: str) -> None:
     turns = Turns(name, [len(rows) for rows in batches], float(encoded.lengths.mean()))
 
     class Steps(Silent):
-        """Takes the steps as they come."""
+        """Progress that counts the steps."""
 
         @contextmanager
         def bar(self, description: str, total: int) -> Iterator[Callable[[int], None]]:
-            """A bar of training waits for its turn."""
+            """Count the steps of the bar of training."""
             yield lambda units: turns.after_step() if description == "training" and units else None
 
     options = emotune.TrainingOptions(epochs=50, precision="fp32" if name == "emotune-fp32" else "auto")
@@ -126,7 +126,7 @@ def train_emotune(model: str, name: str) -> None:
 
 
 def train_trainer(model: str, name: str) -> None:
-    """Transformers' Trainer: a good script ("trainer", in float32 "trainer-fp32"), or a plain notebook's way ("notebook")."""
+    """Train with transformers' Trainer: a good script ("trainer", "trainer-fp32"), or a plain notebook ("notebook")."""
     from datasets import Dataset
     from peft import LoraConfig, TaskType, get_peft_model
     from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
@@ -151,7 +151,7 @@ def train_trainer(model: str, name: str) -> None:
     turns = Turns(name, 32 if good else 8, tokens)
 
     class TakeTurns(TrainerCallback):  # type: ignore[misc,unused-ignore]
-        """Waits after a block of steps."""
+        """Callback that waits after a block of steps."""
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
             """Count the step."""
@@ -183,7 +183,7 @@ def train_trainer(model: str, name: str) -> None:
 
 
 def predict(model: str, name: str) -> None:
-    """Label the test split's texts, or the first 256 of them where that takes minutes; tokenization counts."""
+    """Label the test split's texts, or the first 256 if all would take minutes; tokenization is included."""
     data = load()
     base = load_base(model, data.labels)
     texts = list(data.test.texts)
@@ -208,14 +208,14 @@ Labeller = Callable[[list[str]], list[Any]]
 
 
 def emotune_labeller(base: Any, folder: Path, precision: str) -> Labeller:
-    """`emotune.predict`."""
+    """Predict with `emotune.predict`."""
     import emotune
 
     return lambda texts: list(emotune.predict(base, texts, precision=precision).labels)
 
 
 def pipeline_labeller(base: Any, folder: Path, **options: Any) -> Labeller:
-    """Transformers' pipeline."""
+    """Predict with transformers' pipeline."""
     from transformers import pipeline
 
     classify = pipeline("text-classification", model=base.model, tokenizer=base.tokenizer, device="cpu")
@@ -223,7 +223,7 @@ def pipeline_labeller(base: Any, folder: Path, **options: Any) -> Labeller:
 
 
 def sorted_labeller(tokenizer: Any, run: Callable[[Any], Any]) -> Labeller:
-    """Sort by length, batches of 64, pad each to its longest: what a careful user writes around an exported model."""
+    """Sort by length, and pad each batch of 64 to its longest, as a careful user does with an exported model."""
     import numpy as np
 
     def label(texts: list[str]) -> list[int]:
@@ -246,18 +246,18 @@ def sorted_labeller(tokenizer: Any, run: Callable[[Any], Any]) -> Labeller:
 
 
 def export(base: Any, folder: Path) -> Path:
-    """The model as ONNX with free batch size and length."""
+    """Export the model as ONNX with free batch size and length."""
     import torch
 
     class Logits(torch.nn.Module):
-        """The model, with tensors in and out."""
+        """The model with tensors as input and output."""
 
         def __init__(self, model: Any) -> None:
             super().__init__()
             self.model = model
 
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
-            """Logits."""
+            """Return the logits."""
             return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
 
     path = folder / "model.onnx"
@@ -278,7 +278,7 @@ def export(base: Any, folder: Path) -> Path:
 
 
 def onnx_labeller(base: Any, folder: Path, *, int8: bool) -> Labeller:
-    """ONNX Runtime."""
+    """Predict with ONNX Runtime."""
     import onnxruntime
 
     path = export(base, folder)
@@ -296,7 +296,7 @@ def onnx_labeller(base: Any, folder: Path, *, int8: bool) -> Labeller:
 
 
 def openvino_labeller(base: Any, folder: Path) -> Labeller:
-    """OpenVINO, which chooses its own precision."""
+    """Predict with OpenVINO, which chooses its own precision."""
     import openvino
 
     compiled = openvino.Core().compile_model(openvino.convert_model(str(export(base, folder))), "CPU")
@@ -315,7 +315,7 @@ LABELLERS: dict[str, Callable[[Any, Path], Labeller]] = {
 
 
 def limit(model: str, precision: str) -> None:
-    """How fast this machine multiplies matrices of the model's own shapes, and the parameters of its layers."""
+    """Measure the rate of matrix products in the model's own shapes, and count the parameters of its layers."""
     import torch
 
     hidden, inner, layers = (384, 1536, 6) if model == "minilm" else (768, 3072, 12)
@@ -327,7 +327,7 @@ def limit(model: str, precision: str) -> None:
 
 
 def growth(model: str) -> None:
-    """Seconds of one epoch over 1, 2 and 4 times 2,000 rows."""
+    """Measure the seconds of one epoch with 1, 2 and 4 times 2,000 rows."""
     import numpy as np
 
     import emotune
@@ -350,7 +350,7 @@ def growth(model: str) -> None:
 
 
 def size() -> None:
-    """Seconds of one epoch over 2,000 rows for MiniLM's layers, 3, 6 and 12 of them, with random weights."""
+    """Measure the seconds of one epoch with 2,000 rows for 3, 6 and 12 of MiniLM's layers, with random weights."""
     from transformers import BertConfig, BertForSequenceClassification
 
     import emotune
@@ -379,7 +379,7 @@ def size() -> None:
 
 
 def stream() -> None:
-    """Peak memory after predicting a stream of 10,000 and of 40,000 texts."""
+    """Measure the peak memory after predicting a stream of 10,000 and of 40,000 texts."""
     from itertools import cycle, islice
 
     import emotune
@@ -397,7 +397,7 @@ def stream() -> None:
 
 
 def main() -> None:
-    """Be the contender that the command line names."""
+    """Run the contender that the command line names."""
     job, name, model = sys.argv[1:]
     if job == "training" and name.startswith("emotune"):
         train_emotune(model, name)

@@ -1,12 +1,17 @@
-"""How often the intervals hold the true difference, and how often the tests find one that is not there.
+"""Coverage of the intervals of a difference, and error rate of its tests, by simulation.
 
     python benchmarks/coverage.py [--samples 1000] [--permutations 199]
 
-Protocol: six classes, all of one size or one of them rare. Each row has a difficulty that both models share to the degree rho (probit
-model). A wrong label is drawn in proportion to the classes' sizes, the same for both models with a chance of rho. The true differences
-are computed from the classes' sizes and accuracies. No data and no model is used. The result goes to benchmarks/results/coverage.json: by
-cell, how often the intervals of accuracy (score interval) and of macro-F1 (permutations) hold the true difference, how often p is below
-0.05, how often macro-F1 is withheld and what it would cover if it were not, and how often p and interval of accuracy contradict each other.
+Protocol: six classes, all of one size or one of them rare. Each row has a difficulty that both models share to the
+degree rho (probit model). A wrong label is drawn in proportion to the classes' sizes, the same for both models with
+probability rho. The true differences are computed from the classes' sizes and accuracies. No data and no model is
+used. The result goes to benchmarks/results/coverage.json. By cell, it has these shares of the samples:
+
+- the interval of accuracy (score interval) or of macro-F1 (permutations) holds the true difference;
+- p is below 0.05;
+- macro-F1 is given and not withheld, and the coverage that it would have if it were not withheld;
+- p and interval of accuracy contradict each other.
+
 A share of 0.95 from 1,000 samples has a standard error of 0.007.
 """
 
@@ -38,14 +43,14 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Cell:
-    """One situation.
+    """One cell of the simulation.
 
     Attributes:
-        name: What the models are like.
-        rows: Rows of a sample.
+        name: Description of the models.
+        rows: Rows per sample.
         rare: Rows of the first class; 0 for classes of one size.
-        recalls: By model and class: shape (2, 6).
-        rho: How far the models share what is difficult.
+        recalls: Recall by model and class, shape (2, 6).
+        rho: Correlation of the models' difficulties.
     """
 
     name: str
@@ -56,14 +61,14 @@ class Cell:
 
     @property
     def sizes(self) -> Ids:
-        """Rows of each class."""
+        """Number of rows of each class."""
         others = self.rows - self.rare
         number = CLASSES - 1 if self.rare else CLASSES
         sizes = [others // number + (place < others % number) for place in range(number)]
         return np.array([self.rare, *sizes] if self.rare else sizes)
 
     def true_difference(self) -> tuple[float, float]:
-        """Of accuracy and macro-F1, from the expected confusion matrices."""
+        """Return the true differences in accuracy and macro-F1, from the expected confusion matrices."""
         sizes = self.sizes
         scores = []
         for recalls in self.recalls:
@@ -76,7 +81,7 @@ class Cell:
         return float(scores[1][0] - scores[0][0]), float(scores[1][1] - scores[0][1])
 
     def draw(self, rng: np.random.Generator) -> tuple[Ids, Ids, Ids]:
-        """Truth and the predictions of both models."""
+        """Draw the true labels and the predictions of both models."""
         truth = np.repeat(np.arange(CLASSES), self.sizes)
         shared_difficulty, shared_mistake = rng.normal(size=self.rows), self._mistakes(truth, rng)
         predictions = []
@@ -87,17 +92,17 @@ class Cell:
         return truth, predictions[0], predictions[1]
 
     def _mistakes(self, truth: Ids, rng: np.random.Generator) -> Ids:
-        """A wrong label for each row, in proportion to the classes' sizes."""
+        """Draw a wrong label for each row, in proportion to the classes' sizes."""
         shares = self.sizes / self.rows
         ends = np.cumsum(shares)
-        # A place on the line of shares from which that of the truth is cut out.
+        # A point on the line of cumulative shares, from which the true label's share is removed.
         place = rng.random(self.rows) * (1 - shares[truth])
         place += np.where(place >= ends[truth] - shares[truth], shares[truth], 0.0)
         return np.minimum(np.searchsorted(ends, place, side="right"), CLASSES - 1)
 
 
 def cells() -> Iterator[Cell]:
-    """All situations."""
+    """Yield all cells."""
     for rows in (100, 225, 2000):
         for rare in (0, 5, 10, 20):
             for first, second in ((0.7, 0.7), (0.93, 0.93), (0.65, 0.75), (0.99, 0.99)):
@@ -117,7 +122,7 @@ def cells() -> Iterator[Cell]:
 
 
 def measure(cell: Cell, samples: int, permutations: int) -> dict[str, Any]:
-    """Draw samples of a situation, and count."""
+    """Draw samples of a cell, and count."""
     rng = np.random.default_rng(0)
     accuracy, macro = cell.true_difference()
     found: dict[str, list[bool]] = {
@@ -159,7 +164,7 @@ def measure(cell: Cell, samples: int, permutations: int) -> dict[str, Any]:
 
 @functools.cache
 def _accuracy(fixed: int, broken: int, rows: int) -> tuple[Interval, bool]:
-    """The interval of the difference in accuracy, and whether the test finds one."""
+    """Return the interval of the difference in accuracy, and whether the test finds one."""
     return score_interval(fixed, broken, rows), mcnemar(fixed, broken)[1] < 1 - LEVEL
 
 
@@ -168,7 +173,7 @@ def _share(found: list[bool]) -> float | None:
 
 
 def main() -> None:
-    """Measure every situation."""
+    """Measure every cell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--permutations", type=int, default=199)

@@ -1,12 +1,12 @@
-"""Which recipe suits few rows: epochs, batches and limits on the gradient, over folds of the bundled messages.
+"""Comparison of recipes for few rows: epochs, batches and gradient clipping, over folds of the bundled messages.
 
     python benchmarks/few_rows.py [--runs 0,1,2,3,4] [RECIPE ...]
 
-Protocol: the bundled MiniLM and the bundled messages, whose test split is not looked at. Training and validation rows
-together (1,275) are cut into five stratified folds. Run i trains with seed i on all folds but number i modulo 5, which
-chooses the epoch and is scored; five runs score every row once, which tells recipes apart better than the 225 validation
-rows can. Beside them stands logistic regression on the frozen encoder's layers, side by side and each alone, on the same
-folds. Results go to benchmarks/results/few_rows.json; what stands there is not tried again.
+Protocol: the bundled MiniLM and the bundled messages, whose test split is not used. Training and validation rows
+together (1,275) are cut into five stratified folds. Run i trains with seed i on all folds except number i modulo 5,
+which chooses the epoch and is scored. Five runs score every row once, which distinguishes recipes better than the 225
+validation rows can. The baseline is logistic regression on the frozen encoder's layers, concatenated and each on its
+own, on the same folds. Results go to benchmarks/results/few_rows.json; runs with a result there are not tried again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from results import machine, read, write
 
 FOLDS = 5
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03)
-# Patience is as long as the training, so that recipes of unlike length are compared to their end.
+# Patience equals the number of epochs, so that recipes of different length are compared to their end.
 RECIPES: dict[str, dict[str, Any]] = {
     "5 epochs": {"epochs": 5},
     "10 epochs": {"epochs": 10},
@@ -80,12 +80,12 @@ def main() -> None:
 
 
 def folds_of(pool: Split) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """The rows that train and the rows that are held out, for each fold."""
+    """Return the training rows and the held-out rows of each fold."""
     return list(StratifiedKFold(FOLDS, shuffle=True, random_state=7).split(np.zeros(len(pool)), pool.label_ids))
 
 
 def _scores(recipe: dict[str, Any], run: int, data: TextDataset) -> dict[str, Any]:
-    """Scores on validation of the epoch that was kept, and the share of steps that were clipped."""
+    """Return the scores on validation of the kept epoch, and the share of clipped steps."""
     base = emotune.load_base("bundled:minilm", labels=data.labels)
     options = emotune.TrainingOptions(**{"patience": recipe["epochs"], **recipe})
     record = emotune.finetune(base, data, options=options, seed=run).training
@@ -101,7 +101,7 @@ def _scores(recipe: dict[str, Any], run: int, data: TextDataset) -> dict[str, An
 
 
 def _frozen(pool: Split) -> dict[str, dict[str, float]]:
-    """Macro-F1 of logistic regression on frozen features, the mean over folds, by features and strength."""
+    """Return the macro-F1 of logistic regression on frozen features, the mean over folds, by features and strength."""
     base = emotune.load_base("bundled:minilm", labels=pool.labels)
     features = layer_features(base, pool.texts)
     named = {f"layer {number}": layer for number, layer in enumerate(features)}

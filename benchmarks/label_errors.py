@@ -1,11 +1,11 @@
-"""How many flipped labels an audit finds, and how many of those that it names were flipped.
+"""Recall and precision of an audit on flipped labels.
 
-    EMOTUNE_EMOTION_DATA=/path/to/emotion python benchmarks/label_errors.py     # without the variable: the bundled sample alone
+    EMOTUNE_EMOTION_DATA=/path/to/emotion python benchmarks/label_errors.py     # without it: the bundled sample
 
-Protocol: of the training labels a share is flipped to another label at random (seed 0), and `find_label_errors` judges the rows, by
-words alone and with the features of `bundled:minilm`. Labels that were wrong before count as false alarms, so precision is a lower
-bound; at no flips the number of rows named is what the data's own labels and false alarms come to. Results go to
-benchmarks/results/label_errors.json.
+Protocol: a share of the training labels is flipped to another label at random (seed 0), and `find_label_errors`
+judges the rows, by words only and with the features of `bundled:minilm`. Labels that were wrong before count as false
+alarms, so precision is a lower bound. Without flips, the rows named are the data's own wrong labels and false alarms.
+Results go to benchmarks/results/label_errors.json.
 """
 
 from __future__ import annotations

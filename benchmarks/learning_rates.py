@@ -1,10 +1,10 @@
-"""Which learning rate each method wants: one pass at several rates, judged on validation.
+"""Choice of each method's learning rate: one epoch at several rates, scored on validation.
 
     EMOTUNE_EMOTION_DATA=/path/to/emotion python benchmarks/learning_rates.py [METHOD ...]
 
-Protocol: the bundled MiniLM, one seed, one pass over the first 8,000 rows of the training split, macro-F1 on the real validation
-split. The test split is not looked at. Results go to benchmarks/results/learning_rates.json; what stands there is not tried
-again.
+Protocol: the bundled MiniLM, one seed, one epoch of the first 8,000 rows of the training split, macro-F1 on the real
+validation split. The test split is not used. Results go to benchmarks/results/learning_rates.json; rates with a result
+there are not tried again.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def _score(method: str, rate: float, data: emotune.TextDataset) -> float | None:
-    """Macro-F1 on validation; None where training came to nothing, as at a rate too high."""
+    """Return macro-F1 on validation, or None where training failed, as with too high a rate."""
     base = emotune.load_base("bundled:minilm", labels=data.labels)
     options = emotune.TrainingOptions(epochs=1, learning_rate=rate)
     try:

@@ -1,14 +1,15 @@
-"""The whole main job as a user runs it: quality over several seeds, wall time, and the quickstart.
+"""The main job as a user runs it: quality over several seeds, wall time, and the quickstart.
 
-Run it alone on the machine:
+Run it with nothing else running on the machine:
 
     EMOTUNE_EMOTION_DATA=/path/to/emotion python benchmarks/main_job.py            # 5 seeds and the quickstart
     python benchmarks/main_job.py --only quickstart
 
-Protocol: every run is `emotune run` in a process of its own, one after another, nothing else running, all cores, default
-configuration but for the seed. Wall time is the whole process, imports and verification included. Quality comes from the
-`emotune.json` that the run wrote: the test split is scored once a run, for the epoch that validation chose. Results go to
-benchmarks/results/*.json, and as a Markdown table to benchmarks/results/main_job.md and into docs/benchmarks.md.
+Protocol: every run is `emotune run` in its own process, one after another, nothing else running, all cores, default
+configuration except for the seed. Wall time is that of the whole process, imports and verification included. Quality
+comes from the run's `emotune.json`: the test split is scored once per run, for the epoch that validation chose.
+Results go to benchmarks/results/*.json, and as a Markdown table to benchmarks/results/main_job.md and into
+docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 from results import machine, quote, read, write
 
-# The default configuration on the real data, and one with a leaning to rare classes, which was better on validation and not on test
-# (benchmarks/LOG.md), so no table quotes it.
+# The default configuration on the real data, and one shifted towards rare classes, which was better on validation and
+# not on test (benchmarks/LOG.md), so no table quotes it.
 REAL: dict[str, list[str]] = {"emotion": [], "emotion_adjusted": ["--set", "training.logit_adjustment=0.2"]}
 UNQUOTED = "emotion_adjusted"
 JOBS = (("emotion", "emotion (2,000 test rows)"), ("quickstart", "bundled messages (225 test rows)"))
 
 
 def run_job(arguments: list[str]) -> dict[str, Any]:
-    """Run the job in a process of its own; returns its emotune.json with "wall_seconds" added."""
+    """Run the job in its own process, and return its emotune.json with "wall_seconds" added."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "tuned"
         started = time.perf_counter()
@@ -46,7 +47,7 @@ def run_job(arguments: list[str]) -> dict[str, Any]:
 
 
 def summarize(run: dict[str, Any]) -> dict[str, Any]:
-    """The figures of one run that the tables need."""
+    """Return the figures of one run that the tables need."""
     metrics, training = run["metrics"], run["training"]
     best = next(epoch for epoch in training["epochs"] if epoch["number"] == training["best_epoch"])
     return {
@@ -73,13 +74,13 @@ def summarize(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def mean_and_deviation(values: list[float]) -> str:
-    """The mean, and where there is more than one value the sample standard deviation: 0.9290 ± 0.0021."""
+    """Return the mean, with the sample standard deviation if there are several values: "0.9290 ± 0.0021"."""
     spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.4f}{spread}"
 
 
 def table() -> str:
-    """The Markdown table of docs/benchmarks.md, with the quickstart's verdict below it, from the results on disk."""
+    """Return the Markdown table of docs/benchmarks.md, and the quickstart's verdict, from the results on disk."""
     lines = [
         "| data | model | seeds | accuracy | macro-F1 | lead over the best baseline, in points | time of the job |",
         "|---|---|---|---|---|---|---|",
@@ -108,7 +109,7 @@ def table() -> str:
 
 
 def first_verdict(name: str, words: str) -> str:
-    """What the first run of a job said first, as a quotation; "" where it was not measured."""
+    """Return the verdict of a job's first run as a quotation; "" where it was not measured."""
     result = read(name)
     if result is None or "verdict" not in result["runs"][0]:
         return ""
@@ -118,7 +119,7 @@ def first_verdict(name: str, words: str) -> str:
 
 
 def lead(runs: list[dict[str, Any]]) -> str:
-    """How far the tuned models are above the baseline that is best on validation, the mean over seeds: accuracy, macro-F1."""
+    """Return the mean lead over the baseline that is best on validation, in points of accuracy and of macro-F1."""
     best = runs[0]["best_baseline"]
     above = (
         100 * statistics.mean(run[f"test_{score}"] - run["baselines"][best][score] for run in runs)
@@ -128,7 +129,7 @@ def lead(runs: list[dict[str, Any]]) -> str:
 
 
 def machine_of(run: dict[str, Any]) -> dict[str, Any]:
-    """The machine, with what the run says of its precision and versions."""
+    """Return the machine, with the run's precision and versions."""
     precision = {name: run["training"][name] for name in ("precision", "precision_reason")}
     return {**machine(), **precision, "versions": run["versions"]}
 
@@ -146,7 +147,7 @@ def measure(name: str, arguments: list[str], seeds: int) -> None:
 def main() -> None:
     """Measure, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=[*REAL, "quickstart", "table"], help="one part of it")
+    parser.add_argument("--only", choices=[*REAL, "quickstart", "table"], help="only one part")
     parser.add_argument("--seeds", type=int, default=5, help="seeds, counted from 0 (default: 5)")
     options = parser.parse_args()
     data = os.environ.get("EMOTUNE_EMOTION_DATA")
@@ -164,7 +165,7 @@ def main() -> None:
 
 
 def measure_on_real(name: str, data: str, arguments: list[str], seeds: int) -> None:
-    """The real data, with its path replaced in what is written: what was run is the same wherever the data lies."""
+    """Run on the real data, and replace its path in the result, which does not depend on the data's location."""
     measure(name, ["--model", "bundled:minilm", "--data", data, *arguments], seeds)
     result = read(name)
     if result is not None:

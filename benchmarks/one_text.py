@@ -1,14 +1,15 @@
-"""How long the answer to one short text takes, beside the bare merged model in plain transformers.
+"""Time per prediction of one short text, compared with the merged model in plain transformers.
 
     python benchmarks/one_text.py            # one and two threads
     python benchmarks/one_text.py --rounds 100 --threads 1
 
-Protocol: `bundled:minilm` with LoRA of rank 16 on all linear layers, random numbers in the place of training, in float32. One side is
-`method.merge(model)`: the text is tokenized by the same tokenizer, and the model is called under `torch.inference_mode`. The other
-side is `Predictor.predict([text])`, which checks the text and gives label and probabilities as well. Each number of threads is a
-process of its own. There the two take turns, call by call, and who begins changes from round to round, so that what else happens on the
-machine meets both alike. Reported are medians and quartiles of the times, the ratio of the medians, and that ratio within each
-tenth of the rounds, the smallest and the largest of which are the spread. Results go to benchmarks/results/one_text.json.
+Protocol: `bundled:minilm` with LoRA of rank 16 on all linear layers, random weights instead of training, in float32.
+One side is `method.merge(model)`: the text is tokenized by the same tokenizer, and the model is called under
+`torch.inference_mode`. The other side is `Predictor.predict([text])`, which also checks the text and returns label
+and probabilities. Each number of threads has its own process. There the two take turns per call, and the first one
+changes per round, so that other load on the machine affects both equally. The results are medians and quartiles of
+the times, the ratio of the medians, and the smallest and largest ratio among tenths of the rounds. They go to
+benchmarks/results/one_text.json.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ WARM_UP, PARTS = 20, 10
 
 
 def measure(rounds: int) -> list[dict[str, Any]]:
-    """Figures for each text, with the threads that this process has."""
+    """Return the figures for each text, with the threads of this process."""
     import numpy as np
     import torch
 
@@ -74,7 +75,7 @@ def measure(rounds: int) -> list[dict[str, Any]]:
 
 
 def taking_turns(sides: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each call, by side."""
+    """Return the seconds of each call, by side."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(WARM_UP + rounds):
         for name in list(sides) if number % 2 else reversed(list(sides)):
@@ -86,7 +87,7 @@ def taking_turns(sides: dict[str, Callable[[], Any]], rounds: int) -> dict[str, 
 
 
 def compared(seconds: dict[str, list[float]]) -> dict[str, Any]:
-    """Milliseconds by side, and how many times the merged model's time the predictor takes."""
+    """Return the milliseconds by side, and the ratio of the predictor's time to the merged model's."""
     merged, ours = seconds["merged_model"], seconds["predictor"]
     part = max(1, len(ours) // PARTS)
     ratios = [
@@ -106,7 +107,7 @@ def compared(seconds: dict[str, list[float]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure in a process for each number of threads, and write the results."""
+    """Measure in one process per number of threads, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])

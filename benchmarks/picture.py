@@ -1,4 +1,4 @@
-"""Draw the README's pictures: what the quickstart prints, recorded as it runs, as an SVG; and the top of its report, in Chromium.
+"""Draw the README's pictures: the recorded output of the quickstart as an SVG, and the top of its report, in Chromium.
 
 python benchmarks/picture.py docs/images
 """
@@ -24,7 +24,7 @@ from emotune.system.progress import Advance
 
 
 class Recorded(ConsoleProgress):
-    """Without bars: a recording would keep every state of them."""
+    """Progress without bars, since a recording would keep every state of them."""
 
     @contextmanager
     def bar(self, description: str, total: int) -> Iterator[Advance]:
@@ -33,7 +33,7 @@ class Recorded(ConsoleProgress):
 
 
 def photograph(page: Path, picture: Path, part: str | None = None) -> None:
-    """Save the top of a page as a picture, or the first element that a CSS selector finds."""
+    """Save the top of a page as a picture, or the first element that a CSS selector matches."""
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("google-chrome")

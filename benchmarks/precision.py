@@ -1,10 +1,10 @@
-"""What lower precision costs: the accuracy of a saved model's predictions on the real test split, by precision.
+"""Accuracy of a saved model's predictions on the real test split, by precision.
 
     EMOTUNE_EMOTION_DATA=/path/to/emotion python benchmarks/precision.py fine_tuned_lora_model
 
 Protocol: one saved folder, `emotune.predict` with each precision on the same 2,000 rows. The result goes to
-benchmarks/results/precision.json. The test split chooses nothing here: `predict` takes bf16 where the hardware multiplies it,
-whatever comes out.
+benchmarks/results/precision.json. The test split decides nothing here: `predict` uses bf16 if the hardware multiplies
+it, whatever the result.
 """
 
 from __future__ import annotations

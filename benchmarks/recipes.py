@@ -1,10 +1,10 @@
-"""Which recipe suits the emotion data best: methods, rates and passes, judged on validation over seeds.
+"""Comparison of recipes on the emotion data: methods, learning rates and epochs, scored on validation over seeds.
 
     EMOTUNE_EMOTION_DATA=/path/to/emotion python benchmarks/recipes.py --seeds 0,1 [RECIPE ...]
 
-Protocol: the bundled MiniLM, the real training and validation splits; the test split is not looked at. Results go to
-benchmarks/results/recipes.json: accuracy and macro-F1 on validation of the epoch that `finetune` keeps. What stands there is not tried
-again.
+Protocol: the bundled MiniLM, the real training and validation splits; the test split is not used. Results go to
+benchmarks/results/recipes.json: accuracy and macro-F1 on validation of the epoch that `finetune` keeps. Recipes with a
+result there are not tried again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from results import machine, read, write
 
 @dataclass(frozen=True)
 class Recipe:
-    """A method with how it is trained."""
+    """A method with its training options."""
 
     method: Method = field(default_factory=LoRA)
     training: dict[str, Any] = field(default_factory=dict)
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def _scores(recipe: Recipe, seed: int, data: emotune.TextDataset) -> dict[str, Any]:
-    """Accuracy and macro-F1 of the epoch that was kept, and macro-F1 after every epoch."""
+    """Return accuracy and macro-F1 of the kept epoch, and macro-F1 after every epoch."""
     base = emotune.load_base("bundled:minilm", labels=data.labels)
     record = emotune.finetune(base, data, recipe.method, emotune.TrainingOptions(**recipe.training), seed=seed).training
     kept = record.best

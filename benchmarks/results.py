@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine they ran on, results on disk, and their tables in the documents."""
+"""Functions that the benchmarks share: description of the machine, results on disk, and tables in the documents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = ("emotune", "torch", "transformers", "peft", "tokenizers", "numpy")
 
 
 def machine() -> dict[str, Any]:
-    """What figures depend on: processor, cores, how fast it multiplies, versions."""
+    """Return what figures depend on: processor, cores, rate of matrix products, versions."""
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {
         "processor": processor(),
@@ -31,7 +31,7 @@ def machine() -> dict[str, Any]:
 
 
 def product_rates() -> dict[str, float]:
-    """Measured rate of 1024 x 384 by 384 x 1536 products in GFLOP/s, by dtype: times scale with it."""
+    """Measure the rate of 1024 x 384 by 384 x 1536 products in GFLOP/s, by dtype; times scale with it."""
     import torch
 
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -39,7 +39,7 @@ def product_rates() -> dict[str, float]:
 
 
 def product_rate(dtype: Any, shapes: list[tuple[int, int]], rows: int = 1024) -> float:
-    """Measured GFLOP/s of products of `rows` rows with weights of these shapes, the median of 60 of each."""
+    """Measure the GFLOP/s of products of `rows` rows with weights of these shapes, the median of 60 of each."""
     import torch
 
     seconds = 0.0
@@ -63,13 +63,13 @@ def write(name: str, value: dict[str, Any]) -> None:
 
 
 def read(name: str) -> dict[str, Any] | None:
-    """A result written earlier, or None."""
+    """Read a result written earlier; return None where there is none."""
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def quote(name: str, table: str, page: Path = PAGE) -> None:
-    """Write a table beside the results, and put it between the two markers that a document has for it."""
+    """Write a table beside the results, and insert it between its two markers in a document."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(table, encoding="utf-8")
     text = page.read_text(encoding="utf-8")

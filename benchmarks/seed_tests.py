@@ -1,14 +1,15 @@
-"""How often the tests over seeds call equal configurations different, how often their intervals cover, and what they find: by simulation.
+"""Error rate, coverage and power of the tests over seeds, by simulation.
 
     python benchmarks/seed_tests.py
 
 takes some minutes on one core and writes benchmarks/results/seed_tests.json.
 
-Protocol: every row has a difficulty of its own, for all configurations, one for each configuration, and one for each single training; every
-training has a quality that depends on its seed. A training gets a row right where these add up to more than 0. Rows, qualities and labels
-are drawn anew in every trial. All configurations are alike on average over seeds and rows, so each one that is called different is a
-mistake; for the power, one is worse by a known number of points. Labels are shared out as in the emotion data, or one class has five rows.
-A wrong prediction is a label drawn by its share; in 7 of 10 rows it is the same one for all trainings.
+Protocol: every row has one difficulty for all configurations, one per configuration, and one per training. Every
+training has a quality that depends on its seed. A training is right on a row if these add up to more than 0. Rows,
+qualities and labels are drawn again in every trial. All configurations are equal on average over seeds and rows, so
+each one that is called different is an error; for the power, one is worse by a known number of points. Labels are
+distributed as in the emotion data, or one class has five rows. A wrong prediction is a label drawn by its share; in 7
+of 10 rows it is the same for all trainings.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ from emotune.statistics.paired import holm, mcnemar
 
 RESULTS = Path(__file__).parent / "results" / "seed_tests.json"
 EMOTION = (0.29, 0.35, 0.08, 0.135, 0.112, 0.033)
-# Shares of the variance of a row's difficulty: common to all, a configuration's own, a single training's own. At an accuracy of 0.92
-# two trainings of one configuration then differ on 7 % of rows, and on 2,000 rows the rows' standard error of a difference of means over
-# three seeds is 0.4 points, as in the shoot-out (0.2 to 0.5).
+# Shares of the variance of a row's difficulty: common to all, per configuration, per training. At an accuracy of 0.92
+# two trainings of one configuration then differ on 7 % of rows. On 2,000 rows, the rows' standard error of a
+# difference of means over three seeds is 0.4 points, as in the shoot-out (0.2 to 0.5).
 COMMON, OWN, SINGLE = 0.82, 0.05, 0.13
 LEVEL = 0.05
 
@@ -47,14 +48,14 @@ class Setting:
     """One cell of the simulation.
 
     Attributes:
-        seeds: Seeds of every configuration.
-        rows: Test rows.
+        seeds: Number of seeds per configuration.
+        rows: Number of test rows.
         deviation: Standard deviation between seeds of the true accuracy, in points.
-        configurations: How many.
+        configurations: Number of configurations.
         accuracy: Mean accuracy.
-        rare: Whether one class has five rows.
-        wide: How many times further the seeds of the last configuration spread.
-        worse: By how many points the last configuration is worse.
+        rare: True if one class has five rows.
+        wide: Factor on the standard deviation between seeds of the last configuration.
+        worse: Points by which the last configuration is worse.
     """
 
     seeds: int
@@ -69,7 +70,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Trial:
-    """What one leaderboard holds: `right`, `f1` and `predicted` have the shape (configurations, seeds, rows)."""
+    """Simulated leaderboard; `right`, `f1` and `predicted` have the shape (configurations, seeds, rows)."""
 
     right: NDArray[np.float64]
     f1: NDArray[np.float64]
@@ -84,9 +85,9 @@ def trials(setting: Setting, count: int, seed: int = 0, *, macro: bool = True) -
 
     Args:
         setting: The cell.
-        count: How many.
-        seed: Of the draws.
-        macro: Whether macro-F1 is worked out as well.
+        count: Number of leaderboards.
+        seed: Seed of the draws.
+        macro: True to compute macro-F1 as well.
     """
     rng = np.random.default_rng(seed)
     shape = (setting.configurations, setting.seeds, setting.rows)
@@ -130,7 +131,7 @@ def _wrong(
     rare: bool,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Wrong labels, never the true one."""
+    """Draw wrong labels, never the true one."""
     weights = shares.copy()
     if rare:
         weights[-1] = 5 / shape[2]
@@ -149,21 +150,21 @@ def _macro_f1(truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: i
 
 
 def pooled(by_row: NDArray[np.float64], scores: NDArray[np.float64]) -> Pool:
-    """The spread between seeds."""
+    """Return the pooled variance between seeds."""
     return Pool.of([SeedSpread.of(values, rows) for values, rows in zip(scores, by_row, strict=True)])
 
 
 def estimates(
     pool: Pool, by_row: NDArray[np.float64], scores: NDArray[np.float64], reference: int, *, shares: bool
 ) -> list[Estimate]:
-    """Every configuration less one of them; where that is the configuration itself, its own mean.
+    """Return the difference of every configuration from a reference; for the reference itself, its mean.
 
     Args:
-        pool: The spread between seeds.
-        by_row: Shape (configurations, seeds, rows), what rows contribute.
-        scores: Shape (configurations, seeds).
-        reference: The position of the one.
-        shares: Whether the scores are accuracies.
+        pool: The pooled variance between seeds.
+        by_row: Contributions of the rows, shape (configurations, seeds, rows).
+        scores: Scores, shape (configurations, seeds).
+        reference: Position of the reference.
+        shares: True if the scores are accuracies.
     """
     means, rows, seeds = scores.mean(axis=1), by_row.mean(axis=1), scores.shape[1]
     found = []
@@ -181,11 +182,12 @@ def estimates(
 
 
 def measure(setting: Setting, count: int, seed: int = 0, *, macro: bool = True) -> dict[str, float]:
-    """How often equal configurations are called different in one cell.
+    """Measure how often equal configurations are called different in one cell.
 
     Returns:
-        Of accuracy and macro-F1: the share of comparisons with p < 0.05, and of means whose interval covers the truth. Of leaderboards: the
-        share that names any configuration as different from the first, and from the best on validation, both after Holm's correction.
+        For accuracy and macro-F1: the share of comparisons with p < 0.05, and the share of means whose interval
+        covers the truth. For leaderboards: the share that names any configuration as different from the first, and
+        from the best on validation, both after Holm's correction.
     """
     wrong: dict[str, list[float]] = {"accuracy": [], "macro-F1": [], "last": []}
     means: dict[str, list[Estimate]] = {"accuracy": [], "macro-F1": []}
@@ -226,12 +228,13 @@ def measure(setting: Setting, count: int, seed: int = 0, *, macro: bool = True) 
 
 
 def fixed_rival(setting: Setting, count: int, seed: int = 0) -> dict[str, float]:
-    """How often the mean of several seeds is called different from an equal model that has no seeds, such as a baseline.
+    """Measure how often the mean of several seeds is called different from an equal model without seeds (a baseline).
 
-    The last configuration stands for that model: its quality does not depend on the seed, and only its first training counts.
+    The last configuration represents that model: its quality does not depend on the seed, and only its first training
+    counts.
 
     Returns:
-        The shares of p < 0.05, of accuracy and macro-F1.
+        The shares of p < 0.05 for accuracy and macro-F1.
     """
     wrong: dict[str, list[bool]] = {"accuracy": [], "macro-F1": []}
     for trial in trials(replace(setting, configurations=2, wide=0.0), count, seed):
@@ -248,7 +251,7 @@ def fixed_rival(setting: Setting, count: int, seed: int = 0) -> dict[str, float]
 
 
 def one_seed(configurations: int, deviation: float, rows: int, count: int, seed: int = 0) -> float:
-    """How many leaderboards of equal configurations with one seed name one as worse than the best, by McNemar's test after Holm."""
+    """Return the share of one-seed leaderboards of equal configurations that name one as worse (McNemar, Holm)."""
     named = []
     for trial in trials(Setting(1, rows, deviation, configurations), count, seed, macro=False):
         best = int(trial.validation[:, 0].argmax())
@@ -312,7 +315,7 @@ def main() -> None:
 
 
 def _cell(setting: Setting) -> dict[str, float]:
-    """One cell; fewer leaderboards where each has many comparisons."""
+    """Measure one cell, with fewer leaderboards if each has many comparisons."""
     count = {2: 1000, 4: 400}.get(setting.configurations, 300)
     macro = setting.rare or (setting.deviation == 0.5 and setting.configurations == 4)
     found = {**asdict(setting), "trials": count, **measure(setting, count, macro=macro)}

@@ -1,9 +1,9 @@
-"""Run the seven lines of the README as they stand there, and put what they print below them.
+"""Run the seven lines of the README, and put their output below them.
 
     python benchmarks/seven_lines.py
 
-takes about a minute on two cores and needs no network. The lines and all that they print go to benchmarks/results/seven_lines.json.
-The README shows the part of it that says what was found, with "…" for what is left out.
+takes about a minute on two cores and needs no network. The lines and their output go to
+benchmarks/results/seven_lines.json. The README shows the scores and the verdict, with "…" for omitted lines.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from contextlib import chdir, redirect_stdout
 from results import ROOT, machine, quote, write
 
 README = ROOT / "README.md"
-# Lines that the README shows: the scores that the verdict speaks of, and the verdict.
+# Lines that the README shows: the scores in the verdict, and the verdict.
 SHOWN = re.compile(r"score .*|─+|accuracy .*|macro-F1 .*")
 VERDICT = "'tuned' "
 
 
 def seven_lines() -> str:
-    """The first Python block of the README."""
+    """Return the first Python block of the README."""
     found = re.search(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     if found is None:
         raise SystemExit("The README has lost its Python block.")
@@ -30,7 +30,7 @@ def seven_lines() -> str:
 
 
 def printed(code: str) -> list[str]:
-    """What the lines print, run in an empty folder."""
+    """Return the output of the lines, run in an empty folder."""
     out = io.StringIO()
     with tempfile.TemporaryDirectory() as folder, chdir(folder), redirect_stdout(out):
         exec(compile(code, README.name, "exec"), {})
@@ -38,7 +38,7 @@ def printed(code: str) -> list[str]:
 
 
 def excerpt(lines: list[str]) -> list[str]:
-    """The lines that the README shows, with "…" in place of each run of others."""
+    """Return the lines that the README shows, with "…" in place of each run of others."""
     scores_end = lines.index("", lines.index("Scores"))
     verdict = next(number for number, line in enumerate(lines) if line.startswith(VERDICT))
     shown: list[str] = []

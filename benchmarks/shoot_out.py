@@ -1,10 +1,11 @@
-"""Put a finished sweep into the documentation: its leaderboard with the protocol as a page, and its first chart as a picture.
+"""Put a finished sweep into the documentation: its leaderboard and protocol as a page, its first chart as a picture.
 
     emotune sweep --preset shoot-out
     python benchmarks/shoot_out.py sweep
 
-writes docs/shoot-out.md and docs/images/shoot-out.png from the sweep's own leaderboard.md and leaderboard.html, changing nothing, and
-copies leaderboard.json to benchmarks/results/shoot_out.json. What it adds is how QLoRA compares with LoRA, from the trials' predictions.
+writes docs/shoot-out.md and docs/images/shoot-out.png from the sweep's leaderboard.md and leaderboard.html,
+unchanged, and copies leaderboard.json to benchmarks/results/shoot_out.json. It adds the comparison of QLoRA with
+LoRA, from the trials' predictions.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = """# The shoot-out
 
-{count} ways of fine-tuning, one small BERT, the same tweets: what
-`emotune sweep --preset shoot-out` found. What follows from it:
+{count} ways of fine-tuning one small BERT on the same tweets: the results of
+`emotune sweep --preset shoot-out`. For the conclusions, see
 [Which method should I use?](which-method.md)
 
 ![Macro-F1 on validation by training time, one point per method](images/shoot-out.png)
@@ -42,24 +43,24 @@ above, and not corrected.
 |---|---|---|
 {beside}
 
-## What the p-values are made of
+## How the p-values are computed
 
-A test score differs for two reasons: other seeds give other models, and other rows are easier or
-harder. Both count.
+Test scores vary for two reasons: other seeds give other models, and other rows are easier or
+harder. The p-values count both.
 
-- **Seeds.** Three seeds say little about how far seeds spread: an interval from three alone is 2.2
-  times as wide as one from many. So the spread is pooled over all configurations that agree in it.
-  A configuration whose seeds spread wider (Cochran's test, and an F test at 5 %) is judged by its
-  own spread alone.
-- **Rows.** Two configurations are compared row by row, so what is hard for both does not count.
-- **Once.** What one seed does on one row is in both spreads. The two-way analysis of variance
-  removes it from one of them.
-- **Together.** The two parts are joined after Behrens and Fisher. The p-values are corrected for
-  the number of comparisons (Holm).
+- **Seeds.** Three seeds give a poor estimate of the variance between seeds: an interval from three
+  seeds is 2.2 times as wide as one from many. So the variance is pooled over all configurations
+  that agree in it. A configuration whose seeds vary more (Cochran's test, and an F test at 5 %) is
+  tested with its own variance only.
+- **Rows.** Two configurations are compared row by row, so the difficulty that they share cancels.
+- **Interaction.** The effect of one seed on one row is in both variances. The two-way analysis of
+  variance removes it from one of them.
+- **Combination.** The two parts are combined by the Behrens-Fisher method. The p-values are
+  corrected for the number of comparisons (Holm).
 
-How often these tests err when configurations are equal, and what they find when they are not, is
-measured by `benchmarks/seed_tests.py`. Its figures are in [the log](../benchmarks/LOG.md) and
-in `benchmarks/results/seed_tests.json`.
+`benchmarks/seed_tests.py` measures how often these tests err for equal configurations, and how
+often they find a difference. Its figures are in [the log](../benchmarks/LOG.md) and in
+`benchmarks/results/seed_tests.json`.
 """
 COMPARED = ("LoRA", "QLoRA")
 
@@ -76,10 +77,10 @@ def main() -> None:
 
 
 def page(sweep: Path) -> str:
-    """The page of a finished sweep.
+    """Return the page of a finished sweep.
 
     Raises:
-        SystemExit: It is another sweep, or a configuration that is compared did not finish.
+        SystemExit: It is another sweep, or a compared configuration did not finish.
     """
     found = json.loads((sweep / "leaderboard.json").read_text(encoding="utf-8"))
     if "--preset shoot-out" not in found["command"]:
@@ -92,7 +93,7 @@ def page(sweep: Path) -> str:
 
 
 def evaluations(sweep: Path) -> dict[str, dict[int, Evaluation]]:
-    """What every trial predicted on the test split, by configuration and seed."""
+    """Return every trial's predictions on the test split, by configuration and seed."""
     found: dict[str, dict[int, Evaluation]] = defaultdict(dict)
     for path in sorted(sweep.glob("trials/*/result.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
@@ -102,7 +103,7 @@ def evaluations(sweep: Path) -> dict[str, dict[int, Evaluation]]:
 
 
 def _beside(scored: dict[str, dict[int, Evaluation]]) -> list[str]:
-    """The rows of the second table, with the spread between seeds pooled over all configurations."""
+    """Return the rows of the second table, with the variance between seeds pooled over all configurations."""
     missing = [label for label in COMPARED if label not in scored]
     if missing:
         raise SystemExit(f"The sweep has no finished trial of {' and '.join(missing)}.")

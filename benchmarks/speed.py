@@ -1,13 +1,13 @@
-"""How fast training and prediction are, beside what people use today, in one run.
+"""Speed of training and prediction, compared with common alternatives, in one run.
 
     EMOTUNE_EMOTION_DATA=/path/to/emotion python benchmarks/speed.py     # without the variable: the bundled sample
     python benchmarks/speed.py --only prediction
 
-Protocol: every contender is a process of its own (benchmarks/contenders.py), pinned to the same cores with as many threads. It
-sets up, warms up, and then waits; the contenders take turns, a block of work each (A B C A B C ...), so that what else happens on the
-machine meets all of them alike. A row of the table is the median over the blocks, with the smallest and the largest; ratios are
-medians of the ratios within a round. Peak memory is that of the contender's process. Results go to
-benchmarks/results/speed.json and speed.md, and into docs/benchmarks.md.
+Protocol: every contender runs in its own process (benchmarks/contenders.py), pinned to the same cores with as many
+threads. It sets up, warms up, and then waits. The contenders take turns, one block of work each (A B C A B C ...), so
+that other load on the machine affects all of them equally. A row of the table is the median over the blocks, with the
+smallest and the largest; ratios are medians of the ratios within a round. Peak memory is that of the contender's
+process. Results go to benchmarks/results/speed.json and speed.md, and into docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ PREDICTION = {
     "openvino": "OpenVINO, sorted, batch 64",
 }
 
-# Each duel: its key in the results, its title, the job, its contenders (the first is compared with the others), the model, the
-# precision of the limit, and operations for each parameter and token.
+# Each duel: its key in the results, its title, the job, its contenders (the first is compared with the others), the
+# model, the precision of the limit, and operations per parameter and token.
 DUELS = (
     Duel("training_minilm", f"Training {MODELS['minilm']}", "training", TRAINING, "minilm", "bf16", 4),
     Duel("training_bert-base", f"Training {MODELS['bert-base']}", "training", TRAINING, "bert-base", "bf16", 4),
@@ -72,11 +72,11 @@ DUELS = (
 
 
 class Contender:
-    """A process that does a block of work when it is asked to.
+    """Process that does one block of work per request.
 
     Args:
         job: "training" or "prediction".
-        name: Which contender.
+        name: Name of the contender.
         model: "minilm" or "bert-base".
     """
 
@@ -117,7 +117,7 @@ class Contender:
 
 
 def duel(job: str, names: list[str], model: str, rounds: int) -> dict[str, Any]:
-    """Let contenders take turns; their figures by name."""
+    """Let contenders take turns, and return their figures by name."""
     contenders = [Contender(job, name, model) for name in names]
     rates: dict[str, list[float]] = {name: [] for name in names}
     last: dict[str, dict[str, Any]] = {}
@@ -150,16 +150,16 @@ def duel(job: str, names: list[str], model: str, rounds: int) -> dict[str, Any]:
 
 
 def share_of_limit(figures: dict[str, Any], limit: dict[str, Any], factor: int) -> dict[str, float]:
-    """Useful GFLOP/s, and the share of the measured limit.
+    """Return the useful GFLOP/s, and their share of the measured limit.
 
-    Counted are `factor` operations for each parameter of the encoder's layers and each real token.
+    `factor` operations are counted per parameter of the encoder's layers and real token.
     """
     useful = factor * limit["encoder_parameters"] * figures["tokens_per_example"] * figures["per_second"] / 1e9
     return {"useful_gflops": useful, "limit_gflops": limit["gflops"], "share": useful / limit["gflops"]}
 
 
 def command_seconds(*command: str) -> float:
-    """Median wall seconds of a command over seven runs."""
+    """Return the median wall seconds of a command over seven runs."""
     import time
 
     times = []
@@ -171,7 +171,7 @@ def command_seconds(*command: str) -> float:
 
 
 def one_answer(job: str, name: str, model: str) -> dict[str, Any]:
-    """A contender that measures by itself, in one block."""
+    """Return the answer of a contender that measures by itself, in one block."""
     contender = Contender(job, name, model)
     answer = contender.block()
     contender.stop()
@@ -202,7 +202,7 @@ def measure(only: str, rounds: int) -> dict[str, Any]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """The Markdown tables of docs/benchmarks.md: contenders, then growth and start."""
+    """Return the Markdown tables of docs/benchmarks.md: contenders, then growth and start."""
     lines = [
         "| | examples per second | time relative to emotune | share of the product rate | peak memory |",
         "|---|---|---|---|---|",
@@ -239,7 +239,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Measure what the command line asks for."""
+    """Measure the parts that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=("all", "training", "prediction", "growth", "start", "table"), default="all")
     parser.add_argument("--rounds", type=int, default=9)

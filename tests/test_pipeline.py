@@ -546,7 +546,7 @@ class TestSeeds:
         assert description["metrics"]["after"]["accuracy"] == seeds["accuracy"]["values"][0]
         assert seeds["accuracy"]["interval"]["low"] <= np.mean(seeds["accuracy"]["values"])
         chosen = description["training"]["seed"]
-        assert f"seed {chosen} is best on validation, and is what is saved" in heard.lines
+        assert f"seed {chosen} is best on validation and is saved" in heard.lines
         report = (Path(settings["output.folder"]) / "report.html").read_text(encoding="utf-8")
         assert "over 2 seeds" in report
         assert "(mean of 2 seeds, " in description["verdict"]

@@ -88,6 +88,6 @@ def test_a_damaged_configuration_is_said_of_the_file_that_holds_it(tiny_run: Run
     with pytest.raises(ArtifactError) as raised:
         reproduce(copied, data="x", model="x")
     assert str(raised.value).startswith(
-        f"The configuration in '{copied / 'emotune.json'}' does not hold: training.epochs is"
+        f"The configuration in '{copied / 'emotune.json'}' is not valid: training.epochs is"
     )
     assert "overrides" not in str(raised.value)

@@ -1,7 +1,7 @@
 """emotune: fine-tune BERT-family text classifiers with LoRA, and know what it bought you.
 
-The public names load lazily, so `import emotune` costs milliseconds: torch and transformers are imported by the first call
-that needs them.
+Public names are imported lazily, so `import emotune` takes milliseconds: the first call that needs torch and
+transformers imports them.
 """
 
 from __future__ import annotations

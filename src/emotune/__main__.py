@@ -1,4 +1,4 @@
-"""`python -m emotune`: the same as the command `emotune`."""
+"""Entry point of `python -m emotune`, the same as the command `emotune`."""
 
 from emotune.cli import main
 

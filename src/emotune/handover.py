@@ -1,4 +1,4 @@
-"""What a run hands over: the folder with the model, its card, its report, its predictions, its pictures, and the figures behind them."""
+"""The result folder of a run: model, model card, report, predictions, pictures, and the figures behind them."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ REPORT = "report.html"
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """Everything that a run has found out.
+    """Results of a run.
 
     Attributes:
         data: The data.
-        audit: What is wrong with it.
+        audit: Audit of the data.
         comparison: Before, after and the baselines, on the test split.
         tuned: The tuned classifier.
-        seeds: Scores over several seeds, by name; nothing where there was one.
+        seeds: Scores over several seeds, by name; empty for a single seed.
         leaks: The comparison without the test rows that repeat a training row; None where there are none.
     """
 
@@ -57,13 +57,13 @@ class Findings:
 def write_folder(
     folder: Path, config: RunConfig, found: Findings, seconds: Mapping[str, float], progress: Progress
 ) -> None:
-    """Write everything that is handed over into the folder, whole or not at all.
+    """Write the complete result folder, or nothing.
 
     Args:
-        folder: Where to.
+        folder: The folder to write.
         config: The run's configuration.
-        found: What the run has found out.
-        seconds: Its times by step.
+        found: The run's results.
+        seconds: Seconds by step.
         progress: Shows a bar.
 
     Raises:
@@ -96,7 +96,7 @@ def write_folder(
 
 
 def trust_in(evaluation: Evaluation, temperature: float | None) -> Trust:
-    """How far an evaluation's probabilities can be trusted."""
+    """Return the calibration of an evaluation's probabilities."""
     if evaluation.probabilities is None:
         raise ValueError(f"'{evaluation.name}' has no probabilities to judge")
     split = evaluation.split
@@ -104,7 +104,7 @@ def trust_in(evaluation: Evaluation, temperature: float | None) -> Trust:
 
 
 def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> Evidence:
-    """The entries of `emotune.json` that say what was run, on what, and what came out."""
+    """Return the entries of `emotune.json` about the command, the data and the results."""
     data, comparison = found.data, found.comparison
     return Evidence(
         command=portable.command(),
@@ -145,7 +145,7 @@ def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> Evidence:
 
 
 def report_of(found: Findings, trust: Trust, attributions: Mapping[int, Words], folder: str, created: str) -> Report:
-    """What the report shows of a run."""
+    """Return the content of a run's report."""
     return Report(
         title=f"{found.tuned.name}, fine-tuned on {found.data.name}",
         subtitle=f"Made with emotune on {created}.",
@@ -162,7 +162,7 @@ def report_of(found: Findings, trust: Trust, attributions: Mapping[int, Words], 
 
 
 def explain_most_telling(tuned: TunedClassifier, comparison: Comparison, progress: Progress) -> dict[int, Words]:
-    """The words that drove the predictions which the report shows, by row number."""
+    """Return the words that drove the predictions shown in the report, by row number."""
     rows = sorted({row for found in most_telling(comparison) for row in found})
     texts = [comparison.after.split.texts[row] for row in rows]
     labels = [int(comparison.after.predictions[row]) for row in rows]
@@ -171,7 +171,7 @@ def explain_most_telling(tuned: TunedClassifier, comparison: Comparison, progres
 
 
 def _figures(calibration: Calibration | None) -> dict[str, Any] | None:
-    """The figures of a calibration, without its bins."""
+    """Return the figures of a calibration, without its bins."""
     if calibration is None:
         return None
     return {name: value for name, value in asdict(calibration).items() if name != "bins"}

@@ -1,6 +1,6 @@
-"""The main job, read top to bottom: data, base model, before, fine-tune, after, compare, save, verify.
+"""The main job, step by step: data, base model, before, fine-tune, after, compare, save, verify.
 
-`emotune run` calls `run`; what it does between the seven verbs is to show, to time and to write down.
+`emotune run` calls `run`, which also shows, times and records the steps.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ STEPS = 8
 
 @dataclass(frozen=True, eq=False)
 class RunResult:
-    """What the main job gives back.
+    """Result of the main job.
 
     Attributes:
         folder: The saved folder.
         classifier: The tuned classifier.
         comparison: Before, after and the baselines, on the test split.
-        verification: The check of the saved folder.
+        verification: Result of checking the saved folder.
         seconds: Wall time of the whole job.
         leaks: The comparison without the test rows that repeat a training row; None where there are none.
     """
@@ -73,37 +73,37 @@ class RunResult:
 
     @property
     def verdict(self) -> str:
-        """What the comparison comes to, in words, also without the test rows that training had seen; the margin's sentences follow.
+        """Verdict of the comparison in words, also without test rows seen in training, and the results on the margin.
 
-        One line for each thing that is said, the most telling first.
+        Each statement is one line, the most important first.
         """
         return "\n".join([*sentences(self.comparison, leaks=self.leaks), *margin_lines(self.comparison)])
 
     @property
     def report(self) -> Path:
-        """The report in the folder."""
+        """Path of the report in the folder."""
         return (self.folder / REPORT).resolve()
 
     @property
     def local_base(self) -> str | None:
-        """Where the base model is, if it is a folder of this machine, which the saved folder cannot name."""
+        """Folder of the base model if it is local, since the saved folder holds no paths of this machine; else None."""
         return None if self.classifier.portable_source else self.classifier.source
 
 
 def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
-    """Do the main job.
+    """Run the main job.
 
     Args:
-        config: What to do; `RunConfig()` is the emotion dataset and BERT, from the Hub.
+        config: The configuration; `RunConfig()` is the emotion dataset and BERT, from the Hub.
         progress: Shows the steps.
 
     Raises:
-        EmotuneError: One of its subclasses; the output folder is then as it was before.
+        EmotuneError: One of its subclasses; the output folder is then unchanged.
     """
     if processes() > 1:
         raise ConfigError(
-            f"{processes()} processes were started, and the whole job is for one. Start emotune run by itself; "
-            "for several GPUs call emotune.finetune from a script of your own under torchrun."
+            f"{processes()} processes were started, and emotune run is for one. Start a single emotune run; "
+            "for several GPUs call emotune.finetune from your own script under torchrun."
         )
     folder = Path(config.output.folder)
     checkpoints = checkpoints_of(config)
@@ -123,13 +123,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
             progress.say(line)
 
     with watch.step("Base model"):
-        base = load_base(
-            config.model.name,
-            labels=data.labels,
-            max_length=config.model.max_length,
-            revision=config.model.revision,
-            fresh_head=config.model.fresh_head,
-        )
+        base = load_base(labels=data.labels, **config.model.model_dump())
         base = with_head_of(base, config.training.seed)
         precision = precision_for(base.model, options.precision, device)
         base.model.to(device)
@@ -205,7 +199,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
 
 
 def checkpoints_of(config: RunConfig) -> Checkpoints:
-    """Return the checkpoints of a run, beside its output folder."""
+    """Return the checkpoints of a run, which are beside its output folder."""
     return Checkpoints(
         Path(config.output.folder), config.identity, overwrite=config.output.overwrite, resume=config.training.resume
     )
@@ -220,19 +214,19 @@ def train_seeds(
     checkpoints: Path,
     progress: Progress,
 ) -> tuple[TunedClassifier, list[Evaluation]]:
-    """Train the seeds that the configuration asks for.
+    """Train all seeds of the configuration.
 
     Args:
         base: The base model with the head of the first seed.
         data: The data, the same for all seeds.
-        method: What is trained.
-        options: How.
+        method: The fine-tuning method.
+        options: Options of the training.
         config: The configuration.
-        checkpoints: Folder for checkpoints, in which every seed gets one of its own.
+        checkpoints: Folder for checkpoints, with one folder per seed.
         progress: Shows what happens.
 
     Returns:
-        The one that is best on validation, and the test scores of the others, whose models are not kept.
+        The classifier that is best on validation, and the test scores of the others, whose models are not kept.
     """
     best: TunedClassifier | None = None
     scored: dict[int, Evaluation] = {}
@@ -248,7 +242,7 @@ def train_seeds(
     if best is None:
         raise RuntimeError("no seed was trained")
     if several:
-        progress.say(f"seed {best.training.seed} is best on validation, and is what is saved")
+        progress.say(f"seed {best.training.seed} is best on validation and is saved")
     return best, [evaluation for seed, evaluation in scored.items() if seed != best.training.seed]
 
 
@@ -260,18 +254,18 @@ def full_baseline(
     checkpoints: Path,
     progress: Progress,
 ) -> Evaluation:
-    """Score full fine-tuning on the test split: what training every weight would have brought.
+    """Train every weight, and score the result on the test split.
 
     Args:
         base: The base model with the head of the first seed.
         data: The data.
-        options: How to train; the learning rate is full fine-tuning's own.
+        options: Options of the training; the learning rate is full fine-tuning's own.
         config: The configuration.
         checkpoints: Folder for checkpoints.
         progress: Shows what happens.
     """
     method = FullFineTuning()
-    progress.say(f"the yardstick: {method.title}")
+    progress.say(f"baseline: {method.title}")
     options = options.changed(learning_rate=None)
     tuned = train(
         base, data, method, options, config.training.seed, checkpoints / method.name, config.training.resume, progress
@@ -292,7 +286,7 @@ def train(
     resume: bool,
     progress: Progress,
 ) -> TunedClassifier:
-    """Fine-tune, from the newest checkpoint in the folder where there is one and the run is resumed."""
+    """Fine-tune, from the newest checkpoint in the folder if there is one and the run is resumed."""
     from emotune.training.finetune import finetune  # imports torch and transformers
 
     resume = resume and any(checkpoints.glob("checkpoint-*"))
@@ -300,12 +294,12 @@ def train(
 
 
 def _on_validation(tuned: TunedClassifier) -> float:
-    """The macro-F1 on validation of the epoch that was kept."""
+    """Return the macro-F1 on validation of the kept epoch."""
     return tuned.training.best.validation_macro_f1
 
 
 def say_base(base: Classifier, tokens: TokenCounts, progress: Progress) -> None:
-    """Say what was loaded, what became of its own head, what had to be guessed, how many texts are cut, and whether they can be read."""
+    """Report the base model, its head, notes of its check, the number of texts that are cut, and unknown tokens."""
     parameters = sum(parameter.numel() for parameter in base.model.parameters())
     progress.say(f"{base.name}: {type(base.model).__name__}, {parameters:,} parameters")
     if base.checkpoint_head is not None:
@@ -317,7 +311,7 @@ def say_base(base: Classifier, tokens: TokenCounts, progress: Progress) -> None:
 
 
 class Stopwatch:
-    """Times the steps while the front end shows them."""
+    """Timer of the steps that the front end shows."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

@@ -1,4 +1,4 @@
-"""Do the figures of a saved folder come out again? The job is run afresh from its `emotune.json`, and the predictions are compared."""
+"""Reproduction of a saved folder: run the job again from its `emotune.json`, and compare the predictions."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from emotune.system.progress import SILENT, Progress
 
 @dataclass(frozen=True, eq=False)
 class Reproduction:
-    """What came out.
+    """Result of a reproduction.
 
     Attributes:
         comparison: The saved predictions against the new ones, on the same rows.
-        identical: Whether every probability is the same, bit for bit.
-        largest_difference: The largest difference of a probability.
-        changed_labels: Rows whose predicted label is another.
-        other_versions: Packages whose version differs, with the version then and now.
+        identical: True if every probability is the same, bit for bit.
+        largest_difference: Largest difference between two probabilities.
+        changed_labels: Number of rows whose predicted label has changed.
+        other_versions: Packages whose version has changed, with the version then and now.
     """
 
     comparison: Comparison
@@ -38,7 +38,7 @@ class Reproduction:
 
     @property
     def agrees(self) -> bool:
-        """Whether the difference in accuracy is within what these test rows could show."""
+        """True if the confidence interval of the difference in accuracy contains 0."""
         interval = self.comparison.statistics.accuracy
         return interval.low <= 0 <= interval.high
 
@@ -52,20 +52,20 @@ def reproduce(
     model: str | None = None,
     progress: Progress = SILENT,
 ) -> Reproduction:
-    """Run the job of a saved folder again, in a temporary folder, and compare what comes out.
+    """Run the job of a saved folder again, in a temporary folder, and compare the predictions.
 
     Args:
-        folder: What `emotune run` saved; it is only read.
-        data: Where the data is, where it was a file or folder: results hold no paths.
-        validation: Where the validation file is, if there was one.
-        test: Where the test file is, if there was one.
-        model: Where the base model is, where it was a local folder.
+        folder: Folder that `emotune run` saved; it is only read.
+        data: Path of the data, if it was a file or folder: saved folders hold no paths.
+        validation: Path of the validation file, if there was one.
+        test: Path of the test file, if there was one.
+        model: Path of the base model, if it was a local folder.
         progress: Shows the steps of the job.
 
     Raises:
         ArtifactError: The folder does not say how it was made, or its predictions were changed.
-        DataError: The data is not what it was.
-        EmotuneError: Whatever the job itself raises.
+        DataError: The data has changed.
+        EmotuneError: An error of the job itself.
     """
     import numpy as np
 
@@ -82,8 +82,8 @@ def reproduce(
         expected = "" if description.data is None else description.data.fingerprint
         if found.fingerprint != expected:
             raise DataError(
-                f"The data at '{config.data.source}' is not what '{folder}' was made from: its fingerprint is {found.fingerprint[:12]}…, "
-                f"and was {expected[:12]}…. Give the data of that time with --data."
+                f"The data at '{config.data.source}' is not the data of '{folder}': its fingerprint is "
+                f"{found.fingerprint[:12]}…, expected {expected[:12]}…. Give the data of that time with --data."
             )
         run(config, progress)
         again = read_evaluation(output, name="again")
@@ -104,16 +104,17 @@ def reproduce(
 
 
 def configuration_of(description: Description, folder: Path, given: dict[str, str], output: Path) -> RunConfig:
-    """The configuration that a saved folder was made with, writing to another folder.
+    """Return the configuration of a saved folder, with another output folder.
 
     Args:
-        description: What `emotune.json` holds.
+        description: Content of `emotune.json`.
         folder: The folder, for messages.
-        given: Settings that go over the stored ones.
-        output: Where the new run writes.
+        given: Settings that override the stored ones.
+        output: Output folder of the new run.
 
     Raises:
-        ArtifactError: It is missing, damaged or does not hold any more, or it needs the base model or the data to be named.
+        ArtifactError: It is missing, damaged or no longer valid, or the path of the base model or of the data is
+            needed.
     """
     stored = description.configuration
     if stored is None or description.data is None or description.versions is None:
@@ -125,7 +126,8 @@ def configuration_of(description: Description, folder: Path, given: dict[str, st
         raise ArtifactError(f"The base model '{base.name}' was a local folder. Say where it is with --model FOLDER.")
     if description.data.was_local and "data.source" not in given:
         raise ArtifactError(
-            f"The data was the file or folder '{description.data.name}', and results hold no paths. Say where it is with --data."
+            f"The data was the file or folder '{description.data.name}', and saved folders hold no paths. "
+            "Say where it is with --data."
         )
     values = {
         f"{section}.{key}": value
@@ -134,11 +136,11 @@ def configuration_of(description: Description, folder: Path, given: dict[str, st
         if value is not None
     }
     if base.revision is not None and "model.name" not in given:
-        values["model.revision"] = base.revision  # the very commit, where the configuration named a branch or none
+        values["model.revision"] = base.revision  # the exact commit; the configuration may name a branch or nothing
     values |= {"output.folder": str(output), "output.overwrite": False, "training.resume": False}
     try:
         return RunConfig.load(overrides=values | given)
     except ConfigError as error:
-        # Line by line, without the place that a setting of a program has.
+        # Line by line, without the place "overrides".
         mistakes = "\n".join(line.replace("overrides: ", "", 1) for line in str(error).splitlines())
-        raise ArtifactError(f"The configuration in '{folder / DESCRIPTION}' does not hold: {mistakes}") from None
+        raise ArtifactError(f"The configuration in '{folder / DESCRIPTION}' is not valid: {mistakes}") from None

@@ -221,7 +221,7 @@ def test_what_is_no_report_is_not_replaced_whatever_the_flags(
     target.write_bytes(content)
     result = invoke("compare", "good", "bad", "--output", target, "--overwrite")
     assert result.exit_code == 2
-    assert f"{target} is no report of emotune, and --overwrite does not replace it." in result.stderr
+    assert f"{target} is not a report of emotune, and --overwrite does not replace it." in result.stderr
     assert target.read_bytes() == content
     assert {path.name for path in tmp_path.iterdir()} == {"good", "bad", "same", "thesis.html"}
 

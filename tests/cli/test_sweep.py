@@ -202,8 +202,8 @@ def test_trials_that_failed_end_with_1(invoke: Invoke, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("begun", "expected"),
     [
-        (True, "What has finished is kept; the same command with --resume goes on from there."),
-        (False, "Nothing was begun; start it again."),
+        (True, "Finished trials are kept; the same command with --resume continues from there."),
+        (False, "Nothing was started; run it again."),
     ],
 )
 def test_a_stopped_sweep_says_how_to_go_on(

@@ -103,7 +103,7 @@ class TestSaved:
         (tmp_path / "out" / "mine.txt").write_text("mine")
         with pytest.raises(OutputError, match="not empty"):
             tiny_tuned.save(tmp_path / "out")
-        with pytest.raises(OutputError, match="no result of emotune"):
+        with pytest.raises(OutputError, match="not a result of emotune"):
             tiny_tuned.save(tmp_path / "out", overwrite=True)
         assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
         (tmp_path / "out" / "emotune.json").write_text("{}")

@@ -86,7 +86,7 @@ def test_what_is_no_sweep_is_left_alone(make_plan: MakePlan, tmp_path: Path) -> 
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep" / "thesis.txt").write_text("mine")
     for overwrite in (False, True):
-        with pytest.raises(OutputError, match=r"not empty|has no sweep\.json, so it is no result of emotune"):
+        with pytest.raises(OutputError, match=r"not empty|has no sweep\.json, so it is not a result of emotune"):
             SweepFolder(make_plan(output__overwrite=overwrite)).check()
     assert (tmp_path / "sweep" / "thesis.txt").read_text() == "mine"
 
@@ -160,7 +160,7 @@ def test_a_full_disk_says_how_to_go_on(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OutputError, match=facts("No space left on device", "What has finished is kept", "make room")):
+    with pytest.raises(OutputError, match=facts("No space left on device", "Finished trials are kept", "make room")):
         folder.store(trial, files, 1.0, "here")
     with pytest.raises(OutputError, match="No space left"):
         folder.write("leaderboard.md", "x")

@@ -44,7 +44,7 @@ def test_ctrl_c(tiny_files: Path, tiny_bert: Path, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert states(errors.splitlines()[-1], "Stopped", "What has finished is kept", "--resume")
+    assert states(errors.splitlines()[-1], "Stopped", "Finished trials are kept", "--resume")
     assert "Traceback" not in errors
     until = time.monotonic() + 20
     while running(str(work)) and time.monotonic() < until:

@@ -265,7 +265,7 @@ def test_a_trial_that_saw_other_data_is_no_part_of_it(
         return {**files, RESULT: json.dumps({**json.loads(files[RESULT]), "data": "other"}).encode()}
 
     engine.run = other  # type: ignore[method-assign]
-    with pytest.raises(DataError, match="saw other data"):
+    with pytest.raises(DataError, match="used other data"):
         sweep(make_plan(), engine)
 
 

@@ -20,10 +20,10 @@ from .boards import MARGIN, SETTING, Cells, board
 def test_margins_are_claimed_where_their_p_is_small_and_of_nothing_else() -> None:
     claimed = board(*MARGIN, margin=1.0)
     assert leaderboard_margins(claimed) == [
-        "Not worse than the best by more than 1 point: 'DoRA' (p = 0.020). It is not shown of the others, "
-        "which does not make them worse.",
+        "Not worse than the best by more than 1 point: 'DoRA' (p = 0.020). It is not shown for the others, "
+        "which does not mean that they are worse.",
         "Not worse than full fine-tuning by more than 1 point: 'LoRA' (p = 0.002).",
-        "Equivalent to full fine-tuning in accuracy, within 1 point: these seeds and test rows show it of no configuration.",
+        "Equivalent to full fine-tuning in accuracy, within 1 point: these seeds and test rows show it for no configuration.",
     ]
     assert leaderboard_margins(board(*MARGIN)) == []
     assert margin_table(board(*MARGIN)).rows == ()

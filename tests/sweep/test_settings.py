@@ -234,7 +234,7 @@ class TestMistakes:
             ('[sweep]\nmethods = ["lora", "lora"]', ("sweep", "'LoRA' and 'LoRA'", "the same", "once")),
             (
                 '[sweep]\nmethods = [{ name = "lora", label = "x" }, { name = "full", label = "x" }]',
-                ("sweep", "'x'", "labels of their own"),
+                ("sweep", "'x'", "different labels"),
             ),
             (
                 '[sweep]\nmethods = ["lora"]\nmodels = ["a/b", "a/b", 5]',
@@ -250,7 +250,7 @@ class TestMistakes:
             ("[sweep]\ngrid = 5", ("FILE", "sweep.grid is 5", "[sweep.grid]")),
             (
                 '[sweep.search]\n"training.epochs" = [1, 2]',
-                ("FILE", "sweep.search", "nothing is searched", "--search N"),
+                ("FILE", "sweep.search", "no search was asked for", "--search N"),
             ),
             (
                 '[sweep]\nsearched = 2\n[sweep.search]\n"training.learning_rate" = { low = 1e-2, high = 1e-5 }',
@@ -262,15 +262,15 @@ class TestMistakes:
             ),
             (
                 '[sweep]\nsearched = 2\nmethods = ["lora"]\ngrid = { "training.epochs" = [1] }\nsearch = { "training.epochs" = [1, 2] }',
-                ("FILE", "training.epochs", "sweep.grid", "sweep.search", "only be in one"),
+                ("FILE", "training.epochs", "sweep.grid", "sweep.search", "in one of them"),
             ),
             (
                 '[sweep]\nmethods = [{ name = "lora", r = 8 }]\ngrid = { "method.r" = [4, 16] }',
-                ("FILE", "method.r", "sweep.grid", "sweep.methods", "'LoRA (r 8)'", "only be in one"),
+                ("FILE", "method.r", "sweep.grid", "sweep.methods", "'LoRA (r 8)'", "in one of them"),
             ),
             (
                 '[sweep]\nsearched = 2\nmethods = [{ name = "lora", r = 8 }]\nsearch = { "method.r" = [4, 16] }',
-                ("FILE", "method.r", "sweep.search", "sweep.methods", "'LoRA (r 8)'", "only be in one"),
+                ("FILE", "method.r", "sweep.search", "sweep.methods", "'LoRA (r 8)'", "in one of them"),
             ),
             (
                 '[sweep]\nsearched = 2\nmethods = ["lora"]\ngrid = { "training.learning_rate" = [1e-3, 2e-3] }',

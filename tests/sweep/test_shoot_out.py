@@ -55,7 +55,7 @@ def test_the_page_has_the_leaderboard_with_margins_and_what_stands_beside_it(sho
     (line,) = (line for line in text.splitlines() if line.startswith("| accuracy |"))
     assert line.startswith(f"| accuracy | {100 * found.accuracy.estimate:+z.2f} (")
     assert line.endswith(f"| {found.p_value:.3f} |")
-    assert "## What the p-values are made of" in text
+    assert "## How the p-values are computed" in text
 
 
 def test_another_sweep_is_refused(shoot_out: Any, finished: Path) -> None:

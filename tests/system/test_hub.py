@@ -201,7 +201,7 @@ def test_pickled_weights_are_refused(refusals: dict[str, str], hub: Hub) -> None
     ("what", "words"),
     [
         ("missing model", ["'owner/no-such-model'", "spelling", "hf auth login"]),
-        ("missing minilm", ["'minilm'", "there is no folder of that name here", "Did you mean bundled:minilm"]),
+        ("missing minilm", ["'minilm'", "there is no folder of that name.", "Did you mean bundled:minilm"]),
         ("gated model", ["'owner/gated'", "gated", "Ask for access", "hf auth login"]),
         ("missing revision", [f"'{MODEL}'", "no such revision"]),
         ("missing data", ["owner/no-such-data", "hf auth login"]),
@@ -239,7 +239,7 @@ for what, port in (("refuses", 1), ("hangs", {silent.getsockname()[1]})):
         assert all(way in message for way in ("--preset quickstart", "--model FOLDER", "--data FILE"))
         assert len(message.splitlines()) == 3
     for what, here in (("model", "folder"), ("data", "file or folder")):
-        assert f"there is no {here} of that name here" in found[f"refuses {what}"]
+        assert f"there is no {here} of that name." in found[f"refuses {what}"]
     assert "no answer within 0.5 seconds" in found["hangs model"] or "timed out" in found["hangs model"]
 
 
@@ -314,7 +314,7 @@ except HubError as error:
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (HTTPStatus.FORBIDDEN, f"HubError: The Hub refused to hand out the model '{MODEL}' (HTTP status 403)"),
+        (HTTPStatus.FORBIDDEN, f"HubError: The Hub refused to provide the model '{MODEL}' (HTTP status 403)"),
         (HTTPStatus.SERVICE_UNAVAILABLE, "HubError: The Hugging Face Hub (http://127.0.0.1:"),
     ],
 )
@@ -349,7 +349,7 @@ def test_names_like_that_of_the_bundled_model_are_told_of_it(name: str) -> None:
             raise ConnectionError("offline mode is enabled")
         return str(raised.value)
 
-    hint = "there is no folder of that name here. Did you mean bundled:minilm, which comes with emotune?"
+    hint = "there is no folder of that name. Did you mean bundled:minilm, which comes with emotune?"
     assert hint in message(name, "model")
     assert len(message(name, "model").splitlines()) == 3
     assert "Did you mean" not in message("bert-base-uncasd", "model")

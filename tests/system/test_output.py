@@ -102,7 +102,7 @@ class TestNotWritten:
         assert list(tmp_path.iterdir()) == []
 
     def test_a_disk_that_fills_up_is_a_message(self, old: Path) -> None:
-        with pytest.raises(OutputError, match=r"No space left on device.*untouched"):
+        with pytest.raises(OutputError, match=r"No space left on device.*unchanged"):
             write_and_fail(old, True, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         assert tree(old.parent) == OLD
 
@@ -119,7 +119,7 @@ class TestNotWritten:
             return replace(path, target)
 
         monkeypatch.setattr(Path, "replace", fails)
-        with pytest.raises(OutputError, match="untouched"):
+        with pytest.raises(OutputError, match="unchanged"):
             write(old, overwrite=True)
         assert tree(old.parent) == OLD
 

@@ -1,6 +1,6 @@
-"""The command `emotune`: one file a command; each parses its options, calls the library and prints.
+"""The command `emotune`: one file per command; each parses its options, calls the library and prints.
 
-Nothing here imports torch, transformers or pydantic before a command needs it, so that `--help` answers at once.
+No module here imports torch, transformers or pydantic before a command needs it, so that `--help` is fast.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from emotune.system.errors import EmotuneError
 
 
 class Commands(TyperGroup):
-    """The group of all commands, which turns what a user can put right into a message and an exit code.
+    """Group of all commands, which turns an `EmotuneError` into a message and an exit code.
 
-    Any other exception is a bug and passes with its traceback.
+    Any other exception is a bug, and passes with its traceback.
     """
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was chosen."""
+        """Run the chosen command."""
         try:
             return super().invoke(ctx)
         except EmotuneError as error:
@@ -45,8 +45,8 @@ class Commands(TyperGroup):
         except BrokenPipeError as error:
             if not reader_has_left():
                 raise
-            # What shells report of any program that a closed pipe ends, 128 + SIGPIPE: no success, since the work was cut short.
-            # Click's own answer is 1, which here says that a check has failed.
+            # 128 + SIGPIPE, as shells report for a program ended by a closed pipe: the work was interrupted.
+            # Click's own exit code is 1, which for emotune means that a check has failed.
             raise typer.Exit(141) from error
         except KeyboardInterrupt as error:
             print_error(" ".join(["Stopped.", *map(str, error.args)]))
@@ -86,9 +86,9 @@ def _about(
 
 
 def main() -> None:
-    """Run the command on the arguments of this process."""
+    """Run the command with the arguments of this process."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that is not UTF-8 gets escapes for what it cannot show, rather than a crash.
+        # Escape characters that a terminal without UTF-8 cannot show, rather than crash.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     quiet_libraries()

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, so that they are called and explained alike."""
+"""Arguments and options that several commands share, with the same names and help texts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from emotune.system.errors import ConfigError
 
 
 def whole_number(option: str, least: int) -> Callable[[str | int], int]:
-    """What reads the value of an option, and answers a mistake in one line where Typer would show a box.
+    """Return the parser of an option's value, which reports a mistake in one line where Typer would show a box.
 
     Args:
         option: The option, for the message: "--examples".
-        least: The smallest number that will do.
+        least: The smallest valid number.
     """
 
     def read(value: str | int) -> int:
@@ -57,6 +57,6 @@ MaxCharacters = Annotated[
     typer.Option(
         metavar="N",
         parser=whole_number("--max-characters", 1),
-        help="Longest text accepted, in characters, if not the usual 20,000.",
+        help="Longest text accepted, in characters; 20,000 if not given.",
     ),
 ]

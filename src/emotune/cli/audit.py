@@ -1,4 +1,4 @@
-"""`emotune audit`: what is wrong with labelled data, before compute is spent on it."""
+"""`emotune audit`: find the flaws of labelled data before compute is spent on it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def audit(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Count the texts' tokens too, and judge labels with this model: a Hub id, a local folder, or bundled:minilm.",
+            help="Also count tokens, and judge labels, with this model: a Hub id, a local folder, or bundled:minilm.",
         ),
     ] = None,
     max_length: Annotated[
@@ -43,7 +43,7 @@ def audit(
         typer.Option(
             metavar="N",
             parser=whole_number("--max-length", 1),
-            help="With --model: a text of more tokens than this is cut, if not 128.",
+            help="With --model: longest text in tokens, 128 if not given; longer ones are cut.",
         ),
     ] = None,
     label_errors: Annotated[
@@ -52,7 +52,7 @@ def audit(
     examples: Annotated[
         int | None,
         typer.Option(
-            metavar="N", parser=whole_number("--examples", 0), help="Examples to show of each finding, if not 5."
+            metavar="N", parser=whole_number("--examples", 0), help="Examples to show per finding; 5 if not given."
         ),
     ] = None,
     write_clean: Annotated[
@@ -87,10 +87,10 @@ def audit(
 
     if max_length is not None and model is None:
         raise ConfigError(
-            "--max-length was given without --model: what a token is depends on the model. Add --model MODEL, or leave it out."
+            "--max-length was given without --model: tokens depend on the model. Add --model MODEL, or leave it out."
         )
     if examples is not None and as_json:
-        raise ConfigError("--examples was given with --json, which has every finding whole. Leave one of them out.")
+        raise ConfigError("--examples was given with --json, which has every finding. Leave one of them out.")
     if write_clean is not None:
         check_output(write_clean, overwrite=None, option=OPTION)
     source = DataSource(
@@ -104,7 +104,7 @@ def audit(
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
     )
     limit = MAX_LENGTH if max_length is None else max_length
-    # First, since it fails where the model's name is wrong, and an audit can take minutes.
+    # First, since it fails if the model's name is wrong, and an audit can take minutes.
     tokenizer = None if model is None else load_tokenizer(model, max_length=limit)
     features = None if model is None else features_of(model, max_length=limit)
     found = audit_source(source, label_errors=label_errors, features=features)
@@ -125,7 +125,7 @@ def audit(
 
 
 def _findings(audit: Audit) -> dict[str, Any]:
-    """Everything that was found, for machines."""
+    """Return all findings, for `--json`."""
     return {
         "name": audit.name,
         "rows": {split: dict(counts) for split, counts in audit.counts.items()},

@@ -1,4 +1,4 @@
-"""`emotune compare`: saved models on identical test rows, and what the differences are worth."""
+"""`emotune compare`: compare saved models on identical test rows, with tests and intervals for the differences."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def compare(
         typer.Argument(metavar="DIR DIR...", help="Folders that `emotune run` saved; the first is compared with."),
     ],
     output: Annotated[
-        Path, typer.Option(metavar="FILE", help="Where to write the report, one page that needs no network.")
+        Path, typer.Option(metavar="FILE", help="File for the report, one page that needs no network.")
     ] = Path("emotune_comparison.html"),
     margin: Annotated[
         float | None,
         typer.Option(
             metavar="POINTS",
-            help="Also test whether each later model is not worse than the first by more than so many points of accuracy, and equivalent "
-            "to it within as many.",
+            help="Also test whether each later model is not worse than the first by more than this many points of "
+            "accuracy, and equivalent to it within this margin.",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the report that stands there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
 ) -> None:
     """Compare saved models by their predictions on the same test rows; no model is loaded.
 
-    Every later folder is compared with the first: tests and intervals are paired, row by row. Where there are several, their p-values are
-    corrected for it (Holm).
+    Every later folder is compared with the first: tests and intervals are paired, row by row. Where there are
+    several, their p-values are corrected for it (Holm).
 
     Examples:
     $ emotune compare fine_tuned_lora_model other_model
@@ -84,7 +84,7 @@ def compare(
 
 
 def told_apart(places: Sequence[Path]) -> list[str]:
-    """What to call folders: each by its name, and by as many folders above it as tell it from the others.
+    """Return distinct names of folders: each with as many parent folders as distinguish it from the others.
 
     Args:
         places: Resolved paths, all different.
@@ -99,10 +99,10 @@ def told_apart(places: Sequence[Path]) -> list[str]:
 
 
 def repeats_of_training(name: str, description: Description) -> str:
-    """How many of the test rows a model was trained on, by what its run counted; "" where it counted none.
+    """Return a sentence on the test rows that a model was trained on, as its run counted them; "" where there are none.
 
     Args:
-        name: What the model is called.
+        name: Name of the model.
         description: Its `emotune.json`.
     """
     from emotune.evaluation.words.leaks import kinds_in_words
@@ -115,11 +115,11 @@ def repeats_of_training(name: str, description: Description) -> str:
         {kind: number for kind, number in found.items() if isinstance(number, int)} if isinstance(found, dict) else {}
     )
     if not kinds or not isinstance(found, dict) or len(kinds) < len(found):
-        return ""  # nothing was found, or the entry is not that of a run
+        return ""  # no leaks, or the entry was not written by a run
     rows = sum(kinds.values())
     return (
         f"{counted(rows, 'test row')} {'repeats' if rows == 1 else 'repeat'} a row that '{printable(name)}' was trained on "
-        f"({kinds_in_words(kinds)}). Scores here count them; the report of its run has the scores without."
+        f"({kinds_in_words(kinds)}). The scores include them; the report of its run has the scores without them."
     )
 
 
@@ -129,13 +129,13 @@ def reports(
     margin: float | None = None,
     repeats: Sequence[str] | None = None,
 ) -> list[Report]:
-    """One page's content: every later model against the first, p-values corrected for their number.
+    """Return one page per later model, compared with the first; p-values are corrected for their number.
 
     Args:
         evaluations: The models.
-        temperatures: Of each.
-        margin: Points of accuracy for the tests of a margin.
-        repeats: Of each, what is said of test rows that it was trained on.
+        temperatures: Temperature of each model.
+        margin: Margin of the tests, in points of accuracy.
+        repeats: Sentence for each model on the test rows that it was trained on.
     """
     from emotune.evaluation.compare import compare as compare_evaluations
     from emotune.evaluation.margin import corrected, margin_test
@@ -178,7 +178,7 @@ def reports(
 
 
 def _corrected(found: Sequence[PairedStatistics]) -> list[dict[str, float]]:
-    """The p-values of several comparisons by score, corrected for their number (Holm); no entry where there is no test."""
+    """Return the p-values of several comparisons by score, corrected for their number (Holm), where there is a test."""
     from emotune.evaluation.rivals import ACCURACY, MACRO_F1
     from emotune.statistics.paired import holm
 

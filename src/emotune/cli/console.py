@@ -1,4 +1,4 @@
-"""What the command shows of a job: steps, bars, results, errors; with Rich on a terminal, as plain lines elsewhere."""
+"""Output of the command: steps, bars, results, errors; with Rich on a terminal, as plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from emotune.system.progress import Advance
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-# Results stand under their step's title, behind its "[3/8] ".
+# Results are aligned with their step's title, after its "[3/8] ".
 _INDENT = 6
 
-# Where the output is not a terminal nobody has said how wide it is; the widest table fits this.
+# Width where the output is not a terminal; the widest table fits.
 _PLAIN_WIDTH = 100
 
 
 class _Console(Console):
-    """A console that leaves it to the command what happens when its reader has left."""
+    """Console that lets the command handle a closed pipe."""
 
     def on_broken_pipe(self) -> None:
-        """Pass on the error that Rich would turn into exit code 1."""
+        """Raise the error that Rich would turn into exit code 1."""
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """A console that takes no text for markup and, where it is not a terminal, writes plain lines."""
+    """Return a console that does not interpret markup and writes plain lines if it is not a terminal."""
     console = _Console(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PLAIN_WIDTH
@@ -54,12 +54,12 @@ def print_error(message: str) -> None:
 
 
 def print_notice(message: str) -> None:
-    """Print a message on standard error, beside results that go to standard output."""
+    """Print a message on standard error, since results go to standard output."""
     make_console(stderr=True).print(_safe(message), soft_wrap=True)
 
 
 def command_name() -> str:
-    """What runs this command again from the current folder: as it was called, where it is not on the path."""
+    """Return the shell words that run this command again: "emotune" if it is on the path, else as it was called."""
     program = Path(sys.argv[0]) if sys.argv else Path()
     if program.parts[-2:] == ("emotune", "__main__.py"):
         return f"{shlex.quote(sys.executable)} -m emotune"
@@ -72,25 +72,25 @@ def command_name() -> str:
 
 
 def reader_has_left() -> bool:
-    """Whether nobody reads standard output any more, as when it goes to `head`; whatever is still written there is then dropped."""
-    if not hasattr(select, "poll"):  # Windows, where no pipe says so
+    """Return whether the reader of standard output has closed the pipe, as `head` does; then drop further output."""
+    if not hasattr(select, "poll"):  # Windows, where pipes do not report it
         return False
     descriptor = sys.stdout.fileno()
     poll = select.poll()
-    poll.register(descriptor, 0)  # of a pipe without a reader every poll tells, asked or not
+    poll.register(descriptor, 0)  # a pipe without a reader is reported whatever the events asked for
     if not poll.poll(0):
         return False
-    # The interpreter flushes once more when it ends, and would complain.
+    # The interpreter flushes once more at exit, and would report an error.
     os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
     return True
 
 
 class ConsoleProgress:
-    """Shows a job on the console: implements `emotune.system.progress.Progress`.
+    """Progress of a job on the console; implements `emotune.system.progress.Progress`.
 
     Args:
-        total: How many steps the job has.
-        console: Where to; standard output if not given.
+        total: Number of steps of the job.
+        console: The console; standard output if not given.
     """
 
     def __init__(self, total: int, console: Console | None = None) -> None:
@@ -101,7 +101,7 @@ class ConsoleProgress:
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Show a step's number and title, and its time once it has ended well."""
+        """Show a step's number and title, and its time after it has succeeded."""
         from emotune.evaluation.words.formats import duration
 
         self._number += 1
@@ -111,11 +111,11 @@ class ConsoleProgress:
         self._print(duration(time.perf_counter() - started), style="dim")
 
     def say(self, text: str) -> None:
-        """Show a line under the step."""
+        """Show a line below the step's title."""
         self._print(text)
 
     def show(self, renderable: Any) -> None:
-        """Show a table or the like under the step."""
+        """Show a renderable such as a table below the step's title."""
         if self._plain:
             from emotune.report.tables import render
 
@@ -125,7 +125,7 @@ class ConsoleProgress:
 
     @contextmanager
     def bar(self, description: str, total: int) -> Iterator[Advance]:
-        """Show a bar that vanishes at the end; bars within bars stand below each other. Without a terminal, nothing."""
+        """Show a bar that disappears at the end, below outer bars. Without a terminal, show nothing."""
         from emotune.system.text import printable
 
         if self._plain:
@@ -167,7 +167,7 @@ class ConsoleProgress:
         )
 
     def _print(self, text: str, style: str = "") -> None:
-        if self._plain:  # whole lines are better for files and for grep than lines wrapped at a made-up width
+        if self._plain:  # unwrapped lines are better for files and for grep
             for line in text.split("\n"):
                 self._console.print(_safe((" " * _INDENT + line).rstrip()), soft_wrap=True)
         else:
@@ -175,24 +175,24 @@ class ConsoleProgress:
 
 
 def quiet_libraries() -> None:
-    """Keep other libraries' notices and progress bars off the command's output; errors still show.
+    """Suppress notices and progress bars of other libraries; errors are still shown.
 
-    Works through environment variables, which these libraries read when they are imported, and which child processes
-    inherit. Variables and warning options that the user has set win.
+    This sets environment variables, which these libraries read when they are imported, and which child processes
+    inherit. Variables and warning options set by the user take precedence.
     """
     for library in ("TRANSFORMERS", "DATASETS", "HF_HUB"):
         os.environ.setdefault(f"{library}_VERBOSITY", "error")
     for library in ("HF_HUB", "HF_DATASETS"):
         os.environ.setdefault(f"{library}_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # PEFT imports it wherever it is installed, and on some processors it warns of a kernel that nothing here would use.
+    # PEFT imports it if it is installed, and on some processors it warns of a kernel that emotune does not use.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     if not sys.warnoptions:
         warnings.filterwarnings("ignore", module=r"(accelerate|datasets|huggingface_hub|peft|torch|transformers)(\.|$)")
 
 
 def _safe(text: str, style: str = "") -> Text:
-    """Text that a terminal shows as it is: no markup, no control characters but line ends."""
+    """Return text that a terminal shows unchanged: no markup, no control characters except line ends."""
     from emotune.system.text import printable
 
     return Text("\n".join(printable(line) for line in text.split("\n")), style=style)

@@ -42,7 +42,7 @@ def evaluate(
     from emotune.data.options import MAX_CHARACTERS
     from emotune.folder.format import read_description
 
-    # Loading the model takes longer than anything that can be wrong with the paths, so it comes last.
+    # Loading the model takes longest, so it comes after all checks of paths.
     rows = load_split(
         data,
         labels=read_description(folder).labels,
@@ -68,7 +68,7 @@ def evaluate(
 
 
 def _figures(evaluation: Evaluation) -> dict[str, object]:
-    """The scores and what they were measured on, for machines."""
+    """Return the scores and the rows that they were measured on, for `--json`."""
     from emotune.evaluation.scores import absent_classes
 
     return {

@@ -29,15 +29,15 @@ _BLANK_LINES_NAMED = 8
 
 
 class PredictCommand(TyperCommand):
-    """The command, whose texts may begin with a hyphen as options do."""
+    """The command `predict`, which explains how to give a text that begins with a hyphen."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the command line, and say of an option that does not exist how to give it as a text."""
+        """Parse the command line; the message for an unknown option says how to give it as a text."""
         given = list(args)
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
-            # Typer keeps the class in a place of its own, which moves from version to version.
+            # The module of this class in Typer changes from version to version.
             if type(error).__name__ != "NoSuchOption":
                 raise
             option = str(getattr(error, "option_name", ""))
@@ -52,12 +52,12 @@ class PredictCommand(TyperCommand):
 
 
 def _probability(value: str | float) -> float:
-    """The value of --least-probability; the conversion of a float would take "nan", and say little of anything else."""
+    """Parse the value of --least-probability; `float` would accept "nan", and explain mistakes badly."""
     try:
         found = float(value)
     except ValueError:
         found = math.nan
-    if not 0 <= found <= 1:  # NaN is not, either
+    if not 0 <= found <= 1:  # also true for NaN
         raise ConfigError(f"--least-probability is {quoted(value)}; expected a number from 0 to 1, such as 0.8.")
     return found
 
@@ -93,12 +93,12 @@ def predict(
         typer.Option(
             metavar="P",
             parser=_probability,
-            help="Give no label to a text whose best one is less probable than this, from 0 to 1.",
+            help="Give no label to a text whose best label has a lower probability than this, from 0 to 1.",
         ),
     ] = 0.0,
     device: Annotated[
         str,
-        typer.Option(metavar="NAME", help="cpu, cuda or mps; auto takes the first of cuda, mps and cpu that is there."),
+        typer.Option(metavar="NAME", help="cpu, cuda or mps; auto is the first available of cuda, mps and cpu."),
     ] = "auto",
     precision: Annotated[
         str,
@@ -128,8 +128,8 @@ def predict(
         raise ConfigError("--overwrite was given without --output. Add --output FILE, or leave it out.")
     from emotune.folder.format import read_description
 
-    # Everything that can be wrong with a path comes up before the model is loaded; what is wrong with standard input comes up
-    # when reading gets there, since nobody can read it twice.
+    # Paths are checked before the model is loaded. Mistakes in standard input are found while it is read, since it
+    # cannot be read twice.
     read_description(folder)
     with open_output(output, overwrite) as target:
         blank = BlankLines()
@@ -145,8 +145,8 @@ def predict(
         classifier = load(folder, base=base)
         classifier.model.to(chosen_device)
         predictor = Predictor(classifier, precision=precision, calibrated=calibrated)
-        del classifier  # whose layers without adapters are not needed any more
-        # The bar stays out of standard output, which is for the labels.
+        del classifier  # its layers without adapters are no longer needed
+        # The bar goes to standard error, since standard output has the labels.
         progress = ConsoleProgress(1, make_console(stderr=True))
         total = cut = unsure = 0
         for predictions in predictor.stream(messages, progress=progress):
@@ -169,18 +169,18 @@ def predict(
 
 @dataclass
 class BlankLines:
-    """The blank lines that were skipped.
+    """Skipped blank lines.
 
     Attributes:
-        count: How many there are.
-        first: The numbers of the first ones.
+        count: Their number.
+        first: Line numbers of the first ones.
     """
 
     count: int = 0
     first: list[int] = field(default_factory=list)
 
     def add(self, number: int) -> None:
-        """Note a line."""
+        """Count a line."""
         self.count += 1
         if len(self.first) < _BLANK_LINES_NAMED:
             self.first.append(number)
@@ -188,7 +188,7 @@ class BlankLines:
 
 @dataclass(frozen=True)
 class _Opened:
-    """Texts with their numbers, and what the numbers count: "line" or "row" of a file, or nothing that need be said."""
+    """Texts with their numbers, and the unit of the numbers: "line", "row", or "" for texts of the command line."""
 
     rows: Iterable[tuple[int, str]]
     unit: str = ""
@@ -202,13 +202,14 @@ def _open_texts(
     max_characters: int | None,
     blank: BlankLines,
 ) -> _Opened:
-    """The texts to label, from the one place that the user chose; a file is read once to be checked, and again to be labelled."""
+    """Return the texts of the arguments, the file or standard input; a file is read twice, first to check it."""
     if arguments and file is not None:
         raise ConfigError("Texts were given both as arguments and with --file. Give one of the two.")
     if file is not None:
         if str(file) in ("-", "/dev/stdin"):
             raise ConfigError(
-                f"--file is {str(file)!r}; standard input is read where there is neither --file nor a text. Leave --file out."
+                f"--file is {str(file)!r}; standard input is read if neither --file nor a text is given. "
+                "Leave --file out."
             )
         from emotune.cli.console import print_notice
         from emotune.data.load import open_texts
@@ -235,7 +236,7 @@ def _open_texts(
             f'  emotune predict {word(folder)} "I did not expect this at all"'
         )
     lines = _lines_of(sys.stdin.buffer, blank)
-    # The first lines are looked at before the model is loaded: a short input is then checked whole.
+    # The first lines are checked before the model is loaded; for a short input, this is all of it.
     first = list(islice(lines, _LINES_LOOKED_AT))
     if not first:
         what = "has nothing but blank lines" if blank.count else "is empty"
@@ -244,7 +245,7 @@ def _open_texts(
 
 
 def _refuse_file_name(text: str) -> None:
-    """Refuse a text that is a file's name: its label would say nothing of the texts in it."""
+    """Refuse a text that is a file's name, since its label would not be about the texts in the file."""
     from emotune.data.files import KNOWN_SUFFIXES
 
     path = Path(text)
@@ -262,14 +263,14 @@ def _refuse_file_name(text: str) -> None:
 
 
 def _noting_numbers(opened: _Opened, numbers: deque[int]) -> Iterator[str]:
-    """The texts; their numbers are put aside until their labels come."""
+    """Yield the texts, and append their numbers to a queue for their labels."""
     for number, text in opened.rows:
         numbers.append(number)
         yield text
 
 
 def _lines_of(stream: BinaryIO, blank: BlankLines) -> Iterator[tuple[int, str]]:
-    """One text per line of standard input, with the line's number; blank lines are skipped and counted."""
+    """Yield one text per line of standard input, with the line's number; blank lines are skipped and counted."""
     for number, line in enumerate(stream, start=1):
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")

@@ -10,7 +10,7 @@ import typer
 def presets(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Print this preset's TOML.")] = None,
 ) -> None:
-    """List the presets, or print one as a start for a configuration of your own.
+    """List the presets, or print one as a start for your own configuration.
 
     Examples:
     $ emotune presets

@@ -1,4 +1,4 @@
-"""`emotune reproduce`: run the job of a saved folder again and say whether the figures came out the same."""
+"""`emotune reproduce`: run the job of a saved folder again, and compare the figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def reproduce(
     folder: Folder,
     data: Annotated[
-        str | None, typer.Option(metavar="DATA", help="The data, where it was a file or folder: results hold no paths.")
+        str | None, typer.Option(metavar="DATA", help="The data, if it was a file or folder: results hold no paths.")
     ] = None,
     validation_data: Annotated[
         str | None, typer.Option(metavar="FILE", help="The file with the validation rows, if there was one.")
@@ -24,12 +24,12 @@ def reproduce(
         str | None, typer.Option(metavar="FILE", help="The file with the test rows, if there was one.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="The base model, where it was a local folder.")
+        str | None, typer.Option(metavar="MODEL", help="The base model, if it was a local folder.")
     ] = None,
 ) -> None:
     """Run the job of a saved folder again, and compare the predictions row by row. The folder itself is only read.
 
-    Exits with 1 where the figures did not come out the same, within what the test rows could show.
+    The exit code is 1 if the figures differ by more than the test rows can explain.
 
     Examples:
     $ emotune reproduce fine_tuned_lora_model
@@ -53,7 +53,7 @@ def reproduce(
 
 
 def in_words(found: Reproduction) -> str:
-    """What came out, in a few sentences."""
+    """Return the result in a few sentences."""
     from emotune.evaluation.words.formats import interval_in_points, signed_points
     from emotune.system.wording import counted
 

@@ -10,8 +10,8 @@ import typer
 
 from emotune.cli.settings import Flag, overrides, with_flags
 
-# Options by parameter name. All other settings are reached through --set. Values are text here: the configuration
-# reads and checks them, so that a mistake in an option is reported together with those in files.
+# Options by parameter name. All other settings are set with --set. Values are text here: the configuration reads and
+# checks them, so that a mistake in an option is reported together with those in files.
 FLAGS = {
     "data": Flag("data.source", "DATA"),
     "validation_data": Flag("data.validation", "FILE"),
@@ -49,7 +49,7 @@ def run(
         str | None, typer.Option(metavar="NAME", help="Start from a preset; `emotune presets` lists them.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Read settings from a TOML file; they go over the preset.")
+        Path | None, typer.Option(metavar="FILE", help="Read settings from a TOML file; they override the preset.")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -86,7 +86,7 @@ def run(
         result = pipeline.run(configuration, ConsoleProgress(pipeline.STEPS))
     except KeyboardInterrupt as error:
         if pipeline.checkpoints_of(configuration).unfinished:
-            kept = "The finished epochs are kept; the same command with --resume goes on from there."
+            kept = "The finished epochs are kept; the same command with --resume continues from there."
             raise KeyboardInterrupt(kept) from error
         raise
     folder = printable(shlex.quote(str(result.folder)))

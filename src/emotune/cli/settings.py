@@ -1,4 +1,4 @@
-"""Options of a command that stand for settings of the configuration, which has their help, and reads and checks their values."""
+"""Options of a command for settings of the configuration, which defines their help and checks their values."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Flag:
-    """A setting of the configuration that has an option of its own.
+    """Setting of the configuration with its own option.
 
     Attributes:
         key: The setting: "training.epochs".
-        metavar: What stands for the value in the help; "" makes the option a switch.
-        text: The help where it is not the setting's own.
-        default: The default where it is not the setting's own.
+        metavar: Placeholder of the value in the help; "" makes the option a switch.
+        text: Help text that replaces the setting's own.
+        default: Default that replaces the setting's own in the help.
     """
 
     key: str
@@ -33,15 +33,15 @@ class Flag:
 
 
 def settings_command(flags: Mapping[str, Flag]) -> type[TyperCommand]:
-    """A command whose help for each flag is the configuration's own, read when help is asked for.
+    """Return a command class that takes each flag's help from the configuration when help is requested.
 
     Args:
-        flags: By parameter name.
+        flags: Flags by parameter name.
     """
 
     class SettingsCommand(TyperCommand):
         def format_help(self, ctx: Any, formatter: Any) -> None:
-            """Fill in the settings' help, and show the page."""
+            """Fill in the help of the settings, and format the page."""
             from rich.markup import escape
 
             from emotune.settings.keys import setting_help
@@ -61,13 +61,13 @@ def settings_command(flags: Mapping[str, Flag]) -> type[TyperCommand]:
 
 
 def with_flags(flags: Mapping[str, Flag]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A decorator that puts an option for each flag in the place of a command's `**flags`.
+    """Return a decorator that replaces a command's `**flags` by one option per flag.
 
-    Values are text: the configuration reads and checks them, so that a mistake in an option is reported together with those in
-    files.
+    Values are text: the configuration reads and checks them, so that a mistake in an option is reported together with
+    those in files.
 
     Args:
-        flags: By parameter name.
+        flags: Flags by parameter name.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -97,17 +97,17 @@ def with_flags(flags: Mapping[str, Flag]) -> Callable[[Callable[..., None]], Cal
 
 
 def overrides(flags: Mapping[str, Flag], given: Mapping[str, str | bool | None]) -> list[Override]:
-    """The settings that the given options stand for.
+    """Return the settings for the given options.
 
     Args:
-        flags: By parameter name.
+        flags: Flags by parameter name.
         given: Values by parameter name; None where an option was not given.
     """
     return [_override(flags[name], name, value) for name, value in given.items() if value is not None]
 
 
 def _override(flag: Flag, name: str, value: str | bool) -> Override:
-    """The setting that an option stands for."""
+    """Return the setting for an option."""
     from emotune.settings.layers import Override
 
     setting: Any = value
@@ -117,5 +117,5 @@ def _override(flag: Flag, name: str, value: str | bool) -> Override:
         and value != "all-linear"
         and re.fullmatch(r"[\w.,]+", value)
     ):
-        setting = value.split(",")  # names; anything with other signs in it is a regular expression
+        setting = value.split(",")  # names; text with other characters is a regular expression
     return Override(flag.key, setting, place=f"--{name.replace('_', '-')}")

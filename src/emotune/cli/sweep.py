@@ -1,4 +1,4 @@
-"""`emotune sweep`: methods, models, seeds and settings on the same data, and which of them is worth it."""
+"""`emotune sweep`: compare methods, models and settings, with several seeds each, on the same data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from emotune.sweep.folder import SweepFolder
     from emotune.sweep.plan import Plan
 
-# The settings of a run that hold for every trial; methods, models and the folder are a sweep's own.
+# Settings of a run that apply to every trial; a sweep has its own options for methods, models and the folder.
 FLAGS = {
     name: flag
     for name, flag in RUN_FLAGS.items()
@@ -27,9 +27,8 @@ FLAGS = {
 FLAGS["seeds"] = Flag(
     "training.seeds",
     "N",
-    "How many seeds each configuration is trained with, from `seed` on: all are scored and compared. One hides "
-    "that another seed gives another "
-    "model.",
+    "Number of seeds per configuration, from `seed` on: all are scored and compared. A single seed hides the "
+    "variation between seeds.",
     "3",
 )
 ENGINES = ("local", "ray")
@@ -43,7 +42,7 @@ def sweep(
     config: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Read settings from a TOML file with a \\[sweep] table; they go over the preset."
+            metavar="FILE", help="Read settings from a TOML file with a \\[sweep] table; they override the preset."
         ),
     ] = None,
     methods: Annotated[
@@ -54,22 +53,24 @@ def sweep(
         list[str] | None,
         typer.Option(
             metavar="KEY=V1,V2",
-            help="Try each of these values of a setting, as in training.learning_rate=1e-4,1e-3; repeat for all combinations.",
+            help="Try each of these values of a setting, as in training.learning_rate=1e-4,1e-3; repeat for all "
+            "combinations.",
         ),
     ] = None,
     search: Annotated[
         str | None,
         typer.Option(
             metavar="N",
-            help="Search each configuration's settings on validation first, N trials each: those of \\[sweep.search], or the "
-            "learning rate.",
+            help="First search each configuration's settings on validation, N trials each: those of \\[sweep.search], "
+            "or the learning rate.",
         ),
     ] = None,
     margin: Annotated[
         str | None,
         typer.Option(
             metavar="POINTS",
-            help="Say which configurations are not worse than the best, and than full fine-tuning, by more than so many points.",
+            help="Test which configurations are not worse than the best, and than full fine-tuning, by more than this "
+            "many points of accuracy.",
         ),
     ] = None,
     settings: Annotated[
@@ -86,7 +87,7 @@ def sweep(
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Go on with a sweep that was stopped; finished trials are not run again, failed ones are."
+            "--resume", help="Continue an interrupted sweep; finished trials are not run again, failed ones are."
         ),
     ] = False,
     overwrite: Annotated[
@@ -96,7 +97,7 @@ def sweep(
     engine: Annotated[
         str,
         typer.Option(
-            metavar="local|ray", help="Where trials run: this machine, or the Ray cluster that RAY_ADDRESS names."
+            metavar="local|ray", help="Run trials on this machine, or on the Ray cluster that RAY_ADDRESS names."
         ),
     ] = "local",
     workers: Annotated[
@@ -108,8 +109,8 @@ def sweep(
 ) -> None:
     """Train many configurations, several seeds each, on the same data; rank them by validation; compare them on the same test rows.
 
-    The folder gets a leaderboard as a page, as Markdown and as JSON, and the best model in `best`. A trial that fails costs only itself;
-    the command then ends with exit code 1.
+    The folder gets a leaderboard as a page, as Markdown and as JSON, and the best model in `best`. A trial that fails
+    does not affect the others; the command then ends with exit code 1.
 
     Examples:
     $ emotune sweep --preset small
@@ -123,9 +124,7 @@ def sweep(
     from emotune.system.errors import ConfigError
 
     if resume and overwrite:
-        raise ConfigError(
-            "--resume goes on with the sweep that is there, and --overwrite throws it away. Give one of them."
-        )
+        raise ConfigError("--resume continues the existing sweep, and --overwrite deletes it. Give one of them.")
     shared = overrides(FLAGS, flags)
     if output is not None:
         shared.append(Override("output.folder", output, "--output"))
@@ -160,8 +159,8 @@ def sweep(
         from emotune.sweep.folder import STAMP
 
         begun = (plan.folder / STAMP).is_file()
-        going_on = "What has finished is kept; the same command with --resume goes on from there."
-        kept = going_on if begun else "Nothing was begun; start it again."
+        going_on = "Finished trials are kept; the same command with --resume continues from there."
+        kept = going_on if begun else "Nothing was started; run it again."
         raise KeyboardInterrupt(kept) from error
     typer.echo(f"\nDone in {duration(result.seconds)}. The leaderboard is {printable(str(result.report))}")
     best = printable(shlex.quote(str(result.folder / "best")))
@@ -180,7 +179,7 @@ def sweep(
 def _sweep_settings(
     methods: str | None, models: str | None, grid: list[str] | None, search: str | None, margin: str | None
 ) -> list[Override]:
-    """The settings of the [sweep] table that the options stand for."""
+    """Return the settings of the [sweep] table for the given options."""
     from emotune.settings.layers import Override
 
     found = []
@@ -208,7 +207,7 @@ def _names(text: str) -> list[str]:
 
 
 def _check_extras(engine: str, plan: Plan) -> None:
-    """Refuse what is not installed before any work.
+    """Refuse an engine or a search whose packages are not installed, before any work.
 
     Raises:
         ConfigError: Names the pip line.

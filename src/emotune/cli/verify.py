@@ -1,4 +1,4 @@
-"""`emotune verify`: check that a saved folder still gives the predictions it was saved with."""
+"""`emotune verify`: check that a saved folder reproduces its saved predictions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from emotune.cli.arguments import Base, Folder
 
 
 def verify(folder: Folder, base: Base = None) -> None:
-    """Load a saved folder in a fresh process and require the predictions it was saved with.
+    """Load a saved folder in a fresh process, and require its saved predictions.
 
-    Exits with 1 where they differ.
+    The exit code is 1 if they differ.
 
     Example:
     $ emotune verify fine_tuned_lora_model

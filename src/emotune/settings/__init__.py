@@ -1,1 +1,1 @@
-"""The settings of a run: its sections, presets, and the layers that they come in."""
+"""The settings of a run: its sections, the presets, and the layers that are merged."""

@@ -1,6 +1,6 @@
-"""A configuration written out for people: TOML with the help of every setting above it. `presets/emotion.toml` is made so.
+"""A configuration as documented TOML: every setting with its help above it.
 
-`python -m emotune.settings.document` writes that preset again.
+`python -m emotune.settings.document` writes `presets/emotion.toml` in this form.
 """
 
 from __future__ import annotations
@@ -14,17 +14,15 @@ from emotune.settings.keys import setting_help
 from emotune.settings.run import RunConfig
 
 _WIDTH = 100
-_EMOTION = (
-    "Six emotions in English tweets with BERT-base: the real job, and what plain `emotune run` does. Needs the Hub."
-)
+_EMOTION = "Six emotions in English tweets with BERT-base: the defaults of `emotune run`. Needs the Hub."
 
 
 def documented_toml(config: RunConfig, purpose: str) -> str:
-    """Return a configuration as TOML that can be read and edited; settings that are left open stand in comments.
+    """Return a configuration as TOML for reading and editing; settings without a value are comments.
 
     Args:
         config: The configuration.
-        purpose: What it is for, one sentence.
+        purpose: Its purpose, one sentence.
     """
     lines = [f"# {purpose}", "# Made by python -m emotune.settings.document from the defaults."]
     for section, values in config.model_dump(mode="json").items():

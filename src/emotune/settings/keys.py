@@ -1,4 +1,4 @@
-"""The settings of a configuration by their keys, "training.epochs": what each takes, its help, and the one a misspelled key means."""
+"""Settings of a configuration by key, as "training.epochs": types, help texts, suggestions for misspelled keys."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pydantic.fields import FieldInfo
 
 from emotune.system.options import Options, branches, shown_value
 
-# What other tools call some settings.
+# Names of some settings in other tools.
 NICKNAMES = {"lr": "learning_rate", "rank": "r", "batch_size": "batch_tokens", "num_train_epochs": "epochs"}
 
 
 def section_models(root: type[Options], section: str) -> tuple[type[Options], ...]:
-    """Return the models that a section is one of: one, or every method.
+    """Return the alternative models of a section: a single one, or one per method.
 
     Args:
         root: The configuration's class.
@@ -31,7 +31,7 @@ def section_models(root: type[Options], section: str) -> tuple[type[Options], ..
 
 @functools.cache
 def fields_of(root: type[Options]) -> dict[str, tuple[FieldInfo, ...]]:
-    """Return the fields that each key stands for: one, or that of each method which has the option."""
+    """Return the fields behind each key: a single one, or one per method that has the option."""
     found: dict[str, tuple[FieldInfo, ...]] = {}
     for section in root.model_fields:
         for model in section_models(root, section):
@@ -43,7 +43,7 @@ def fields_of(root: type[Options]) -> dict[str, tuple[FieldInfo, ...]]:
 
 @functools.cache
 def schemas(root: type[Options]) -> dict[str, dict[str, Any]]:
-    """Return the JSON schema of each setting by its key: what pydantic says of its type and range, alternatives of methods together."""
+    """Return pydantic's JSON schema of each setting by key; the alternatives of all methods are merged."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for section in root.model_fields:
         for model in section_models(root, section):
@@ -54,7 +54,7 @@ def schemas(root: type[Options]) -> dict[str, dict[str, Any]]:
 
 
 def setting_help(root: type[Options], key: str) -> tuple[str, str | None]:
-    """Return a setting's description, and its default in words or None where it has none.
+    """Return a setting's description, and its default as text, or None where it has none.
 
     Args:
         root: The configuration's class.
@@ -67,11 +67,10 @@ def setting_help(root: type[Options], key: str) -> tuple[str, str | None]:
 
 
 def read_value(text: str, schema: Mapping[str, Any]) -> Any:
-    """Read a value from the command line with the setting's type in view.
+    """Read a value from the command line according to the setting's type.
 
-    TOML comes first. What is not TOML is text, or a number that TOML would write differently (".001"). Where text is
-    expected, what happens to look like a number, a date or a truth value is still text; where a setting may be left
-    open, none opens it.
+    The value is read as TOML. If it is not TOML, it is text, or a number in a form that TOML lacks (".001"). Where text
+    is expected, a number, a date or a boolean stays text. "none" unsets a setting that may be unset.
     """
     kinds = {branch["type"] for branch in branches(schema)}
     if text == "none" and "null" in kinds:
@@ -94,12 +93,12 @@ def read_value(text: str, schema: Mapping[str, Any]) -> Any:
 
 
 def shown_key(key: str) -> str:
-    """Return a key as a message shows it: bare where TOML would write it so."""
+    """Return a key as a message shows it, without quotes where TOML needs none."""
     return key if re.fullmatch(r"[\w.-]{1,60}", key) else shown_value(key)
 
 
 def closest_setting(root: type[Options], key: str) -> str:
-    """Return the end of the sentence "X is not a setting": the setting that was probably meant, or those there are."""
+    """Return the end of the sentence "X is not a setting": the closest setting, or the list of valid ones."""
     section, _, name = key.rpartition(".")
     known = tuple(fields_of(root))
     own = tuple(candidate for candidate in known if candidate.startswith(f"{section}."))

@@ -1,7 +1,6 @@
-"""Where settings come from: layers, the later over the earlier.
+"""Layers of settings: the defaults, a preset, a TOML file, the command line. Later layers override earlier ones.
 
-The defaults, a preset, a TOML file, the command line. Every mistake of every layer is collected and reported at once, each with
-its place.
+The mistakes of all layers are collected and reported together, each with its place.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ Root = TypeVar("Root", bound=Options)
 
 @dataclass(frozen=True)
 class Override:
-    """One setting that goes over all files.
+    """One setting that overrides all files.
 
     Attributes:
         key: Section and name: "training.epochs".
-        value: Text is read as on the command line; anything else is taken as it is.
-        place: Where the user wrote it, for messages: "--epochs".
+        value: Text is read as on the command line; any other value is used unchanged.
+        place: The option or argument it comes from, for messages: "--epochs".
     """
 
     key: str
@@ -47,14 +46,14 @@ class Override:
 
 
 class Draft(Generic[Root]):
-    """The settings of all layers as they come in, and every mistake met on the way.
+    """Merged settings of all layers, and the mistakes found in them.
 
     Args:
         root: The class of the configuration, whose fields are its sections.
 
     Attributes:
-        command: The command whose presets it takes.
-        mistakes: What is wrong so far, a sentence each.
+        command: The command whose presets it accepts.
+        mistakes: Mistakes found so far, one sentence each.
     """
 
     command: ClassVar[PresetOf] = "run"
@@ -66,7 +65,7 @@ class Draft(Generic[Root]):
         self.mistakes: list[str] = []
 
     def copy(self) -> Self:
-        """Return a draft with the same settings that goes its own way, without the mistakes."""
+        """Return an independent draft with the same settings and no mistakes."""
         twin = copy.copy(self)
         twin._values = {section: dict(values) for section, values in self._values.items()}
         twin._places = dict(self._places)
@@ -74,7 +73,7 @@ class Draft(Generic[Root]):
         return twin
 
     def add_preset(self, name: str) -> None:
-        """Put a preset over what there is."""
+        """Add a preset as the next layer."""
         try:
             text = read_preset(name, self.command)
         except ConfigError as error:
@@ -83,7 +82,7 @@ class Draft(Generic[Root]):
             self.add_table(f"preset {name}", tomllib.loads(text))
 
     def add_file(self, file: Path) -> None:
-        """Put a TOML file over what there is."""
+        """Add a TOML file as the next layer."""
         try:
             text = file.read_text(encoding="utf-8-sig")
         except OSError as error:
@@ -101,7 +100,7 @@ class Draft(Generic[Root]):
             self.add_table(str(file), table)
 
     def add_overrides(self, overrides: Sequence[str | Override]) -> None:
-        """Put settings of the command line over what there is."""
+        """Add settings of the command line as the next layer."""
         given: dict[str, str] = {}
         for item in overrides:
             if isinstance(item, str):
@@ -123,7 +122,7 @@ class Draft(Generic[Root]):
             self.add(override.place, override.key, value)
 
     def validate(self) -> Root | None:
-        """Return the configuration, or None where its values do not hold, which is then among the mistakes."""
+        """Return the configuration, or None where its values are invalid; the reasons are added to the mistakes."""
         try:
             return self.root.model_validate(self._values)
         except ValidationError as error:
@@ -135,7 +134,7 @@ class Draft(Generic[Root]):
         """Return the configuration.
 
         Raises:
-            ConfigError: There was a mistake in some layer; lists them all.
+            ConfigError: Some layer has a mistake; lists them all.
         """
         config = self.validate()
         if config is None or self.mistakes:
@@ -147,12 +146,12 @@ class Draft(Generic[Root]):
         self.mistakes.append(f"{place}: {text}.")
 
     def add_table(self, place: str, table: Mapping[str, Any]) -> None:
-        """Put the sections of a TOML document over what there is."""
+        """Add the sections of a TOML document as the next layer."""
         for section, content in table.items():
             if not isinstance(content, dict):
                 self.add(place, section, content)
             elif section in self.root.model_fields:
-                # The method's name first: it decides which options of earlier layers still hold.
+                # The method's name first: it decides which options of earlier layers are kept.
                 for name, value in sorted(content.items(), key=lambda setting: setting[0] != "name"):
                     self.add(place, f"{section}.{name}", value)
             else:
@@ -161,7 +160,7 @@ class Draft(Generic[Root]):
                 self.mistakes.append(f"{place}: [{shown_key(section)}] is not a section{hint}")
 
     def add(self, place: str, key: str, value: Any) -> None:
-        """Put one setting over what there is."""
+        """Set one setting, overriding earlier layers."""
         if key in fields_of(self.root):
             section, name = key.split(".")
             if key == "method.name" and value != self._values.get(section, {}).get(name, value):
@@ -185,7 +184,7 @@ class Draft(Generic[Root]):
             self.mistake(self._places[key], f"{mistake}{self._takers(mistake)}")
 
     def _takers(self, mistake: Mistake) -> str:
-        """Return, for an option that the chosen method lacks, the first of the methods that have it."""
+        """Return a hint that names the first method with the option, if the chosen method lacks it; else ""."""
         section, name = mistake.path[0], mistake.path[-1]
         if not mistake.is_unknown:
             return ""

@@ -1,4 +1,4 @@
-"""What a saved folder says of how it was made, with every path of this machine cut to its last part."""
+"""Configuration and command line as saved folders hold them: every path of this machine is cut to its last part."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emotune.settings.run import RunConfig
 
 
 def configuration(config: RunConfig) -> dict[str, Any]:
-    """The configuration with every path of this machine cut to its last part."""
+    """Return the configuration with every path of this machine cut to its last part."""
     values = config.model_dump(mode="json")
     for section, key in (
         ("data", "source"),
@@ -27,7 +27,7 @@ def configuration(config: RunConfig) -> dict[str, Any]:
 
 
 def command() -> str:
-    """The command line that started this process, paths cut to their last part; "" inside another program."""
+    """Return the command line that started this process, paths cut to their last part; "" inside another program."""
     program = Path(sys.argv[0]) if sys.argv else Path()
     if program.stem != "emotune" and program.parts[-2:] != ("emotune", "__main__.py"):
         return ""
@@ -35,7 +35,7 @@ def command() -> str:
 
 
 def _portable_word(word: str) -> str:
-    """A word of the command line, with the path that it is or holds ("--data=/home/me/x.csv") cut to its last part."""
+    """Cut the path in a word of the command line ("--data=/home/me/x.csv") to its last part."""
     option, equals, value = word.partition("=")
     if not equals or _is_path(word):
         option, value = "", word
@@ -44,7 +44,7 @@ def _portable_word(word: str) -> str:
 
 
 def _is_path(value: str) -> bool:
-    """Whether a word is a path rather than a name: a Hub id has one slash as well, but is no file."""
+    """Return whether a word is a path rather than a name. A Hub id has one slash as well, but is not a file."""
     return value.startswith(("/", "~", "./", "../")) or Path(value).is_absolute() or Path(value).exists()
 
 

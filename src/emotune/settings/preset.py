@@ -1,4 +1,4 @@
-"""The presets that come with emotune: TOML files, for `run` in presets/ itself, for `sweep` in a folder below."""
+"""The presets that come with emotune: TOML files, in presets/ for `run` and in presets/sweep/ for `sweep`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ PresetOf = Literal["run", "sweep"]
 
 
 def preset_names(command: PresetOf = "run") -> tuple[str, ...]:
-    """Return the names of the presets for one of the commands, in alphabetical order."""
+    """Return the names of a command's presets, in alphabetical order."""
     files = _preset_folder(command).iterdir()
     return tuple(sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
 
 
 def read_preset(name: str, command: PresetOf = "run") -> str:
-    """Return a preset's TOML, whose first line is a comment that says what it is for.
+    """Return a preset's TOML, whose first line is a comment with its purpose.
 
     Raises:
         ConfigError: There is no preset of this name for the command.

@@ -1,4 +1,4 @@
-"""The configuration of a run: its sections, each made of the options that the library itself takes."""
+"""The configuration of a run: its sections, made of the options of the library's functions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from emotune.training.options import TrainingOptions
 
 
 class DataSection(DataSource):
-    """Which rows to train and score on."""
+    """Rows to train and score on."""
 
     source: PathText = Field(
         default=DataSource.model_fields["source"].default, description=DataSource.model_fields["source"].description
@@ -28,33 +28,33 @@ class DataSection(DataSource):
         default=None,
         ge=0,
         lt=SEEDS,
-        description="Seed of splits that are cut, where it is to differ from that of the training.",
+        description="Seed for cutting splits; the seed of the training if not set.",
     )
 
 
 class TrainingSection(TrainingOptions):
-    """How to train, from which seed."""
+    """Options and seeds of the training."""
 
     seed: int = Field(
         default=0,
         ge=0,
         lt=SEEDS,
-        description="Seed of the head, the adapters, the order of rows and any splits that are cut.",
+        description="Seed for the head, the adapters, the order of rows and any splits that are cut.",
     )
     seeds: int = Field(
         default=1,
         ge=1,
         le=100,
-        description="How many seeds to train, from `seed` on: all are scored and reported, the best on validation is saved.",
+        description="Number of seeds to train, from `seed` on: all are scored, the best on validation is saved.",
     )
-    resume: bool = Field(default=False, description="Go on from the last checkpoint of a run that was cut short.")
+    resume: bool = Field(default=False, description="Resume from the last checkpoint of an interrupted run.")
 
 
 class BaselinesSection(Options):
-    """What to score beside the model, further to the baselines that cost seconds."""
+    """Baselines to score in addition to those that cost seconds."""
 
     full: bool = Field(
-        default=False, description="Also train every weight, as a yardstick; this takes about as long as LoRA does."
+        default=False, description="Also train every weight, as a baseline; this takes about as long as LoRA does."
     )
     margin: float | None = Field(
         default=None,
@@ -66,18 +66,18 @@ class BaselinesSection(Options):
 
 
 class OutputSection(Options):
-    """Where the result goes."""
+    """Folder of the result."""
 
     folder: PathText = Field(
-        default="fine_tuned_lora_model", description="Folder for the result; made if it is missing."
+        default="fine_tuned_lora_model", description="Folder for the result; created if it is missing."
     )
-    overwrite: bool = Field(default=False, description="Replace a result of emotune that stands in the output folder.")
+    overwrite: bool = Field(default=False, description="Replace a result of emotune in the output folder.")
 
 
 class RunConfig(Options):
-    """Everything `emotune run` does, in one immutable value.
+    """Configuration of `emotune run`, immutable.
 
-    Build it with `RunConfig.load`, which reports mistakes as messages for people. Each setting is addressed by its
+    Build it with `RunConfig.load`, which reports mistakes as readable messages. Each setting is addressed by its
     section and name: "training.epochs".
     """
 
@@ -100,16 +100,17 @@ class RunConfig(Options):
         file: str | Path | None = None,
         overrides: Mapping[str, Any] | Sequence[str | Override] = (),
     ) -> RunConfig:
-        """Put the layers together: defaults, then the preset, then the file, then the overrides.
+        """Merge the layers: defaults, then the preset, then the file, then the overrides.
 
         Args:
             preset: Name of a preset.
             file: A TOML file with any of the sections.
-            overrides: Values by key (`{"training.epochs": 5}`), or lines of text as on the command line
-                (`["training.epochs=5"]`), whose values are read as TOML, and as plain text where they are not TOML.
+            overrides: Values by key (`{"training.epochs": 5}`), or text as on the command line
+                (`["training.epochs=5"]`). The values of such text are read as TOML, or as plain text if they are not
+                TOML.
 
         Raises:
-            ConfigError: Lists every mistake, with the preset, file or option it stands in.
+            ConfigError: Lists every mistake, with its preset, file or option.
         """
         draft = Draft(cls)
         if preset is not None:
@@ -122,14 +123,14 @@ class RunConfig(Options):
         return draft.finish()
 
     def data_arguments(self) -> dict[str, Any]:
-        """Return the arguments of `load_data`: the settings of [data], with the training's seed where it has no seed of its own."""
+        """Return the arguments of `load_data`: the settings of [data], with `training.seed` unless `split_seed` is set."""
         arguments = self.data.model_dump()
         seed = arguments.pop("split_seed")
         return {**arguments, "seed": self.training.seed if seed is None else seed}
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The settings that decide a result, as JSON holds them: where it goes, resuming and the margin do not."""
+        """Settings that affect the result, as JSON values: all but the output folder, resuming and the margin."""
         values = self.model_dump(mode="json")
         del values["output"]
         del values["training"]["resume"]
@@ -137,7 +138,7 @@ class RunConfig(Options):
         return values
 
     def to_toml(self) -> str:
-        """Return the configuration as TOML that `load` reads back; settings that are not set are left out."""
+        """Return the configuration as TOML that `load` reads back; settings without a value are left out."""
         import tomli_w
 
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))

@@ -19,7 +19,7 @@ from emotune.system.text import printable
 
 
 def leaderboard_markdown(plan: Plan, board: Leaderboard, setting: Setting) -> str:
-    """The leaderboard as Markdown: scores, the verdict, costs, what failed, and the protocol."""
+    """Return the leaderboard as Markdown: scores, verdict, costs, failures, and the protocol."""
     lines = [
         *_markdown_table(("#", *SCORES), [(f"{row.rank}", *score_cells(row)) for row in board.rows]),
         "",
@@ -38,12 +38,12 @@ def leaderboard_markdown(plan: Plan, board: Leaderboard, setting: Setting) -> st
 
 
 def _markdown_part(table: ExtraTable) -> list[str]:
-    """A table that not every leaderboard has, with its heading and note."""
+    """Return the lines of an optional table, with its heading and note."""
     return [f"{table.title}:", "", *_markdown_table(table.headings, table.rows), "", _markdown(table.note), ""]
 
 
 def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table."""
+    """Return the lines of a table."""
     return [
         f"| {' | '.join(headings)} |",
         f"|{'---|' * len(headings)}",
@@ -52,12 +52,12 @@ def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> l
 
 
 def _markdown(text: str) -> str:
-    """Text that Markdown shows as it is."""
+    """Return text escaped for Markdown."""
     return "".join(f"\\{character}" if character in "\\`*_[]<>|#" else character for character in printable(text))
 
 
 def leaderboard_json(plan: Plan, board: Leaderboard, setting: Setting) -> str:
-    """Everything of the leaderboard, for programs."""
+    """Return the complete leaderboard as JSON."""
     content = {
         "data": asdict(setting),
         "places": list(board.places),

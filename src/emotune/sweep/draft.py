@@ -1,4 +1,4 @@
-"""The layers of a sweep's settings before they are expanded: those that all trials share, and the [sweep] table."""
+"""Merged settings of a sweep before they are expanded: those that all trials share, and the [sweep] table."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from emotune.system.options import shown_value
 
 SETTINGS = ("methods", "models", "grid", "search", "searched", "margin")
 FOLDER = "sweep"
-# Enough to know how seeds spread once it is pooled over configurations; one seed says nothing of it.
+# Enough to estimate the variance between seeds, pooled over configurations; one seed gives no estimate.
 SEEDS = 3
-# What must be the same for every trial, or has a place of its own in the [sweep] table.
+# Settings that must be the same for every trial, or have their own setting in the [sweep] table.
 ELSEWHERE = {
     "method.name": "name methods in sweep.methods",
     "model.name": "name models in sweep.models",
@@ -38,13 +38,13 @@ class SweepDraft(Draft[RunConfig]):
         super().add("default", "training.seeds", SEEDS)
 
     def copy(self) -> Self:
-        """A draft with the same settings that goes its own way."""
+        """Return an independent draft with the same settings and no mistakes."""
         twin = super().copy()
         twin.sweep = dict(self.sweep)
         return twin
 
     def add_table(self, place: str, table: Mapping[str, Any]) -> None:
-        """Put the sections of a TOML document over what there is."""
+        """Add the sections of a TOML document as the next layer."""
         rest = {name: content for name, content in table.items() if name != "sweep"}
         super().add_table(place, rest)
         given = table.get("sweep", {})
@@ -55,7 +55,7 @@ class SweepDraft(Draft[RunConfig]):
             self.mistake(place, f"sweep is {shown_value(given)}; expected [sweep] with settings in it")
 
     def add(self, place: str, key: str, value: Any) -> None:
-        """Put one setting over what there is, unless a sweep has another place for it."""
+        """Set one setting, overriding earlier layers, unless a sweep has another place for it."""
         if key.startswith("method.") and key in fields_of(RunConfig):
             where = "put a method's options in sweep.methods, or those of all methods in sweep.grid"
             self.mistake(place, f"{key} is not for sweeps; {ELSEWHERE.get(key, where)}")
@@ -65,11 +65,11 @@ class SweepDraft(Draft[RunConfig]):
             super().add(place, key, value)
 
     def add_for_one(self, place: str, key: str, value: Any) -> None:
-        """Put one setting of a single configuration over what all share."""
+        """Set one setting of a single configuration, overriding the shared ones."""
         super().add(place, key, value)
 
     def add_sweep(self, place: str, name: str, value: Any) -> None:
-        """Put one setting of the [sweep] table over what there is; grids and ranges add up by setting."""
+        """Set one setting of the [sweep] table, overriding earlier layers; grids and ranges are merged by setting."""
         if name not in SETTINGS:
             hint = did_you_mean(name, SETTINGS, form="sweep.{}") or f"; those of [sweep] are {', '.join(SETTINGS)}."
             self.mistakes.append(f"{place}: sweep.{name} is not a setting{hint}")
@@ -89,7 +89,7 @@ class SweepDraft(Draft[RunConfig]):
             self.sweep_places[name] = place
 
     def _add_grid_text(self, place: str, text: str) -> None:
-        """Put one setting of the grid as the command line has it over those of files: "training.learning_rate=1e-4,1e-3"."""
+        """Set one setting of the grid from the command line's text: "training.learning_rate=1e-4,1e-3"."""
         key, equals, values = (part.strip() for part in text.partition("="))
         if not equals:
             example = "expected KEY=V1,V2, as in training.learning_rate=1e-4,1e-3"
@@ -101,7 +101,7 @@ class SweepDraft(Draft[RunConfig]):
 
 
 def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Settings by key, whether the TOML wrote "training.epochs" in quotes or as nested tables."""
+    """Yield settings by key, whether the TOML has "training.epochs" in quotes or as nested tables."""
     for name, value in table.items():
         if name in RunConfig.model_fields and isinstance(value, Mapping):
             for inner, values in value.items():

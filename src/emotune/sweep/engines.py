@@ -1,4 +1,4 @@
-"""Where trials run: an engine runs one at a time for each thread that asks, in a process of its own, on this machine or elsewhere."""
+"""Engines that run trials, on this machine or elsewhere: one trial per calling thread, each in its own process."""
 
 from __future__ import annotations
 
@@ -22,51 +22,51 @@ from emotune.system.errors import OutputError
 from emotune.system.output import check_room
 from emotune.system.text import LONGEST_REASON, printable
 
-# What a trial gives: the content of its files by name.
+# Result of a trial: the content of its files by name.
 Files = dict[str, bytes]
-# Told an epoch's number and its macro-F1 on validation; says whether the trial is to go on.
+# Receives an epoch's number and its macro-F1 on validation; returns whether the trial continues.
 OnEpoch = Callable[[int, float], bool]
 
 
 class TrialFailed(Exception):
-    """A trial came to nothing; the message says why."""
+    """A trial failed; the message gives the reason."""
 
 
 class TrialStopped(Exception):
-    """A trial was stopped early, as was wanted."""
+    """A trial was stopped early on request."""
 
 
 class Engine(Protocol):
-    """Runs trials."""
+    """Interface of an engine, which runs trials."""
 
     workers: int
-    """How many trials it runs at a time."""
+    """Number of trials at a time."""
 
     description: str
-    """Where they run, in words."""
+    """Place where trials run, in words."""
 
     def run(self, trial: Trial, on_epoch: OnEpoch) -> Files:
-        """Run one trial and wait for it; several threads may ask at once.
+        """Run one trial and wait for it; several threads may call this at once.
 
         Raises:
             TrialFailed: It failed, or was killed.
-            TrialStopped: `on_epoch` said so.
+            TrialStopped: `on_epoch` returned False.
         """
 
     def stop(self) -> None:
-        """End all trials that are running, at once."""
+        """Kill all running trials immediately."""
 
     def close(self) -> None:
-        """Let go of what it holds, once there is nothing more to run."""
+        """Release all resources, once there is nothing more to run."""
 
 
 class TrialProcess:
-    """A trial's process.
+    """Process of a trial.
 
     Args:
-        task: What `trial.json` holds.
-        work: An empty folder for it and for everything temporary.
-        threads: Threads for its arithmetic; None leaves it to the libraries.
+        task: Content of `trial.json`.
+        work: An empty folder for the process and its temporary files.
+        threads: Number of threads for arithmetic; None for the libraries' default.
     """
 
     def __init__(self, task: dict[str, Any], work: Path, threads: int | None = None) -> None:
@@ -83,13 +83,13 @@ class TrialProcess:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env=environment,
-            # Ctrl-C is for the sweep, which then ends its trials.
+            # Ctrl-C goes to the sweep, which then ends its trials.
             start_new_session=True,
         )
         self._reason = ""
 
     def next_epoch(self) -> tuple[int, float] | None:
-        """Wait for the end of an epoch: its number and its macro-F1 on validation; None where there are no more."""
+        """Wait for the end of an epoch; return its number and its macro-F1 on validation, or None after the last."""
         stream = self._process.stdout
         if stream is None:
             raise RuntimeError("the process has no standard output")
@@ -103,10 +103,10 @@ class TrialProcess:
         return None
 
     def files(self) -> Files:
-        """What the trial wrote, once it has ended.
+        """Wait for the end of the trial, and return the files that it wrote.
 
         Raises:
-            TrialFailed: It did not end well.
+            TrialFailed: It failed.
         """
         code = self._process.wait()
         self._errors.close()
@@ -117,12 +117,12 @@ class TrialProcess:
         raise TrialFailed(self._reason or self._death(code))
 
     def kill(self) -> None:
-        """End the process at once; whoever waits for its epochs gets none any more."""
+        """Kill the process immediately; a thread that waits for its next epoch gets None."""
         with suppress(ProcessLookupError):
             self._process.kill()
 
     def close(self) -> None:
-        """End the process, if it has not ended, and let go of its files."""
+        """Kill the process if it is running, and close its files."""
         self.kill()
         self._process.wait()
         self._errors.close()
@@ -131,7 +131,7 @@ class TrialProcess:
                 stream.close()
 
     def _death(self, code: int) -> str:
-        """Why a process ended that said nothing."""
+        """Return the reason why a process ended without a message."""
         last = (self._work / "stderr.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
         said = f": {printable(last[0], LONGEST_REASON)}" if last else ""
         if code >= 0:
@@ -142,16 +142,16 @@ class TrialProcess:
 
 
 def task_of(trial: Trial) -> dict[str, Any]:
-    """What a trial's process is told."""
+    """Return the content of `trial.json` for a trial's process."""
     return {"configuration": trial.config.model_dump(mode="json"), "scores_test": trial.scores_test}
 
 
 class LocalEngine:
-    """Trials on this machine, each in a process.
+    """Engine that runs trials on this machine, each in a process.
 
     Args:
-        workers: How many at a time; more than one share the cores evenly.
-        folder: Where their temporary folders are made, on the disk of the sweep.
+        workers: Number of trials at a time; several share the cores evenly.
+        folder: Parent of their temporary folders, on the disk of the sweep.
     """
 
     def __init__(self, workers: int, folder: Path) -> None:
@@ -189,7 +189,7 @@ class LocalEngine:
             shutil.rmtree(work, ignore_errors=True)
 
     def _make_folder(self, trial: Trial) -> Path:
-        """A folder for the trial, on a disk with room for it: a full one fails all trials to come, and each late."""
+        """Create a folder for the trial after checking the free space: on a full disk every trial would fail late."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             check_room(self._folder)
@@ -200,11 +200,11 @@ class LocalEngine:
             ) from None
 
     def stop(self) -> None:
-        """End all trials that are running."""
+        """Kill all running trials."""
         with self._lock:
             self._stopped = True
             for process in self._running:
                 process.kill()
 
     def close(self) -> None:
-        """Nothing is held between trials."""
+        """Do nothing: no resources are held between trials."""

@@ -1,4 +1,4 @@
-"""A sweep's folder: the stamp that says whose it is, and what every trial left, each written whole or not at all."""
+"""Folder of a sweep: the stamp that identifies the sweep, and the results of every trial, each written atomically."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STAMP, FAILED = "sweep.json", "failed.json"
 BEST = "best"
 LEADERBOARDS = ("leaderboard.json", "leaderboard.md", "leaderboard.html")
 FORMAT = 2
-# What the leaderboard reads of a trial's result.
+# Keys of a trial's result that the leaderboard reads.
 NEEDED = {
     "data",
     "labels",
@@ -49,13 +49,13 @@ NEEDED = {
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a finished trial left.
+    """Result of a finished trial.
 
     Attributes:
         trial: The trial.
-        found: What `result.json` holds.
-        wall_seconds: From the start of its process to its end.
-        folder: Where it is.
+        found: Content of `result.json`.
+        wall_seconds: Seconds from the start of its process to its end.
+        folder: Folder of its files.
     """
 
     trial: Trial
@@ -65,20 +65,20 @@ class TrialResult:
 
     @property
     def validation_macro_f1(self) -> float:
-        """Macro-F1 on validation of the epoch that was kept: what choices are made by."""
+        """Macro-F1 on validation of the kept epoch, the criterion of all choices."""
         return float(self.found["validation"]["macro_f1"])
 
     def evaluation(self) -> Evaluation:
-        """Its predictions on the test split.
+        """Return its predictions on the test split.
 
         Raises:
-            ArtifactError: They are gone or were changed.
+            ArtifactError: They are missing or were changed.
         """
         path = self.folder / PREDICTIONS
         if not path.is_file() or sha256(path) != self.found["predictions_sha256"]:
             raise ArtifactError(
-                f"'{path}' is not the file that the trial wrote. Remove the folder '{self.folder.name}', and run the sweep "
-                "again with --resume."
+                f"'{path}' is not the file that the trial wrote. Remove the folder '{self.folder.name}', and run the "
+                "sweep again with --resume."
             )
         return read_predictions(path, tuple(self.found["labels"]), self.trial.label)
 
@@ -98,19 +98,19 @@ class SweepFolder:
 
     @property
     def work(self) -> Path:
-        """Where temporary folders of running trials are."""
+        """Parent of the temporary folders of running trials."""
         return self.path / ".work"
 
     @property
     def best(self) -> Path:
-        """Where the best model goes."""
+        """Folder of the best model."""
         return self.path / BEST
 
     def check(self) -> None:
-        """Refuse what would lose another sweep or something else, or go on with another plan.
+        """Refuse to delete another sweep or other files, or to resume a sweep with another plan.
 
         Raises:
-            OutputError: Says what stands there, and what can be done.
+            OutputError: Says what the folder holds, and what to do.
         """
         stamp = self._stamp()
         if self._resume and stamp is None:
@@ -118,19 +118,19 @@ class SweepFolder:
         if stamp is not None and not self._resume and not self._overwrite:
             raise OutputError(
                 f"'{self.path}' holds a sweep already, with {counted(self._count(), 'finished trial')}. "
-                "Go on with it with --resume, replace it with --overwrite, or choose another folder with --output."
+                "Continue it with --resume, replace it with --overwrite, or choose another folder with --output."
             )
         if self._resume and (stamp or {}).get("plan") != self.plan.fingerprint:
             raise OutputError(
-                f"The sweep in '{self.path}' has another plan (methods, models, seeds, settings or this version's defaults differ), so "
-                "this one cannot go on with it. Give the options it had, or start anew with --overwrite."
+                f"The sweep in '{self.path}' has another plan (methods, models, seeds, settings or this version's defaults "
+                "differ), so it cannot be resumed. Give the options it had, or start again with --overwrite."
             )
         if self._resume:
             self._check_versions((stamp or {}).get("versions", {}))
         check_output(self.path, self._overwrite, self._inputs(), mark=STAMP, goes_on=self._resume)
 
     def _check_versions(self, began: dict[str, str]) -> None:
-        """Refuse to put trials beside those of other versions, which may train otherwise.
+        """Refuse to mix trials of different versions, which may train differently.
 
         Raises:
             OutputError: A version has changed.
@@ -143,13 +143,13 @@ class SweepFolder:
         ]
         if changed:
             raise OutputError(
-                f"The sweep in '{self.path}' began with other versions ({'; '.join(changed)}), whose trials cannot be compared with new "
-                "ones. Install those again, or start anew with --overwrite."
+                f"The sweep in '{self.path}' began with other versions ({'; '.join(changed)}), whose trials cannot be "
+                "compared with new ones. Install those again, or start again with --overwrite."
             )
 
     @contextmanager
     def claimed(self, data: str) -> Iterator[None]:
-        """The folder, stamped as this sweep's, for as long as no other process works in it.
+        """Lock the folder for this process inside the block, and stamp it as this sweep's.
 
         Args:
             data: Fingerprint of the data.
@@ -162,7 +162,8 @@ class SweepFolder:
         stamp = self._stamp()
         if self._resume and (stamp or {}).get("data") != data:
             raise OutputError(
-                f"The data has changed since the sweep in '{self.path}' began, so it cannot go on. Start anew with --overwrite."
+                f"The data has changed since the sweep in '{self.path}' began, so it cannot be resumed. "
+                "Start again with --overwrite."
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -188,7 +189,10 @@ class SweepFolder:
             ) from None
 
     def result(self, trial: Trial) -> TrialResult | None:
-        """What a trial left, if it has finished; with other settings, as after another search, it was another trial."""
+        """Return the result of a trial, or None where it has not finished.
+
+        A trial that finished with other settings, as after another search, was another trial.
+        """
         folder = self._trial(trial)
         found = _read(folder / RESULT)
         if found is None or not found.keys() >= NEEDED or (trial.scores_test and not (folder / PREDICTIONS).is_file()):
@@ -198,18 +202,18 @@ class SweepFolder:
         return TrialResult(trial, found, float(found.get("wall_seconds", 0.0)), folder)
 
     def failure(self, trial: Trial) -> str | None:
-        """Why a trial failed, if it did and has not finished since."""
+        """Return the reason why a trial failed, or None where it did not fail or has finished since."""
         found = _read(self._trial(trial) / FAILED)
         return None if found is None else str(found.get("message", ""))
 
     def store(self, trial: Trial, files: Files, seconds: float, place: str) -> TrialResult:
-        """Write what a finished trial left.
+        """Write the result of a finished trial.
 
         Args:
             trial: The trial.
-            files: What it left.
+            files: Its files.
             seconds: Its wall time.
-            place: Where it ran, in words.
+            place: The place where it ran, in words.
 
         Raises:
             OutputError: It cannot be written.
@@ -234,7 +238,7 @@ class SweepFolder:
         return TrialResult(trial, found, seconds, folder)
 
     def store_failure(self, trial: Trial, message: str, seconds: float) -> None:
-        """Write why a trial failed.
+        """Write the reason why a trial failed.
 
         Raises:
             OutputError: It cannot be written.
@@ -243,7 +247,7 @@ class SweepFolder:
         self._write(self._trial(trial) / FAILED, json.dumps(content, indent=1).encode())
 
     def searched(self, candidate: Candidate) -> dict[int, dict[str, Any]]:
-        """The records of a candidate's search, by number."""
+        """Return the records of a candidate's search, by number."""
         folder = self.path / "search" / candidate.key
         found = {int(path.stem): _read(path) for path in sorted(folder.glob("[0-9]*.json"))}
         return {number: record for number, record in found.items() if record is not None}
@@ -268,7 +272,7 @@ class SweepFolder:
         return self.path / "trials" / trial.key
 
     def _inputs(self) -> list[Path]:
-        """What the sweep reads on this machine."""
+        """Return the local files and folders that the sweep reads."""
         data = self.plan.base.data
         names = (*self.plan.models, data.source, data.validation, data.test)
         return [Path(name) for name in names if name is not None and Path(name).exists()]
@@ -283,12 +287,13 @@ class SweepFolder:
         found = _read(path)
         if found is not None and found.get("format", FORMAT) != FORMAT:
             raise OutputError(
-                f"The sweep in '{self.path}' has format {found['format']}; this emotune writes format {FORMAT}. Choose another folder."
+                f"The sweep in '{self.path}' has format {found['format']}; this emotune writes format {FORMAT}. "
+                "Choose another folder."
             )
         return found or {}
 
     def _clear(self) -> None:
-        """Remove what an earlier sweep left, and nothing else."""
+        """Remove the files of an earlier sweep, and nothing else."""
         for name in ("trials", "search", BEST, ".work", f".{BEST}.checkpoints"):
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in (*LEADERBOARDS, STAMP):
@@ -304,13 +309,13 @@ class SweepFolder:
 
     def _unwritable(self, error: OSError) -> OutputError:
         return OutputError(
-            f"The sweep's folder '{self.path}' cannot be written: {error.strerror or error}. What has finished is kept; make room, and "
-            "go on with --resume."
+            f"The sweep's folder '{self.path}' cannot be written: {error.strerror or error}. Finished trials are kept; "
+            "make room, and continue with --resume."
         )
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """A JSON object; None where there is none that can be read."""
+    """Read a JSON object; return None where there is none or it cannot be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The whole sweep, read top to bottom: data, models, search, trials, leaderboard, and the best one by the main job."""
+"""The whole sweep, step by step: data, models, search, trials, leaderboard, and the main job for the best one."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ from emotune.training.preflight import far_learning_rate
 
 
 class SweepFailed(EmotuneError):
-    """A sweep of which nothing came to an end."""
+    """A sweep without any finished trial."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True, eq=False)
 class SweepResult:
-    """What a sweep gives back.
+    """Result of a sweep.
 
     Attributes:
         folder: The sweep's folder.
         leaderboard: All configurations, the best first.
-        best: The main job of the best one; None where an earlier session had done it.
+        best: Result of the main job of the best one; None where an earlier session had done it.
         seconds: Wall time of this session.
     """
 
@@ -65,39 +65,39 @@ class SweepResult:
 
     @property
     def local_base(self) -> str | None:
-        """Where the best one's base model is, if it is a folder of this machine."""
+        """Folder of the best one's base model, if it is local; else None."""
         name = self.leaderboard.best.trial.config.model.name
         return name if Path(name).exists() else None
 
     @property
     def report(self) -> Path:
-        """The leaderboard's page."""
+        """Path of the leaderboard's page."""
         return (self.folder / "leaderboard.html").resolve()
 
 
 def steps(plan: Plan) -> int:
-    """How many steps a sweep shows."""
+    """Return the number of steps that a sweep shows."""
     return 4 + bool(plan.searched) + pipeline.STEPS
 
 
 def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Progress = SILENT) -> SweepResult:
-    """Do a whole sweep, or go on with one.
+    """Run a whole sweep, or resume one.
 
-    Everything that can be looked at before the first trial is: the folder, the data, the models. A trial that fails costs only
-    itself.
+    The folder, the data and the models are checked before the first trial. A trial that fails does not affect the
+    others.
 
     Args:
-        plan: What to do.
-        make_engine: Gives what runs the trials, once there is something to run.
+        plan: The sweep.
+        make_engine: Makes the engine, once there is something to run.
         progress: Shows the steps.
 
     Raises:
-        EmotuneError: One of its subclasses. Trials that have finished are kept.
-        KeyboardInterrupt: The user stopped it; likewise.
+        EmotuneError: One of its subclasses. Finished trials are kept.
+        KeyboardInterrupt: The user stopped it. Finished trials are kept.
     """
     if processes() > 1:
         raise ConfigError(
-            f"{processes()} processes were started, and a sweep starts its own. Start emotune sweep by itself, with --workers."
+            f"{processes()} processes were started, and a sweep starts its own. Start a single emotune sweep, with --workers."
         )
     started = time.perf_counter()
     folder = SweepFolder(plan)
@@ -126,7 +126,7 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
         if len(refused) == len(plan.candidates):
             raise ConfigError(_nothing_trainable(refused))
     fingerprint, name, rows = data.fingerprint, data.name, {split.name: len(split) for split in data.splits}
-    del data  # the trials load it again, each in a process of its own
+    del data  # the trials load it again, each in its own process
 
     with folder.claimed(fingerprint):
         candidates = [found for found in plan.candidates if found.label not in refused]
@@ -156,14 +156,17 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
 
 
 def refusals(candidates: Sequence[Candidate], base: Classifier, progress: Progress) -> dict[str, str]:
-    """The candidates that cannot be trained, by label with the reason: known now, and not after hours of other trials.
+    """Find the candidates that cannot be trained, before hours are spent on other trials.
 
-    Of the others, says which learning rate is probably another method's.
+    For the other candidates, warn of learning rates that probably belong to another method.
 
     Args:
-        candidates: Those of one base model.
-        base: That model.
-        progress: Is told of both.
+        candidates: Candidates of one base model.
+        base: The base model.
+        progress: Shows both.
+
+    Returns:
+        The reason by label.
     """
     refused = {}
     for candidate in candidates:
@@ -185,10 +188,18 @@ def refusals(candidates: Sequence[Candidate], base: Classifier, progress: Progre
 def search(
     plan: Plan, candidates: Sequence[Candidate], rows: int, folder: SweepFolder, engine: Engine, progress: Progress
 ) -> tuple[list[Candidate], dict[str, str]]:
-    """Search the settings of every candidate, for a training split of so many rows.
+    """Search the settings of every candidate.
+
+    Args:
+        plan: The sweep.
+        candidates: The candidates.
+        rows: Number of rows of the training split.
+        folder: Folder of the sweep, for the records.
+        engine: Runs the trials.
+        progress: Shows what happens.
 
     Returns:
-        The candidates with what was found, and those for which nothing was, with the reason.
+        The candidates with the best settings found, and the reasons of those without any, by label.
     """
     searches = [Search(candidate, folder, plan.seeds[0]) for candidate in candidates]
     jobs = [
@@ -222,20 +233,21 @@ def run_trials(
     data: str,
     progress: Progress,
 ) -> tuple[list[tuple[Candidate, list[TrialResult]]], dict[str, str]]:
-    """Train every candidate with every seed, except what has finished before.
+    """Train every candidate with every seed, except for trials that have finished before.
 
-    All candidates with the first seed, then with the next, so that the field is level when it is cut short.
+    All candidates are trained with the first seed, then with the next, so that an interrupted sweep is balanced.
 
     Args:
         plan: The sweep.
         candidates: The candidates.
-        folder: Where results go.
-        engine: Where trials run.
-        data: Fingerprint of the data that every trial must have seen.
+        folder: Folder for the results.
+        engine: Runs the trials.
+        data: Fingerprint of the data, which every trial must have used.
         progress: Shows what happens.
 
     Returns:
-        Each candidate with its finished trials in the order of the seeds, and the reasons of those that failed, by label.
+        Each candidate with its finished trials in the order of the seeds, and the reasons of those that failed, by
+        label.
     """
     trials = [(candidate, candidate.trial(seed)) for seed in plan.seeds for candidate in candidates]
     jobs = [TrialJob(trial, folder, data, engine.description) for _, trial in trials if folder.result(trial) is None]
@@ -250,18 +262,18 @@ def run_trials(
         if found is not None:
             results[candidate.key].append(found)
         else:
-            failures[trial.label] = folder.failure(trial) or "it left nothing"
+            failures[trial.label] = folder.failure(trial) or "it has no result"
     return [(candidate, results[candidate.key]) for candidate in candidates], failures
 
 
 class TrialJob:
-    """A trial for the leaderboard.
+    """Trial for the leaderboard, as a job.
 
     Args:
         trial: The trial.
-        folder: Where its result goes.
-        data: Fingerprint of the data that it must have seen.
-        place: Where it runs, in words.
+        folder: Folder for its result.
+        data: Fingerprint of the data that it must have used.
+        place: The place where it runs, in words.
     """
 
     def __init__(self, trial: Trial, folder: SweepFolder, data: str, place: str) -> None:
@@ -271,43 +283,44 @@ class TrialJob:
         self._place = place
 
     def start(self) -> Trial:
-        """The trial."""
+        """Return the trial."""
         return self._trial
 
     def hear(self, epoch: int, macro_f1: float) -> bool:
-        """Go on: what is compared is trained to the end."""
+        """Return True: trials of the leaderboard are always trained to the end."""
         return True
 
     def finish(self, files: Files, seconds: float) -> str:
-        """Keep what it left.
+        """Store its result.
 
         Raises:
-            DataError: It saw other rows than this process.
+            DataError: It used other rows than this process.
         """
         import json
 
         if json.loads(files[RESULT])["data"] != self._data:
             raise DataError(
-                f"'{self._trial.label}' saw other data than the sweep began with: the data at '{self._trial.config.data.source}' has "
-                "changed, or is another on the machine that ran it. Trials on different rows cannot be compared."
+                f"'{self._trial.label}' used other data than the sweep began with: the data at "
+                f"'{self._trial.config.data.source}' has changed, or differs on the machine of the trial. "
+                "Trials on different rows cannot be compared."
             )
         found = self._folder.store(self._trial, files, seconds, self._place)
         return f"validation macro-F1 {found.validation_macro_f1:.4f}"
 
     def stop(self, seconds: float) -> str:
-        """Never asked for."""
+        """Raise an error: trials of the leaderboard are never stopped early."""
         raise RuntimeError("a trial of the leaderboard was stopped early")
 
     def fail(self, message: str, seconds: float) -> None:
-        """Keep why."""
+        """Store the reason."""
         self._folder.store_failure(self._trial, message, seconds)
 
 
 def refit(best: TrialResult, folder: SweepFolder, progress: Progress) -> RunResult | None:
-    """Do the main job with the best trial's configuration: its report, and a folder that is verified in a fresh process.
+    """Run the main job with the best trial's configuration, for its report and a folder verified in a fresh process.
 
-    The same configuration and seed on the same machine give the same weights, so that the test split is not looked at anew: the
-    figures are those of the trial, and where they are not, as with another number of threads, that is said.
+    The same configuration and seed give the same weights on the same machine, so the test split is not used for a new
+    result: the figures are those of the trial. If they differ, as with another number of threads, a message says so.
 
     Args:
         best: The best trial.
@@ -315,19 +328,19 @@ def refit(best: TrialResult, folder: SweepFolder, progress: Progress) -> RunResu
         progress: Shows the steps.
 
     Returns:
-        What the main job gave; None where this very model stands there already.
+        Result of the main job; None where the folder already holds this model.
     """
     config = best_config(best.trial.config, folder)
     if _is_there(config, folder.best):
-        progress.say(f"{best.trial.label} stands in {folder.best} already")
+        progress.say(f"the model of {best.trial.label} is already in {folder.best}")
         return None
     result = pipeline.run(config, progress)
     trial, again = best.evaluation(), read_evaluation(folder.best)
     changed = int((trial.predictions != again.predictions).sum())
     if changed:
         progress.say(
-            f"The model in {folder.best} gives {counted(changed, 'test row')} of {len(trial.split):,} another label than the trial did: "
-            "it was trained in another place, or with another number of threads."
+            f"The model in {folder.best} gives {counted(changed, 'test row')} of {len(trial.split):,} another label than "
+            "the trial did: it was trained in another place, or with another number of threads."
         )
     else:
         progress.say(f"The model in {folder.best} labels every test row as the trial did.")
@@ -335,7 +348,7 @@ def refit(best: TrialResult, folder: SweepFolder, progress: Progress) -> RunResu
 
 
 def best_config(config: RunConfig, folder: SweepFolder) -> RunConfig:
-    """The configuration of the main job for the best trial, which goes on where an earlier session left a checkpoint."""
+    """Return the configuration of the main job for the best trial; it resumes from an earlier session's checkpoint."""
     settings: dict[str, Any] = {"output.folder": str(folder.best), "output.overwrite": folder.best.exists()}
     config = with_settings(config, settings)
     going_on = with_settings(config, {"training.resume": True})
@@ -344,14 +357,14 @@ def best_config(config: RunConfig, folder: SweepFolder) -> RunConfig:
         return config
     try:
         checkpoints.check()
-    except OutputError:  # of another trial, which was the best then
+    except OutputError:  # of another trial, which was the best at that time
         checkpoints.remove()
         return config
     return going_on
 
 
 def _is_there(config: RunConfig, folder: Path) -> bool:
-    """Whether the main job with this configuration has been done."""
+    """Return whether the main job with this configuration has been done."""
     try:
         found = read_description(folder).configuration or {}
     except ArtifactError:
@@ -371,10 +384,14 @@ def _nothing_finished(failures: Mapping[str, str]) -> str:
     label, reason = next(iter(failures.items()), ("the sweep", "there was nothing to run"))
     return (
         f"None of the sweep's trials finished ({len(failures)} failed). The first, '{label}': {reason}\n"
-        "Put that right, and go on with --resume; where settings have to change, start anew with --overwrite or another --output."
+        "Correct that, and continue with --resume. If settings have to change, start again with --overwrite or another "
+        "--output."
     )
 
 
 def _nothing_trainable(refused: Mapping[str, str]) -> str:
     label, reason = next(iter(refused.items()))
-    return f"None of the sweep's configurations can be trained ({len(refused)} refused). The first, '{label}': {reason}\nNothing was begun."
+    return (
+        f"None of the sweep's configurations can be trained ({len(refused)} refused). The first, '{label}': {reason}\n"
+        "Nothing was started."
+    )

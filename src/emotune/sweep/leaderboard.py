@@ -1,4 +1,4 @@
-"""The leaderboard: one row per configuration, ordered by validation, with what the test rows say of each against the best."""
+"""The leaderboard: one row per configuration, ordered by validation, each compared with the best on the test rows."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ from emotune.system.errors import DataError
 
 @dataclass(frozen=True)
 class SeedValues:
-    """A figure over seeds.
+    """One figure for several seeds.
 
     Attributes:
-        values: One per seed.
+        values: One value per seed.
     """
 
     values: tuple[float, ...]
 
     @property
     def mean(self) -> float:
-        """The mean."""
+        """Mean over seeds."""
         return fmean(self.values)
 
     @property
     def median(self) -> float:
-        """The median, which one seed that met a busy machine does not move."""
+        """Median over seeds, robust against one seed on a busy machine."""
         return median(self.values)
 
     @property
     def deviation(self) -> float | None:
-        """Sample standard deviation; None where there is one seed."""
+        """Sample standard deviation; None for a single seed."""
         return stdev(self.values) if len(self.values) > 1 else None
 
 
 @dataclass(frozen=True)
 class SeedNote:
-    """How test accuracy spreads between seeds.
+    """Variation of test accuracy between seeds.
 
     Attributes:
         deviation: Sample standard deviation, pooled over the configurations.
         freedom: Its degrees of freedom.
-        wider: Configurations whose seeds spread wider, and which are judged by their own spread alone.
+        wider: Configurations whose seeds vary more, and which are tested with their own variance only.
     """
 
     deviation: float
@@ -63,22 +63,23 @@ class LeaderboardRow:
 
     Attributes:
         rank: From 1, by mean macro-F1 on validation; configurations with seeds missing come after all others.
-        label: What it is called.
+        label: Its name.
         model: The base model.
         config: Its configuration with the first seed.
         seeds: The seeds that finished.
         missing: The seeds that did not.
-        validation_macro_f1: Macro-F1 on validation, what everything is chosen by.
+        validation_macro_f1: Macro-F1 on validation, the criterion of all choices.
         test_accuracy: Accuracy on the test split.
         test_macro_f1: Macro-F1 on the test split.
-        trainable: Parameters trained.
-        total: All parameters of the tuned model.
-        seconds: Time of training.
-        peak_memory: Highest resident memory of a trial's process up to the end of training, in bytes: the most over seeds.
-        size: Bytes of the trained weights on disk.
-        against_best: The difference from the best; None for the best itself, and where no seed is common.
-        against_full: The difference from full fine-tuning of the same base model (the best on validation of several); None for itself,
-            where there is none, and where no seed is common.
+        trainable: Number of trained parameters.
+        total: Number of all parameters of the tuned model.
+        seconds: Training time.
+        peak_memory: Highest resident memory of a trial's process up to the end of training, in bytes, maximum over
+            seeds.
+        size: Size of the trained weights on disk, in bytes.
+        against_best: Difference from the best; None for the best itself, and where no seed is common.
+        against_full: Difference from full fine-tuning of the same base model (the best on validation of several).
+            None for full fine-tuning itself, where there is none, and where no seed is common.
     """
 
     rank: int
@@ -100,28 +101,29 @@ class LeaderboardRow:
 
     @property
     def trainable_share(self) -> float:
-        """Share of the parameters that is trained."""
+        """Trained parameters as a share of all parameters."""
         return self.trainable / self.total
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """All configurations that finished, the best first.
+    """Ranking of all configurations that finished, the best first.
 
     Attributes:
         rows: The rows.
-        best: The trial to keep: of the first row, the seed that is best on validation.
-        failures: Trials that came to nothing, with the reason.
-        warnings: What the trainings of a configuration warned of, by its label.
-        places: Where trials ran, each once: times and memory of different ones cannot be compared.
+        best: The trial to keep: the seed of the first row that is best on validation.
+        failures: Failed trials, with the reason.
+        warnings: Warnings of a configuration's trainings, by its label.
+        places: Places where trials ran, each once; times and memory of different places cannot be compared.
         arithmetic: Precision and device of trials, each once.
-        test_rows: How many test rows there are.
-        largest_logit_difference: Between a trial's model and what was loaded of its saved folder, the most over all trials.
-        wall_seconds: All trials together, one after another, each from the start of its process to its end.
-        margin: By how much accuracies may differ and still be called alike, in points; None where that is not asked.
-        spread: How test accuracy spreads between seeds; None where no configuration has two.
-        power: What difference from the best would be found; likewise.
-        excess: How much too high the best one's validation score is, since it was chosen by it; None where that is not known.
+        test_rows: Number of test rows.
+        largest_logit_difference: Largest difference between the logits of a trial's model and of its saved and loaded
+            copy, over all trials.
+        wall_seconds: Sum over all trials of the seconds from the start of the process to its end.
+        margin: Largest difference in accuracy that counts as equivalent, in points; None without a margin.
+        spread: Variation of test accuracy between seeds; None where no configuration has two.
+        power: Smallest difference from the best that would be detected; None where no configuration has two seeds.
+        excess: Selection bias of the best one's validation score, by which it was chosen; None where it is unknown.
     """
 
     rows: tuple[LeaderboardRow, ...]
@@ -140,7 +142,7 @@ class Leaderboard:
 
     @property
     def one_seed(self) -> bool:
-        """Whether configurations were compared, and nothing is known of how their seeds spread."""
+        """True if several configurations are compared, and the variation between seeds is unknown."""
         return len(self.rows) > 1 and self.spread is None
 
 
@@ -152,21 +154,21 @@ def make_leaderboard(
     validation_rows: int | None = None,
     margin: float | None = None,
 ) -> Leaderboard:
-    """Put all results side by side.
+    """Rank and compare all results.
 
-    The order and the choice are by validation alone. A configuration some of whose seeds failed stands after all that are
-    complete, whatever its mean: the seeds that are left may be the lucky ones.
+    The order and the choice depend only on validation. A configuration with failed seeds comes after all complete ones,
+    whatever its mean, since its remaining seeds may be the lucky ones.
 
     Args:
         results: The finished trials of every candidate.
         seeds: The seeds that were planned.
-        failures: Trials that came to nothing, by label, with the reason.
-        validation_rows: How many rows chose.
-        margin: By how much accuracies may differ and still be called alike, in points.
+        failures: Failed trials, by label, with the reason.
+        validation_rows: Number of validation rows.
+        margin: Largest difference in accuracy that counts as equivalent, in points.
 
     Raises:
-        DataError: Nothing finished, or a base model has changed between trials.
-        ArtifactError: Predictions are gone or were changed.
+        DataError: No trial finished, or a base model has changed between trials.
+        ArtifactError: Predictions are missing or were changed.
     """
     finished = [(candidate, list(found)) for candidate, found in results if found]
     if not finished:
@@ -219,7 +221,7 @@ def make_leaderboard(
 
 
 def _full_fine_tuning(finished: Sequence[tuple[Candidate, Sequence[TrialResult]]]) -> dict[int, int]:
-    """For every configuration's position that of full fine-tuning of its base model, the best on validation where there are several."""
+    """Map each configuration's position to that of full fine-tuning of its base model, the best on validation."""
     found: dict[str, int] = {}
     for position, (candidate, _) in enumerate(finished):
         if candidate.config.method.name == "full":
@@ -236,10 +238,10 @@ def _seed_note(study: SeedStudy, rows: Sequence[LeaderboardRow]) -> SeedNote | N
 
 
 def _check_revisions(finished: Sequence[tuple[Candidate, Sequence[TrialResult]]]) -> None:
-    """Refuse trials of one base model that began from different weights of it.
+    """Refuse trials of one base model that started from different weights.
 
     Raises:
-        DataError: They did.
+        DataError: The weights differ.
     """
     revisions: dict[str, set[str | None]] = {}
     for candidate, found in finished:
@@ -249,12 +251,12 @@ def _check_revisions(finished: Sequence[tuple[Candidate, Sequence[TrialResult]]]
             names = ", ".join(sorted(str(revision) for revision in known))
             raise DataError(
                 f"The base model '{model}' has changed between trials (revisions {names}), so they cannot be compared. "
-                "Start the sweep anew with --overwrite, and with one revision: --set model.revision=..."
+                "Start the sweep again with --overwrite and one revision: --set model.revision=..."
             )
 
 
 def seed_of(result: TrialResult) -> int:
-    """The seed of a trial."""
+    """Return the seed of a trial."""
     return result.trial.config.training.seed
 
 
@@ -290,18 +292,18 @@ def _row(rank: int, candidate: Candidate, found: Sequence[TrialResult], seeds: S
 
 
 def model_name(name: str) -> str:
-    """A base model's name, without the path of this machine."""
+    """Return a base model's name, without the path of this machine."""
     return Path(name).name if Path(name).exists() else name
 
 
 def pareto_front(rows: Sequence[tuple[float, float]]) -> tuple[int, ...]:
-    """Which of (cost, score) no other beats in one without losing in the other, in order of cost.
+    """Return the Pareto-optimal pairs of cost and score, in order of cost.
 
     Args:
         rows: Costs, lower being better, and scores, higher being better.
 
     Returns:
-        Their positions; of equal ones, the first.
+        Positions of the pairs; the first of equal ones.
     """
     front: list[int] = []
     for position in sorted(range(len(rows)), key=lambda i: (rows[i][0], -rows[i][1])):

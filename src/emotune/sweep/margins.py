@@ -1,4 +1,4 @@
-"""What a leaderboard says of its margin: who is not worse, and who is equivalent, as a table and in sentences."""
+"""Margin tests of a leaderboard, non-inferiority and equivalence, as a table and in sentences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FULL_CLAIMS = ("not worse than full fine-tuning, p", "equivalent to full fine-t
 
 
 def margin_table(board: Leaderboard) -> ExtraTable:
-    """Which configurations are not worse than the best, and than full fine-tuning, by more than the margin."""
+    """Return the table of margin tests against the best and against full fine-tuning."""
     if board.margin is None:
         return ExtraTable("", (), (), "")
     points = in_points(board.margin)
@@ -32,15 +32,18 @@ def margin_table(board: Leaderboard) -> ExtraTable:
             claims += [_claim(_not_worse(found[1])), _claim(_alike(found[1]))]
         rows.append((row.label, *claims))
     note = (
-        f"A small p says that a configuration's accuracy is not {points} or more below the other's"
-        + (", or, of equivalence, that the two differ by less than that either way" if full else "")
-        + "; each column is corrected for its number of claims (Holm)."
+        f"A small p means that a configuration's accuracy is less than {points} below the other's."
+        + (f" For equivalence, it means that the two differ by less than {points} in either direction." if full else "")
+        + " Each column is corrected for its number of claims (Holm)."
     )
     return ExtraTable(f"Margin: {points}", headings, tuple(rows), note)
 
 
 def leaderboard_margins(board: Leaderboard) -> list[str]:
-    """What the margin's tests say, a sentence for each claim: "Not worse than the best by more than 1 point: 'LoRA' (p = 0.010)."."""
+    """Return the results of the margin tests, one sentence per claim.
+
+    Example: "Not worse than the best by more than 1 point: 'LoRA' (p = 0.010)."
+    """
     if board.margin is None:
         return []
     points, others = in_points(board.margin), [row for row in board.rows if row.against_best is not None]
@@ -64,8 +67,10 @@ def _claim_line(what: str, claims: Sequence[tuple[LeaderboardRow, Claim | None]]
         if claim is not None and claim.adjusted_p < 1 - LEVEL
     ]
     if not held:
-        return f"{what}: these seeds and test rows show it of no configuration."
-    rest = " It is not shown of the others, which does not make them worse." if len(held) < len(claims) else ""
+        return f"{what}: these seeds and test rows show it for no configuration."
+    rest = (
+        " It is not shown for the others, which does not mean that they are worse." if len(held) < len(claims) else ""
+    )
     return f"{what}: {', '.join(held)}.{rest}"
 
 

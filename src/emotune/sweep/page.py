@@ -1,4 +1,4 @@
-"""`leaderboard.html`: a sweep on one page, with what a better score costs."""
+"""The page `leaderboard.html`: scores of a sweep and their costs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TEMPLATE = Path(__file__).with_name("leaderboard.html.jinja")
 
 
 def render_leaderboard(plan: Plan, board: Leaderboard, setting: Setting) -> str:
-    """The page `leaderboard.html`."""
+    """Return the page `leaderboard.html`."""
     numbered = [f"{row.rank}. {row.label}" for row in board.rows]
     return render_page(
         _TEMPLATE,
@@ -52,7 +52,7 @@ def render_leaderboard(plan: Plan, board: Leaderboard, setting: Setting) -> str:
 
 
 def _charts(rows: Sequence[LeaderboardRow]) -> list[dict[str, Any]]:
-    """Macro-F1 on validation against what it costs."""
+    """Return charts of macro-F1 on validation against costs."""
     return [
         _chart(rows, [row.seconds.median for row in rows], "training time", "seconds", lambda value: f"{value:g}"),
         _chart(
@@ -85,7 +85,7 @@ def _chart(rows: Sequence[LeaderboardRow], costs: Sequence[float], what: str, un
                 x_number=number,
             ),
             title=f"Macro-F1 on validation by {what}",
-            description=f"Not beaten at once in score and in {what}: {unbeaten}.",
+            description=f"Pareto-optimal in score and {what}: {unbeaten}.",
         ),
         "caption": f"Macro-F1 on validation by {what}, on a logarithmic axis.{note}",
     }

@@ -1,4 +1,4 @@
-"""What a sweep does: its candidates, each a line of the leaderboard, and the trials that train them, one per seed."""
+"""Plan of a sweep: its candidates, one per line of the leaderboard, and their trials, one per seed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from emotune.settings.run import RunConfig
 
 @dataclass(frozen=True)
 class Range:
-    """The values of one setting that a search may choose.
+    """Range of one setting in a search.
 
     Attributes:
-        low: The least; None where there are choices instead.
-        high: The greatest.
-        log: Whether values are spread evenly by their logarithm.
-        whole: Whether they are whole numbers.
-        choices: The only values there are.
+        low: Smallest value; None where there are choices instead.
+        high: Largest value.
+        log: True if values are uniform on a logarithmic scale.
+        whole: True if values are whole numbers.
+        choices: The allowed values, instead of a range.
     """
 
     low: float | None = None
@@ -37,10 +37,10 @@ class Trial:
     """One training run.
 
     Attributes:
-        key: Names its folder.
-        label: The candidate's name and the seed, for people.
-        config: What to do: a configuration that `emotune run` would take.
-        scores_test: Whether the test split is scored at the end: never while something is still being chosen.
+        key: Name of its folder.
+        label: The candidate's name and the seed, for messages.
+        config: Its configuration, valid for `emotune run`.
+        scores_test: True if the test split is scored at the end; False during a search.
     """
 
     key: str
@@ -51,13 +51,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One configuration of the leaderboard, whatever the seed.
+    """One configuration of the leaderboard, for all seeds.
 
     Attributes:
-        key: Names its trials' folders.
-        label: What people call it.
+        key: Prefix of its trials' folder names.
+        label: Its name.
         config: The configuration of its first seed.
-        ranges: Settings that a search may still choose, by key.
+        ranges: Ranges of the settings to search, by key.
     """
 
     key: str
@@ -66,11 +66,11 @@ class Candidate:
     ranges: Mapping[str, Range] = field(default_factory=dict)
 
     def trial(self, seed: int, settings: Mapping[str, Any] | None = None) -> Trial:
-        """The trial of one seed.
+        """Return the trial of one seed.
 
         Args:
             seed: The seed.
-            settings: What a search has chosen, by key.
+            settings: Settings that a search has chosen, by key.
         """
         config = with_settings(self.config, {**(settings or {}), "training.seed": seed})
         return Trial(f"{self.key}-seed-{seed}", f"{self.label}, seed {seed}", config)
@@ -81,11 +81,12 @@ class Plan:
     """A whole sweep.
 
     Attributes:
-        candidates: What is compared.
-        seeds: The seeds that each is trained with.
-        searched: How many trials a candidate's search has; 0 where nothing is searched.
-        base: What all have in common: data, training, output.
-        margin: By how much accuracies may differ and still be called alike, in points; None where that is not asked. It decides no trial.
+        candidates: The configurations to compare.
+        seeds: The seeds of every candidate.
+        searched: Number of trials per search; 0 without a search.
+        base: The common settings: data, training, output.
+        margin: Largest difference in accuracy that counts as equivalent, in points; None without a margin. It affects
+            no trial.
     """
 
     candidates: tuple[Candidate, ...]
@@ -96,17 +97,17 @@ class Plan:
 
     @property
     def folder(self) -> Path:
-        """The sweep's folder."""
+        """Folder of the sweep."""
         return Path(self.base.output.folder).expanduser()
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The base models, each once, in order."""
+        """Base models, each once, in order."""
         return tuple(dict.fromkeys(candidate.config.model.name for candidate in self.candidates))
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over everything that decides results, the data's content aside: equal plans can go on with each other's trials."""
+        """SHA-256 of all that affects results except the data's content; a resumed sweep needs an equal plan."""
         parts = {
             "candidates": [
                 [
@@ -124,7 +125,7 @@ class Plan:
 
 
 def fingerprint(config: RunConfig) -> str:
-    """SHA-256 over the settings that decide a trial's result: equal ones give equal results, and no path can be read from it."""
+    """Return the SHA-256 of the settings that affect a trial's result; it reveals no path."""
     return _sha256(config.identity)
 
 
@@ -133,7 +134,7 @@ def _sha256(value: Any) -> str:
 
 
 def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
-    """A configuration with some settings changed.
+    """Return a configuration with some settings changed.
 
     Args:
         config: The configuration.
@@ -147,7 +148,7 @@ def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
 
 
 def absolute(config: RunConfig) -> RunConfig:
-    """A configuration whose files and folders of this machine are found from any working directory."""
+    """Return a configuration whose local files and folders are absolute paths."""
     found = {
         "data.source": config.data.source,
         "data.validation": config.data.validation,
@@ -165,12 +166,12 @@ def absolute(config: RunConfig) -> RunConfig:
 
 
 def folder_name(text: str) -> str:
-    """Text as a part of a folder's name: lower case, nothing but letters, digits and hyphens."""
+    """Return text as a part of a folder's name: only lower-case letters, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-") or "candidate"
 
 
 def described(settings: Mapping[str, Any]) -> str:
-    """Settings in words, for a label: "learning_rate 0.001, r 8"."""
+    """Return settings in words, for a label: "learning_rate 0.001, r 8"."""
     return ", ".join(f"{key.partition('.')[2] or key} {_value(value)}" for key, value in settings.items())
 
 

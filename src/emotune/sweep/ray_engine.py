@@ -1,8 +1,8 @@
-"""Trials on a Ray cluster: each in an actor with its share of processors and GPUs, and there in a process of its own.
+"""Trials on a Ray cluster: each in its own process inside an actor, with a share of processors and GPUs.
 
-The cluster is the one that the environment variable RAY_ADDRESS names, or else one that is started on this machine and ends with
-the sweep. Results come back through Ray, so that workers need no folder in common; what they read (data, models) they must be able
-to reach by the same names.
+The environment variable RAY_ADDRESS names the cluster. Without it, a cluster is started on this machine and ends with
+the sweep. Results are returned through Ray, so workers need no shared folder. Workers must reach data and models by
+the same names.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from emotune.sweep.plan import Trial
 from emotune.system.errors import ConfigError
 from emotune.system.text import reason_of
 
-# Results are kilobytes; Ray would set aside a third of the memory.
+# Results are kilobytes; by default Ray reserves a third of the memory.
 _STORE_BYTES = 128 * 2**20
 
 
@@ -27,8 +27,8 @@ class TrialRunner:
     """One trial on a machine of the cluster; becomes a Ray actor.
 
     Args:
-        task: What the trial is told.
-        threads: Threads for its arithmetic.
+        task: Content of `trial.json`.
+        threads: Number of threads for arithmetic.
     """
 
     def __init__(self, task: dict[str, Any], threads: int) -> None:
@@ -36,11 +36,11 @@ class TrialRunner:
         self._process = TrialProcess(task, Path(self._folder.name), threads)
 
     def next_epoch(self) -> tuple[int, float] | None:
-        """Wait for an epoch's end, as `TrialProcess.next_epoch`."""
+        """Wait for the end of an epoch, as `TrialProcess.next_epoch` does."""
         return self._process.next_epoch()
 
     def files(self) -> Files | str:
-        """What the trial wrote, or why there is nothing; removes the temporary folder."""
+        """Return the files that the trial wrote, or the reason why it failed; remove the temporary folder."""
         try:
             return self._process.files()
         except TrialFailed as error:
@@ -55,18 +55,18 @@ class TrialRunner:
 
 
 def share_of(machines: Sequence[Mapping[str, float]], workers: int) -> dict[str, float]:
-    """What each of several trials at a time may ask for: the largest share of which there is one for each on some machine.
+    """Return the largest share of processors and GPUs that all trials can have at the same time.
 
-    Where there are fewer processors than trials, fewer are run at a time.
+    With fewer processors than trials, fewer trials run at a time.
 
     Args:
-        machines: What each machine has: "CPU" and "GPU".
-        workers: How many trials at a time.
+        machines: Resources per machine: "CPU" and "GPU".
+        workers: Number of trials at a time.
     """
     cpus = range(max(1, int(max(machine.get("CPU", 0.0) for machine in machines))), 0, -1)
     for count in range(workers, 0, -1):
         amounts = {machine.get("GPU", 0.0) / parts for machine in machines for parts in range(1, count + 1)}
-        # More than one GPU is asked for in whole numbers.
+        # Ray accepts more than one GPU only as a whole number.
         gpus = {float(int(amount)) if amount > 1 else amount for amount in amounts}
         for gpu in sorted(gpus, reverse=True):
             for cpu in cpus:
@@ -77,26 +77,27 @@ def share_of(machines: Sequence[Mapping[str, float]], workers: int) -> dict[str,
 
 
 def at_a_time(machines: Sequence[Mapping[str, float]], shares: Mapping[str, float]) -> int:
-    """How many trials with such shares the machines hold together."""
+    """Return the number of trials with such shares that fit on the machines at the same time."""
     wanted = [(name, shares[key]) for name, key in (("CPU", "num_cpus"), ("GPU", "num_gpus")) if shares[key]]
-    # A hair more than there is, so that a third of one fits three times.
+    # A tolerance, so that a third of one fits three times.
     return sum(min(int(machine.get(name, 0.0) / share + 1e-9) for name, share in wanted) for machine in machines)
 
 
 class RayEngine:
-    """Trials on a Ray cluster.
+    """Engine that runs trials on a Ray cluster.
 
     Args:
-        workers: How many at a time; None for one per machine. They share the cluster's processors and GPUs evenly.
+        workers: Number of trials at a time; None for one per machine. They share the cluster's processors and GPUs
+            evenly.
 
     Raises:
         ConfigError: The cluster cannot be reached.
     """
 
     def __init__(self, workers: int | None = None) -> None:
-        # Nothing about the user's work is sent to Ray's makers unless the environment asks for it.
+        # Send no usage statistics to Ray's makers unless the environment asks for it.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # Without GPUs of its own a trial keeps seeing what its machine has, which is what later versions of Ray do anyway.
+        # Without its own GPUs a trial keeps seeing those of its machine, which is the default of later versions of Ray.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         import ray
 
@@ -150,12 +151,12 @@ class RayEngine:
         return dict(found)
 
     def stop(self) -> None:
-        """End all trials that are running: their processes end with their actors."""
+        """Kill all running trials: their processes end with their actors."""
         with self._lock:
             self._stopped = True
             for actor in self._actors:
                 self._ray.kill(actor)
 
     def close(self) -> None:
-        """Leave the cluster; one that was started for the sweep ends."""
+        """Disconnect from the cluster; a cluster that was started for the sweep ends."""
         self._ray.shutdown()

@@ -1,4 +1,4 @@
-"""Runs jobs on an engine, a thread for each of its workers, and says how the whole goes: a line for every start, epoch and end."""
+"""Scheduling of jobs on an engine, one thread per worker, with a line of progress for every start, epoch and end."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from emotune.sweep.engines import Engine, Files, TrialFailed, TrialStopped
 from emotune.sweep.plan import Trial
 from emotune.system.progress import Advance, Progress
 
-# How long the main thread waits at a time: Ctrl-C is heard in between.
+# Seconds per wait of the main thread; Ctrl-C is handled in between.
 _PATIENCE = 0.5
 
 
 class Job(Protocol):
-    """A trial that is to be run, and what becomes of it. No two of these methods run at the same time, of any job."""
+    """Interface of a trial to run and the handling of its result. No two methods of any jobs run at the same time."""
 
     def start(self) -> Trial:
-        """The trial, settled when its turn comes.
+        """Return the trial; called when its turn comes.
 
         Raises:
             TrialFailed: It cannot be run.
         """
 
     def hear(self, epoch: int, macro_f1: float) -> bool:
-        """Take an epoch's score on validation; says whether to go on."""
+        """Receive an epoch's score on validation; return whether to continue."""
 
     def finish(self, files: Files, seconds: float) -> str:
-        """Take what the trial left; gives the words for it: "validation macro-F1 0.8901"."""
+        """Receive the trial's files; return a summary: "validation macro-F1 0.8901"."""
 
     def stop(self, seconds: float) -> str:
-        """Take that it was stopped early; gives the words for it."""
+        """Handle that the trial was stopped early; return a summary."""
 
     def fail(self, message: str, seconds: float) -> None:
-        """Take that it failed."""
+        """Handle that the trial failed."""
 
 
 @dataclass
 class _Count:
-    """How far the whole is."""
+    """Progress of all jobs."""
 
     total: int
     done: int = 0
@@ -52,17 +52,17 @@ class _Count:
 
 
 def run_jobs(jobs: Sequence[Job], engine: Engine, progress: Progress, *, before: int = 0) -> None:
-    """Run all jobs; one that fails costs only itself.
+    """Run all jobs; a job that fails does not affect the others.
 
     Args:
         jobs: The jobs in order.
-        engine: Where they run.
+        engine: Runs the trials.
         progress: Shows a line for every start, epoch and end.
-        before: Jobs that were done before, which count in "3/36".
+        before: Number of jobs done in an earlier session, which count in "3/36".
 
     Raises:
-        KeyboardInterrupt: The user stopped it; trials that were running are lost, others are not.
-        EmotuneError: What came out could not be written.
+        KeyboardInterrupt: The user stopped it; only running trials are lost.
+        EmotuneError: A result could not be written.
     """
     queue = iter(enumerate(jobs, start=before + 1))
     count = _Count(before + len(jobs), before)
@@ -97,7 +97,7 @@ def _work(
     stopping: threading.Event,
     advance: Advance,
 ) -> None:
-    """One thread: take the next job, run it, hand in what became of it."""
+    """Run jobs of the queue one after another, in one thread."""
     while not stopping.is_set():
         with lock:
             number, job = next(queue, (0, None))
@@ -143,7 +143,7 @@ def _work(
 
 
 def _left(count: _Count, workers: int) -> str:
-    """How long the rest will take if it takes as long as what is done."""
+    """Return the number of remaining jobs and their estimated time, from the mean of finished ones; "" at the end."""
     left = count.total - count.done
     if not left:
         return ""

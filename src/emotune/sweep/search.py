@@ -1,8 +1,8 @@
-"""Search: Optuna proposes a candidate's settings, validation judges them epoch by epoch, and what lags behind is stopped early.
+"""Search: Optuna proposes a candidate's settings, validation scores each epoch, and weak trials are stopped early.
 
-Proposals come from the tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011), stopping from asynchronous successive
-halving (Li et al., MLSys 2020, arXiv 1810.05934), both as Optuna has them. The test split plays no part. Every record is a file in
-the sweep's folder, from which the study is built again when the sweep is resumed.
+Proposals come from the tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011), early stopping from
+asynchronous successive halving (Li et al., MLSys 2020, arXiv 1810.05934), both in Optuna's implementation. The test
+split is not used. Every record is a file in the sweep's folder; a resumed sweep rebuilds the study from these files.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from optuna.trial import Trial as Proposal
 
 
-# Of the trials that reach an epoch of 1, 3, 9, ... the best third goes on.
+# The best third of the trials that reach epoch 1, 3, 9, ... continues.
 REDUCTION = 3
 FINISHED, STOPPED, FAILED = "finished", "stopped early", "failed"
 
 
 class Search:
-    """The search of one candidate.
+    """Search for one candidate.
 
     Args:
         candidate: The candidate, with the ranges of its settings.
-        folder: The sweep's folder, which keeps the records.
+        folder: The sweep's folder, for the records.
         seed: Seed of the proposals.
     """
 
@@ -47,32 +47,32 @@ class Search:
             direction="maximize",
             pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=REDUCTION),
         )
-        # What failed is tried again, as trials are.
+        # Failed proposals are tried again, as trials are.
         found = folder.searched(candidate)
         self.records = {number: record for number, record in found.items() if record["state"] != FAILED}
         for _, record in sorted(self.records.items()):
             self._tell_again(record)
 
     def propose(self, number: int) -> Proposal:
-        """Optuna's next proposal, drawn from the seed, the number and what is known so far: alike whether resumed or not."""
+        """Return Optuna's next proposal; it depends only on the seed, the number and the results so far."""
         import optuna
 
         self.study.sampler = optuna.samplers.TPESampler(seed=self.seed + number)
         return self.study.ask(_distributions(self.candidate.ranges))
 
     def keep(self, number: int, record: dict[str, Any]) -> None:
-        """Keep what became of a proposal."""
+        """Store the record of a proposal."""
         self.records[number] = record
         self.folder.store_searched(self.candidate, number, record)
 
     @property
     def best(self) -> dict[str, Any] | None:
-        """The record with the best macro-F1 on validation among those that were trained to the end; None where there is none."""
+        """Record with the best macro-F1 on validation among those trained to the end; None where there is none."""
         finished = [record for record in self.records.values() if record["state"] == FINISHED]
         return max(finished, key=lambda record: float(record["macro_f1"]), default=None)
 
     def _tell_again(self, record: Mapping[str, Any]) -> None:
-        """Put a record of an earlier session back into the study."""
+        """Add a record of an earlier session to the study."""
         import optuna
 
         states = {
@@ -96,8 +96,8 @@ class SearchJob:
 
     Args:
         search: The search.
-        number: Of the proposal, from 0.
-        epochs: How many epochs a trial has at most.
+        number: Number of the proposal, from 0.
+        epochs: Largest number of epochs per trial.
     """
 
     def __init__(self, search: Search, number: int, epochs: int) -> None:
@@ -109,10 +109,10 @@ class SearchJob:
         self.proposal: Proposal | None = None
 
     def start(self) -> Trial:
-        """Draw the settings.
+        """Draw the settings, and return the trial.
 
         Raises:
-            TrialFailed: They contradict each other, which the ranges by themselves did not show.
+            TrialFailed: The settings contradict each other, although each is within its range.
         """
         from pydantic import ValidationError
 
@@ -128,28 +128,28 @@ class SearchJob:
         return Trial(f"{candidate.key}-search-{self.number:03d}", label, config, scores_test=False)
 
     def hear(self, epoch: int, macro_f1: float) -> bool:
-        """Report an epoch; the last one has nothing to stop."""
+        """Report an epoch to Optuna, and return whether to continue; the last epoch is never stopped."""
         self.heard[epoch] = macro_f1
         if self.proposal is None:
             raise RuntimeError("an epoch ended before the trial had begun")
-        # The best so far: a single epoch's score wavers.
+        # The best so far, since the score of a single epoch fluctuates.
         self.proposal.report(max(self.heard.values()), epoch)
         return epoch >= self.epochs or not self.proposal.should_prune()
 
     def finish(self, files: Files, seconds: float) -> str:
-        """Keep its score."""
+        """Store its score."""
         macro_f1 = float(json.loads(files[RESULT])["validation"]["macro_f1"])
         self._tell(FINISHED, macro_f1, seconds)
         return f"validation macro-F1 {macro_f1:.4f}"
 
     def stop(self, seconds: float) -> str:
-        """Keep the score so far."""
+        """Store its best score so far."""
         macro_f1 = max(self.heard.values())
         self._tell(STOPPED, macro_f1, seconds)
         return f"stopped after epoch {max(self.heard)}, validation macro-F1 {macro_f1:.4f}"
 
     def fail(self, message: str, seconds: float) -> None:
-        """Keep why."""
+        """Store the reason."""
         self._tell(FAILED, None, seconds, message)
 
     def _tell(self, state: str, macro_f1: float | None, seconds: float, message: str = "") -> None:
@@ -178,14 +178,14 @@ class SearchJob:
 
 
 def chosen(candidate: Candidate, record: Mapping[str, Any]) -> Candidate:
-    """The candidate with the settings that a search has found."""
+    """Return the candidate with the settings that a search has found."""
     settings = dict(record["settings"])
     label = f"{candidate.label}, found: {described(settings)}"
     return replace(candidate, label=label, config=with_settings(candidate.config, settings))
 
 
 def _distributions(ranges: Mapping[str, Range]) -> dict[str, Any]:
-    """The ranges as Optuna knows them."""
+    """Return the ranges as distributions of Optuna."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     found: dict[str, Any] = {}

@@ -1,10 +1,16 @@
-"""Where a sweep's settings come from: a preset, a TOML file with a [sweep] table, the command line; all mistakes at once.
+"""Settings of a sweep from a preset, a TOML file with a [sweep] table, and the command line.
 
-The [sweep] table has `methods` (keys, or tables with a `name`, a `label` and options; "all" for every method), `models`, `grid`
-(lists of values by setting, every combination of which is tried), `search` (ranges of values by setting), `searched` (how many
-trials a search has) and `margin` (by how many points of accuracy configurations may differ and still be called alike). All other
-sections are those of `emotune run`, and hold for every trial; `training.seeds` is how many seeds each configuration gets, three if
-not given.
+The [sweep] table has these settings:
+
+- `methods`: keys, or tables with a `name`, a `label` and options; "all" for every method;
+- `models`: base models;
+- `grid`: lists of values by setting, every combination of which is tried;
+- `search`: ranges of values by setting;
+- `searched`: the number of trials per search;
+- `margin`: the largest difference in points of accuracy that counts as equivalent.
+
+All other sections are those of `emotune run`, and apply to every trial. `training.seeds` is the number of seeds per
+configuration, three if not given. All mistakes are reported together.
 """
 
 from __future__ import annotations
@@ -25,7 +31,7 @@ from emotune.sweep.plan import Candidate, Plan, Range, absolute, described, fold
 from emotune.system.options import shown_value
 
 ALL = "all"
-# More is a mistake, or needs another tool.
+# More trials are a mistake, or need another tool.
 MOST_TRIALS = 10_000
 
 
@@ -34,9 +40,9 @@ class Entry:
     """A method of the sweep with its own settings.
 
     Attributes:
-        place: Where it was written, for messages.
-        label: What people call it.
-        settings: By key, `method.name` first.
+        place: The option or file it comes from, for messages.
+        label: Its name.
+        settings: Its settings by key, `method.name` first.
     """
 
     place: str
@@ -50,7 +56,7 @@ def load_plan(
     overrides: Sequence[str | Override] = (),
     sweep: Sequence[Override] = (),
 ) -> Plan:
-    """Put the layers together: defaults, then the preset, then the file, then the command line.
+    """Merge the layers: defaults, then the preset, then the file, then the command line.
 
     Args:
         preset: Name of a preset of sweeps.
@@ -73,10 +79,10 @@ def load_plan(
 
 
 class _Expansion:
-    """Turns a draft into a plan.
+    """Expansion of a draft into a plan.
 
     Args:
-        draft: All layers.
+        draft: The merged layers.
     """
 
     def __init__(self, draft: SweepDraft) -> None:
@@ -143,7 +149,7 @@ class _Expansion:
         return float(value)
 
     def _texts(self, name: str, default: Sequence[Any], example: str) -> Sequence[Any]:
-        """A list that is not empty."""
+        """Return a setting that is a list, after checking that it is not empty."""
         value = self.draft.sweep.get(name, default)
         if not isinstance(value, Sequence) or isinstance(value, str):
             self._mistake(self._place(name), f"sweep.{name} is {shown_value(value)}; expected a list such as {example}")
@@ -166,7 +172,7 @@ class _Expansion:
         return list(dict.fromkeys(good))
 
     def _entries(self) -> list[Entry]:
-        """The methods with their own settings."""
+        """Return the methods with their own settings."""
         place = self._place("methods")
         given = self.draft.sweep.get("methods", ALL)
         if given == ALL:
@@ -179,7 +185,7 @@ class _Expansion:
         return [entry for entry in found if entry is not None]
 
     def _entry(self, place: str, item: Any) -> Entry | None:
-        """A method by its key, or a table with its name and settings."""
+        """Return the method of a key, or of a table with its name and settings."""
         table = {"name": item} if isinstance(item, str) else item
         name = table.get("name") if isinstance(table, Mapping) else None
         if not isinstance(table, Mapping) or not isinstance(name, str) or name not in METHODS:
@@ -210,7 +216,7 @@ class _Expansion:
         return Entry(place, label.strip(), settings)
 
     def _may_differ(self, place: str, key: str) -> bool:
-        """Whether trials may differ in a setting; says so where they may not."""
+        """Return whether trials may differ in a setting; add a mistake if they may not."""
         if key in ELSEWHERE:
             self._mistake(place, f"{key} cannot differ between trials; {ELSEWHERE[key]}")
         elif key.partition(".")[0] in ("data", "output", "baselines"):
@@ -237,7 +243,7 @@ class _Expansion:
                 self.grid[key] = values
 
     def _values_of(self, key: str, text: str) -> Any:
-        """The values of the command line: "1e-4,1e-3", or a list as TOML has it."""
+        """Read the values of the command line: "1e-4,1e-3", or a TOML list."""
         schema = schemas(RunConfig)[key]
         if text.startswith("["):
             return read_value(text, {"type": "array"})
@@ -247,13 +253,13 @@ class _Expansion:
         given = self.draft.sweep.get("search", {})
         if given and not searched:
             place = self._place(f"search.{next(iter(given))}")
-            self._mistake(place, "sweep.search has ranges, and nothing is searched; say how often with --search N")
+            self._mistake(place, "sweep.search has ranges, but no search was asked for; add --search N")
         for key, value in given.items():
             place = self._place(f"search.{key}")
             if not self._may_differ(place, key):
                 continue
             if key in self.grid:
-                self._mistake(place, f"{key} stands in sweep.grid and in sweep.search; it can only be in one")
+                self._mistake(place, f"{key} is in sweep.grid and in sweep.search; give it in one of them")
             found = _range(value, schemas(RunConfig)[key])
             if found is None:
                 self._mistake(
@@ -265,7 +271,7 @@ class _Expansion:
                 self.ranges[key] = found
 
     def _candidate(self, entry: Entry, model: str, values: dict[str, Any], searched: int) -> Candidate | None:
-        """One configuration, and what a search may change in it."""
+        """Return one configuration with the ranges of its search."""
         label = f"{entry.label}, {described(values)}" if values else entry.label
         if len(self.draft.sweep.get("models", ())) > 1:
             label += f" on {Path(model).name if Path(model).expanduser().exists() else model}"
@@ -288,24 +294,24 @@ class _Expansion:
                 twin.add_for_one(f"{self._place(f'search.{key}')}, {label!r}", key, value)
                 if self._validated(twin) is None:
                     return None
-        # Splits are cut once, by the first seed, for all seeds alike.
+        # Splits are cut once, with the first seed, for all seeds.
         split_seed = config.training.seed if config.data.split_seed is None else config.data.split_seed
         config = with_settings(config, {"data.split_seed": split_seed, "training.seeds": 1, "training.resume": False})
         return Candidate("", label, absolute(config), ranges if searched else {})
 
     def _check_once(self, entry: Entry, values: Mapping[str, Any], searched: int) -> None:
-        """Refuse a setting in two places, of which one would do nothing and still stand in the label."""
+        """Refuse a setting given in two places: one would have no effect but still appear in the label."""
         for key in entry.settings:
             for name, there in (("grid", values), ("search", self.ranges)):
                 if key in there:
                     mistake = (
-                        f"{key} stands in sweep.{name} and in sweep.methods, for {entry.label!r}; it can only be in one"
+                        f"{key} is in sweep.{name} and in sweep.methods, for {entry.label!r}; give it in one of them"
                     )
                     if f"{entry.place}: {mistake}." not in self.mistakes:
                         self._mistake(entry.place, mistake)
         rate = "training.learning_rate"
         if searched and not self.ranges and rate in values:
-            mistake = f"{rate} stands in sweep.grid and is searched; name other ranges in sweep.search, or leave it out of the grid"
+            mistake = f"{rate} is in sweep.grid and is searched; give other ranges in sweep.search, or leave it out of the grid"
             place = self._place(f"grid.{rate}")
             if f"{place}: {mistake}." not in self.mistakes:
                 self._mistake(place, mistake)
@@ -326,13 +332,13 @@ class _Expansion:
                 elif found.label == other.label:
                     self._mistake(
                         "sweep",
-                        f"two different configurations are called {found.label!r}; give them labels of their own",
+                        f"two different configurations are called {found.label!r}; give them different labels",
                     )
             seen.append(found)
 
 
 def _range(value: Any, schema: Mapping[str, Any]) -> Range | None:
-    """A range as TOML writes it, or None where it is none."""
+    """Return the range of a TOML value, or None where it is not a range."""
     if isinstance(value, list):
         return Range(choices=tuple(value)) if len(value) > 1 else None
     if not isinstance(value, Mapping) or not {"low", "high"} <= value.keys() <= {"low", "high", "log"}:
@@ -351,6 +357,6 @@ def _range(value: Any, schema: Mapping[str, Any]) -> Range | None:
 
 
 def _learning_rates(config: RunConfig) -> Range:
-    """What a search chooses where no ranges are given: from a tenth of the method's own learning rate to ten times it."""
+    """Return the default range of a search: from a tenth of the method's own learning rate to ten times that rate."""
     usual = config.training.learning_rate or config.method.usual_learning_rate
     return Range(usual / 10, min(10 * usual, 0.5), log=True)

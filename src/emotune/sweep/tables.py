@@ -1,4 +1,4 @@
-"""A leaderboard's tables as headings and cells, the same in the terminal, on the page and in Markdown."""
+"""Headings and cells of a leaderboard's tables, the same in the terminal, on the page and in Markdown."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ COSTS = ("configuration", "trained parameters", "share of all", "training time",
 
 
 def score_cells(row: LeaderboardRow) -> tuple[str, ...]:
-    """The cells of a row under `SCORES`."""
+    """Return the cells of a row under `SCORES`."""
     found = row.against_best
     return (
         row.label,
@@ -59,7 +59,7 @@ def score_cells(row: LeaderboardRow) -> tuple[str, ...]:
 
 
 def cost_cells(row: LeaderboardRow) -> tuple[str, ...]:
-    """The cells of a row under `COSTS`."""
+    """Return the cells of a row under `COSTS`."""
     return (
         row.label,
         magnitude(row.trainable),
@@ -71,35 +71,35 @@ def cost_cells(row: LeaderboardRow) -> tuple[str, ...]:
 
 
 def mean_and_deviation(found: SeedValues) -> str:
-    """A score over seeds: "0.9307 ± 0.0056", or without the second part where there is one seed."""
+    """Return a score over seeds: "0.9307 ± 0.0056", or only the mean for a single seed."""
     deviation = found.deviation
     return share(found.mean) if deviation is None else f"{share(found.mean)} ± {share(deviation)}"
 
 
 def disk(size: int) -> str:
-    """A size on disk: "41 kB", "2.7 MB"."""
+    """Return a size on disk: "41 kB", "2.7 MB"."""
     return f"{size / 1e3:.0f} kB" if size < 1e6 else f"{size / 1e6:.1f} MB"
 
 
 def difference_cell(interval: Interval | None) -> str:
-    """A difference in points with its interval: "-2.0 (-3.0 to -1.0)"; "" where there is none."""
+    """Return a difference in points with its interval: "-2.0 (-3.0 to -1.0)"; "" where there is none."""
     return "" if interval is None else f"{points_number(interval.estimate)} ({interval_bounds(interval)})"
 
 
 def p_cell(value: float | None) -> str:
-    """A p-value: "0.034", "< 0.001"; "" where there is none."""
+    """Return a p-value: "0.034", "< 0.001"; "" where there is none."""
     return "" if value is None else p_number(value)
 
 
 @dataclass(frozen=True)
 class ExtraTable:
-    """A table that not every leaderboard has.
+    """Optional table of a leaderboard.
 
     Attributes:
         title: Its heading.
-        headings: Of its columns.
-        rows: The cells; none where there is nothing to show.
-        note: How to read it.
+        headings: Headings of its columns.
+        rows: The cells; empty where there is nothing to show.
+        note: Explanation of the table.
     """
 
     title: str
@@ -108,11 +108,14 @@ class ExtraTable:
     note: str
 
 
-_FLIPS = "Rows fixed: most of the configuration's seeds get them right, and not most of full fine-tuning's; broken: the other way round."
+_FLIPS = (
+    "Rows fixed are right for most seeds of the configuration, but not for most seeds of full fine-tuning; "
+    "rows broken are the reverse."
+)
 
 
 def full_table(board: Leaderboard) -> ExtraTable:
-    """Every configuration beside full fine-tuning of its base model."""
+    """Return the table that compares every configuration with full fine-tuning of its base model."""
     found = [(row, row.against_full) for row in board.rows if row.against_full is not None]
     rows = tuple(
         (
@@ -126,5 +129,5 @@ def full_table(board: Leaderboard) -> ExtraTable:
         )
         for row, full in found
     )
-    note = f"{_FLIPS} The p-values are corrected for {counted(len(rows), 'comparison')} (Holm), the intervals are not."
+    note = f"{_FLIPS} The p-values are corrected for {counted(len(rows), 'comparison')} (Holm); the intervals are not."
     return ExtraTable("Beside full fine-tuning", FULL, rows, note)

@@ -1,4 +1,4 @@
-"""A leaderboard in the terminal."""
+"""The leaderboard as shown in the terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def leaderboard_table(board: Leaderboard) -> Group:
-    """The leaderboard for the terminal."""
+    """Return the leaderboard for the terminal."""
     scores = new_table(
         ("configuration", "macro-F1 (val.)", "test accuracy", "against 1 (p)", "test macro-F1", "against 1 (p)"),
         title="Scores, the best on validation first",

@@ -1,10 +1,10 @@
-"""One trial: load, fine-tune, score, and write down what came out. As a program it is a process of its own.
+"""One trial: load, fine-tune, score, and write the result. Each trial runs in its own process.
 
     python -m emotune.sweep.trial FOLDER
 
-reads FOLDER/trial.json and writes `result.json` and, where the test split was scored, `predictions.parquet` beside it. Standard
-output carries a JSON object a line: an epoch's score, or at the end why it failed. It ends when its standard input does, so that
-no trial outlives its sweep.
+reads FOLDER/trial.json and writes `result.json` beside it, and `predictions.parquet` if the test split is scored.
+Standard output has one JSON object per line: the score of an epoch, or the reason of a failure at the end. The
+process ends when its standard input is closed, so no trial outlives its sweep.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ AfterEpoch = Callable[[int, float], None]
 
 
 class Notes(Silent):
-    """Keeps the lines that training says, such as which path it took, and shows nothing."""
+    """Progress that keeps the lines of the training, such as the chosen path, and shows nothing."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -49,12 +49,12 @@ class Notes(Silent):
 def run_trial(
     config: RunConfig, folder: Path, *, scores_test: bool = True, after_epoch: AfterEpoch | None = None
 ) -> None:
-    """Do one trial.
+    """Run one trial.
 
     Args:
-        config: What to do.
+        config: The configuration.
         folder: An existing folder for `result.json` and `predictions.parquet`.
-        scores_test: Whether the test split is scored.
+        scores_test: True to score the test split.
         after_epoch: Called with an epoch's number and its macro-F1 on validation.
 
     Raises:
@@ -68,13 +68,7 @@ def run_trial(
                 after_epoch(round(state.epoch or 0), given["metrics"]["eval_macro_f1"])
 
     data = load_data(**config.data_arguments())
-    base = load_base(
-        config.model.name,
-        labels=data.labels,
-        max_length=config.model.max_length,
-        revision=config.model.revision,
-        fresh_head=config.model.fresh_head,
-    )
+    base = load_base(labels=data.labels, **config.model.model_dump())
     base.model.to(choose_device(config.training.device))
     notes = Notes()
     tuned = finetune(
@@ -111,15 +105,15 @@ def run_trial(
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             saved = tuned.save(Path(scratch) / "saved")
             result["size_bytes"] = sum((saved / name).stat().st_size for name in tuned.method.files)
-            # A score is worth nothing where the folder holds another model than the one that was scored.
+            # A score is worthless if the saved folder holds another model than the one that was scored.
             result["largest_logit_difference"] = verify(saved, base=tuned.source).largest_difference
     (folder / RESULT).write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
 
 
 def main(folder: Path) -> int:
-    """Do the trial that a folder describes, telling its progress on standard output."""
+    """Run the trial that a folder describes, and report its progress on standard output."""
     end_with_standard_input()
-    # Standard output is for the sweep alone; what libraries print there goes where errors go.
+    # Standard output is only for the sweep; output of libraries goes to standard error.
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 

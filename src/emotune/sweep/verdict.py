@@ -1,4 +1,4 @@
-"""What a leaderboard comes to in sentences: the best, who differs from it, and what a reader of the scores must know."""
+"""Verdict of a leaderboard in sentences: the best, those that differ from it, and caveats about the scores."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from emotune.system.wording import counted
 
 _BETTER, _WORSE, _MIXED, _BEFORE_CORRECTION, _ALIKE = "better", "worse", "mixed", "before correction", "alike"
 
-# By benchmarks/seed_tests.py; its results are in benchmarks/results/seed_tests.json.
+# From benchmarks/seed_tests.py; its results are in benchmarks/results/seed_tests.json.
 ONE_SEED = (
-    "In a simulation of 16 equal configurations on 2,000 test rows, with seeds 0.5 points apart, about half of "
-    "the leaderboards named at least one "
-    "as worse."
+    "In a simulation of 16 equal configurations on 2,000 test rows, with a standard deviation of 0.5 points between "
+    "seeds, about half of the leaderboards named at least one as worse."
 )
 
 
 def leaderboard_verdict(board: Leaderboard) -> str:
-    """Say what the leaderboard comes to: the best by validation, and which others differ from it on the test rows, in which score."""
+    """Return the verdict: the best on validation, and those that differ from it on the test rows, with the score."""
     first, others = board.rows[0], board.rows[1:]
     name = printable(first.label, LONGEST_NAME)
     sentence = (
@@ -49,15 +48,14 @@ def leaderboard_verdict(board: Leaderboard) -> str:
 
 
 def notes(board: Leaderboard) -> list[str]:
-    """What a reader of the scores must know: the winner's validation score is too high, what one seed hides, what would be found."""
+    """Return caveats about the scores: selection bias of the best, limits of a single seed, power of the tests."""
     if len(board.rows) < 2:
         return []
     lines = []
     if board.one_seed:
         lines.append(
-            f"One seed each: another seed gives another model, and no p-value here counts that. {ONE_SEED} Train "
-            "at least three seeds each, as is "
-            "the default."
+            f"One seed each: another seed gives another model, and no p-value here counts that. {ONE_SEED} "
+            "Train at least three seeds each, the default."
         )
     if board.spread is not None and board.power is not None:
         power, seeds = board.power, counted(len(board.rows[0].seeds), "seed")
@@ -79,12 +77,12 @@ def notes(board: Leaderboard) -> list[str]:
 
 
 def warning_lines(board: Leaderboard) -> list[str]:
-    """What trainings warned of: "LoRA: the learning rate ..."."""
+    """Return the warnings of the trainings: "LoRA: the learning rate ..."."""
     return [f"{label}: {warning}" for label, found in board.warnings.items() for warning in found]
 
 
 def _excess_line(board: Leaderboard) -> str:
-    """How much too high the winner's validation score is."""
+    """Return the sentence on the selection bias of the best configuration's validation score."""
     name = printable(board.rows[0].label, LONGEST_NAME)
     chosen = f"'{name}' was chosen by its validation score"
     test = "Nothing was chosen by the test scores, but the luck of a seed can raise both."
@@ -101,7 +99,7 @@ def _excess_line(board: Leaderboard) -> str:
 
 
 def _relation(row: LeaderboardRow) -> str:
-    """In which way a configuration differs from the best, by both scores."""
+    """Return the relation of a configuration to the best, by both scores."""
     directions = {direction for _, direction in _directions(row) if direction}
     if len(directions) == 2:
         return _MIXED
@@ -111,7 +109,7 @@ def _relation(row: LeaderboardRow) -> str:
 
 
 def _directions(row: LeaderboardRow, *, corrected: bool = True) -> list[tuple[str, int]]:
-    """Of accuracy and macro-F1: 1 where it is significantly better than that of the best, -1 where worse, 0 where neither."""
+    """Return a sign for accuracy and for macro-F1: 1 if significantly better than the best, -1 if worse, else 0."""
     found = row.against_best
     if found is None:
         return []
@@ -122,7 +120,7 @@ def _directions(row: LeaderboardRow, *, corrected: bool = True) -> list[tuple[st
 
 
 def _with_scores(row: LeaderboardRow) -> str:
-    """The quoted name, and the score that differs where only one of two does: "'IA3' (macro-F1)"."""
+    """Return the quoted name, with the score that differs if only one of two does: "'IA3' (macro-F1)"."""
     name = f"'{printable(row.label, LONGEST_NAME)}'"
     found = _directions(row) if _relation(row) != _BEFORE_CORRECTION else _directions(row, corrected=False)
     differing = [score for score, direction in found if direction]

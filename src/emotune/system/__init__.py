@@ -1,1 +1,1 @@
-"""What every room stands on: errors, progress, memory, locks, precision, files written whole, text made safe to show."""
+"""Foundations of all subpackages: errors, progress, memory, locks, precision, atomic writes, text made safe to show."""

@@ -1,4 +1,4 @@
-"""Files and folders that appear under their name only when they are complete."""
+"""Atomic writes of files and folders: each appears under its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write a file or a folder at, which takes its place when the block ends well.
+    """Yield a temporary path beside `path`; the file or folder written there replaces `path` if the block succeeds.
 
-    What stood at `path` before goes only then, and comes back where the new one cannot take its place. When the block fails, what was
-    written vanishes.
+    The previous content of `path` is removed only then, and is restored if it cannot be replaced. If the block fails,
+    the temporary file or folder is removed.
 
     Args:
-        path: The file or folder; the folder it is in exists.
+        path: The file or folder; its parent folder exists.
 
     Yields:
-        A path that nothing stands at.
+        A path that does not exist.
 
     Raises:
         OSError: It cannot be written.

@@ -1,19 +1,19 @@
-"""What emotune raises when it cannot go on: one class for each kind of mistake, each with the exit code the command returns.
+"""Errors of emotune: one class per kind of mistake, each with the exit code of the command.
 
-Every message says what was seen, what was expected and what to do next, in one to three lines.
+Every message says what was seen, what was expected and what to do, in one to three lines.
 """
 
 from __future__ import annotations
 
 
 class EmotuneError(Exception):
-    """Something the user can put right; the command prints the message alone and exits with `exit_code`."""
+    """Base of errors that the user can correct; the command prints only the message and exits with `exit_code`."""
 
     exit_code = 2
 
 
 class ConfigError(EmotuneError):
-    """A configuration, preset or option that does not hold; lists every mistake at once."""
+    """An invalid configuration, preset or option; lists every mistake at once."""
 
 
 class DataError(EmotuneError):
@@ -21,7 +21,7 @@ class DataError(EmotuneError):
 
 
 class HubError(EmotuneError):
-    """The Hugging Face Hub could not be reached, or does not have what was asked for."""
+    """The Hugging Face Hub could not be reached, or lacks the model or data set."""
 
 
 class ModelError(EmotuneError):
@@ -37,16 +37,16 @@ class OutputError(EmotuneError):
 
 
 class ArtifactError(EmotuneError):
-    """A saved folder that is incomplete, damaged, or not one of emotune's."""
+    """A saved folder that is incomplete, damaged, or not made by emotune."""
 
 
 class TrainingError(EmotuneError):
-    """Training went wrong in a way that makes its result meaningless (weights that did not move, a loss that is not a number)."""
+    """A failure that makes the training's result meaningless (weights that did not change, a loss of NaN)."""
 
     exit_code = 1
 
 
 class VerificationError(EmotuneError):
-    """A saved folder that, loaded again, does not give the predictions it was saved with."""
+    """A saved folder that, when loaded, does not reproduce its saved predictions."""
 
     exit_code = 1

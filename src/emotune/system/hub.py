@@ -1,4 +1,4 @@
-"""Talking to the Hugging Face Hub: fail within seconds where it cannot be reached, and say plainly what went wrong."""
+"""Access to the Hugging Face Hub: calls fail within seconds if it cannot be reached, with a message that says why."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from emotune.system.internals.hub import offline_mode, transport_error
 Kind = Literal["model", "dataset"]
 
 PROBE_SECONDS = 8.0
-"""How long the Hub may take to answer at all before it counts as unreachable."""
+"""Seconds without an answer after which the Hub counts as unreachable."""
 
 _WAYS_ON = (
     "Without the network: `emotune run --preset quickstart` uses the model and data that come with emotune;\n"
@@ -26,7 +26,7 @@ _logger = logging.getLogger(__name__)
 
 @contextmanager
 def without_bars(library: Any) -> Iterator[None]:
-    """Without the progress bars of a library, which would run across those of the job; afterwards they are as they were.
+    """Disable the progress bars of a library, which would mix with those of the job, inside the block.
 
     Args:
         library: The module with its switches: `huggingface_hub.utils` or `datasets.utils`.
@@ -43,19 +43,19 @@ def without_bars(library: Any) -> Iterator[None]:
 
 @contextmanager
 def translate_hub_errors(what: str, kind: Kind, hint: str = "") -> Iterator[None]:
-    """Wrap calls that download from the Hub, so that what fails comes out as a `HubError` and fails soon.
+    """Make calls that download from the Hub fail soon, and with a `HubError`.
 
-    The libraries below wait on an unreachable Hub for minutes. So the Hub is asked for any answer first; where none
-    comes, they run in their offline mode: what is in the local cache is used at once, and a warning that says so is
-    logged; anything else fails at once. Errors that have nothing to do with the Hub pass unchanged.
+    The Hub's libraries wait minutes for an unreachable Hub. So the Hub is probed first. If it does not answer, the
+    libraries run in their offline mode: they use the local cache, and a warning is logged; what is not in the cache
+    fails at once. Errors that are not about the Hub pass unchanged.
 
     Args:
         what: The repository's id, such as "bert-base-uncased" or "dair-ai/emotion".
-        kind: What the repository holds.
-        hint: What may have been meant instead, a sentence.
+        kind: Kind of the repository: "model" or "dataset".
+        hint: A sentence with an alternative that the user may have meant.
 
     Raises:
-        HubError: The Hub could not be reached and the cache does not help, or it refused what was asked for.
+        HubError: The Hub could not be reached and the cache lacks the repository, or the Hub refused the request.
     """
     from huggingface_hub import constants
 
@@ -78,12 +78,12 @@ def translate_hub_errors(what: str, kind: Kind, hint: str = "") -> Iterator[None
 
 
 def _why_unreachable() -> str | None:
-    """Why the Hub gave no answer within `PROBE_SECONDS`, in words; None where it answered.
+    """Return the reason why the Hub did not answer within `PROBE_SECONDS`, in words, or None where it answered.
 
-    An answer that the server is out of order (HTTP status 500 and up) counts as none.
+    A server error (HTTP status 500 and up) counts as no answer.
 
-    The question goes through the Hub library's own session, which knows about proxies and certificates. It is asked
-    in a thread because the session's timeout starts anew at each of a host's addresses, and leaves out finding them.
+    The probe uses the Hub library's session, which knows about proxies and certificates. It runs in a thread because
+    the session's timeout starts anew for each of a host's addresses, and does not cover name resolution.
     """
     from huggingface_hub import constants
     from huggingface_hub.utils import get_session
@@ -104,7 +104,7 @@ def _why_unreachable() -> str | None:
 
 
 def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None, hint: str) -> str | None:
-    """The message for an error of the Hub libraries, or None where the error is not about the Hub."""
+    """Return the message for an error of the Hub libraries, or None where the error is not about the Hub."""
     from huggingface_hub import constants
     from huggingface_hub.errors import (
         EntryNotFoundError,
@@ -139,13 +139,13 @@ def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None, h
         return f"The {kind} '{what}' on the Hub lacks a file that is needed: {_first_line(cause)}"
     if isinstance(cause, HfHubHTTPError):
         return (
-            f"The Hub refused to hand out the {kind} '{what}' (HTTP status {cause.response.status_code}).\n"
-            "Try again later; if it stays so, look at the status page of the Hub."
+            f"The Hub refused to provide the {kind} '{what}' (HTTP status {cause.response.status_code}).\n"
+            "Try again later; if it persists, look at the status page of the Hub."
         )
     if isinstance(cause, (LocalEntryNotFoundError, ConnectionError, TimeoutError, transport_error())):
         if unreachable is None and constants.HF_HUB_OFFLINE:
             return (
-                f"The {kind} '{what}' is not in the local cache, and HF_HUB_OFFLINE forbids to download it: unset it. "
+                f"The {kind} '{what}' is not in the local cache, and HF_HUB_OFFLINE forbids downloading it: unset it. "
                 f"If you meant something on this machine: {here}\n"
                 f"{_WAYS_ON}"
             )
@@ -163,11 +163,11 @@ def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None, h
 
 
 def _not_here(kind: Kind, hint: str) -> str:
-    """Say that nothing on this machine has the name, which is why the Hub was asked, and what may have been meant."""
+    """Return the sentence that nothing on this machine has the name, followed by the hint."""
     thing = "file or folder" if kind == "dataset" else "folder"
-    return f"there is no {thing} of that name here.{hint and f' {hint}'}"
+    return f"there is no {thing} of that name.{hint and f' {hint}'}"
 
 
 def _first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its type where it has none."""
+    """Return the first line of an error's message, or its type where it has none."""
     return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Locks for things of other libraries that change while they are used: one thread at a time, and others wait."""
+"""Locks for objects of other libraries that are not thread-safe."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ _NEW = threading.Lock()
 
 
 def lock_of(thing: Any) -> threading.RLock:
-    """The lock of a thing, such as a tokenizer, the same at every call; kept beside it, since copies and files must not hold it."""
+    """Return the lock of an object such as a tokenizer, the same at every call.
+
+    Locks are kept outside the object, so that they are neither copied nor saved with it.
+    """
     with _NEW:
         return _LOCKS.setdefault(thing, threading.RLock())

@@ -1,4 +1,4 @@
-"""The process's memory: its peak, and how freed memory is kept."""
+"""Memory of the process: its peak, and the handling of freed memory."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 
 
 def peak_memory_bytes(device: str = "cpu") -> int:
-    """Highest memory so far, in bytes: what PyTorch has held on the GPU for "cuda", else the resident memory of this process.
+    """Return the peak memory in bytes: PyTorch's GPU memory for "cuda", else the resident memory of this process.
 
-    0 where the system does not tell (Windows).
+    The value is 0 where the system does not tell (Windows).
     """
     if device == "cuda":
         import torch
@@ -27,10 +27,10 @@ def peak_memory_bytes(device: str = "cpu") -> int:
 
 @functools.cache
 def keep_freed_memory() -> None:
-    """Ask glibc, once per process, to keep freed memory for the next allocation; where there is no glibc, do nothing.
+    """Ask glibc, once per process, to keep freed memory for the next allocation; without glibc, do nothing.
 
-    By default blocks of some megabytes, which is what activations are, go back to the system when they are freed and are mapped
-    and zeroed afresh when they are wanted again: a tenth of a training step (benchmarks/LOG.md). `mallopt(3)` has the numbers.
+    By default, blocks of some megabytes, such as activations, are returned to the system when they are freed. Mapping
+    and zeroing them again takes a tenth of a training step (benchmarks/LOG.md). `mallopt(3)` documents the numbers.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -39,12 +39,12 @@ def keep_freed_memory() -> None:
     trim_threshold, mmap_threshold = -1, -3
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(mmap_threshold, 32 * 2**20)  # the largest that is allowed
+        mallopt(mmap_threshold, 32 * 2**20)  # the largest value allowed
         mallopt(trim_threshold, 2**30)
 
 
 def return_freed_memory() -> None:
-    """Give freed memory back to the system after all, where there is glibc: between long pieces of work, so that it does not creep up."""
+    """Return freed memory to the system, with glibc. Call it between long tasks, so that memory does not grow."""
     if sys.platform.startswith("linux"):
         import ctypes
 
@@ -54,8 +54,9 @@ def return_freed_memory() -> None:
 
 
 def bound_product_cache() -> None:
-    """Let oneDNN keep the code of 256 sizes of matrix products instead of 1,024, unless the environment says otherwise.
+    """Limit oneDNN's cache to 256 sizes of matrix products instead of 1,024, unless the environment sets it.
 
-    Each costs about a third of a megabyte, and texts come in many lengths. oneDNN reads the variable at its first product.
+    Each size takes about a third of a megabyte, and texts have many lengths. oneDNN reads the variable at its first
+    product.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")

@@ -1,4 +1,4 @@
-"""What a name can be: an id of the Hub, or nothing that the Hub has."""
+"""The form of Hub ids."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
 
 
 def is_hub_id(name: str, *, with_owner: bool = False) -> bool:
-    """Return whether a name has the form of an id of the Hub: "bert-base-uncased" or "owner/name".
+    """Return whether a name has the form of a Hub id: "bert-base-uncased" or "owner/name".
 
     Args:
         name: The name.
-        with_owner: Whether the form without an owner, which few ids have, will not do.
+        with_owner: True to require an owner; few ids have none.
     """
     return _HUB_ID.fullmatch(name) is not None and (not with_owner or "/" in name)

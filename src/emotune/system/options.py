@@ -1,7 +1,7 @@
-"""Options that are declared once: name, type, range, default and help, with the same words for a mistake whoever made it.
+"""Options: name, type, range, default and help are declared once, with the same messages for Python and the command.
 
-An `Options` model stands beside the code that uses it. Python builds it by name, `LoRA(r=8)`; the command and TOML files
-validate it with `model_validate`. Both put a mistake into the sentence that `mistakes_in` makes of it.
+An `Options` model is defined beside the code that uses it. Python code constructs it, `LoRA(r=8)`; the command and TOML
+files validate it with `model_validate`. Both report mistakes in the words of `mistakes_in`.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ def _as_text(value: Any) -> Any:
 
 
 def _as_tuple(value: Any) -> Any:
-    if isinstance(value, str):  # taken apart, it would be a list of its letters
+    if isinstance(value, str):  # a sequence of its letters
         raise ValueError(f"expected a list of texts such as [{value!r}, ...]")
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, bytes) else value
 
 
 Text = Annotated[str, Field(pattern=r"\S")]
 PathText = Annotated[Text, BeforeValidator(_as_text)]
-# TOML and JSON have lists where a frozen model has tuples, which strict validation would tell apart.
+# TOML and JSON have lists where a frozen model has tuples; strict validation would reject them.
 if TYPE_CHECKING:
     Texts = Sequence[str]
 else:
     Texts = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_as_tuple)]
-# Random generators take seeds below.
+# Exclusive upper limit of seeds for random generators.
 SEEDS = 2**32
 
 
 class _Checked(ModelMetaclass):
-    """Makes a direct call raise the model's own error in words; validation of a whole configuration collects mistakes instead."""
+    """Metaclass: a direct call raises the model's own error; validation of a configuration collects mistakes."""
 
     if not TYPE_CHECKING:  # type checkers take the signature from the fields
 
@@ -70,20 +70,20 @@ class _Checked(ModelMetaclass):
 
 
 class Options(BaseModel, metaclass=_Checked):
-    """Immutable options without unknown names, conversions of types or infinities.
+    """Base class of immutable options; rejects unknown names, values of other types, and infinities.
 
     Raises:
-        EmotuneError: `error`, in a direct call with values that do not hold; names all mistakes at once.
+        EmotuneError: `error`, in a direct call with invalid values; lists all mistakes at once.
     """
 
-    # Validators are built when they are first needed, which help pages never do.
+    # Validators are built at first use, so help pages never build them.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
     error: ClassVar[type[EmotuneError]] = ConfigError
 
     @classmethod
     def noun(cls) -> str:
-        """Return what messages call these options."""
+        """Return the name of these options in messages."""
         return cls.__name__
 
     @classmethod
@@ -98,13 +98,14 @@ class Options(BaseModel, metaclass=_Checked):
 
 @dataclass(frozen=True)
 class Mistake:
-    """One thing that is wrong with given values.
+    """One mistake in given values.
 
     Attributes:
-        path: Where: ("epochs",), or ("training", "epochs") in a model of models; of a rule over several options, the model's.
-        text: What, with the name left out: "is 0; expected a whole number of at least 1".
-        is_rule: Whether the text is about several options together, and so names them itself.
-        is_unknown: Whether there is no such option.
+        path: Path of the option: ("epochs",), or ("training", "epochs") in nested models. For a rule over several
+            options, the path of the model.
+        text: The mistake without the option's name: "is 0; expected a whole number of at least 1".
+        is_rule: True if the text is about several options together; it then names them itself.
+        is_unknown: True if there is no such option.
     """
 
     path: tuple[str, ...]
@@ -117,22 +118,22 @@ class Mistake:
 
 
 def mistakes_in(model: type[BaseModel], values: Any, error: ValidationError) -> list[Mistake]:
-    """Put what pydantic found into words, one mistake per option.
+    """Convert the errors of pydantic into sentences, one mistake per option.
 
     Args:
-        model: What was validated.
-        values: The values that it was validated with.
-        error: What pydantic found.
+        model: The validated model.
+        values: The given values.
+        error: The error of pydantic.
     """
     found: dict[tuple[str, ...], Mistake] = {}
     for detail in error.errors(include_url=False):
         mistake = _mistake(*_resolve(model, detail["loc"]), values, detail)
-        found.setdefault(mistake.path, mistake)  # each branch of a union complains on its own
+        found.setdefault(mistake.path, mistake)  # every branch of a union reports its own error
     return list(found.values())
 
 
 def expected(schema: Mapping[str, Any]) -> str:
-    """Return what an option takes, in words: "a number above 0 and below 1".
+    """Return the values that an option accepts, in words: "a number above 0 and below 1".
 
     Args:
         schema: The option's JSON schema.
@@ -152,10 +153,10 @@ def shown_value(value: Any) -> str:
 
 
 def checked_seed(seed: object) -> int:
-    """Return a seed that is one.
+    """Return the seed if it is valid.
 
     Raises:
-        ConfigError: It is not a whole number that random generators take.
+        ConfigError: It is not a whole number that random generators accept.
     """
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < SEEDS:
         raise ConfigError(f"seed is {shown_value(seed)}; expected a whole number of at least 0 and below {SEEDS}.")
@@ -163,10 +164,10 @@ def checked_seed(seed: object) -> int:
 
 
 def in_lines(what: str, mistakes: Sequence[str]) -> str:
-    """Return one message for any number of mistakes, the first alone on its line, several one per line.
+    """Return one message for any number of mistakes: a single one unchanged, several with one per line.
 
     Args:
-        what: What the mistakes are in: "The configuration".
+        what: Subject of the message: "The configuration".
         mistakes: Sentences.
     """
     if len(mistakes) == 1:
@@ -180,7 +181,7 @@ def _message(model: type[Options], values: Mapping[str, Any], error: ValidationE
 
 
 def _resolve(model: type[BaseModel], place: tuple[int | str, ...]) -> tuple[tuple[str, ...], type[BaseModel]]:
-    """Return the path of the option that a location of pydantic is about, and the model that declares it."""
+    """Return the path of the option at a location of pydantic, and the model that declares it."""
     path: list[str] = []
     steps: Iterator[int | str] = iter(place)
     for step in steps:
@@ -192,14 +193,14 @@ def _resolve(model: type[BaseModel], place: tuple[int | str, ...]) -> tuple[tupl
         if len(inner) == 1:
             model = inner[0]
             continue
-        # A union, whose member pydantic names next, unless the member itself is what is wrong.
+        # A union: pydantic names the member next, unless the member itself is invalid.
         tag = next(steps, None)
         model = next((found for found in inner if _tag(found) == tag), model)
     return tuple(path), model
 
 
 def _inner_models(annotation: Any) -> tuple[type[BaseModel], ...]:
-    """Return the models that a field holds one of; nothing for plain values, and for collections."""
+    """Return the alternative models of a field; empty for plain values and for collections."""
     members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
     return tuple(member for member in members if isinstance(member, type) and issubclass(member, BaseModel))
 

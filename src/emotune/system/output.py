@@ -1,4 +1,4 @@
-"""Folders that are written whole or not at all, and the checks that find a bad one before hours are spent."""
+"""Output folders that are written completely or not at all, and checks of them before hours are spent."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import TextIO
 from emotune.system.atomic import whole
 from emotune.system.errors import OutputError
 
-# The file that says that a folder is one of emotune's, and what it holds.
+# The file that marks a folder as made by emotune, and describes its content.
 DESCRIPTION = "emotune.json"
-# Checkpoints of two epochs with optimizer state, and the result, for the largest encoders emotune is meant for.
+# Checkpoints of two epochs with optimizer state, and the result, for the largest encoders that emotune is meant for.
 NEEDED_BYTES = 200_000_000
-# File systems allow 255 bytes, and temporary names beside the output are some longer.
+# File systems allow 255 bytes, and temporary names beside the output are longer.
 LONGEST_NAME = 200
-# Marks of what emotune made stand near the beginning of a file.
+# The mark of a file made by emotune is near its beginning.
 _BYTES_LOOKED_AT = 4096
 
 
@@ -33,18 +33,18 @@ def check_output(
     mark: str = DESCRIPTION,
     goes_on: bool = False,
 ) -> None:
-    """Refuse a folder that could not be written at the end, or whose replacement would lose something else.
+    """Refuse a folder that cannot be written, or whose replacement would delete something else.
 
     Args:
         folder: The folder to be written.
-        overwrite: Whether a result of emotune that stands there may be replaced; None where that is not offered.
-        inputs: Files and folders that the run reads, which must not lie in the folder.
+        overwrite: True if an existing result of emotune may be replaced; None where replacing is not offered.
+        inputs: Files and folders that the run reads, which must not be in the folder.
         option: The option that names the folder, for messages.
-        mark: The file that says that what stands there is a result of emotune, and may be replaced.
-        goes_on: Whether the job goes on with what stands there, so that nothing is replaced.
+        mark: The file that marks the folder as a result of emotune, which may be replaced.
+        goes_on: True if the job continues in the existing folder, so that nothing is replaced.
 
     Raises:
-        OutputError: It is a file, holds something that may not be replaced, cannot be written, or the disk is nearly full.
+        OutputError: It is a file, its content may not be replaced, it cannot be written, or the disk is nearly full.
     """
     folder = folder.expanduser().resolve()
     if len(os.fsencode(folder.name)) > LONGEST_NAME:
@@ -86,7 +86,7 @@ def _check_contents(folder: Path, overwrite: bool | None, option: str, mark: str
         )
     if not (folder / mark).is_file():
         raise OutputError(
-            f"The output folder '{folder}' has no {mark}, so it is no result of emotune, "
+            f"The output folder '{folder}' has no {mark}, so it is not a result of emotune, "
             f"and --overwrite does not replace it.\nRemove it yourself, or choose another with {option}."
         )
 
@@ -95,14 +95,15 @@ def _check_writable(folder: Path, option: str) -> None:
     place = folder
     while not place.exists():
         place = place.parent
-    # Where the folder exists it is moved aside, which its parent must allow too.
+    # An existing folder is moved aside, which its parent must allow as well.
     for written in {place, folder.parent if folder.exists() else place}:
         try:
             with tempfile.TemporaryDirectory(dir=written, prefix=".emotune-"):
                 pass
         except OSError as error:
             raise OutputError(
-                f"The output folder '{folder}' cannot be written: {error.strerror or error}. Choose another with {option}."
+                f"The output folder '{folder}' cannot be written: {error.strerror or error}. "
+                f"Choose another with {option}."
             ) from None
     check_room(place, option)
 
@@ -115,7 +116,7 @@ def check_room(folder: Path, option: str = "--output") -> None:
         option: The option that names it, for messages.
 
     Raises:
-        OutputError: It has less room than a run may need.
+        OutputError: It has less free space than a run may need.
     """
     free = shutil.disk_usage(folder).free
     if free < NEEDED_BYTES:
@@ -127,18 +128,18 @@ def check_room(folder: Path, option: str = "--output") -> None:
 
 @contextmanager
 def written_whole(folder: Path, overwrite: bool | None, *, option: str = "--output") -> Iterator[Path]:
-    """A temporary folder beside `folder` that takes its place when the block ends well, and vanishes when it does not.
+    """Yield a temporary folder that replaces `folder` if the block succeeds, and is removed if it fails.
 
     Args:
         folder: The folder to be written.
-        overwrite: Whether what stands there may be replaced; it goes only once the new one is complete. None where that is not offered.
+        overwrite: True if existing content may be replaced by the complete folder; None where replacing is not offered.
         option: The option that names the folder, for messages.
 
     Yields:
         The folder to write into.
 
     Raises:
-        OutputError: As `check_output`, or the disk fills up while writing.
+        OutputError: As in `check_output`, or the disk fills up while writing.
     """
     check_output(folder, overwrite, option=option)
     folder = folder.expanduser().resolve()
@@ -150,18 +151,19 @@ def written_whole(folder: Path, overwrite: bool | None, *, option: str = "--outp
             _share(work)
     except OSError as error:
         raise OutputError(
-            f"The output folder '{folder}' could not be written: {error.strerror or error}. What stood there before is untouched."
+            f"The output folder '{folder}' could not be written: {error.strerror or error}. "
+            "Its previous content is unchanged."
         ) from error
 
 
 @contextmanager
 def open_output(path: Path | None, overwrite: bool, mark: str = "") -> Iterator[TextIO]:
-    """Standard output, or a file that appears under its name only when it is complete.
+    """Open standard output, or a file that appears under its name only when it is complete.
 
     Args:
         path: The file of --output; None for standard output.
-        overwrite: Whether it may be replaced.
-        mark: What the beginning of a file must hold to be replaced, so that nothing is lost that emotune did not make.
+        overwrite: True if it may be replaced.
+        mark: Text near the beginning of a file that may be replaced, so that files of other programs are kept.
 
     Raises:
         OutputError: It exists and may not be replaced, or it cannot be written.
@@ -171,7 +173,8 @@ def open_output(path: Path | None, overwrite: bool, mark: str = "") -> Iterator[
         return
     if len(os.fsencode(path.name)) > LONGEST_NAME:
         raise OutputError(
-            f"--output has a name of {len(os.fsencode(path.name))} bytes; at most {LONGEST_NAME} are possible. Choose a shorter one."
+            f"--output has a name of {len(os.fsencode(path.name))} bytes; at most {LONGEST_NAME} are possible. "
+            "Choose a shorter one."
         )
     path = path.resolve()
     if path.exists() and not path.is_file():
@@ -180,7 +183,7 @@ def open_output(path: Path | None, overwrite: bool, mark: str = "") -> Iterator[
         raise OutputError(f"--output {path} exists. Add --overwrite to replace it, or choose another name.")
     if mark and path.exists() and not _begins_with(path, mark):
         raise OutputError(
-            f"--output {path} is no report of emotune, and --overwrite does not replace it.\n"
+            f"--output {path} is not a report of emotune, and --overwrite does not replace it.\n"
             "Remove it yourself, or choose another name."
         )
     with whole(path) as partial:
@@ -195,7 +198,7 @@ def open_output(path: Path | None, overwrite: bool, mark: str = "") -> Iterator[
 
 
 def _begins_with(path: Path, mark: str) -> bool:
-    """Whether the first kilobytes of a file hold the mark; a file that cannot be read does not."""
+    """Return whether the first kilobytes of a file hold the mark; False for a file that cannot be read."""
     try:
         with path.open("rb") as file:
             return mark.encode() in file.read(_BYTES_LOOKED_AT)
@@ -204,7 +207,7 @@ def _begins_with(path: Path, mark: str) -> bool:
 
 
 def _share(folder: Path) -> None:
-    """Give the folder and its files the modes that new ones get: temporary folders and safetensors files are private."""
+    """Set the modes of new files and folders: temporary folders and safetensors files are private otherwise."""
     mask = os.umask(0)
     os.umask(mask)
     folder.chmod(0o777 & ~mask)

@@ -1,6 +1,6 @@
-"""What other libraries raise on files that are damaged or of another kind, turned into an error of emotune's own.
+"""Translation of other libraries' errors on damaged or unsuitable files into errors of emotune.
 
-Only a library's call belongs inside `translated`: then no bug of ours can be taken for a damaged file.
+Put only a library's call inside `translated`, so that a bug of emotune is never reported as a damaged file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from emotune.system.errors import EmotuneError
 from emotune.system.text import reason_of
 
-# What transformers, PEFT, safetensors and torch were seen to raise on files that they cannot make sense of.
+# Errors that transformers, PEFT, safetensors and torch were seen to raise on invalid files.
 LIBRARY_ERRORS = (
     OSError,
     ValueError,
@@ -26,20 +26,20 @@ LIBRARY_ERRORS = (
 
 @contextmanager
 def translated(make: Callable[[str], EmotuneError]) -> Iterator[None]:
-    """Turn a library's error into one of emotune's.
+    """Turn a library's error into an error of emotune.
 
     Args:
-        make: Gives the error for the library's reason, in words.
+        make: Returns the error for the library's reason, in words.
 
     Raises:
-        EmotuneError: What `make` gives.
+        EmotuneError: The result of `make`.
     """
     try:
         yield
     except LIBRARY_ERRORS as error:
         raise make(reason_of(error)) from error
     except Exception as error:
-        # Classes of the libraries' own; what Rust raises has no other class than this one.
+        # Classes that the libraries define; errors from Rust have the plain class Exception.
         own = type(error).__module__.partition(".")[0] in ("builtins", "emotune")
         if own and type(error) is not Exception:
             raise

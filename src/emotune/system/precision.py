@@ -1,4 +1,4 @@
-"""Device and precision of training: chosen once, with the reason in words."""
+"""Device and precision of training and prediction, and the reason for the choice in words."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Precision:
-    """The arithmetic of matrix products in training; trained weights and their optimizer state are always float32.
+    """Arithmetic of matrix products; trained weights and their optimizer state are always float32.
 
     Attributes:
-        name: "bf16", "fp32", or for prediction "int8".
-        reason: Why, in words.
+        name: "bf16", "fp32", or "int8" for prediction.
+        reason: Reason for the choice, in words.
     """
 
     name: str
@@ -26,17 +26,17 @@ class Precision:
 
     @property
     def products(self) -> torch.dtype | None:
-        """The dtype of matrix products, or None for the weights' own float32."""
+        """Dtype of matrix products, or None for the weights' own float32."""
         import torch
 
         return {"bf16": torch.bfloat16, "int8": torch.int8}.get(self.name)
 
 
 def choose_device(asked: str = "auto") -> str:
-    """The device to train on: "cuda", "mps" or "cpu".
+    """Return the device to use: "cuda", "mps" or "cpu".
 
     Args:
-        asked: One of these, or "auto" for the first that this machine has.
+        asked: One of these, or "auto" for the first available.
 
     Raises:
         ConfigError: A device that this machine does not have, or an unknown name.
@@ -53,17 +53,17 @@ def choose_device(asked: str = "auto") -> str:
 
 
 def choose_precision(asked: str, device: str, *, prediction: bool = False) -> Precision:
-    """The precision to train or predict in.
+    """Return the precision to train or predict in.
 
-    bfloat16 pays only where the hardware multiplies it: elsewhere it is emulated, and slower than float32.
+    bfloat16 is faster only if the hardware multiplies it. Elsewhere it is emulated, and slower than float32.
 
     Args:
         asked: "bf16", "fp32", or "auto"; for prediction on a processor also "int8".
         device: "cpu", "cuda" or "mps".
-        prediction: Whether to predict rather than train.
+        prediction: True for prediction, False for training.
 
     Raises:
-        ConfigError: An unknown name, or int8 where there is none.
+        ConfigError: An unknown name, or int8 on a device that lacks it.
     """
     if asked == "int8" and prediction and device != "cpu":
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""How long work shows itself: a protocol that the library talks to, silent unless a front end such as the command listens."""
+"""Progress of long tasks: a protocol that the library calls; a front end such as the command implements it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ Advance = Callable[[int], None]
 
 
 class Progress(Protocol):
-    """What a front end implements to show a job's steps."""
+    """Interface of a front end that shows a job's steps."""
 
     def step(self, title: str) -> AbstractContextManager[None]:
-        """A numbered step of the job; the front end shows its title at the start and its time at the end."""
+        """Show a numbered step of the job: its title at the start and its time at the end."""
 
     def say(self, text: str) -> None:
-        """One line of result or notice, in plain text."""
+        """Show one line, a result or a notice, in plain text."""
 
     def show(self, renderable: Any) -> None:
-        """Something larger: a Rich table or the like."""
+        """Show a Rich renderable such as a table."""
 
     def bar(self, description: str, total: int) -> AbstractContextManager[Advance]:
-        """A progress bar of `total` units; call what the context manager gives with the number of units done."""
+        """Show a progress bar of `total` units; call the yielded function with the number of units done."""
 
 
 class Silent:
-    """Shows nothing: the default of every library call."""
+    """Progress that shows nothing: the default of every library call."""
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
@@ -41,7 +41,7 @@ class Silent:
 
     @contextmanager
     def bar(self, description: str, total: int) -> Iterator[Advance]:
-        """Give a function that counts nothing."""
+        """Yield a function that does nothing."""
         yield lambda units: None
 
 

@@ -1,26 +1,26 @@
-"""Text from outside, made safe to show: nothing in it may steer a terminal or hide from the reader."""
+"""Text from outside, made safe to show: without terminal control sequences and without invisible characters."""
 
 from __future__ import annotations
 
 # Joiners that Persian, Indic scripts and emoji need. Python counts them as unprintable, but they move no cursor.
 _JOINERS = "\u200c\u200d"
 
-# Soft hyphen, zero-width space and joiners, marks of direction, word joiner and its kin, byte order mark: nothing to classify.
+# Soft hyphen, zero-width space and joiners, direction marks, word joiner and similar, byte order mark.
 _INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff")
 
 LONGEST_REASON = 300
-"""How much of a library's message is passed on, in characters."""
+"""Longest part of a library's message that is passed on, in characters."""
 
 
 def printable(text: str, limit: int | None = None) -> str:
-    r"""Text from a user on one line, with nothing in it that could steer a terminal or hide from the reader.
+    r"""Return text from a user on one line, without terminal control sequences and invisible characters.
 
     Control characters, line ends, marks that reverse the reading direction, unusual spaces and lone surrogates are
     shown as Python would write them: `\n`, `\x1b`, `\u202e`.
 
     Args:
         text: Any text.
-        limit: Longest result in characters; what is longer ends in "...".
+        limit: Longest result in characters; longer text ends in "...".
     """
     shown = "".join(
         character
@@ -34,12 +34,12 @@ def printable(text: str, limit: int | None = None) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Whether a text holds nothing but white space and characters that have no width."""
+    """Return whether a text holds only white space and characters without width."""
     return all(character.isspace() or character in _INVISIBLE for character in text)
 
 
 def is_unicode(text: str) -> bool:
-    """Whether the text can be written as UTF-8: JSON can bring in lone surrogates, which no tokenizer takes."""
+    """Return whether the text can be encoded as UTF-8. JSON can hold lone surrogates, which no tokenizer accepts."""
     if text.isascii():
         return True
     try:
@@ -50,10 +50,10 @@ def is_unicode(text: str) -> bool:
 
 
 def reason_of(error: BaseException) -> str:
-    """What a library says went wrong, for the middle of a message: on one line, safe to show, without its full stop.
+    """Return a library's reason for an error as part of a message: on one line, safe to show, without full stop.
 
     Returns:
-        At most `LONGEST_REASON` characters; the error's type where it says nothing.
+        At most `LONGEST_REASON` characters; the error's type if it has no message.
     """
     words = " ".join(str(error).split())
     if words.endswith(".") and not words.endswith(".."):

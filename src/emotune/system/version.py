@@ -1,3 +1,3 @@
-"""The version of emotune, written here alone."""
+"""The version of emotune, defined only here."""
 
 __version__ = "0.2.0"

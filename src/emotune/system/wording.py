@@ -1,4 +1,4 @@
-"""How the data's errors put values, counts and places into words: escaped, shortened, in plain English."""
+"""Values, counts and places in the words of messages: escaped, shortened, in plain English."""
 
 from __future__ import annotations
 
@@ -17,48 +17,48 @@ LONGER = "--max-characters (max_characters in Python)"
 
 
 def shown(value: object) -> str:
-    """A value from a file, safe and short enough to print: control characters escaped, long text cut."""
+    """Return a value from a file, safe and short enough to print: control characters escaped, long text cut."""
     text = str(value)
     return escaped(text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…")
 
 
 def escaped(value: object) -> str:
-    """A path or an id in full, with its control characters escaped."""
+    """Return a path or an id in full, with its control characters escaped."""
     return printable(str(value))
 
 
 def word(value: object) -> str:
-    """A path, an id or a text as one word of a command line: quoted for the shell where it must be, never cut, since it would not run."""
+    """Return a path, an id or a text as one word of a command line: quoted for the shell if needed, never cut."""
     return printable(shlex.quote(str(value)))
 
 
 def in_full(value: object) -> str:
-    """A path or an id between single quotes, not shortened unless it is longer than any path."""
+    """Return a path or an id between single quotes, shortened only if it is longer than any path."""
     return f"'{printable(str(value), _LONGEST_PATH)}'"
 
 
 def quoted(value: object) -> str:
-    """As `shown`, between single quotes."""
+    """Return a value as `shown` does, between single quotes."""
     return f"'{shown(value)}'"
 
 
 def listed(values: Iterable[object]) -> str:
-    """'a', 'b', 'c': at most eight of them, and how many more there are."""
+    """Return values as "'a', 'b', 'c'": at most eight, and the number of further ones."""
     return _enumerated([quoted(value) for value in values])
 
 
 def counted(number: int, singular: str, plural: str | None = None) -> str:
-    """The number with its noun: "1 row", "1,000 rows"."""
+    """Return the number with its noun: "1 row", "1,000 rows"."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
 def numbered(unit: str, numbers: Sequence[int], total: int | None = None) -> str:
-    """Where in a file: "line 7", "lines 7, 9"; at most eight numbers, and how many more there are.
+    """Return places in a file: "line 7", "lines 7, 9"; at most eight numbers, and the number of further ones.
 
     Args:
-        unit: What the numbers count.
+        unit: The unit that the numbers count.
         numbers: The numbers, or the first eight of them.
-        total: How many there are, where these are not all.
+        total: Their number, if these are not all.
     """
     total = len(numbers) if total is None else total
     return f"{unit if total == 1 else unit + 's'} {_enumerated([str(number) for number in numbers], total)}"

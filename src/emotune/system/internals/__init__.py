@@ -1,6 +1,6 @@
-"""What emotune relies on and a library does not promise: one module per library, each with the versions that it was checked with.
+"""Private interfaces of other libraries that emotune relies on: one module per library, with the checked versions.
 
-`CHECKED` in each module is the range that pyproject.toml declares, and a test compares the two. PEFT's own module stands beside
-the tuners that it serves, `emotune.methods.tuners.wrapping`. Nothing else in the package reads a name that begins with an
-underscore from another library.
+`CHECKED` in each module is the range that pyproject.toml declares; a test compares the two. The module for PEFT is
+beside the tuners that use it, `emotune.methods.tuners.wrapping`. No other module of the package reads a name that
+begins with an underscore from another library.
 """

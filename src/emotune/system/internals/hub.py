@@ -1,4 +1,4 @@
-"""Private interfaces of huggingface_hub and datasets: the switch of their offline mode, and the base of their network errors."""
+"""Private interfaces of huggingface_hub and datasets: the switch of offline mode, and the base of network errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CHECKED = "huggingface_hub>=1.5,<3"
 
 
 def transport_error() -> type[Exception]:
-    """Return the base error of the Hub library's HTTP client, whichever that is: the library has no public name for it."""
+    """Return the base error of the Hub library's HTTP client, for which the library has no public name."""
     from huggingface_hub.errors import HfHubHTTPError
 
     base: type[Exception] = HfHubHTTPError.__bases__[0]
@@ -18,12 +18,12 @@ def transport_error() -> type[Exception]:
 
 @contextmanager
 def offline_mode(*, datasets: bool) -> Iterator[None]:
-    """Put the Hub libraries into offline mode for a while; they read the setting at each call.
+    """Put the Hub libraries into offline mode inside the block; they read the setting at each call.
 
-    The environment variable, which is the public switch, is read once, when the library is imported.
+    The public switch, an environment variable, is read only once, when the library is imported.
 
     Args:
-        datasets: Whether to switch the datasets library as well, which keeps a setting of its own.
+        datasets: True to switch the datasets library as well, which has its own setting.
     """
     from huggingface_hub import constants
 

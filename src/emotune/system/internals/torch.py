@@ -1,6 +1,6 @@
-"""Private interfaces of PyTorch: its kernel for attention over texts of any lengths, and what it knows about the processor.
+"""Private interfaces of PyTorch: its attention kernel for texts of different lengths, and its probes of the processor.
 
-Both may change with any version. So callers try the kernel before they use it, and a probe that is missing says no.
+Both may change with any version. So callers try the kernel before they use it, and a missing probe counts as False.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ def flash_attention_forward(
     """Attend within each text of a packed batch, without dropout and without a causal mask.
 
     Args:
-        query: (Q, H, d), all texts one after another.
-        key: (T, H, d), likewise.
-        value: (T, H, d), likewise.
-        query_ends: (texts + 1,), int32: 0, and where each text's queries end.
-        key_ends: (texts + 1,), int32, likewise for keys.
-        longest_query: Queries of the longest text.
-        longest_key: Keys of the longest text.
+        query: (Q, H, d), all texts concatenated.
+        key: (T, H, d), all texts concatenated.
+        value: (T, H, d), all texts concatenated.
+        query_ends: (texts + 1,), int32: 0, and the end of each text's queries.
+        key_ends: (texts + 1,), int32: 0, and the end of each text's keys.
+        longest_query: Number of queries of the longest text.
+        longest_key: Number of keys of the longest text.
 
     Returns:
-        The output (Q, H, d), its log-sum-exp, and the state of dropout's random numbers, which the backward pass takes.
+        The output (Q, H, d), its log-sum-exp, and the random state of dropout, which the backward pass needs.
     """
     import torch
 
@@ -57,7 +57,7 @@ def flash_attention_backward(
     longest_key: int,
     random_state: tuple[torch.Tensor, torch.Tensor],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the gradients of query, key and value from that of the output; arguments as in `flash_attention_forward`."""
+    """Return the gradients of query, key and value from that of the output; see `flash_attention_forward`."""
     import torch
 
     d_query, d_key, d_value = torch.ops.aten._flash_attention_backward(

@@ -1,4 +1,4 @@
-"""Private interfaces of transformers: three hooks and a switch of its Trainer, and the marks of weights that are to be drawn."""
+"""Private interfaces of transformers: three hooks and a switch of Trainer, and the marks of weights to initialize."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ CHECKED = "transformers>=5.14,<6"
 
 
 class HookedTrainer(Trainer):
-    """Trainer with public names for the steps that ours takes otherwise.
+    """Trainer with public names for the steps that emotune's trainer overrides.
 
-    Trainer has no callback that sees the gradient's norm, and its public `save_model` decides which process saves.
+    Trainer has no callback for the gradient norm, and its public `save_model` decides which process saves.
     """
 
     def save_weights(self, folder: Path) -> None:
@@ -23,11 +23,11 @@ class HookedTrainer(Trainer):
         raise NotImplementedError
 
     def gradient_clipped(self, norm: torch.Tensor) -> None:
-        """Look at the length of a step's gradient before it was clipped, a scalar on the device."""
+        """Receive the gradient norm of a step before clipping, a scalar on the device."""
         raise NotImplementedError
 
     def set_scheduler(self, scheduler: torch.optim.lr_scheduler.LambdaLR) -> None:
-        """Set the schedule of learning rates as one that `create_scheduler` made: another call of `train` makes a new one."""
+        """Set the learning-rate schedule as if `create_scheduler` had made it: another `train` makes a new one."""
         self.lr_scheduler = scheduler
         self._created_lr_scheduler = True
 
@@ -43,20 +43,20 @@ class HookedTrainer(Trainer):
 def use_one_gpu(arguments: TrainingArguments) -> None:
     """Keep Trainer from splitting batches over the GPUs that one process sees.
 
-    It splits by the first dimension, which for packed texts is tokens. Several GPUs train as several processes.
+    It would split along the first dimension, which is tokens for packed texts. Several GPUs train as several processes.
     """
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1
 
 
 def draw_again(model: PreTrainedModel, names: Collection[str]) -> None:
-    """Draw some parameters as `from_pretrained` draws those that a checkpoint lacks; the others stay.
+    """Initialize some parameters as `from_pretrained` initializes those that a checkpoint lacks; keep the others.
 
-    transformers goes through all modules in order and passes over weights that are marked as filled.
+    transformers visits all modules in order and skips weights that are marked as initialized.
 
     Args:
         model: The model; its parameters are changed in place.
-        names: Full names of the parameters to draw.
+        names: Full names of the parameters to initialize.
     """
     for name, weight in model.named_parameters():
         weight._is_hf_initialized = name not in names
