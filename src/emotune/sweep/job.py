@@ -110,13 +110,7 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
     with progress.step("Models"):
         refused: dict[str, str] = {}
         for model in dict.fromkeys(found.config.model for found in plan.candidates):
-            base = load_base(
-                model.name,
-                labels=data.labels,
-                max_length=model.max_length,
-                revision=model.revision,
-                fresh_head=model.fresh_head,
-            )
+            base = load_base(labels=data.labels, **model.model_dump())
             parameters = sum(parameter.numel() for parameter in base.model.parameters())
             progress.say(f"{model_name(model.name)}: {type(base.model).__name__}, {parameters:,} parameters")
             if base.checkpoint_head is not None:
