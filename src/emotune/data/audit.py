@@ -179,7 +179,7 @@ def audit_source(
                 max_characters=asked.max_characters,
             )
             if not read.texts:
-                raise none_usable(tables[split], split, read.unusable)
+                raise none_usable(tables[split], split, read)
         unusable[split] = read.unusable
         columns[split] = read.columns
         notes += read.notes

@@ -78,12 +78,10 @@ class UnusableRow:
     Attributes:
         number: Its line or row number in the source.
         reason: The reason, in words.
-        lacks_label: True if all that is wrong is that the label is missing or withheld.
     """
 
     number: int
     reason: str
-    lacks_label: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,6 +93,7 @@ class AllRows:
         texts: The texts.
         names: The label names.
         unusable: The other rows.
+        lack_labels: True if a missing or withheld label is all that is wrong with those.
         columns: The columns that were read.
         notes: Notes on the labels, one sentence each.
     """
@@ -103,6 +102,7 @@ class AllRows:
     texts: tuple[str, ...]
     names: tuple[str, ...]
     unusable: tuple[UnusableRow, ...]
+    lack_labels: bool
     columns: Columns
     notes: tuple[str, ...] = ()
 
@@ -121,8 +121,9 @@ def read_all(table: Table, *, text_column: str | None, label_column: str | None,
         seen = f"{counted(len(broken), 'row')} of {len(broken) + len(rows.usable):,} cannot be read."
         raise DataError(f"{broken[0].message}\n{seen}")
     numbers, texts, names = zip(*rows.usable, strict=True) if rows.usable else ((), (), ())
-    unusable = tuple(UnusableRow(row.number, row.reason, row.kind in ("withheld", "unlabelled")) for row in rows.faulty)
-    return AllRows(numbers, texts, names, unusable, columns, _notes_on_labels(table, rows.respelt))
+    unusable = tuple(UnusableRow(row.number, row.reason) for row in rows.faulty)
+    lack_labels = all(row.kind in ("withheld", "unlabelled") for row in rows.faulty)
+    return AllRows(numbers, texts, names, unusable, lack_labels, columns, _notes_on_labels(table, rows.respelt))
 
 
 @dataclass(frozen=True)
@@ -261,16 +262,17 @@ def _notes_on_labels(table: Table, respelt: Counter[str]) -> tuple[str, ...]:
     return (respelt_note(table.source, respelt),) if respelt else ()
 
 
-def none_usable(table: Table, split: str, unusable: Sequence[UnusableRow]) -> DataError:
+def none_usable(table: Table, split: str, rows: AllRows) -> DataError:
     """Return the error of a table of which no row can be used.
 
     Args:
         table: The table.
         split: The name of its split.
-        unusable: All its rows.
+        rows: Its rows, none of them usable.
     """
+    unusable = rows.unusable
     reasons = Counter(row.reason for row in unusable).most_common()
-    if len(reasons) == 1 and unusable[0].lacks_label:
+    if len(reasons) == 1 and rows.lack_labels:
         seen = f"{reasons[0][0]} in {counted(len(unusable), 'row')}"
         message = f"no row of the {split} split can be used: {seen}.\nLabel the rows, or {_OTHERS}"
         return UnlabelledError(table.source, seen, message)
