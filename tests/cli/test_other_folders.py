@@ -64,7 +64,9 @@ FOLDERS: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("command", ["evaluate", "predict", "compare", "verify"])
+@pytest.mark.parametrize(
+    "command", ["predict", *(pytest.param(name, marks=pytest.mark.slow) for name in ("evaluate", "compare", "verify"))]
+)
 @pytest.mark.parametrize("what", FOLDERS)
 def test_is_said_to_be_what_it_is(what: str, command: str, invoke: Invoke, tmp_path: Path) -> None:
     make, said = FOLDERS[what]

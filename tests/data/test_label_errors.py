@@ -183,6 +183,7 @@ class TestPlanted:
 
 
 class TestNoAlarm:
+    @pytest.mark.slow
     @pytest.mark.parametrize("labels", [2, 6, 20])
     @pytest.mark.parametrize("seed", range(3))
     def test_of_labels_dealt_at_random(self, labels: int, seed: int) -> None:

@@ -140,7 +140,9 @@ def learn(
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize(
+    "family", [pytest.param(family, marks=() if family == "bert" else pytest.mark.slow) for family in MODELS]
+)
 @pytest.mark.parametrize("share", [True, False], ids=["shared weights", "own weights"])
 def test_equals_plain_peft_in_float32(family: str, method: Method, share: bool) -> None:
     padded, batch = batches()

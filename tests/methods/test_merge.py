@@ -128,7 +128,10 @@ def test_every_method_is_tried() -> None:
     assert {method.name for method in (*MERGED.values(), *NOT_MERGED)} == set(METHODS)
 
 
-@pytest.mark.parametrize("cell", CELLS, ids="-".join)
+@pytest.mark.parametrize(
+    "cell",
+    [pytest.param(cell, id="-".join(cell), marks=() if "bert" in cell else pytest.mark.slow) for cell in CELLS],
+)
 def test_is_a_plain_model_of_the_same_logits(cell: tuple[str, str], tmp_path: Path) -> None:
     name, family = cell
     method = MERGED[name]

@@ -220,6 +220,7 @@ def test_charts_carry_text_alternatives(page: Page) -> None:
     assert len(page.texts["title"]) == 5  # of the page and of the charts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_nothing_from_outside_is_obeyed(hostile: str, record: TrainingRecord, dataset: TextDataset) -> None:
     labels = (hostile, "joy")
