@@ -63,6 +63,12 @@ class Predictor:
     on all linear layers that is 340, 170 or 85 MB. A model that the fast path does not cover runs with the modules of
     transformers and PEFT, and needs no copies of weights.
 
+    Attributes:
+        labels: Label names, in the order of the logits.
+        max_length: Longest text, in tokens; longer ones are cut.
+        precision: Name of the arithmetic in use.
+        task: Kind of label.
+
     Args:
         classifier: A tuned classifier, on the device for prediction.
         precision: Arithmetic of matrix products: "fp32", as in `evaluate` and plain transformers; "bf16"; "int8", on a
@@ -88,7 +94,7 @@ class Predictor:
         self.precision = chosen.name
         self._temperature = classifier.temperature if calibrated else None
         self._tokenizer = classifier.tokenizer
-        self._task = classifier.task
+        self.task = classifier.task
         self._engine: Engine | None = TorchEngine(classifier.model, chosen.products)
 
     def predict(self, texts: Sequence[str], *, progress: Progress = SILENT) -> Predictions:
@@ -154,9 +160,9 @@ class Predictor:
 
     def _label(self, engine: Engine, texts: tuple[str, ...], encoded: Encoded, progress: Progress) -> Predictions:
         logits = engine.logits(encoded, progress=progress)
-        labels = self._task.names(self._task.decide(logits), self.labels)
+        labels = self.task.names(self.task.decide(logits), self.labels)
         return Predictions(
-            texts, labels, self._task.probabilities(logits, self._temperature), self.labels, encoded.truncated
+            texts, labels, self.task.probabilities(logits, self._temperature), self.labels, encoded.truncated
         )
 
     def _chunks_labelled(self, engine: Engine, texts: Iterable[str], progress: Progress) -> Iterator[Predictions]:

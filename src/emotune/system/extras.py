@@ -1,0 +1,28 @@
+"""Optional dependencies: each is checked before it is used, and a missing one is refused with the line that installs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from emotune.system.errors import ConfigError
+
+
+def require(extra: str, modules: Sequence[str], purpose: str) -> None:
+    """Refuse a purpose whose optional dependencies are not installed.
+
+    Args:
+        extra: The extra of emotune that installs them.
+        modules: Their top-level modules.
+        purpose: Beginning of the message: "emotune serve".
+
+    Raises:
+        ConfigError: One of them is missing; the message has the line that installs it.
+    """
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        names = " and ".join(missing)
+        raise ConfigError(
+            f"{purpose} needs {names}, which {'is' if len(missing) == 1 else 'are'} not installed. "
+            f"Install {'it' if len(missing) == 1 else 'them'}: pip install 'emotune[{extra}]'"
+        )
