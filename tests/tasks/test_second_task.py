@@ -56,6 +56,11 @@ class OneNumber(Task):
     def names(self, predictions: Targets, labels: Sequence[str]) -> tuple[str, ...]:
         return tuple(f"{value:.4f}" for value in predictions)
 
+    def answers(
+        self, probabilities: NDArray[np.float64], labels: Sequence[str], least_probability: float = 0.0
+    ) -> tuple[list[str | None], NDArray[np.float64]]:
+        return list(self.names(probabilities[:, 0], labels)), np.full(len(probabilities), np.nan)
+
     def score(self, *_: Any) -> Any:
         raise NotImplementedError
 

@@ -23,7 +23,7 @@ from rich.text import Text
 from emotune.system.progress import Advance
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, Task
 
 # Results are aligned with their step's title, after its "[3/8] ".
 _INDENT = 6
@@ -124,7 +124,7 @@ class ConsoleProgress:
             self._console.print(Padding(renderable, (0, 0, 0, _INDENT), expand=False))
 
     @contextmanager
-    def bar(self, description: str, total: int) -> Iterator[Advance]:
+    def bar(self, description: str, total: int | None) -> Iterator[Advance]:
         """Show a bar that disappears at the end, below outer bars. Without a terminal, show nothing."""
         from emotune.system.text import printable
 
@@ -149,8 +149,22 @@ class ConsoleProgress:
         return not self._console.is_terminal or self._console.is_dumb_terminal
 
     def _make_bars(self) -> Progress:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            ProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
         from rich.table import Column
+
+        class _Rate(ProgressColumn):
+            """Units per second; nothing until it is known."""
+
+            def render(self, task: Task) -> Text:
+                speed = task.finished_speed or task.speed
+                return Text("" if speed is None else f"{speed:,.0f}/s")
 
         return Progress(
             TextColumn(
@@ -160,6 +174,7 @@ class ConsoleProgress:
             ),
             BarColumn(bar_width=None, table_column=Column(ratio=1)),
             MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            _Rate(table_column=Column(no_wrap=True)),
             TimeRemainingColumn(table_column=Column(no_wrap=True)),
             console=self._console,
             transient=True,

@@ -1,31 +1,31 @@
-"""`emotune predict`: label texts with a saved model."""
+"""`emotune predict`: label the texts of a file, of standard input or of the command line with a saved model."""
 
 from __future__ import annotations
 
-import json
 import math
 import sys
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import chain, islice
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from emotune.cli.arguments import Base, Folder, MaxCharacters, TextColumn
+from emotune.cli.arguments import Base, Folder, MaxCharacters, TextColumn, whole_number
 from emotune.system.errors import ConfigError, DataError
-from emotune.system.output import open_output
-from emotune.system.text import is_blank
-from emotune.system.wording import counted, in_full, numbered, quoted, word
+from emotune.system.wording import counted, escaped, in_full, numbered, quoted, word
 
 if TYPE_CHECKING:
-    from emotune.inference.predictor import Predictions
+    from emotune.bulk.local import Done
+    from emotune.data.unlabelled import Chunk, Unlabelled
+    from emotune.inference.predictor import Predictor
 
-_LINES_LOOKED_AT = 1000
-_BLANK_LINES_NAMED = 8
+_ON_ERROR = ("stop", "skip")
+_STANDARD_INPUT = ("-", "/dev/stdin")
 
 
 class PredictCommand(TyperCommand):
@@ -64,24 +64,54 @@ def _probability(value: str | float) -> float:
 
 def predict(
     folder: Folder,
-    texts: Annotated[
+    given: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TEXT", help="Texts; without any, they come from --file or standard input."),
+        typer.Argument(
+            metavar="FILE|TEXT",
+            help="A file of texts (.csv, .tsv, .jsonl, .parquet, or .txt with one text per line; compressed or not), "
+            "- for standard input, or the texts themselves.",
+        ),
     ] = None,
-    file: Annotated[
+    file: Annotated[Path | None, typer.Option(metavar="FILE", help="The file of texts, whatever its name is.")] = None,
+    output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="File of texts: one per line (.txt), or CSV, TSV, JSON Lines, Parquet."),
+        typer.Option("--output", "-o", metavar="FILE", help="Write to a file; its suffix names the format."),
     ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="NAME", help="csv, tsv, jsonl, parquet or text; that of the input if not given."
+        ),
+    ] = None,
+    input_format: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Format of standard input; text, one per line, if not given.")
+    ] = None,
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="Add the probability of every label.")] = False,
+    top_k: Annotated[
+        int,
+        typer.Option(metavar="N", parser=whole_number("--top-k", 1), help="Add the N likeliest labels."),
+    ] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Short for --format jsonl --probabilities.")] = False,
+    on_error: Annotated[
+        str,
+        typer.Option(
+            metavar="stop|skip",
+            help="What to do about rows without a usable text: stop before the first prediction, or leave them out and "
+            "list them in OUTPUT.skipped.csv.",
+        ),
+    ] = "stop",
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted job.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of --output.")] = False,
+    keep_formulas: Annotated[
+        bool,
+        typer.Option(
+            "--keep-formulas",
+            help="Write CSV cells that a spreadsheet would run as formulas unchanged, without an apostrophe before them.",
+        ),
+    ] = False,
     text_column: TextColumn = None,
     max_characters: MaxCharacters = None,
     base: Base = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object per line, with every label's probability.")
-    ] = False,
-    output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write to a file instead of standard output.")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of --output.")] = False,
     calibrated: Annotated[
         bool,
         typer.Option(
@@ -107,195 +137,266 @@ def predict(
         ),
     ] = "auto",
 ) -> None:
-    """Label texts: one line per text, with label, probability and text separated by tabs.
+    """Label texts. The rows of a file keep their columns, and get a label and its probability.
 
-    With --least-probability the label of an unsure text is empty, and null in JSON.
-    Blank lines of standard input and of .txt files are skipped and counted; with --json
-    each object then has the number of its line, or of its row. A text that begins with - goes after --.
+    The output has the input's format, or that of its suffix. Texts of the command line and lines of text
+    give one line each: label, probability and text, separated by tabs.
+    With --least-probability the label of an unsure text is empty.
+    Memory is constant. An output file appears under its name when it is complete; after an interruption,
+    the same command with --resume continues. A text that begins with - goes after --.
 
     Examples:
     $ emotune predict fine_tuned_lora_model "I did not expect this at all"
-    $ emotune predict fine_tuned_lora_model --file messages.csv --text-column message --output labelled.tsv
+    $ emotune predict fine_tuned_lora_model messages.csv --text-column message -o labelled.csv
+    $ emotune predict fine_tuned_lora_model messages.parquet -o labelled.parquet --probabilities
     $ emotune predict fine_tuned_lora_model -- "-1 stars, would not buy again"
     $ echo "what a lovely day" | emotune predict fine_tuned_lora_model --json
     """
+    if as_json and form not in (None, "jsonl"):
+        raise ConfigError(
+            f"--json is short for --format jsonl --probabilities, and --format is {quoted(form)}. Give one."
+        )
+    form, probabilities = ("jsonl", True) if as_json else (form, probabilities)
+    if on_error not in _ON_ERROR:
+        raise ConfigError(f"--on-error is {quoted(on_error)}; expected {' or '.join(_ON_ERROR)}.")
+    for option, asked in (("--overwrite", overwrite), ("--resume", resume)):
+        if asked and output is None:
+            raise ConfigError(f"{option} was given without --output. Add --output FILE, or leave it out.")
+    source = _source(folder, given or [], file)
     for option, value in (("--text-column", text_column), ("--max-characters", max_characters)):
-        if value is not None and file is None:
+        if value is not None and source.path is None and input_format is None:
             raise ConfigError(
-                f"{option} is about the rows of a file, and no file was given. Add --file, or leave it out."
+                f"{option} is about the rows of a file, and no file was given. Give one, or leave it out."
             )
-    if overwrite and output is None:
-        raise ConfigError("--overwrite was given without --output. Add --output FILE, or leave it out.")
+    if input_format is not None and not source.is_standard_input:
+        raise ConfigError("--input-format is about standard input; a file's suffix names its format. Leave it out.")
     from emotune.folder.format import read_description
 
-    # Paths are checked before the model is loaded. Mistakes in standard input are found while it is read, since it
-    # cannot be read twice.
-    read_description(folder)
-    with open_output(output, overwrite) as target:
-        blank = BlankLines()
-        opened = _open_texts(folder, texts or [], file, text_column, max_characters, blank)
-        numbers: deque[int] = deque()
-        messages = _noting_numbers(opened, numbers)
-        from emotune.cli.console import ConsoleProgress, make_console, print_notice
-        from emotune.folder.load import load
-        from emotune.inference.predictor import Predictor
-        from emotune.system.precision import choose_device
-
-        chosen_device = choose_device(device)
-        classifier = load(folder, base=base)
-        classifier.model.to(chosen_device)
-        predictor = Predictor(classifier, precision=precision, calibrated=calibrated)
-        del classifier  # its layers without adapters are no longer needed
-        # The bar goes to standard error, since standard output has the labels.
-        progress = ConsoleProgress(1, make_console(stderr=True))
-        total = cut = unsure = 0
-        for predictions in predictor.stream(messages, progress=progress):
-            of_chunk = [numbers.popleft() for _ in predictions.texts]
-            for line in _lines(predictions, least_probability, of_chunk, opened.unit, as_json=as_json):
-                target.write(line + "\n")
-            target.flush()
-            total += len(predictions.texts)
-            cut += predictions.truncated
-            unsure += int((predictions.probabilities.max(axis=1) < least_probability).sum())
-    if blank.count:
-        print_notice(f"Skipped: {counted(blank.count, 'blank line')} ({numbered('line', blank.first, blank.count)}).")
-    if cut:
-        print_notice(f"Cut to the model's {predictor.max_length} tokens: {counted(cut, 'text')} of {total:,}.")
-    if unsure:
-        print_notice(
-            f"No label, being less probable than {least_probability:g}: {counted(unsure, 'text')} of {total:,}."
+    # Paths and rows are checked before the model is loaded.
+    description = read_description(folder)
+    with _opened(source, input_format, text_column, max_characters) as opened:
+        _predict(
+            opened,
+            folder,
+            base,
+            _Output(output, form, overwrite, resume, on_error == "stop", keep_formulas),
+            _Asked(probabilities, top_k, least_probability, calibrated, device, precision),
+            description,
         )
-
-
-@dataclass
-class BlankLines:
-    """Skipped blank lines.
-
-    Attributes:
-        count: Their number.
-        first: Line numbers of the first ones.
-    """
-
-    count: int = 0
-    first: list[int] = field(default_factory=list)
-
-    def add(self, number: int) -> None:
-        """Count a line."""
-        self.count += 1
-        if len(self.first) < _BLANK_LINES_NAMED:
-            self.first.append(number)
 
 
 @dataclass(frozen=True)
-class _Opened:
-    """Texts with their numbers, and the unit of the numbers: "line", "row", or "" for texts of the command line."""
+class _Source:
+    """Where texts come from: a file, the command line, or standard input."""
 
-    rows: Iterable[tuple[int, str]]
-    unit: str = ""
+    path: Path | None = None
+    texts: tuple[str, ...] = ()
+
+    @property
+    def is_standard_input(self) -> bool:
+        return self.path is None and not self.texts
 
 
-def _open_texts(
-    folder: Path,
-    arguments: list[str],
-    file: Path | None,
-    text_column: str | None,
-    max_characters: int | None,
-    blank: BlankLines,
-) -> _Opened:
-    """Return the texts of the arguments, the file or standard input; a file is read twice, first to check it."""
-    if arguments and file is not None:
+@dataclass(frozen=True)
+class _Output:
+    """Where predictions go."""
+
+    path: Path | None
+    form: str | None
+    overwrite: bool
+    resume: bool
+    stop: bool
+    keep_formulas: bool
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is predicted, and how."""
+
+    probabilities: bool
+    top_k: int
+    least_probability: float
+    calibrated: bool
+    device: str
+    precision: str
+
+
+def _source(folder: Path, given: Sequence[str], file: Path | None) -> _Source:
+    """Return what the arguments name."""
+    if given and file is not None:
         raise ConfigError("Texts were given both as arguments and with --file. Give one of the two.")
     if file is not None:
-        if str(file) in ("-", "/dev/stdin"):
+        return _Source() if str(file) in _STANDARD_INPUT else _Source(file)
+    if len(given) == 1 and given[0] in _STANDARD_INPUT:
+        return _Source()
+    if not given:
+        if sys.stdin.isatty():
             raise ConfigError(
-                f"--file is {str(file)!r}; standard input is read if neither --file nor a text is given. "
-                "Leave --file out."
+                "There is no text to label. Give a file, a text, or - for standard input:\n"
+                f'  emotune predict {word(folder)} "I did not expect this at all"'
             )
-        from emotune.cli.console import print_notice
-        from emotune.data.load import open_texts
-        from emotune.data.options import MAX_CHARACTERS
-
-        limit = MAX_CHARACTERS if max_characters is None else max_characters
-        found = open_texts(file, text_column=text_column, max_characters=limit)
-        for note in found.notes:
-            print_notice(note)
-        for _ in found.rows:
-            pass
-        found = open_texts(file, text_column=text_column, max_characters=limit, on_blank=blank.add)
-        return _Opened(found.rows, found.unit)
-    if arguments:
-        for number, text in enumerate(arguments, start=1):
-            # The shell's bytes that are not UTF-8 arrive as lone surrogates.
-            if any("\ud800" <= character <= "\udfff" for character in text):
-                raise DataError(f"Text {number} of the command line is not UTF-8. Convert it, for example with iconv.")
-            _refuse_file_name(text)
-        return _Opened(list(enumerate(arguments, start=1)))
-    if sys.stdin.isatty():
+        return _Source()
+    files = [text for text in given if _names_file(text)]
+    if len(given) == 1 and files:
+        return _Source(Path(given[0]))
+    if files:
         raise ConfigError(
-            "There is no text to label. Give it as an argument, with --file, or on standard input:\n"
-            f'  emotune predict {word(folder)} "I did not expect this at all"'
+            f"{in_full(files[0])} names a file, and {len(given)} arguments were given. Give one file at a time; "
+            "to label the name itself, give it on standard input."
         )
-    lines = _lines_of(sys.stdin.buffer, blank)
-    # The first lines are checked before the model is loaded; for a short input, this is all of it.
-    first = list(islice(lines, _LINES_LOOKED_AT))
-    if not first:
-        what = "has nothing but blank lines" if blank.count else "is empty"
-        raise DataError(f"Standard input {what}. Expected one text per line.")
-    return _Opened(chain(first, lines), "line")
+    for number, text in enumerate(given, start=1):
+        # The shell's bytes that are not UTF-8 arrive as lone surrogates.
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise DataError(f"Text {number} of the command line is not UTF-8. Convert it, for example with iconv.")
+    return _Source(texts=tuple(given))
 
 
-def _refuse_file_name(text: str) -> None:
-    """Refuse a text that is a file's name, since its label would not be about the texts in the file."""
+def _names_file(text: str) -> bool:
+    """Return whether a text is a file's name, or can only be one: a label of it would not be about the file's texts."""
+    from emotune.data.compression import format_suffix
     from emotune.data.files import KNOWN_SUFFIXES
 
     path = Path(text)
     try:
-        is_file = path.is_file()
+        if path.is_file():
+            return True
     except (OSError, ValueError):  # a text too long to be a name, or with a NUL character
+        return False
+    return format_suffix(path) in KNOWN_SUFFIXES and not any(character.isspace() for character in text)
+
+
+@contextmanager
+def _opened(
+    source: _Source, input_format: str | None, text_column: str | None, max_characters: int | None
+) -> Iterator[Unlabelled]:
+    """Open the input; standard input of rows is copied to a temporary file, since rows are read twice."""
+    from emotune.data.options import MAX_CHARACTERS
+    from emotune.data.unlabelled import lines_of, open_unlabelled, texts_of
+    from emotune.data.writing import format_of
+
+    limit = MAX_CHARACTERS if max_characters is None else max_characters
+    if source.path is not None:
+        yield open_unlabelled(source.path, text_column=text_column, max_characters=limit)
+    elif source.texts:
+        yield texts_of(source.texts, "The command line")
+    elif input_format is None or format_of(input_format) == "text":
+        yield lines_of(sys.stdin.buffer, "Standard input", limit)
+    else:
+        with tempfile.TemporaryDirectory(prefix="emotune-") as held:
+            copy = Path(held) / f"standard-input.{input_format}"
+            with copy.open("wb") as stream:
+                while block := sys.stdin.buffer.read(1 << 20):
+                    stream.write(block)
+            yield open_unlabelled(copy, text_column=text_column, max_characters=limit)
+
+
+def _predict(given: Unlabelled, folder: Path, base: str | None, to: _Output, asked: _Asked, description: Any) -> None:
+    """Check the input and the output, load the model, predict, and say what was left out."""
+    from emotune.bulk.answers import AnswerColumns, Wanted
+    from emotune.bulk.local import Job, predict_to_file, predict_to_stream, skipped_file
+    from emotune.bulk.outputs import format_for, format_name
+    from emotune.cli.console import ConsoleProgress, make_console, print_notice
+    from emotune.data.unlabelled import look_at_first, look_through
+    from emotune.system.output import check_file
+    from emotune.tasks.registry import TASKS
+
+    name = format_name(given, to.path, to.form)
+    if to.path is not None:
+        check_file(to.path, to.overwrite)
+    elif name == "parquet" and sys.stdout.isatty():
+        raise ConfigError("Parquet is binary, and a terminal cannot show it. Add -o FILE, or --format jsonl.")
+    if given.once and to.resume:
+        raise ConfigError("Standard input can be read only once, so its job cannot be continued. Leave --resume out.")
+    for note in given.notes:
+        print_notice(note)
+    chunks: Iterator[Chunk] | None = None
+    if given.once:
+        look, chunks = look_at_first(given, stop=to.stop)
+    else:
+        look = look_through(given, stop=to.stop, schema=name == "parquet")
+    wanted = Wanted(asked.least_probability, asked.probabilities, asked.top_k)
+    own = () if name == "text" else look.columns
+    columns = AnswerColumns(TASKS[description.task], description.labels, wanted, own, nested=name == "jsonl")
+    if columns.is_prefixed:
+        print_notice(f"The input has such columns, so those of the predictions are named {', '.join(columns.names)}.")
+    predictor = _load(folder, base, asked)
+    job = Job(
+        predictor,
+        given,
+        columns,
+        format_for(name, given, look, columns, keep_formulas=to.keep_formulas),
+        numbered=name == "jsonl" and given.blank_lines,
+        stop=to.stop,
+    )
+    if to.path is None:
+        done, left_out = predict_to_stream(job, chunks or given.chunks(0), sys.stdout.buffer)
+        _report(done, asked, predictor, numbered(given.unit, [row.number for row in left_out], done.left_out))
         return
-    looks_like_one = path.suffix.lower() in KNOWN_SUFFIXES and not any(character.isspace() for character in text)
-    if is_file or looks_like_one:
-        seen = "is a file" if is_file else "looks like the name of a file, and there is none"
-        raise ConfigError(
-            f"{in_full(text)} {seen}. To label the texts in a file, use --file {word(text)}. "
-            "To label the name itself, give it on standard input."
+    began = time.monotonic()
+    done = predict_to_file(
+        job,
+        to.path,
+        _identity(folder, given, name, to, asked, predictor),
+        chunks=chunks,
+        total=None if given.once else look.read,
+        resume=to.resume,
+        overwrite=to.overwrite,
+        progress=ConsoleProgress(1, make_console(stderr=True)),
+    )
+    _report(done, asked, predictor, f"listed in {escaped(skipped_file(to.path))}", time.monotonic() - began)
+
+
+def _load(folder: Path, base: str | None, asked: _Asked) -> Predictor:
+    from emotune.folder.load import load
+    from emotune.inference.predictor import Predictor
+    from emotune.system.precision import choose_device
+
+    device = choose_device(asked.device)
+    classifier = load(folder, base=base)
+    classifier.model.to(device)
+    return Predictor(classifier, precision=asked.precision, calibrated=asked.calibrated)
+
+
+def _identity(
+    folder: Path, given: Unlabelled, name: str, to: _Output, asked: _Asked, predictor: Predictor
+) -> dict[str, object]:
+    """Return what the content of the output depends on, by name in messages."""
+    from emotune.folder.format import sha256
+    from emotune.system.output import DESCRIPTION
+
+    return {
+        "the model": sha256(folder / DESCRIPTION),
+        "the input": given.identity,
+        "the column of texts": given.text,
+        "--format": name,
+        "--on-error": "stop" if to.stop else "skip",
+        "--keep-formulas": to.keep_formulas,
+        "--probabilities": asked.probabilities,
+        "--top-k": asked.top_k,
+        "--least-probability": asked.least_probability,
+        "--calibrated": asked.calibrated,
+        "--precision": predictor.precision,
+        "--device": asked.device,
+    }
+
+
+def _report(done: Done, asked: _Asked, predictor: Predictor, where: str, seconds: float | None = None) -> None:
+    """Say on standard error what was done and left out."""
+    from emotune.cli.console import print_notice
+    from emotune.evaluation.words.formats import duration
+
+    if seconds is not None:
+        print_notice(f"Labelled: {counted(done.labelled, 'text')} in {duration(seconds)}.")
+    if done.blank and not done.skipped:
+        print_notice(f"Skipped: {counted(done.blank, 'blank line')} ({where}).")
+    elif done.skipped:
+        print_notice(f"Skipped: {counted(done.left_out, 'row')} without a usable text ({where}).")
+    if done.cut:
+        print_notice(
+            f"Cut to the model's {predictor.max_length} tokens: {counted(done.cut, 'text')} of {done.labelled:,}."
         )
-
-
-def _noting_numbers(opened: _Opened, numbers: deque[int]) -> Iterator[str]:
-    """Yield the texts, and append their numbers to a queue for their labels."""
-    for number, text in opened.rows:
-        numbers.append(number)
-        yield text
-
-
-def _lines_of(stream: BinaryIO, blank: BlankLines) -> Iterator[tuple[int, str]]:
-    """Yield one text per line of standard input, with the line's number; blank lines are skipped and counted."""
-    for number, line in enumerate(stream, start=1):
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError:
-            raise DataError(
-                f"Line {number:,} of standard input is not UTF-8. Convert it, for example with iconv."
-            ) from None
-        if is_blank(text):
-            blank.add(number)
-            continue
-        yield number, text.removesuffix("\n").removesuffix("\r")
-
-
-def _lines(
-    predictions: Predictions, least_probability: float, numbers: Sequence[int], unit: str, *, as_json: bool
-) -> Iterator[str]:
-    from emotune.system.text import printable
-
-    rows = zip(numbers, predictions.texts, predictions.labels, predictions.probabilities.tolist(), strict=True)
-    for number, text, label, row in rows:
-        probabilities = dict(zip(predictions.label_names, row, strict=True))
-        sure = probabilities[label] >= least_probability
-        if as_json:
-            place = {unit: number} if unit else {}
-            found = {**place, "text": text, "label": label if sure else None, "probabilities": probabilities}
-            yield json.dumps(found, ensure_ascii=False)
-        else:
-            yield f"{printable(label) if sure else ''}\t{probabilities[label]:.4f}\t{printable(text)}"
+    if done.unsure:
+        print_notice(
+            f"No label, being less probable than {asked.least_probability:g}: "
+            f"{counted(done.unsure, 'text')} of {done.labelled:,}."
+        )

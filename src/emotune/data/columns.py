@@ -116,11 +116,11 @@ def text_only_column(table: Table, text_column: str | None) -> str:
 
 
 def text_column_note(table: Table, column: str) -> Iterator[str]:
-    """Say which column of texts is read, and which others could be meant; those of labels and row numbers could not."""
+    """Say which column of texts is read, if others could be meant; those of labels and row numbers could not."""
     labels = known_columns(table, "label")
     others = [name for name in table.columns if name not in (column, *labels)]
     if not all(_INDEX.fullmatch(name.strip().lower()) for name in others):
-        yield f"Texts from column {quoted(column)}; not used: {listed(name or '(no name)' for name in others)}."
+        yield f"Texts from column {quoted(column)}."
 
 
 def known_columns(table: Table, role: Role) -> list[str]:

@@ -1,12 +1,14 @@
 """Open a data file of any known format as a `Table`; messages about faults name the file and the line.
 
-The formats: `.txt` (`text;label`, the label after the last semicolon), `.csv`, `.tsv`, `.jsonl`, `.json` (JSON Lines)
-and `.parquet`. Text is UTF-8, with or without a byte order mark. Blank lines between rows are skipped.
+The formats: `.txt` (`text;label`, the label after the last semicolon), `.csv`, `.tsv`, `.jsonl`, `.ndjson`, `.json`
+(JSON Lines) and `.parquet`. Text is UTF-8, with or without a byte order mark, and may be compressed: `.csv.gz`. Blank
+lines between rows are skipped.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from emotune.data.columns import columns_of_objects
+from emotune.data.compression import SUFFIXES, compression_of, format_suffix, open_to_read
 from emotune.data.foreign import how_to_convert, refuse_foreign
 from emotune.data.json_files import refuse_json_file, whole_json_hint
 from emotune.data.quoting import TAB, Quoting, decide_quoting
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BYTES_LOOKED_AT = 65_536
-_LINES_END_WITH_LF = (".txt", ".jsonl", ".json")
+_LINES_END_WITH_LF = (".txt", ".jsonl", ".ndjson", ".json")
 # This many equal faults at the beginning are a way of writing, not a slip.
 _ROWS_THAT_SHOW = 3
 _OBJECTS_LOOKED_AT = 1000
@@ -49,11 +52,12 @@ def open_table(path: Path, *, max_characters: int) -> Table:
         DataError: The file is missing, unreadable, empty, binary, not UTF-8, of an unknown format, or damaged.
     """
     _refuse_unreadable(path)
-    opener = _OPENERS.get(path.suffix.lower())
+    opener = _OPENERS.get(format_suffix(path))
     if opener is None:
+        seen = "".join(path.suffixes[-2:]) if path.suffix.lower() in SUFFIXES else path.suffix
         raise DataError(
-            f"{escaped(path)}: emotune cannot tell the format from the suffix {quoted(path.suffix)}. "
-            f"It reads {', '.join(KNOWN_SUFFIXES)}."
+            f"{escaped(path)}: emotune cannot tell the format from the suffix {quoted(seen)}. "
+            f"It reads {', '.join(KNOWN_SUFFIXES)}, compressed or not."
         )
     return opener(path, max_characters)
 
@@ -77,15 +81,25 @@ def _refuse_unreadable(path: Path) -> None:
     try:
         with path.open("rb") as stream:
             start = stream.read(_BYTES_LOOKED_AT)
+        kind = compression_of(start)
+        if kind is not None:
+            with open_to_read(path) as stream:
+                start = stream.read(_BYTES_LOOKED_AT)
     except OSError as error:
         raise _unreadable(path, error) from None
     if not start:
-        raise DataError(f"{escaped(path)} is empty (0 bytes).")
-    is_parquet = path.suffix.lower() == ".parquet"
+        raise DataError(f"{escaped(path)} is empty (0 bytes{'' if kind is None else f' when decompressed ({kind})'}).")
+    suffix = format_suffix(path)
+    is_parquet = suffix == ".parquet"
     if is_parquet and start.startswith(b"PAR1"):
+        if kind is not None:
+            raise DataError(
+                f"{escaped(path)} is a Parquet file compressed with {kind}. Parquet is compressed inside; "
+                "decompress the file, and give that."
+            )
         return
     refuse_foreign(path, start)
-    if path.suffix.lower() in _LINES_END_WITH_LF and b"\r" in start.rstrip(b"\r\n") and b"\n" not in start:
+    if suffix in _LINES_END_WITH_LF and b"\r" in start.rstrip(b"\r\n") and b"\n" not in start:
         raise DataError(
             f"{escaped(path)}: its lines end with carriage returns only, as on old Macs; emotune expects line feeds.\n"
             f"Convert it: tr '\\r' '\\n' < {word(path)} > {word(path.with_stem(f'{path.stem}-lines'))}"
@@ -100,7 +114,7 @@ def _refuse_unreadable(path: Path) -> None:
 def _opened(path: Path, newline: str) -> Iterator[TextIO]:
     """Open a text file; turn errors of reading into messages."""
     try:
-        with path.open(encoding="utf-8-sig", newline=newline) as stream:
+        with open_to_read(path) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline=newline) as stream:
             yield stream
     except UnicodeDecodeError:
         raise _not_utf8(path) from None
@@ -116,7 +130,8 @@ def _unreadable(path: Path, error: OSError) -> DataError:
 
 def _not_utf8(path: Path) -> DataError:
     """Return the error with the place of the first invalid byte; a buffered read knows only the place in its buffer."""
-    content = path.read_bytes()
+    with open_to_read(path) as stream:
+        content = stream.read()
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -206,7 +221,9 @@ def _open_delimited(path: Path, max_characters: int, delimiters: str) -> Table:
         raise _only_blank(path)
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:
-        picks = [columns.index(column) for column in wanted]
+        # All columns by position, since two may have the empty name.
+        whole = tuple(wanted) == columns
+        picks = range(len(columns)) if whole else [columns.index(column) for column in wanted]
         records = _csv_records(path, delimiter, quotes=quotes.is_quoting)
         next(fields for _, fields in records if isinstance(fields, DataError) or not _is_blank(fields))  # the header
         for number, fields in records:
@@ -355,7 +372,9 @@ def _open_json_lines(path: Path, max_characters: int) -> Table:
                 )
                 yield number, [Broken(error)] * len(wanted)
 
-    return Table(escaped(path), columns, read, unit="line", hint=hint)
+    return Table(
+        escaped(path), columns, read, unit="line", hint=hint, objects=lambda: _json_objects(path, refuse_whole)
+    )
 
 
 def _json_objects(path: Path, refuse_whole: Callable[[Path], None]) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
@@ -431,6 +450,51 @@ def _open_parquet(path: Path, max_characters: int) -> Table:
     return Table(escaped(path), tuple(schema.names), read, class_names=_class_names(schema))
 
 
+def parquet_schema(path: Path) -> tuple[pa.Schema, int]:
+    """Return the schema of a Parquet file and its number of rows.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    import pyarrow.parquet as pq
+
+    with _reading_parquet(path), pq.ParquetFile(path) as file:
+        return file.schema_arrow, file.metadata.num_rows
+
+
+def parquet_tables(path: Path, rows: int, start: int = 0) -> Iterator[pa.Table]:
+    """Yield the rows of a Parquet file in tables of `rows` rows; only the last one may have fewer.
+
+    Args:
+        path: The file.
+        rows: Rows per table.
+        start: Number of rows to leave out at the beginning.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with _reading_parquet(path), pq.ParquetFile(path) as file:
+        held: list[pa.Table] = []
+        count = 0
+        # A row group may be large, and its columns are decoded in pieces of this size.
+        for batch in file.iter_batches(batch_size=rows):
+            skipped = min(start, batch.num_rows)
+            start -= skipped
+            table = pa.Table.from_batches([batch.slice(skipped)])
+            while count + table.num_rows >= rows:
+                taken = rows - count
+                yield pa.concat_tables([*held, table.slice(0, taken)])
+                held, count, table = [], 0, table.slice(taken)
+            if table.num_rows:
+                held.append(table)
+                count += table.num_rows
+        if held:
+            yield pa.concat_tables(held)
+
+
 @contextmanager
 def _reading_parquet(path: Path) -> Iterator[None]:
     import pyarrow as pa
@@ -463,6 +527,7 @@ _OPENERS: dict[str, Callable[[Path, int], Table]] = {
     ".csv": _open_csv,
     ".tsv": _open_tsv,
     ".jsonl": _open_json_lines,
+    ".ndjson": _open_json_lines,
     ".json": _open_json_lines,
     ".parquet": _open_parquet,
 }

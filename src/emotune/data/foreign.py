@@ -13,13 +13,6 @@ from emotune.system.wording import counted, escaped, in_full, listed, word
 
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0")
-_COMPRESSED = {
-    b"\x1f\x8b": ("gzip", "gzip -dc"),
-    b"BZh": ("bzip2", "bzip2 -dc"),
-    b"\xfd7zXZ\0": ("xz", "xz -dc"),
-    b"\x28\xb5\x2f\xfd": ("zstd", "zstd -dc"),
-}
-_PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 # First bytes of files that are not text, and names for the files.
 _SIGNATURES = {
     b"\x89PNG": "a PNG picture",
@@ -40,19 +33,11 @@ def refuse_foreign(path: Path, start: bytes) -> None:
         start: Its first bytes.
 
     Raises:
-        DataError: It is compressed, another program's, in UTF-16, or otherwise binary; the message says what to do.
+        DataError: It is an archive, another program's, in UTF-16, or otherwise binary; the message says what to do.
     """
     shown = escaped(path)
     if start.startswith(UTF16_MARKS):
         raise DataError(f"{shown} is UTF-16 text; emotune reads UTF-8.\n{how_to_convert(path, 'UTF-16')}")
-    for signature, (name, command) in _COMPRESSED.items():
-        if start.startswith(signature):
-            packed = path.suffix.lower() in _PACKED_SUFFIXES
-            target = path.with_name(path.stem if packed else f"{path.stem}-unpacked{path.suffix}")
-            raise DataError(
-                f"{shown} is compressed with {name}, which emotune does not read.\n"
-                f"Unpack it: {command} {word(path)} > {word(target)}"
-            )
     if start.startswith(b"PK\x03\x04"):
         raise DataError(f"{shown} is {_zip_kind(path)}")
     if start.startswith(b"SQLite format 3\0"):

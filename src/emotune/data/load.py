@@ -1,39 +1,31 @@
-"""Load data: `load_data` for a whole data set, `load_split` for rows to score, `open_texts` for texts to predict."""
+"""Load labelled data: `load_data` for a whole data set, `load_split` for rows to score."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from emotune.data.columns import (
-    Columns,
-    UnlabelledError,
-    column_notes,
-    known_columns,
-    text_column_note,
-    text_only_column,
-)
+from emotune.data.columns import Columns, UnlabelledError, column_notes
 from emotune.data.dataset import SPLIT_NAMES, Split, TextDataset
 from emotune.data.duplicates import KnownGroups, find_duplicates
-from emotune.data.files import open_lines, open_table
+from emotune.data.files import open_table
 from emotune.data.label_names import clean_name, refuse_lists
 from emotune.data.labels import ordered_labels
 from emotune.data.memory import called, kind_of, open_object
 from emotune.data.options import MAX_CHARACTERS, DataSource
-from emotune.data.rows import LabelledRows, read_labelled, stream_texts
-from emotune.data.sources import Source, find_source, local_path, split_name
+from emotune.data.rows import LabelledRows, read_labelled
+from emotune.data.sources import Source, find_source, local_file, split_name
 from emotune.data.splitting import Cut, cut_splits
-from emotune.data.table import Row, Table
+from emotune.data.table import Table
 from emotune.system.errors import DataError
 from emotune.system.options import checked_seed
-from emotune.system.text import is_blank
-from emotune.system.wording import counted, escaped, listed, quoted, shown
+from emotune.system.wording import counted, listed, quoted, shown
 
 # Rows in memory, as opened by `emotune.data.memory`.
 InMemory = Any
@@ -173,7 +165,7 @@ def advising_on_unlabelled(asked: DataSource, tables: Mapping[str, Table], split
         raise DataError(
             f"{error.seen}: the {split} split has no labels, and scores need them ({error.reason}).\n"
             f"{without}, and rows are set aside for {split} from training. "
-            "For texts without labels there is emotune predict with --file."
+            "For texts without labels there is emotune predict."
         ) from None
 
 
@@ -202,7 +194,7 @@ def open_splits(asked: DataSource) -> tuple[Source, dict[str, Table]]:
                 "Leave one of them out."
             )
         if isinstance(file, (str, Path)):
-            tables[split] = open_table(_file(file), max_characters=asked.max_characters)
+            tables[split] = open_table(local_file(file), max_characters=asked.max_characters)
         else:
             tables[split] = open_object(file, f"{kind_of(file)} ({split})")
     return found, tables
@@ -271,74 +263,6 @@ def load_split(
     _refuse_labels_outside(labels, rows, "the model does not have")
     notes = (*found.notes, *reading_notes({own_name: table}, {own_name: rows.columns}), *rows.notes)
     return replace(_split(name or own_name, rows, labels), notes=notes)
-
-
-@dataclass(frozen=True)
-class NumberedTexts:
-    """The texts of a file.
-
-    Attributes:
-        rows: Line or row numbers, counted from 1, with the texts, in the file's order; read lazily.
-        unit: The unit of the numbers: "line" or "row".
-        notes: Notes on reading the texts, one sentence each.
-    """
-
-    rows: Iterator[tuple[int, str]]
-    unit: str
-    notes: tuple[str, ...] = ()
-
-
-def open_texts(
-    path: str | Path,
-    *,
-    text_column: str | None = None,
-    max_characters: int = MAX_CHARACTERS,
-    on_blank: Callable[[int], None] | None = None,
-) -> NumberedTexts:
-    """Open a file of texts, ignoring labels, and read the texts lazily.
-
-    A `.txt` file has one text per line, and blank lines are skipped, as in data files. If its first line is a header of
-    labelled data, such as `text;label`, only the texts are taken from the lines. In other formats the text column is
-    read.
-
-    Args:
-        path: The file.
-        text_column: The column of texts; None finds it by name.
-        max_characters: The longest text allowed.
-        on_blank: Called with the number of each blank line of a `.txt` file.
-
-    Raises:
-        DataError: The file cannot be opened (at once), a row has no proper text (when it is read), or some texts are
-            blank (at the end).
-        ConfigError: `max_characters` is out of range.
-    """
-    DataSource(source=path, text_column=text_column, max_characters=max_characters)
-    file = _file(path)
-    table = open_table(file, max_characters=max_characters)
-    is_labelled = bool(known_columns(table, "text") and known_columns(table, "label"))
-    if file.suffix.lower() == ".txt" and text_column is None and not is_labelled:
-        lines = _not_blank(open_lines(file), on_blank)
-        table = Table(table.source, ("text",), table.read, unit="line")
-        return NumberedTexts(stream_texts(table, lines, max_characters), table.unit)
-    column = text_only_column(table, text_column)
-    notes = (*table.notes, *text_column_note(table, column))
-    return NumberedTexts(stream_texts(table, table.read((column,)), max_characters), table.unit, notes)
-
-
-def _not_blank(lines: Iterator[tuple[int, str]], on_blank: Callable[[int], None] | None) -> Iterator[Row]:
-    for number, line in lines:
-        if not is_blank(line):
-            yield number, (line,)
-        elif on_blank is not None:
-            on_blank(number)
-
-
-def _file(path: str | Path) -> Path:
-    """Return the path of a file; what looks like a Hub id is a missing file where the Hub is not allowed."""
-    found = local_path(path)
-    if found is None:
-        raise DataError(f"No such file: {escaped(path)}.")
-    return found
 
 
 def _split(name: str, rows: LabelledRows, labels: tuple[str, ...]) -> Split:

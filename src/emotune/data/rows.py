@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from emotune.data.columns import Columns, UnlabelledError, text_and_label_columns
 from emotune.data.label_names import respelt_note
 from emotune.data.labels import LabelError, WithheldError, label_name
-from emotune.data.table import Broken, Row, Table
+from emotune.data.table import Broken, Table
 from emotune.system.errors import DataError
 from emotune.system.text import is_blank, is_unicode
 from emotune.system.wording import LONGER, UNCLOSED_QUOTE, counted, numbered, quoted
@@ -64,7 +64,7 @@ def read_labelled(
     if rows.faulty:
         raise _refusal(table, rows)
     if not rows.usable:
-        raise _no_rows(table)
+        raise no_rows(table)
     _, texts, names = zip(*rows.usable, strict=True)
     return LabelledRows(
         table.source, texts, names, table.class_names.get(columns.label), columns, _notes_on_labels(table, rows.respelt)
@@ -169,7 +169,7 @@ def _read(table: Table, columns: Columns, max_characters: int) -> _Rows:
     rows = _Rows([], [], Counter())
     for number, (text_cell, label_cell) in table.read((columns.text, columns.label)):
         try:
-            text = _checked_text(table, number, text_cell, max_characters)
+            text = checked_text(table, number, text_cell, max_characters)
             name = _checked_label(table, number, label_cell, class_names)
         except (DataError, LabelError) as error:
             kind = "broken" if isinstance(text_cell, Broken) else "other"
@@ -277,7 +277,7 @@ def none_usable(table: Table, split: str, rows: AllRows) -> DataError:
         message = f"no row of the {split} split can be used: {seen}.\nLabel the rows, or {_OTHERS}"
         return UnlabelledError(table.source, seen, message)
     if not unusable:
-        return DataError(f"{str(_no_rows(table)).removesuffix('.')}, so nothing of the {split} split can be used.")
+        return DataError(f"{str(no_rows(table)).removesuffix('.')}, so nothing of the {split} split can be used.")
     parts = [f"{reason.removesuffix('.')} ({count:,})" for reason, count in reasons[:MOST_REASONS]]
     rest = sum(count for _, count in reasons[MOST_REASONS:])
     if rest:
@@ -289,34 +289,14 @@ def none_usable(table: Table, split: str, rows: AllRows) -> DataError:
     )
 
 
-def stream_texts(table: Table, rows: Iterator[Row], max_characters: int) -> Iterator[tuple[int, str]]:
-    """Check texts and yield each with its number, without holding all; blank texts are refused together at the end.
+def checked_text(table: Table, number: int, cell: object, max_characters: int) -> str:
+    """Return the text of a cell; null becomes the empty text, which the caller counts as blank.
 
     Args:
-        table: The table of the rows.
-        rows: Rows whose only value is the text.
+        table: The table, for messages.
+        number: Number of the row.
+        cell: The cell.
         max_characters: The longest text allowed.
-
-    Raises:
-        DataError: A text is too long or not a text, or there are no rows (when reading gets there); or some texts are
-            blank (at the end).
-    """
-    number = None
-    blank: list[int] = []
-    for number, (cell,) in rows:
-        text = _checked_text(table, number, cell, max_characters)
-        if is_blank(text):
-            blank.append(number)
-        else:
-            yield number, text
-    if blank:
-        raise _blank(table, blank)
-    if number is None:
-        raise _no_rows(table)
-
-
-def _checked_text(table: Table, number: int, cell: object, max_characters: int) -> str:
-    """Return the text of a cell; null becomes the empty text, which the caller counts as blank.
 
     Raises:
         DataError: The row cannot be read; or the cell holds no text, or one that is too long, not Unicode, or has a NUL
@@ -376,7 +356,7 @@ def _holds_rows(table: Table, text: str, label_column: str, labels: Set[str]) ->
     )
 
 
-def _no_rows(table: Table) -> DataError:
+def no_rows(table: Table) -> DataError:
     """Return the error of a table without rows."""
     return DataError(f"{table.source} has {'a header and ' if table.header is not None else ''}no rows.")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from emotune.data.compression import format_stem, format_suffix
 from emotune.data.dataset import SPLIT_NAMES
 from emotune.data.files import KNOWN_SUFFIXES, open_table
 from emotune.data.foreign import refuse_folder, refuse_place
@@ -115,12 +116,20 @@ def local_path(source: str | Path) -> Path | None:
         raise DataError(f"{in_full(source)} cannot be read: {reason_of(error)}.") from None
     if exists:
         return path
-    if isinstance(source, str) and is_hub_id(source) and path.suffix.lower() not in KNOWN_SUFFIXES:
+    if isinstance(source, str) and is_hub_id(source) and format_suffix(path) not in KNOWN_SUFFIXES:
         return None
     raise DataError(
         f"No such file or folder: {in_full(source)}. Expected a file ({', '.join(KNOWN_SUFFIXES)}), "
         f"a folder of such files, a Hugging Face Hub id (owner/name), or '{SAMPLE}'."
     )
+
+
+def local_file(path: str | Path) -> Path:
+    """Return the path of a file; what looks like a Hub id is a missing file where the Hub is not allowed."""
+    found = local_path(path)
+    if found is None:
+        raise DataError(f"No such file: {escaped(path)}.")
+    return found
 
 
 def _base_name(path: Path) -> str:
@@ -143,7 +152,7 @@ def _open_local(path: Path, max_characters: int) -> Source:
         )
     claims: dict[str, Path] = {}
     for file in files:
-        split = split_name(file.stem)
+        split = split_name(format_stem(file))
         if split not in _SPLIT_ALIASES.values():
             continue
         if split in claims:
@@ -160,10 +169,10 @@ def _open_local(path: Path, max_characters: int) -> Source:
     chosen = claims or {files[0].name: files[0]}
     notes: list[str] = []
     also: dict[str, str] = {}
-    weak = [file for file in files if file.stem.lower() in _WEAK_VALIDATION]
+    weak = [file for file in files if format_stem(file).lower() in _WEAK_VALIDATION]
     if "train" in chosen and "validation" not in chosen and len(weak) == 1:
         chosen |= {"validation": weak[0]}
-        also[weak[0].stem.lower()] = "validation"
+        also[format_stem(weak[0]).lower()] = "validation"
         notes.append(f"Taken as the validation split: {quoted(weak[0].name)}.")
     unused = [file for file in files if file not in chosen.values()]
     if unused:
@@ -198,7 +207,7 @@ def _what_to_do(files: Sequence[Path]) -> str:
     parts = {split: _parts(files, split) for split in SPLIT_NAMES}
     if any(len(found) > 1 for found in parts.values()):
         split, found = next((split, found) for split, found in parts.items() if len(found) > 1)
-        return f"{listed(f.name for f in found)} look like parts of one split: join them into one file, {split}{found[0].suffix}."
+        return f"{listed(f.name for f in found)} look like parts of one split: join them into one file, {split}{format_suffix(found[0])}."
     if parts["train"]:
         options = {"validation": "--validation-data", "test": "--test-data"}
         given = [f"{option} {word(parts[split][0])}" for split, option in options.items() if parts[split]]
@@ -213,7 +222,7 @@ def _what_to_do(files: Sequence[Path]) -> str:
 
 
 def _is_data(file: Path) -> bool:
-    return file.suffix.lower() in KNOWN_SUFFIXES and not file.name.startswith(".") and file.is_file()
+    return format_suffix(file) in KNOWN_SUFFIXES and not file.name.startswith(".") and file.is_file()
 
 
 def _under_our_names(name: str, tables: Mapping[str, Table]) -> Source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from emotune.system.errors import DataError
 
@@ -41,6 +41,7 @@ class Table:
         in_memory: True if the rows are in memory, so that there is no file or id to give to a command.
         notes: Notes on reading the rows, one sentence each.
         hint: Advice, with the apparent kind of the source, if it lacks the columns wanted.
+        objects: Reads the rows of JSON Lines as they are, with their line numbers; an error for what is no object.
     """
 
     source: str
@@ -54,6 +55,7 @@ class Table:
     in_memory: bool = False
     notes: tuple[str, ...] = ()
     hint: str = ""
+    objects: Callable[[], Iterator[tuple[int, dict[str, Any] | DataError]]] | None = None
 
     def at(self, number: int) -> str:
         """Return the place of a row, for the start of a message: "reviews.csv, line 7"."""

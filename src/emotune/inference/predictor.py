@@ -132,7 +132,26 @@ class Predictor:
         """
         engine = self._held()
         refuse_no_list(texts, "stream", "predictor.stream([text])")
-        return self._chunks_labelled(engine, texts, progress)
+        return self._chunks_labelled(engine, _chunks(iter(texts)), progress)
+
+    def predict_each(self, lists: Iterable[Sequence[str]], *, progress: Progress = SILENT) -> Iterator[Predictions]:
+        """Predict the labels of each of many lists of texts, one after another.
+
+        The next list is read and tokenized while one is labelled. The predictions of a list do not depend on the others.
+
+        Args:
+            lists: The lists; they are read as needed, and may be empty. No text is blank.
+            progress: Front end that shows one bar per list.
+
+        Returns:
+            The predictions of each list. The iterator raises a DataError at a list with a text that is blank or not
+            text, after the lists before it.
+
+        Raises:
+            ConfigError: The predictor is closed.
+        """
+        engine = self._held()
+        return self._chunks_labelled(engine, (tuple(_checked(texts, 1)) for texts in lists), progress)
 
     def close(self) -> None:
         """Release the weights. Running calls of other threads finish normally; further calls are refused."""
@@ -155,18 +174,25 @@ class Predictor:
             )
         return engine
 
-    def _encode(self, texts: Sequence[str]) -> Encoded:
+    def _encode(self, texts: Sequence[str]) -> Encoded | None:
+        if not texts:
+            return None
         return encode(self._tokenizer, texts, self.max_length)
 
-    def _label(self, engine: Engine, texts: tuple[str, ...], encoded: Encoded, progress: Progress) -> Predictions:
+    def _label(
+        self, engine: Engine, texts: tuple[str, ...], encoded: Encoded | None, progress: Progress
+    ) -> Predictions:
+        if encoded is None:
+            return Predictions((), (), np.empty((0, len(self.labels))), self.labels, 0)
         logits = engine.logits(encoded, progress=progress)
         labels = self.task.names(self.task.decide(logits), self.labels)
         return Predictions(
             texts, labels, self.task.probabilities(logits, self._temperature), self.labels, encoded.truncated
         )
 
-    def _chunks_labelled(self, engine: Engine, texts: Iterable[str], progress: Progress) -> Iterator[Predictions]:
-        chunks = _chunks(iter(texts))
+    def _chunks_labelled(
+        self, engine: Engine, chunks: Iterator[tuple[str, ...]], progress: Progress
+    ) -> Iterator[Predictions]:
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenize") as tokenizing:
             coming = [(chunk, tokenizing.submit(self._encode, chunk)) for chunk in islice(chunks, 1)]
             while coming:

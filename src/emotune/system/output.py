@@ -156,6 +156,35 @@ def written_whole(folder: Path, overwrite: bool | None, *, option: str = "--outp
         ) from error
 
 
+def check_file(path: Path, overwrite: bool) -> Path:
+    """Refuse a file that cannot be written, or that may not be replaced.
+
+    Args:
+        path: The file of --output.
+        overwrite: True if it may be replaced.
+
+    Returns:
+        The resolved path.
+
+    Raises:
+        OutputError: Its name is too long, it exists and may not be replaced, or its folder cannot be written to.
+    """
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise OutputError(
+            f"--output has a name of {len(os.fsencode(path.name))} bytes; at most {LONGEST_NAME} are possible. "
+            "Choose a shorter one."
+        )
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise OutputError(f"--output {path} exists and is not a file. Name a file.")
+    if path.exists() and not overwrite:
+        raise OutputError(f"--output {path} exists. Add --overwrite to replace it, or choose another name.")
+    if not os.access(path.parent, os.W_OK):
+        reason = "its folder may not be written to" if path.parent.is_dir() else "there is no such folder"
+        raise OutputError(f"--output {path} cannot be written: {reason}. Choose a folder you can write to.")
+    return path
+
+
 @contextmanager
 def open_output(path: Path | None, overwrite: bool, mark: str = "") -> Iterator[TextIO]:
     """Open standard output, or a file that appears under its name only when it is complete.
@@ -171,16 +200,7 @@ def open_output(path: Path | None, overwrite: bool, mark: str = "") -> Iterator[
     if path is None:
         yield sys.stdout
         return
-    if len(os.fsencode(path.name)) > LONGEST_NAME:
-        raise OutputError(
-            f"--output has a name of {len(os.fsencode(path.name))} bytes; at most {LONGEST_NAME} are possible. "
-            "Choose a shorter one."
-        )
-    path = path.resolve()
-    if path.exists() and not path.is_file():
-        raise OutputError(f"--output {path} exists and is not a file. Name a file.")
-    if path.exists() and not overwrite:
-        raise OutputError(f"--output {path} exists. Add --overwrite to replace it, or choose another name.")
+    path = check_file(path, overwrite)
     if mark and path.exists() and not _begins_with(path, mark):
         raise OutputError(
             f"--output {path} is not a report of emotune, and --overwrite does not replace it.\n"

@@ -177,6 +177,38 @@ class Task(ABC):
     def names(self, predictions: Targets, labels: Sequence[str]) -> tuple[str, ...]:
         """Return the label names of predictions or targets."""
 
+    @abstractmethod
+    def answers(
+        self, probabilities: NDArray[np.float64], labels: Sequence[str], least_probability: float = 0.0
+    ) -> tuple[list[str | None], NDArray[np.float64]]:
+        """Return the answer to each text, and its probability, for users of a model.
+
+        Args:
+            probabilities: Shape (rows, classes), as `probabilities` returns them.
+            labels: Label names.
+            least_probability: An answer that is less probable is withheld: None stands for it.
+
+        Returns:
+            The answers, and their probabilities, shape (rows,), also of those withheld.
+        """
+
+    def ranked(
+        self, probabilities: NDArray[np.float64], labels: Sequence[str], count: int
+    ) -> list[list[tuple[str, float]]]:
+        """Return the likeliest labels of each text with their probabilities, the likeliest first.
+
+        Args:
+            probabilities: Shape (rows, classes).
+            labels: Label names.
+            count: Labels per text.
+        """
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+        values = np.take_along_axis(probabilities, order, axis=1).tolist()
+        return [
+            [(labels[at], value) for at, value in zip(row, found, strict=True)]
+            for row, found in zip(order.tolist(), values, strict=True)
+        ]
+
     # Evaluation.
 
     @abstractmethod

@@ -112,6 +112,15 @@ class SingleLabel(Task):
         """Return label names."""
         return tuple(labels[int(number)] for number in predictions)
 
+    def answers(
+        self, probabilities: NDArray[np.float64], labels: Sequence[str], least_probability: float = 0.0
+    ) -> tuple[list[str | None], NDArray[np.float64]]:
+        """Return the likeliest label of each text and its probability."""
+        confidence = probabilities.max(axis=1)
+        names = self.names(self.decide(probabilities), labels)
+        sure = confidence >= least_probability
+        return [name if enough else None for name, enough in zip(names, sure, strict=True)], confidence
+
     def score(
         self,
         targets: Targets,

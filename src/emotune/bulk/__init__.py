@@ -1,0 +1,1 @@
+"""Prediction of whole files: on this machine in constant memory, or on a Ray cluster."""

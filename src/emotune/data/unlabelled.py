@@ -1,0 +1,408 @@
+"""Texts to predict, read lazily in chunks from a file or a stream, with the other columns of their rows.
+
+Chunks hold a fixed number of rows of the input, so that an interrupted job can continue at the start of any chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+from emotune.data.cells import ArrowCells, Cells, ObjectCells, RowCells
+from emotune.data.columns import known_columns, text_column_note, text_only_column
+from emotune.data.compression import format_suffix
+from emotune.data.files import open_lines, open_table, parquet_schema, parquet_tables
+from emotune.data.options import MAX_CHARACTERS, DataSource
+from emotune.data.quoting import TAB
+from emotune.data.rows import checked_text, no_rows
+from emotune.data.sources import local_file
+from emotune.data.table import Broken, Table
+from emotune.data.writing import FORMATS
+from emotune.system.errors import DataError
+from emotune.system.text import is_blank
+from emotune.system.wording import counted, numbered
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CHUNK = 4096
+"""Rows per chunk: enough to sort into batches of similar lengths, a few megabytes of text."""
+
+_NAMED = 8
+_BLANK = "the text is empty or blank"
+_BLANK_LINE = "blank line"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Row that cannot be predicted.
+
+    Attributes:
+        number: Its line or row number.
+        reason: What is wrong with it, in words.
+        is_blank: True if its text is missing or blank.
+    """
+
+    number: int
+    reason: str
+    is_blank: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Successive rows of an input.
+
+    Attributes:
+        read: Number of rows that were read.
+        numbers: Line or row numbers of the rows with a text.
+        texts: Their texts, checked.
+        cells: Their own columns.
+        skipped: The other rows.
+    """
+
+    read: int
+    numbers: tuple[int, ...]
+    texts: tuple[str, ...]
+    cells: Cells
+    skipped: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Unlabelled:
+    """An input of texts, open but not read.
+
+    Attributes:
+        source: Its name in messages.
+        unit: Unit of row numbers: "line" or "row".
+        format: Name of its format, as in `emotune.data.writing.FORMATS`.
+        text: Name of the column of texts.
+        delimiter: Separator of its fields.
+        chunks: Reads the rows from a row number on, counted from 0, which is a multiple of `CHUNK`.
+        blank_lines: True if blank lines are no mistake, as in a file of lines.
+        notes: Notes on reading it, one sentence each.
+        table: The table behind it, if it has one.
+        parquet: The columns' types, if it is a Parquet file.
+        once: True if it can be read only once.
+        identity: What tells it from another input: name, size and time of the last change of a file.
+    """
+
+    source: str
+    unit: Literal["line", "row"]
+    format: str
+    text: str
+    chunks: Callable[[int], Iterator[Chunk]]
+    delimiter: str = ","
+    blank_lines: bool = False
+    notes: tuple[str, ...] = ()
+    table: Table | None = None
+    parquet: pa.Schema | None = None
+    once: bool = False
+    identity: tuple[str | int, ...] = ()
+
+    def at(self, number: int) -> str:
+        """Return the place of a row, for the start of a message."""
+        return f"{self.source}, {self.unit} {number}"
+
+    def mistakes(self, chunk: Chunk) -> list[Skipped]:
+        """Return the rows of a chunk that cannot be predicted; blank lines are none where they are no mistake."""
+        return [row for row in chunk.skipped if not (self.blank_lines and row.is_blank)]
+
+
+def open_unlabelled(
+    path: str | Path, *, text_column: str | None = None, max_characters: int = MAX_CHARACTERS
+) -> Unlabelled:
+    """Open a file of texts, ignoring labels.
+
+    A `.txt` file has one text per line. If its first line is a header of labelled data, such as `text;label`, only the
+    texts are taken from the lines. In other formats the text column is read, and the others are kept.
+
+    Args:
+        path: The file.
+        text_column: The column of texts; None finds it by name.
+        max_characters: The longest text allowed.
+
+    Raises:
+        DataError: The file cannot be opened, or has no column of texts.
+        ConfigError: `max_characters` is out of range.
+    """
+    DataSource(source=path, text_column=text_column, max_characters=max_characters)
+    file = local_file(path)
+    return replace(_open(file, text_column, max_characters), identity=_identity(file))
+
+
+def _open(file: Path, text_column: str | None, max_characters: int) -> Unlabelled:
+    table = open_table(file, max_characters=max_characters)
+    kind = FORMATS[format_suffix(file)]
+    is_labelled = bool(known_columns(table, "text") and known_columns(table, "label"))
+    if kind == "text" and text_column is None and not is_labelled:
+        return _of_lines(table.source, lambda: open_lines(file), max_characters)
+    column = text_only_column(table, text_column)
+    notes = (*table.notes, *text_column_note(table, column))
+    if kind == "parquet":
+        return _of_parquet(file, table, column, max_characters, notes)
+    read = _objects_of(table, column) if table.objects is not None else _rows_of(table, column)
+    return Unlabelled(
+        source=table.source,
+        unit=table.unit,
+        format=kind,
+        text=column,
+        chunks=_chunked(table, read, max_characters),
+        delimiter=table.delimiter or (TAB if kind == "tsv" else ","),
+        notes=notes,
+        table=table,
+    )
+
+
+def lines_of(stream: BinaryIO, source: str, max_characters: int = MAX_CHARACTERS) -> Unlabelled:
+    """Return the lines of a stream, which can be read only once, as texts.
+
+    Args:
+        stream: UTF-8 text, with or without a byte order mark.
+        source: Name of the stream in messages.
+        max_characters: The longest text allowed.
+    """
+
+    def read() -> Iterator[tuple[int, str]]:
+        for number, line in enumerate(stream, start=1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError:
+                raise DataError(
+                    f"{source}, line {number:,}: not UTF-8, which emotune reads. Convert it, for example with iconv."
+                ) from None
+            yield number, text.removesuffix("\n").removesuffix("\r")
+
+    return replace(_of_lines(source, read, max_characters), once=True)
+
+
+def texts_of(texts: Sequence[str], source: str) -> Unlabelled:
+    """Return texts in memory as an input; a blank one is a mistake.
+
+    Args:
+        texts: The texts.
+        source: Name of the texts in messages.
+    """
+    table = Table(source, ("text",), lambda wanted: iter([]), in_memory=True)
+    rows = [(number, (text,), text) for number, text in enumerate(texts, start=1)]
+    return Unlabelled(source, "row", "text", "text", _chunked(table, lambda: iter(rows), MAX_CHARACTERS), table=table)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What reading an input once has shown.
+
+    Attributes:
+        read: Number of rows.
+        columns: Names of its own columns, in order of first occurrence.
+        schema: Its columns' types in Parquet; None unless it was asked for.
+    """
+
+    read: int
+    columns: tuple[str, ...]
+    schema: pa.Schema | None = None
+
+
+def look_through(given: Unlabelled, *, stop: bool, schema: bool = False) -> Look:
+    """Read an input once, before hours are spent on it.
+
+    Args:
+        given: The input.
+        stop: Refuse rows that cannot be predicted.
+        schema: Find the columns' types for Parquet.
+
+    Raises:
+        DataError: There is no usable row; or a row is not usable and `stop` is true; or the input is damaged.
+    """
+    found = given.parquet
+    columns: dict[str, None] = {}
+    read = usable = wrong = 0
+    first: list[Skipped] = []
+    for chunk in given.chunks(0):
+        read += chunk.read
+        usable += len(chunk.texts)
+        columns.update(dict.fromkeys(chunk.cells.columns))
+        mistakes = given.mistakes(chunk)
+        if stop:
+            _refuse_unreadable(given, mistakes)
+        wrong += len(mistakes)
+        first += mistakes[: _NAMED - len(first)]
+        if schema and given.parquet is None and chunk.texts:
+            found = _wider(found, chunk.cells, given)
+    if stop and wrong:
+        raise _blank(given, first, wrong)
+    if not usable:
+        raise _nothing_usable(given, read, first)
+    return Look(read, tuple(columns), found)
+
+
+def look_at_first(given: Unlabelled, *, stop: bool) -> tuple[Look, Iterator[Chunk]]:
+    """Read the first chunk of an input that can be read only once; arguments and errors as in `look_through`.
+
+    Returns:
+        What it shows, and all chunks.
+    """
+    chunks = given.chunks(0)
+    first = next(chunks, None)
+    if first is None:
+        raise _nothing_usable(given, 0, [])
+    if stop:
+        refuse_mistakes(given, first)
+    if first.read < CHUNK and not first.texts:
+        raise _nothing_usable(given, first.read, list(first.skipped))
+    return Look(first.read, first.cells.columns), chain([first], chunks)
+
+
+def refuse_mistakes(given: Unlabelled, chunk: Chunk) -> None:
+    """Refuse a chunk with rows that cannot be predicted.
+
+    Raises:
+        DataError: There is such a row.
+    """
+    mistakes = given.mistakes(chunk)
+    _refuse_unreadable(given, mistakes)
+    if mistakes:
+        raise _blank(given, mistakes[:_NAMED], len(mistakes))
+
+
+def _refuse_unreadable(given: Unlabelled, mistakes: Sequence[Skipped]) -> None:
+    row = next((row for row in mistakes if not row.is_blank), None)
+    if row is not None:
+        raise DataError(
+            f"{given.at(row.number)}: {row.reason}\n"
+            "Such rows can also be left out, and are then listed in a file beside the output: --on-error skip"
+        )
+
+
+def _blank(given: Unlabelled, first: Sequence[Skipped], count: int) -> DataError:
+    numbers = [row.number for row in first]
+    return DataError(
+        f"{given.source}: the text is empty or blank in {counted(count, 'row')}: {numbered(given.unit, numbers, count)}. "
+        "Fill or remove them, or leave them out with --on-error skip."
+    )
+
+
+def _nothing_usable(given: Unlabelled, read: int, first: Sequence[Skipped]) -> DataError:
+    if not read:
+        return DataError(f"{given.source} is empty.") if given.table is None else no_rows(given.table)
+    if given.blank_lines and not first:
+        return DataError(f"{given.source} has nothing but blank lines. Expected one text per line.")
+    seen = f" The first, {given.unit} {first[0].number}: {first[0].reason}" if first else ""
+    return DataError(f"{given.source}: none of its {counted(read, 'row')} can be used.{seen}")
+
+
+def _wider(schema: pa.Schema | None, cells: Cells, given: Unlabelled) -> pa.Schema:
+    """Return the schema that holds what another one does, and the cells."""
+    import pyarrow as pa
+
+    if isinstance(cells, RowCells):
+        return schema or pa.schema([(name, pa.string()) for name in cells.columns])
+    try:
+        objects = list(cells.objects())
+        found = pa.Table.from_pylist(
+            objects,
+            schema=pa.schema([(name, pa.infer_type([row.get(name) for row in objects])) for name in cells.columns]),
+        ).schema
+        return found if schema is None else pa.unify_schemas([schema, found], promote_options="permissive")
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        raise DataError(
+            f"{given.source} cannot be written as Parquet, whose columns have one type each: {error}. "
+            "Write it as JSON Lines: --format jsonl."
+        ) from None
+
+
+def _identity(file: Path) -> tuple[str | int, ...]:
+    state = file.stat()
+    return str(file.resolve()), state.st_size, state.st_mtime_ns
+
+
+# Rows as they are read: number, own cells, and the cell of the text.
+_Read = Iterator[tuple[int, Any, object]]
+
+
+def _of_lines(source: str, read: Callable[[], Iterator[tuple[int, str]]], max_characters: int) -> Unlabelled:
+    table = Table(source, ("text",), lambda wanted: iter([]), unit="line")
+
+    def rows() -> _Read:
+        return ((number, (line,), line) for number, line in read())
+
+    return Unlabelled(
+        source, "line", "text", "text", _chunked(table, rows, max_characters, lines=True), blank_lines=True
+    )
+
+
+def _rows_of(table: Table, column: str) -> Callable[[], _Read]:
+    at = table.columns.index(column)
+    return lambda: ((number, row, row[at]) for number, row in table.read(table.columns))
+
+
+def _objects_of(table: Table, column: str) -> Callable[[], _Read]:
+    def read() -> _Read:
+        assert table.objects is not None
+        for number, row in table.objects():
+            if isinstance(row, DataError):
+                yield number, None, Broken(row)
+            elif column not in row:
+                yield number, row, Broken(DataError(f"{table.at(number)}: no key '{column}' in this object."))
+            else:
+                yield number, row, row[column]
+
+    return read
+
+
+def _chunked(
+    table: Table, read: Callable[[], _Read], max_characters: int, *, lines: bool = False
+) -> Callable[[int], Iterator[Chunk]]:
+    def chunks(start: int) -> Iterator[Chunk]:
+        rows = islice(read(), start, None)
+        while part := list(islice(rows, CHUNK)):
+            numbers, own, cells = zip(*part, strict=True)
+            usable, skipped = _checked(table, numbers, cells, max_characters, _BLANK_LINE if lines else _BLANK)
+            kept = [own[at] for at in usable]
+            held = ObjectCells(kept) if table.objects is not None else RowCells(table.columns, kept)
+            yield Chunk(len(part), *_taken(usable, numbers, cells), held, skipped)
+
+    return chunks
+
+
+def _of_parquet(file: Path, table: Table, column: str, max_characters: int, notes: tuple[str, ...]) -> Unlabelled:
+    schema, _ = parquet_schema(file)
+    at = table.columns.index(column)
+
+    def chunks(start: int) -> Iterator[Chunk]:
+        number = start + 1
+        for held in parquet_tables(file, CHUNK, start):
+            numbers = range(number, number + held.num_rows)
+            number += held.num_rows
+            cells = held.column(at).to_pylist()
+            usable, skipped = _checked(table, numbers, cells, max_characters, _BLANK)
+            kept = held if len(usable) == held.num_rows else held.take(usable)
+            yield Chunk(held.num_rows, *_taken(usable, numbers, cells), ArrowCells(kept), skipped)
+
+    return Unlabelled(table.source, table.unit, "parquet", column, chunks, notes=notes, table=table, parquet=schema)
+
+
+def _checked(
+    table: Table, numbers: Sequence[int], cells: Sequence[object], max_characters: int, blank: str
+) -> tuple[list[int], tuple[Skipped, ...]]:
+    """Return the positions of the rows with a usable text, and the other rows."""
+    usable, skipped = [], []
+    for at, (number, cell) in enumerate(zip(numbers, cells, strict=True)):
+        try:
+            text = checked_text(table, number, cell, max_characters)
+        except DataError as error:
+            skipped.append(Skipped(number, str(error).removeprefix(f"{table.at(number)}: "), is_blank=False))
+            continue
+        if is_blank(text):
+            skipped.append(Skipped(number, blank, is_blank=True))
+        else:
+            usable.append(at)
+    return usable, tuple(skipped)
+
+
+def _taken(
+    usable: Sequence[int], numbers: Sequence[int], texts: Sequence[Any]
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    return tuple(numbers[at] for at in usable), tuple(texts[at] for at in usable)
