@@ -538,34 +538,12 @@ CASES = [
         files(d__csv=delimited([(t, k, "a0") for t, k in ROWS], "text,label,annotator")),
         180,
     ),
-    Case(
-        "b01_gz",
-        "audit d.csv.gz",
-        files(d__csv__gz=gzip.compress(delimited(ROWS))),
-        said=["compressed with gzip", "gzip -dc d.csv.gz > d.csv"],
-    ),
-    Case(
-        "b01b_gz_jsonl",
-        "audit d.jsonl.gz",
-        files(d__jsonl__gz=gzip.compress(lines(records()))),
-        said=["gzip -dc d.jsonl.gz > d.jsonl"],
-    ),
+    reads("b01_gz", "audit d.csv.gz", files(d__csv__gz=gzip.compress(delimited(ROWS)))),
+    reads("b01b_gz_jsonl", "audit d.jsonl.gz", files(d__jsonl__gz=gzip.compress(lines(records())))),
     Case("b02_zip", "audit d.zip", zipped, said=["a ZIP archive with 1 file \\('t.csv'\\)", "unzip d.zip"]),
-    Case(
-        "b03_xz", "audit d.csv.xz", files(d__csv__xz=lzma.compress(delimited(ROWS))), said=["xz -dc d.csv.xz > d.csv"]
-    ),
-    Case(
-        "b04_bz2_named_csv",
-        "audit d.csv",
-        files(d__csv=bz2.compress(delimited(ROWS))),
-        said=["bzip2 -dc d.csv > d-unpacked.csv"],
-    ),
-    Case(
-        "b04b_xz_named_csv",
-        "audit d.csv",
-        files(d__csv=lzma.compress(delimited(ROWS))),
-        said=["xz -dc d.csv > d-unpacked.csv"],
-    ),
+    reads("b03_xz", "audit d.csv.xz", files(d__csv__xz=lzma.compress(delimited(ROWS)))),
+    reads("b04_bz2_named_csv", "audit d.csv", files(d__csv=bz2.compress(delimited(ROWS)))),
+    reads("b04b_xz_named_csv", "audit d.csv", files(d__csv=lzma.compress(delimited(ROWS)))),
     Case("b06_sqlite", "audit d.db", database, said=["an SQLite database", "sqlite3 -header -csv d.db"]),
     Case(
         "b07_url",
@@ -868,7 +846,8 @@ CASES = [
         "e01_file_as_text",
         "predict TUNED messages.csv",
         files(messages__csv=delimited(ROWS)),
-        said=["'messages.csv' is a file", "use --file messages.csv"],
+        code=0,
+        said=["text,label,predicted_label,predicted_probability\n", "the train was late and i smiled"],
     ),
     Case(
         "e02_dash_text",

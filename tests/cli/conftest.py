@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from emotune.cli import app
 from emotune.inference.predictor import Predictions
 from emotune.models.classifier import Classifier
+from emotune.tasks.single_label import SINGLE_LABEL
 
 LABELS = ("sadness", "joy")
 
@@ -59,30 +60,33 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> Classifier:
         return classifier
 
     class FakePredictor:
-        """Labels all texts as one chunk."""
+        """Labels texts without a model."""
 
         max_length = 16
+        precision = "fp32"
+        task = SINGLE_LABEL
 
         def __init__(self, loaded: Classifier, **_: object) -> None:
             assert loaded is classifier
 
-        def stream(self, texts: Iterable[str], **_: object) -> Iterator[Predictions]:
-            texts = tuple(texts)
-            joy = np.array([0.75 if "y" in text else 0.25 for text in texts])
-            yield Predictions(
-                texts=texts,
-                labels=tuple(LABELS[int(share > 0.5)] for share in joy),
-                probabilities=np.column_stack([1 - joy, joy]),
-                label_names=LABELS,
-                truncated=sum(len(text) > 100 for text in texts),
-            )
+        def predict_each(self, lists: Iterable[Sequence[str]], **_: object) -> Iterator[Predictions]:
+            for texts in lists:
+                joy = np.array([0.75 if "y" in text else 0.25 for text in texts])
+                yield Predictions(
+                    texts=tuple(texts),
+                    labels=tuple(LABELS[int(share > 0.5)] for share in joy),
+                    probabilities=np.column_stack([1 - joy, joy]),
+                    label_names=LABELS,
+                    truncated=sum(len(text) > 100 for text in texts),
+                )
 
     def read_description(folder: Path) -> SimpleNamespace:
         assert folder == Path("tuned")
-        return SimpleNamespace(labels=LABELS)
+        return SimpleNamespace(labels=LABELS, task=SINGLE_LABEL.name)
 
     monkeypatch.setattr("emotune.folder.load.load", load)
     monkeypatch.setattr("emotune.folder.format.read_description", read_description)
     monkeypatch.setattr("emotune.inference.predictor.Predictor", FakePredictor)
     monkeypatch.setattr("emotune.system.precision.choose_device", lambda asked: asked)
+    monkeypatch.setattr("emotune.folder.format.sha256", lambda path: "0")
     return classifier

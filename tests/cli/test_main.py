@@ -89,9 +89,10 @@ def test_help_answers_at_once(arguments: list[str], record_property: Callable[[s
     ("arguments", "expected"),
     [
         (["predict", "missing", "text"], "no folder 'missing'"),
-        (["predict", "missing", "--file", "texts.csv"], "no folder 'missing'"),
-        (["predict", "saved", "--file", "missing.csv"], "missing.csv"),
-        (["predict", "saved", "--file", "texts.csv", "--output", "missing/labels.tsv"], "--output "),
+        (["predict", "missing", "texts.csv"], "no folder 'missing'"),
+        (["predict", "saved", "missing.csv"], "missing.csv"),
+        (["predict", "saved", "--file", "missing"], "missing"),
+        (["predict", "saved", "texts.csv", "--output", "missing/labels.tsv"], "--output "),
         (["evaluate", "missing", "--data", "bundled:sample"], "no folder 'missing'"),
         (["evaluate", "saved", "--data", "missing.csv"], "missing.csv"),
         (["evaluate", "saved", "--data", "texts.csv"], "--label-column"),

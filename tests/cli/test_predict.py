@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
-from io import BytesIO
-from itertools import islice
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from emotune.cli.predict import BlankLines, _lines_of
-from emotune.inference.predictor import Predictor
 from emotune.models.classifier import Classifier
 from emotune.system.errors import DataError
 
@@ -44,8 +43,9 @@ class TestPlainOutput:
     def test_last_line_may_lack_its_end(self, invoke: Invoke) -> None:
         assert invoke("predict", "tuned", stdin="one\ntwo").stdout.count("\n") == 2
 
-    def test_texts_from_a_file(self, invoke: Invoke, file: Path) -> None:
-        result = invoke("predict", "tuned", "--file", file, "--text-column", "message")
+    @pytest.mark.parametrize("arguments", [[], ["--file"]])
+    def test_texts_from_a_file(self, invoke: Invoke, file: Path, arguments: list[str]) -> None:
+        result = invoke("predict", "tuned", *arguments, file, "--text-column", "message", "--format", "text")
         assert result.stdout == "joy\t0.7500\ta happy day\nsadness\t0.7500\train, again\n"
 
     def test_one_text_is_one_line(self, invoke: Invoke) -> None:
@@ -61,8 +61,13 @@ def test_json_lines(invoke: Invoke) -> None:
     result = invoke("predict", "tuned", "--json", 'a "happy"\nday', "tränen")
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert lines == [
-        {"text": 'a "happy"\nday', "label": "joy", "probabilities": {"sadness": 0.25, "joy": 0.75}},
-        {"text": "tränen", "label": "sadness", "probabilities": {"sadness": 0.75, "joy": 0.25}},
+        {
+            "text": 'a "happy"\nday',
+            "label": "joy",
+            "probability": 0.75,
+            "probabilities": {"sadness": 0.25, "joy": 0.75},
+        },
+        {"text": "tränen", "label": "sadness", "probability": 0.75, "probabilities": {"sadness": 0.75, "joy": 0.25}},
     ]
     assert "tränen" in result.stdout
 
@@ -82,16 +87,137 @@ def test_device(invoke: Invoke, saved: Classifier) -> None:
     assert str(saved.model.device) == "mps"
 
 
+class TestFiles:
+    """Rows keep their columns, in the format of the input or of the output's suffix."""
+
+    def test_csv(self, invoke: Invoke, file: Path) -> None:
+        result = invoke("predict", "tuned", file, "--text-column", "message")
+        assert list(csv.reader(io.StringIO(result.stdout))) == [
+            ["message", "author", "label", "probability"],
+            ["a happy day", "x", "joy", "0.750000"],
+            ["rain, again", "y", "sadness", "0.750000"],
+        ]
+
+    @pytest.mark.parametrize(
+        ("name", "read"),
+        [
+            ("o.csv", pd.read_csv),
+            ("o.csv.gz", pd.read_csv),
+            ("o.tsv", lambda path: pd.read_csv(path, sep="\t")),
+            ("o.parquet", pd.read_parquet),
+            ("o.jsonl.xz", lambda path: pd.read_json(path, lines=True)),
+        ],
+    )
+    def test_pandas_reads_what_the_suffix_says(
+        self, invoke: Invoke, file: Path, tmp_path: Path, name: str, read: object
+    ) -> None:
+        result = invoke("predict", "tuned", file, "--text-column", "message", "-o", tmp_path / name)
+        assert (result.exit_code, result.stdout) == (0, ""), result.stderr
+        frame = read(tmp_path / name)  # type: ignore[operator]
+        assert list(frame.columns) == ["message", "author", "label", "probability"]
+        assert list(frame.message) == ["a happy day", "rain, again"]
+        assert list(frame.label) == ["joy", "sadness"]
+        assert list(frame.probability) == [0.75, 0.75]
+        assert {path.name for path in tmp_path.iterdir()} == {name, file.name}
+
+    def test_all_probabilities(self, invoke: Invoke, file: Path) -> None:
+        result = invoke("predict", "tuned", file, "--text-column", "message", "--probabilities", "--top-k", "2")
+        (first, *_) = csv.DictReader(io.StringIO(result.stdout))
+        assert (first["label_2"], first["probability_2"]) == ("sadness", "0.250000")
+        assert (first["p_sadness"], first["p_joy"]) == ("0.250000", "0.750000")
+
+    def test_more_labels_than_there_are(self, invoke: Invoke) -> None:
+        result = invoke("predict", "tuned", "--json", "--top-k", "9", "a happy day")
+        assert json.loads(result.stdout)["top"] == [
+            {"label": "joy", "probability": 0.75},
+            {"label": "sadness", "probability": 0.25},
+        ]
+
+    def test_own_columns_of_the_same_name_are_kept(self, invoke: Invoke, tmp_path: Path) -> None:
+        (tmp_path / "d.csv").write_text("text,label\na happy day,old\n", encoding="utf-8")
+        result = invoke("predict", "tuned", tmp_path / "d.csv")
+        assert result.stdout == "text,label,predicted_label,predicted_probability\na happy day,old,joy,0.750000\n"
+        assert states(result.stderr, "predicted_label", "predicted_probability")
+        (tmp_path / "d.csv").write_text("text,label,predicted_label\na,b,c\n", encoding="utf-8")
+        result = invoke("predict", "tuned", tmp_path / "d.csv")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert states(result.stderr, "'predicted_label'", "Rename")
+
+    def test_rows_of_standard_input(self, invoke: Invoke) -> None:
+        result = invoke("predict", "tuned", "-", "--input-format", "csv", stdin="id,text\n7,a happy day\n")
+        assert result.stdout == "id,text,label,probability\n7,a happy day,joy,0.750000\n"
+
+    def test_formulas(self, invoke: Invoke, tmp_path: Path) -> None:
+        (tmp_path / "d.csv").write_text("id,text\n-1,=a happy day\n", encoding="utf-8")
+        assert "-1,'=a happy day," in invoke("predict", "tuned", tmp_path / "d.csv").stdout
+        assert "-1,=a happy day," in invoke("predict", "tuned", tmp_path / "d.csv", "--keep-formulas").stdout
+
+    def test_the_format_and_the_suffix_must_agree(self, invoke: Invoke, file: Path, tmp_path: Path) -> None:
+        for arguments, seen in (
+            (["-o", tmp_path / "o.csv", "--format", "parquet"], "names the format csv, and --format is parquet"),
+            (["-o", tmp_path / "o.xlsx"], "no format has the suffix '.xlsx'"),
+            (["-o", tmp_path / "o.parquet.gz"], "Parquet is compressed inside"),
+            (["--format", "xml"], "There is no format 'xml'"),
+        ):
+            result = invoke("predict", "tuned", file, "--text-column", "message", *arguments)
+            assert (result.exit_code, result.stdout) == (2, "")
+            assert seen in result.stderr
+        assert list(tmp_path.iterdir()) == [file]
+
+
+class TestRowsLeftOut:
+    @pytest.fixture
+    def messy(self, tmp_path: Path) -> Path:
+        path = tmp_path / "d.csv"
+        path.write_text('id,text\n1,a happy day\n2,\n3,x,y\n4,"rain"\n', encoding="utf-8")
+        return path
+
+    def test_stop_before_the_model_is_loaded(
+        self, invoke: Invoke, messy: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("emotune.folder.load.load", lambda *_, **__: pytest.fail("the model was loaded"))
+        result = invoke("predict", "tuned", messy)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert states(result.stderr, "line 4: 3 fields", "--on-error skip")
+
+    def test_are_listed_beside_the_output(self, invoke: Invoke, messy: Path, tmp_path: Path) -> None:
+        target = tmp_path / "o.csv"
+        result = invoke("predict", "tuned", messy, "-o", target, "--on-error", "skip")
+        assert result.exit_code == 0, result.stderr
+        assert list(pd.read_csv(target).id) == [1, 4]
+        listed = pd.read_csv(tmp_path / "o.csv.skipped.csv")
+        assert list(listed.line) == [3, 4]
+        assert listed.reason[0] == "the text is empty or blank"
+        assert listed.reason[1].startswith("3 fields, but the header has 2.")
+        assert states(result.stderr, "Skipped: 2 rows", "o.csv.skipped.csv")
+
+    def test_an_old_list_goes(self, invoke: Invoke, file: Path, tmp_path: Path) -> None:
+        (tmp_path / "o.csv.skipped.csv").write_text("of the last time", encoding="utf-8")
+        invoke("predict", "tuned", file, "--text-column", "message", "-o", tmp_path / "o.csv")
+        assert not (tmp_path / "o.csv.skipped.csv").exists()
+
+    def test_are_counted_on_standard_output(self, invoke: Invoke, messy: Path) -> None:
+        result = invoke("predict", "tuned", messy, "--on-error", "skip")
+        assert result.stdout.count("\n") == 3
+        assert states(result.stderr, "Skipped: 2 rows", "lines 3, 4")
+
+    def test_another_word_is_refused(self, invoke: Invoke, messy: Path) -> None:
+        assert (
+            "--on-error is 'ignore'; expected stop or skip"
+            in invoke("predict", "tuned", messy, "--on-error", "ignore").stderr
+        )
+
+
 class TestOutputFile:
     def test_is_written_instead_of_standard_output(self, invoke: Invoke, tmp_path: Path) -> None:
-        target = tmp_path / "labels.tsv"
+        target = tmp_path / "labels.txt"
         result = invoke("predict", "tuned", "a happy day", "--output", target)
         assert (result.exit_code, result.stdout) == (0, "")
         assert target.read_text(encoding="utf-8") == "joy\t0.7500\ta happy day\n"
         assert list(tmp_path.iterdir()) == [target]
 
     def test_is_not_replaced_unasked(self, invoke: Invoke, tmp_path: Path) -> None:
-        target = tmp_path / "labels.tsv"
+        target = tmp_path / "labels.txt"
         target.write_text("precious", encoding="utf-8")
         result = invoke("predict", "tuned", "text", "--output", target)
         assert result.exit_code == 2
@@ -107,14 +233,14 @@ class TestOutputFile:
             raise DataError("no")
 
         monkeypatch.setattr("emotune.inference.predictor.Predictor", fail)
-        target = tmp_path / "labels.tsv"
+        target = tmp_path / "labels.txt"
         target.write_text("precious", encoding="utf-8")
         assert invoke("predict", "tuned", "text", "--output", target, "--overwrite").exit_code == 2
         assert target.read_text(encoding="utf-8") == "precious"
         assert list(tmp_path.iterdir()) == [target]
 
     def test_must_be_a_file_in_a_folder_that_exists(self, invoke: Invoke, tmp_path: Path) -> None:
-        for target in (tmp_path, tmp_path / "missing" / "labels.tsv"):
+        for target in (tmp_path, tmp_path / "missing" / "labels.txt"):
             result = invoke("predict", "tuned", "text", "--output", target, "--overwrite")
             assert result.exit_code == 2
             assert result.stderr.startswith("--output ")
@@ -150,9 +276,13 @@ class TestRefusals:
             (["text", "--overwrite"], None, "--overwrite was given without --output"),
             (["--file", "missing.csv"], None, "missing.csv"),
             ([], b"", "Standard input is empty"),
-            ([], b"fine\n\xe9t\xe9\n", "Line 2 of standard input is not UTF-8"),
+            ([], b"fine\n\xe9t\xe9\n", "Standard input, line 2: not UTF-8"),
             ([], b"\n \n", "Standard input has nothing but blank lines"),
-            (["--file", "-"], None, "Leave --file out"),
+            (["text", "--resume"], None, "--resume was given without --output"),
+            (["text", "--input-format", "csv"], None, "--input-format is about standard input"),
+            (["-", "-o", "o.txt", "--resume"], b"fine\n", "can be read only once"),
+            (["--json", "--format", "csv", "text"], None, "--json is short for --format jsonl"),
+            (["text", "  "], None, "blank in 1 row: row 2"),
             (["fine", "\udce9t\udce9"], None, "Text 2 of the command line is not UTF-8"),
         ],
     )
@@ -189,11 +319,8 @@ class TestBlankLines:
         assert result.stdout == "joy\t0.7500\ta happy day\n"
         assert result.stderr == "Skipped: 21 blank lines (lines 1, 3, 4, 5, 6, 7, 8, 9 and 13 more).\n"
 
-    def test_rows_of_json_have_the_numbers_of_their_lines(self, invoke: Invoke, tmp_path: Path) -> None:
+    def test_objects_have_the_numbers_of_their_lines(self, invoke: Invoke) -> None:
         result = invoke("predict", "tuned", "--json", stdin="\na happy day\n\nrain\n")
-        assert [json.loads(line)["line"] for line in result.stdout.splitlines()] == [2, 4]
-        (tmp_path / "d.csv").write_text('text\n"two\nlines"\nrain\n', encoding="utf-8")
-        result = invoke("predict", "tuned", "--json", "--file", tmp_path / "d.csv")
         assert [json.loads(line)["line"] for line in result.stdout.splitlines()] == [2, 4]
 
     def test_a_blank_cell_beside_others_is_a_mistake(self, invoke: Invoke, tmp_path: Path) -> None:
@@ -213,12 +340,12 @@ class TestColumns:
     @pytest.mark.parametrize(
         ("header", "note"),
         [
-            ("id,title,text,label", "Texts from column 'text'; not used: 'id', 'title'.\n"),
-            ("id,text,label", ""),
+            ("id,title,text,n", "Texts from column 'text'.\n"),
+            ("id,text", ""),
             ("text", ""),
         ],
     )
-    def test_that_could_be_meant_and_are_not_read_are_named(
+    def test_the_one_of_texts_is_named_where_others_could_be_meant(
         self, invoke: Invoke, tmp_path: Path, header: str, note: str
     ) -> None:
         (tmp_path / "d.csv").write_text(f"{header}\n{','.join(header.split(','))} 1\n", encoding="utf-8")
@@ -233,11 +360,6 @@ class TestCommandsThatAreAdvised:
         text = "-1 stars, " + "would not buy again, " * 9
         assert f"emotune predict tuned -- '{text}'\n" in invoke("predict", "tuned", text).stderr
 
-    def test_hold_the_whole_path(self, invoke: Invoke, tmp_path: Path) -> None:
-        path = tmp_path / ("a long name " * 9)
-        path.write_text("text\n", encoding="utf-8")
-        assert f"use --file '{path}'" in invoke("predict", "tuned", path).stderr
-
 
 class TestNamesOfFiles:
     @pytest.mark.parametrize("name", ["messages.csv", "notes", "Data.TXT"])
@@ -248,12 +370,12 @@ class TestNamesOfFiles:
         (tmp_path / name).write_text("text\na happy day\n", encoding="utf-8")
         result = invoke("predict", "tuned", "fine", name)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert f"'{name}' is a file. To label the texts in a file, use --file {name}" in result.stderr
+        assert states(result.stderr, f"'{name}' names a file", "one file at a time")
 
     def test_nor_is_what_can_only_be_one(self, invoke: Invoke) -> None:
         result = invoke("predict", "tuned", "some/where/messages.parquet")
         assert (result.exit_code, result.stdout) == (2, "")
-        assert "looks like the name of a file, and there is none" in result.stderr
+        assert states(result.stderr, "No such file", "some/where/messages.parquet")
 
     @pytest.mark.parametrize("text", ["see messages.csv", "ok.", "tests", "x" * 5000, "so.txt happy"])
     def test_texts_are_texts(self, invoke: Invoke, text: str) -> None:
@@ -269,7 +391,7 @@ def test_a_text_that_begins_with_a_hyphen(invoke: Invoke, text: str) -> None:
             f"A text that begins with - goes after --, which ends the options:\n  emotune predict tuned -- '{text}'"
             in result.stderr
         )
-    assert invoke("predict", "tuned", "--", text).exit_code == 0
+        assert invoke("predict", "tuned", "--", text).exit_code == 0
 
 
 def test_a_misspelt_option_is_still_one(invoke: Invoke) -> None:
@@ -279,24 +401,9 @@ def test_a_misspelt_option_is_still_one(invoke: Invoke) -> None:
 
 def test_how_quotes_are_read_is_said(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "d.tsv").write_text('text\tn\n"so ""happy"""\t1\n', encoding="utf-8")
-    result = invoke("predict", "tuned", "--file", tmp_path / "d.tsv")
+    result = invoke("predict", "tuned", tmp_path / "d.tsv", "--format", "text")
     assert result.stdout == 'joy\t0.7500\tso "happy"\n'
     assert result.stderr.startswith("d.tsv: quotes are read as quoting")
-
-
-def test_blank_text_is_refused(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tiny_tuned: Classifier) -> None:
-    monkeypatch.setattr("emotune.inference.predictor.Predictor", lambda *_, **__: Predictor(tiny_tuned))
-    result = invoke("predict", "tuned", "fine", "  ")
-    assert result.exit_code == 2
-    assert result.stderr.startswith("Text 2 is blank")
-
-
-def test_standard_input_is_read_as_it_is_needed(saved: Classifier) -> None:
-    """A mistake far down comes up when reading gets there."""
-    lines = _lines_of(BytesIO(b"fine\n" * 2000 + b"\xe9"), BlankLines())
-    assert list(islice(lines, 2000)) == [(number, "fine") for number in range(1, 2001)]
-    with pytest.raises(DataError, match="Line 2,001 of standard input is not UTF-8"):
-        next(lines)
 
 
 def test_a_file_is_checked_whole_before_the_model_is_loaded(
@@ -318,14 +425,14 @@ def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
         "import emotune.system.precision as precision\n"
         "precision.choose_device = lambda asked: asked\n"
         "model = SimpleNamespace(to=lambda device: None)\n"
-        "emotune.folder.format.read_description = lambda folder: {}\n"
+        "emotune.folder.format.read_description = lambda folder: SimpleNamespace(task='single-label', labels=('joy',))\n"
         "emotune.folder.load.load = lambda folder, base: SimpleNamespace(model=model)\n"
         "class Predictor:\n"
         "    def __init__(self, classifier, **_):\n"
         "        pass\n"
-        "    def stream(self, texts, **_):\n"
-        "        for text in texts:\n"
-        "            yield inference.Predictions((text,), ('joy',), np.ones((1, 1)), ('joy',), 0)\n"
+        "    def predict_each(self, lists, **_):\n"
+        "        for texts in lists:\n"
+        "            yield inference.Predictions(texts, ('joy',) * len(texts), np.ones((len(texts), 1)), ('joy',), 0)\n"
         "inference.Predictor = Predictor\n"
         "emotune.cli.main()"
     )

@@ -251,7 +251,7 @@ def look_at_first(given: Unlabelled, *, stop: bool) -> tuple[Look, Iterator[Chun
     if stop:
         refuse_mistakes(given, first)
     if first.read < CHUNK and not first.texts:
-        raise _nothing_usable(given, first.read, list(first.skipped))
+        raise _nothing_usable(given, first.read, given.mistakes(first))
     return Look(first.read, first.cells.columns), chain([first], chunks)
 
 
