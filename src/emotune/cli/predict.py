@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from emotune.inference.predictor import Predictor
 
 _ON_ERROR = ("stop", "skip")
+_ENGINES = ("local", "ray")
 _STANDARD_INPUT = ("-", "/dev/stdin")
 
 
@@ -69,7 +70,7 @@ def predict(
         typer.Argument(
             metavar="FILE|TEXT",
             help="A file of texts (.csv, .tsv, .jsonl, .parquet, or .txt with one text per line; compressed or not), "
-            "- for standard input, or the texts themselves.",
+            "- for standard input, or the texts themselves. With --engine ray: files, folders, patterns and URLs.",
         ),
     ] = None,
     file: Annotated[Path | None, typer.Option(metavar="FILE", help="The file of texts, whatever its name is.")] = None,
@@ -109,6 +110,18 @@ def predict(
             help="Write CSV cells that a spreadsheet would run as formulas unchanged, without an apostrophe before them.",
         ),
     ] = False,
+    engine: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="local, or ray for a Ray cluster; RAY_ADDRESS names it."),
+    ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            parser=whole_number("--workers", 1),
+            help="Models of --engine ray; one per GPU, or per processor but one, if not given.",
+        ),
+    ] = None,
     text_column: TextColumn = None,
     max_characters: MaxCharacters = None,
     base: Base = None,
@@ -144,6 +157,7 @@ def predict(
     With --least-probability the label of an unsure text is empty.
     Memory is constant. An output file appears under its name when it is complete; after an interruption,
     the same command with --resume continues. A text that begins with - goes after --.
+    With --engine ray the output is a folder of parts; every row is in it exactly once.
 
     Examples:
     $ emotune predict fine_tuned_lora_model "I did not expect this at all"
@@ -162,6 +176,24 @@ def predict(
     for option, asked in (("--overwrite", overwrite), ("--resume", resume)):
         if asked and output is None:
             raise ConfigError(f"{option} was given without --output. Add --output FILE, or leave it out.")
+    to = _Output(output, form, overwrite, resume, on_error == "stop", keep_formulas)
+    asked = _Asked(probabilities, top_k, least_probability, calibrated, device, precision)
+    if engine not in _ENGINES:
+        raise ConfigError(f"--engine is {quoted(engine)}; expected {' or '.join(_ENGINES)}.")
+    if engine == "ray":
+        _predict_on_ray(
+            [*(given or []), *([] if file is None else [str(file)])],
+            folder,
+            base,
+            to,
+            asked,
+            workers,
+            text_column,
+            max_characters,
+        )
+        return
+    if workers is not None:
+        raise ConfigError("--workers is about --engine ray. Add that, or leave it out.")
     source = _source(folder, given or [], file)
     for option, value in (("--text-column", text_column), ("--max-characters", max_characters)):
         if value is not None and source.path is None and input_format is None:
@@ -175,14 +207,7 @@ def predict(
     # Paths and rows are checked before the model is loaded.
     description = read_description(folder)
     with _opened(source, input_format, text_column, max_characters) as opened:
-        _predict(
-            opened,
-            folder,
-            base,
-            _Output(output, form, overwrite, resume, on_error == "stop", keep_formulas),
-            _Asked(probabilities, top_k, least_probability, calibrated, device, precision),
-            description,
-        )
+        _predict(opened, folder, base, to, asked, description)
 
 
 @dataclass(frozen=True)
@@ -330,7 +355,9 @@ def _predict(given: Unlabelled, folder: Path, base: str | None, to: _Output, ask
     )
     if to.path is None:
         done, left_out = predict_to_stream(job, chunks or given.chunks(0), sys.stdout.buffer)
-        _report(done, asked, predictor, numbered(given.unit, [row.number for row in left_out], done.left_out))
+        _report(
+            done, asked, predictor.max_length, numbered(given.unit, [row.number for row in left_out], done.left_out)
+        )
         return
     began = time.monotonic()
     done = predict_to_file(
@@ -343,7 +370,62 @@ def _predict(given: Unlabelled, folder: Path, base: str | None, to: _Output, ask
         overwrite=to.overwrite,
         progress=ConsoleProgress(1, make_console(stderr=True)),
     )
-    _report(done, asked, predictor, f"listed in {escaped(skipped_file(to.path))}", time.monotonic() - began)
+    _report(done, asked, predictor.max_length, f"listed in {escaped(skipped_file(to.path))}", time.monotonic() - began)
+
+
+def _predict_on_ray(
+    given: list[str],
+    folder: Path,
+    base: str | None,
+    to: _Output,
+    asked: _Asked,
+    workers: int | None,
+    text_column: str | None,
+    max_characters: int | None,
+) -> None:
+    """Predict files on a cluster, and say what was left out."""
+    from emotune.system.extras import require
+
+    require("ray", ["fsspec", "ray"], "--engine ray")
+    if not given or to.path is None:
+        raise ConfigError("--engine ray reads files and writes a folder. Give at least one FILE, and --output FOLDER.")
+    for option, wrong in (("--resume", to.resume), ("--device", asked.device != "auto")):
+        if wrong:
+            raise ConfigError(f"{option} is not for --engine ray. Leave it out.")
+    from emotune.bulk.answers import Wanted
+    from emotune.bulk.cluster import ClusterJob, cluster_format, find_files, predict_on_cluster
+    from emotune.cli.console import ConsoleProgress, make_console, print_notice
+    from emotune.data.options import MAX_CHARACTERS
+    from emotune.evaluation.words.formats import duration
+    from emotune.folder.format import read_description
+
+    description = read_description(folder)
+    files = find_files(given)
+    began = time.monotonic()
+    done = predict_on_cluster(
+        ClusterJob(
+            folder=str(folder.resolve()),
+            files=files,
+            output=str(to.path) if "://" in str(to.path) else str(to.path.resolve()),
+            format=cluster_format(files, to.form),
+            base=base,
+            wanted=Wanted(asked.least_probability, asked.probabilities, asked.top_k),
+            text_column=text_column,
+            max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
+            stop=to.stop,
+            keep_formulas=to.keep_formulas,
+            calibrated=asked.calibrated,
+            precision=asked.precision,
+        ),
+        workers=workers,
+        overwrite=to.overwrite,
+        progress=ConsoleProgress(1, make_console(stderr=True)),
+    )
+    print_notice(
+        f"Labelled: {counted(done.labelled, 'text')} of {counted(len(files), 'file')} "
+        f"in {duration(time.monotonic() - began)}; every row is there exactly once."
+    )
+    _report(done, asked, description.max_length, f"listed in {escaped(to.path)}/_skipped.csv")
 
 
 def _load(folder: Path, base: str | None, asked: _Asked) -> Predictor:
@@ -380,7 +462,7 @@ def _identity(
     }
 
 
-def _report(done: Done, asked: _Asked, predictor: Predictor, where: str, seconds: float | None = None) -> None:
+def _report(done: Done, asked: _Asked, max_length: int, where: str, seconds: float | None = None) -> None:
     """Say on standard error what was done and left out."""
     from emotune.cli.console import print_notice
     from emotune.evaluation.words.formats import duration
@@ -392,9 +474,7 @@ def _report(done: Done, asked: _Asked, predictor: Predictor, where: str, seconds
     elif done.skipped:
         print_notice(f"Skipped: {counted(done.left_out, 'row')} without a usable text ({where}).")
     if done.cut:
-        print_notice(
-            f"Cut to the model's {predictor.max_length} tokens: {counted(done.cut, 'text')} of {done.labelled:,}."
-        )
+        print_notice(f"Cut to the model's {max_length} tokens: {counted(done.cut, 'text')} of {done.labelled:,}.")
     if done.unsure:
         print_notice(
             f"No label, being less probable than {asked.least_probability:g}: "

@@ -7,7 +7,6 @@ the same names.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 
 from emotune.sweep.engines import Files, OnEpoch, TrialFailed, TrialProcess, TrialStopped, task_of
 from emotune.sweep.plan import Trial
-from emotune.system.errors import ConfigError
+from emotune.system.cluster import connect
 from emotune.system.text import reason_of
 
 # Results are kilobytes; by default Ray reserves a third of the memory.
@@ -95,32 +94,10 @@ class RayEngine:
     """
 
     def __init__(self, workers: int | None = None) -> None:
-        # Send no usage statistics to Ray's makers unless the environment asks for it.
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # Without its own GPUs a trial keeps seeing those of its machine, which is the default of later versions of Ray.
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        import ray
-
-        address = os.environ.get("RAY_ADDRESS")
-        options: dict[str, Any] = (
-            {"address": address}
-            if address
-            else {
-                "address": "local",
-                "include_dashboard": False,
-                "object_store_memory": _STORE_BYTES,
-            }
-        )
-        try:
-            ray.init(**options, log_to_driver=False, logging_level="error", configure_logging=False)
-        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-            where = f"The Ray cluster at '{address}' (RAY_ADDRESS)" if address else "A Ray cluster on this machine"
-            raise ConfigError(f"{where} cannot be used: {reason_of(error)}.") from None
-        self._ray: Any = ray
-        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        self._ray, where = connect(store_bytes=_STORE_BYTES)
+        machines = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         self._share = share_of(machines, workers or len(machines))
         self.workers = max(1, min(workers or len(machines), at_a_time(machines, self._share)))
-        where = f"the Ray cluster of {len(machines)} machines" if address else "a Ray cluster on this machine"
         self.description = f"{where}, {self.workers} at a time with {self._share['num_cpus']} processors each"
         self._actors: set[Any] = set()
         self._lock = threading.Lock()
