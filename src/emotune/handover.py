@@ -18,6 +18,7 @@ from emotune.evaluation.saved import write_evaluation
 from emotune.evaluation.scores import Evaluation
 from emotune.evaluation.seeds import SeedSummary
 from emotune.evaluation.words.verdict import verdict
+from emotune.folder.fingerprints import FINGERPRINTS, Fingerprints
 from emotune.folder.format import PREDICTIONS, DataEntry, Evidence, versions
 from emotune.folder.tuned import TunedClassifier, describe, write_model
 from emotune.report import figures
@@ -87,6 +88,7 @@ def write_folder(
     with written_whole(folder, config.output.overwrite) as work:
         write_model(tuned, work)
         write_evaluation(after, work / PREDICTIONS)
+        Fingerprints.of(found.data).write(work / FINGERPRINTS)
         figures.confusion_matrix(after, work / "confusion_matrix.png")
         figures.training_curve(tuned.training, work / "training_curve.png")
         (work / "README.md").write_text(card, encoding="utf-8")

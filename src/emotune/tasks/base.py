@@ -177,6 +177,18 @@ class Task(ABC):
     def names(self, predictions: Targets, labels: Sequence[str]) -> tuple[str, ...]:
         """Return the label names of predictions or targets."""
 
+    def confidence(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the confidence in each row's prediction, shape (rows,); the largest probability unless overridden."""
+        return np.asarray(probabilities.max(axis=1))
+
+    def tallies(self, predictions: Targets, labels: Sequence[str]) -> tuple[dict[str, int], ...]:
+        """Return counts of predictions for tests of their shares: each tally counts every row exactly once.
+
+        By default there is one tally, with the rows of each label. A task with several labels per row has one per
+        label: with it, and without it.
+        """
+        return (self.counts(predictions, labels),)
+
     # Evaluation.
 
     @abstractmethod
