@@ -75,8 +75,8 @@ def test_without_drift_anything_is_significant_no_more_often_than_the_level(rows
         ]
         alarms += bool(drift(*sides, level=level).significant)
     assert alarms <= stats.binom.ppf(0.999, draws, level)
-    # Holm's correction and repeated values make it a little too careful, but not deaf.
-    assert alarms >= 3
+    # Lengths repeat, which makes it a little too careful, but not deaf.
+    assert alarms >= stats.binom.ppf(0.001, draws, level * 0.7)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_figures_by_hand() -> None:
     assert found.unseen == {"fresh1": 1, "fresh2": 1}
     assert found.shares == {"sadness": (0.5, 0.0), "joy": (0.5, 1.0), "love": (0.0, 0.0)}
     sizes = {shift.name: shift.size for shift in found.shifts}
-    assert sizes == pytest.approx({"labels": 0.5, "confidence": 1.0, "length": 0.5, "unseen words": 0.5})
+    assert sizes == pytest.approx({"labels": 0.5, "confidence": 1.0, "length": 0.5, "unseen words": 0.5})  # one text has 2 of them
     assert found.detectable > 1
     assert not found.look
 

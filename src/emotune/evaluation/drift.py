@@ -191,9 +191,12 @@ def find_drift(
     found.append(_numbers("length", "words per text", sides))
     frequent: dict[str, int] = {}
     if seen is not None:
-        rates, new_words = _unseen(reference, new, seen)
-        means = [_share_of_words(rate, side.lengths) for rate, side in zip(rates, (reference, new), strict=True)]
-        found.append(("unseen words", "share of words", means[0], means[1], numbers_differ(*rates)))
+        numbers, new_words = _unseen(reference, new, seen)
+        means = [
+            float(number.sum()) / max(1, int(side.lengths.sum()))
+            for number, side in zip(numbers, (reference, new), strict=True)
+        ]
+        found.append(("unseen words", "share of words", means[0], means[1], counts_differ(*_binned(numbers))))
         frequent = dict(new_words.most_common(_MOST_WORDS))
     adjusted = holm([difference.p_value for *_, difference in found])
     return Drift(
@@ -221,23 +224,22 @@ def _numbers(
 
 def _unseen(
     reference: Labelled, new: Labelled, seen: Fingerprints
-) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64]], Counter[str]]:
-    """Return for both sides the share of each text's words that training lacks, and these words of the new texts.
+) -> tuple[list[NDArray[np.int64]], Counter[str]]:
+    """Return each text's number of words that training lacks, for both sides, and these words of the new texts.
 
     The test compares texts and not words: the words of one text belong together, and a test that took them for
     independent would find drift too often.
     """
     unseen = seen.unseen(word for side in (reference, new) for words in side.words for word in words)
-    rates = [
-        np.array([sum(word in unseen for word in words) / max(1, len(words)) for words in side.words])
-        for side in (reference, new)
-    ]
-    return (rates[0], rates[1]), Counter(word for words in new.words for word in {*words} & unseen)
+    numbers = [np.array([sum(word in unseen for word in words) for words in side.words]) for side in (reference, new)]
+    return numbers, Counter(word for words in new.words for word in {*words} & unseen)
 
 
-def _share_of_words(rates: NDArray[np.float64], lengths: NDArray[np.int64]) -> float:
-    """Return the share of all words, from the share in each text."""
-    return float((rates * lengths).sum() / max(1, int(lengths.sum())))
+def _binned(numbers: Sequence[NDArray[np.int64]]) -> list[list[int]]:
+    """Count texts of both sides by their number of unseen words: 0, 1, 2 to 3, 4 to 7, 8 to 15, ..."""
+    bins = [np.frexp(number)[1] for number in numbers]  # bits of the number
+    most = max(int(found.max()) for found in bins) + 1
+    return [np.bincount(found, minlength=most).tolist() for found in bins]
 
 
 def draw(texts: Iterable[str], most: int, seed: int = 0) -> tuple[list[str], int]:

@@ -33,7 +33,7 @@ def drift_sentences(drift: Drift) -> list[str]:
         )
         found.append(
             f"With {counted(drift.rows, 'new text')} and {counted(drift.reference_rows, 'reference text')} "
-            f"{least} significant in confidence, length or unseen words. More texts would show smaller ones."
+            f"{least} significant in confidence or length. More texts would show smaller ones."
         )
     if drift.skipped:
         found.append(drift.skipped)
@@ -60,8 +60,8 @@ def drift_tables(drift: Drift) -> list[TextTable]:
             )
             for shift in drift.shifts
         ],
-        "Size: share of texts by which the two differ. p: chi-square for labels, Kolmogorov-Smirnov for the others, "
-        f"corrected for {len(drift.shifts)} tests (Holm).",
+        "Size: share of texts by which the two differ. p: chi-square for labels and unseen words (texts by their number "
+        f"of them), Kolmogorov-Smirnov for confidence and length, corrected for {len(drift.shifts)} tests (Holm).",
     )
     labels = TextTable(
         "Predicted labels",
