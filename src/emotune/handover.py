@@ -45,6 +45,7 @@ class Findings:
         tuned: The tuned classifier.
         seeds: Scores over several seeds, by name; empty for a single seed.
         leaks: The comparison without the test rows that repeat a training row; None where there are none.
+        previous: Entry of `emotune.json` on the earlier model that is compared with.
     """
 
     data: TextDataset
@@ -53,6 +54,7 @@ class Findings:
     tuned: TunedClassifier
     seeds: Mapping[str, SeedSummary]
     leaks: Leaks | None = None
+    previous: Mapping[str, Any] | None = None
 
 
 def write_folder(
@@ -129,6 +131,7 @@ def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> Evidence:
             "rows_broken": len(comparison.broken),
             "without_leaked_rows": None if found.leaks is None else found.leaks.figures(),
         },
+        previous=None if found.previous is None else dict(found.previous),
         verdict=verdict(comparison, leaks=found.leaks),
         statistics={
             evaluation.name: asdict(comparison.against(evaluation))

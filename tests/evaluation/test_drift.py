@@ -120,7 +120,9 @@ def test_figures_by_hand() -> None:
     assert found.unseen == {"fresh1": 1, "fresh2": 1}
     assert found.shares == {"sadness": (0.5, 0.0), "joy": (0.5, 1.0), "love": (0.0, 0.0)}
     sizes = {shift.name: shift.size for shift in found.shifts}
-    assert sizes == pytest.approx({"labels": 0.5, "confidence": 1.0, "length": 0.5, "unseen words": 0.5})  # one text has 2 of them
+    assert sizes == pytest.approx(
+        {"labels": 0.5, "confidence": 1.0, "length": 0.5, "unseen words": 0.5}
+    )  # one text has 2 of them
     assert found.detectable > 1
     assert not found.look
 

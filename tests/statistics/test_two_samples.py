@@ -50,7 +50,8 @@ def test_counts_of_one_source_differ_as_often_as_the_level_says(rows: int) -> No
     random = np.random.default_rng(rows)
     shares = [0.35, 0.3, 0.2, 0.1, 0.05]
     alarms = [
-        counts_differ(random.multinomial(200, shares).tolist(), random.multinomial(rows, shares).tolist()).p_value < 0.05
+        counts_differ(random.multinomial(200, shares).tolist(), random.multinomial(rows, shares).tolist()).p_value
+        < 0.05
         for _ in range(150)
     ]
     # More or fewer would be seen once in a thousand times.

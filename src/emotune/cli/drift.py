@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emotune.cli.arguments import Base, Folder, MaxCharacters, TextColumn, whole_number
-from emotune.system.errors import ArtifactError, HubError
+from emotune.system.errors import ArtifactError
 from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from emotune.evaluation.drift import Drift, Labelled
-    from emotune.folder.fingerprints import Fingerprints
-    from emotune.folder.format import Description
     from emotune.folder.tuned import TunedClassifier
 
 
@@ -65,6 +63,7 @@ def drift(
     from emotune.cli.console import make_console, print_notice
     from emotune.evaluation.drift import check_limits, find_drift
     from emotune.folder.format import read_description
+    from emotune.settings.stored import seen_by
     from emotune.tasks.registry import TASKS
 
     check_limits(level, least_change)
@@ -73,7 +72,7 @@ def drift(
     new_texts = _drawn(file, text_column, max_characters, sample)
     reference_texts = None if reference is None else _drawn(reference, text_column, max_characters, sample)
     old = _saved_rows(folder) if reference_texts is None else None
-    seen, skipped = _seen(folder, description)
+    seen, unknown = seen_by(description, folder)
 
     from emotune.folder.load import load
     from emotune.system.precision import choose_device
@@ -90,7 +89,7 @@ def drift(
         seen=seen,
         level=level,
         least_change=least_change,
-        skipped=skipped,
+        skipped=f"Unseen words were not compared: {unknown}." if unknown else "",
     )
     if as_json:
         typer.echo(json.dumps(_figures(found), ensure_ascii=False, indent=2))
@@ -153,23 +152,6 @@ def _saved_rows(folder: Path) -> Labelled:
             "Name a file of earlier texts with --reference FILE."
         )
     return Labelled.of_evaluation(read_evaluation(folder))
-
-
-def _seen(folder: Path, description: Description) -> tuple[Fingerprints | None, str]:
-    """Return the hashes of the training words, or a sentence with the reason why there are none."""
-    from emotune.folder.fingerprints import Fingerprints, read_fingerprints
-    from emotune.settings.stored import reread
-
-    found = read_fingerprints(folder, None if description.data is None else description.data.fingerprint)
-    if found is not None:
-        return found, ""
-    try:
-        data = reread(description, folder)
-    except HubError as error:
-        data = f"its data cannot be read again ({str(error).splitlines()[0].removesuffix('.')})"
-    if isinstance(data, str):
-        return None, f"Unseen words were not compared: '{folder}' has no fingerprints of its training words, and {data}."
-    return Fingerprints.of(data), ""
 
 
 def _labelled(classifier: TunedClassifier, texts: list[str] | None) -> Labelled:

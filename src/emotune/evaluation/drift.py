@@ -178,9 +178,7 @@ def find_drift(
     rows = len(reference.texts), len(new.texts)
     found: list[tuple[str, str, float | None, float | None, Difference]] = []
     shares: dict[str, tuple[float, float]] = {}
-    tallies = list(
-        zip(task.tallies(reference.predictions, labels), task.tallies(new.predictions, labels), strict=True)
-    )
+    tallies = list(zip(task.tallies(reference.predictions, labels), task.tallies(new.predictions, labels), strict=True))
     for old, now in tallies:
         name = "labels" if len(tallies) == 1 else f"label '{next(iter(old))}'"
         found.append((name, "", None, None, counts_differ(list(old.values()), list(now.values()))))
@@ -222,9 +220,7 @@ def _numbers(
     return name, unit, float(first.mean()), float(second.mean()), numbers_differ(first, second)
 
 
-def _unseen(
-    reference: Labelled, new: Labelled, seen: Fingerprints
-) -> tuple[list[NDArray[np.int64]], Counter[str]]:
+def _unseen(reference: Labelled, new: Labelled, seen: Fingerprints) -> tuple[list[NDArray[np.int64]], Counter[str]]:
     """Return each text's number of words that training lacks, for both sides, and these words of the new texts.
 
     The test compares texts and not words: the words of one text belong together, and a test that took them for

@@ -1,4 +1,4 @@
-"""Settings of a saved folder, to run its job again or with other data, and its data read again."""
+"""Settings of a saved folder, to run its job again or on other data, and what the folder has seen of data."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 from emotune.data.dataset import TextDataset
 from emotune.data.load import load_data
+from emotune.folder.fingerprints import Fingerprints, read_fingerprints
 from emotune.folder.format import Description
-from emotune.settings.run import RunConfig
-from emotune.system.errors import ArtifactError, ConfigError
+from emotune.settings.run import RunConfig, Start
+from emotune.system.errors import ArtifactError, ConfigError, DataError, HubError
 from emotune.system.output import DESCRIPTION
 
 # Settings of [data] that say where the rows are; the others say how to read them.
@@ -42,6 +43,38 @@ def stored_settings(description: Description, folder: Path) -> dict[str, dict[st
     return values
 
 
+def start_from(description: Description, folder: Path) -> Start:
+    """Return the settings of a saved folder for a run on other data.
+
+    The labels keep their order, so that both models can be scored on the same rows. Where the rows are, where the
+    result goes and whether to resume are left to the new run.
+
+    Args:
+        description: Content of `emotune.json`.
+        folder: The folder, for messages.
+
+    Raises:
+        ArtifactError: It does not say how it was made.
+    """
+    values = stored_settings(description, folder)
+    values["data"] = {key: value for key, value in values.get("data", {}).items() if key not in PLACES}
+    values["data"]["labels"] = list(description.labels)
+    values.pop("output", None)
+    values.get("training", {}).pop("resume", None)
+    base = description.base_model
+    needs = {
+        "data.source": "settings are taken from this folder, but not its data. Say where the new data is with --data."
+    }
+    if base.source is None:
+        needs["model.name"] = (
+            f"the base model '{base.name}' was a local folder, and saved folders hold no paths. "
+            "Say where it is with --model FOLDER."
+        )
+        for key in ("name", "revision"):
+            values.get("model", {}).pop(key, None)
+    return Start(str(folder / DESCRIPTION), values, needs)
+
+
 def reread(description: Description, folder: Path) -> TextDataset | str:
     """Read the data of a saved folder again from where it was.
 
@@ -70,6 +103,31 @@ def reread(description: Description, folder: Path) -> TextDataset | str:
     if data.fingerprint != entry.fingerprint:
         return f"its data, '{entry.name}', has changed since"
     return data
+
+
+def seen_by(description: Description, folder: Path) -> tuple[Fingerprints | None, str]:
+    """Return the fingerprints of what a saved folder was trained on: the saved ones, or those of its data, read again.
+
+    Args:
+        description: Content of `emotune.json`.
+        folder: The folder.
+
+    Returns:
+        None with the reason, a clause, if they are not known.
+
+    Raises:
+        ArtifactError: The saved ones are damaged.
+    """
+    found = read_fingerprints(folder, None if description.data is None else description.data.fingerprint)
+    if found is not None:
+        return found, ""
+    try:
+        data = reread(description, folder)
+    except (HubError, DataError) as error:
+        data = f"its data cannot be read again ({str(error).splitlines()[0].removesuffix('.')})"
+    if isinstance(data, str):
+        return None, f"the folder has no fingerprints of its training texts, and {data}"
+    return Fingerprints.of(data), ""
 
 
 def dotted(values: dict[str, dict[str, Any]]) -> dict[str, Any]:
