@@ -60,7 +60,7 @@ def drift(
     $ emotune drift fine_tuned_lora_model this_week.csv --reference last_week.csv --json
     $ emotune drift fine_tuned_lora_model this_week.csv --level 0.001 --least-change 0.2 --fail
     """
-    from emotune.cli.console import make_console, print_notice
+    from emotune.cli.console import make_console
     from emotune.evaluation.drift import check_limits, find_drift
     from emotune.folder.format import read_description
     from emotune.settings.stored import seen_by
@@ -94,15 +94,18 @@ def drift(
     if as_json:
         typer.echo(json.dumps(_figures(found), ensure_ascii=False, indent=2))
     else:
-        where = f"the folder's test rows ({found.reference_rows:,})" if reference is None else f"'{reference}'"
-        print_notice(f"{counted(found.rows, 'new text')} against {where}.")
         from rich.text import Text
 
         from emotune.evaluation.words.drift import drift_sentences, drift_tables, unseen_line
         from emotune.report.tables import shown, stacked
 
         sentences = drift_sentences(found)
-        parts = [*map(shown, drift_tables(found)), *map(Text, filter(None, [unseen_line(found)]))]
+        old_rows = counted(found.reference_rows, "saved test row" if reference is None else "reference text")
+        parts = [
+            Text(f"{counted(found.rows, 'new text')} against {old_rows}."),
+            *map(shown, drift_tables(found)),
+            *map(Text, filter(None, [unseen_line(found)])),
+        ]
         make_console().print(stacked([*parts, Text(sentences[0], style="bold"), *map(Text, sentences[1:])]))
     if fail and found.look:
         raise typer.Exit(1)
