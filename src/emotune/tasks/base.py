@@ -261,6 +261,10 @@ class Task(ABC):
             ValueError: A name is not valid for the task; its argument is the number of the row, from 0.
         """
 
+    def without_rounding(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return probabilities of a file from elsewhere, which may be rounded, as `wrong_rows` expects them."""
+        return probabilities
+
     @abstractmethod
     def wrong_rows(
         self, predictions: Targets, probabilities: NDArray[np.float64], labels: Sequence[str]

@@ -84,11 +84,14 @@ def _said(shift: Shift, drift: Drift) -> str:
     """Return one clause on a property that has drifted."""
     evidence = f"{_points(shift.size)}, {p_value(shift.adjusted_p)}"
     if shift.reference is not None and shift.new is not None:
-        change = f"{_figure(shift, shift.reference)} {shift.unit} in the reference, {_figure(shift, shift.new)} now"
-        return f"{shift.name} differs by {evidence} ({change})".replace("words differs", "words differ")
+        unit = " words per text" if shift.unit == "words per text" else ""
+        change = f"{_figure(shift, shift.reference)}{unit} in the reference, {_figure(shift, shift.new)} now"
+        verb = "differ" if shift.name.endswith("s") else "differs"
+        return f"{shift.name} {verb} by {evidence} ({change})"
     changes = sorted(drift.shares.items(), key=lambda item: -abs(item[1][1] - item[1][0]))[:_MOST_LABELS]
     labels = ", ".join(
-        f"'{printable(label, LONGEST_NAME)}' {_percent(old)} then, {_percent(new)} now" for label, (old, new) in changes
+        f"'{printable(label, LONGEST_NAME)}' {_percent(old)} in the reference, {_percent(new)} now"
+        for label, (old, new) in changes
     )
     return f"{shift.name} differ by {evidence} ({labels})"
 
