@@ -79,7 +79,7 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> Classifier:
 
     def read_description(folder: Path) -> SimpleNamespace:
         assert folder == Path("tuned")
-        return SimpleNamespace(labels=LABELS)
+        return SimpleNamespace(labels=LABELS, data=None)
 
     monkeypatch.setattr("emotune.folder.load.load", load)
     monkeypatch.setattr("emotune.folder.format.read_description", read_description)

@@ -96,7 +96,8 @@ def read_fingerprints(folder: Path, data: str | None) -> Fingerprints | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as found:
+        # Opened here, since NumPy leaves a damaged file open.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
             fingerprints = Fingerprints(
                 _unpacked(found["train"], _TEXT_BYTES),
                 _unpacked(found["validation"], _TEXT_BYTES),
