@@ -135,8 +135,9 @@ def test_predictions_of_other_rows_are_refused(invoke: Invoke, folders: list[Pat
     pq.write_table(table.slice(1), tmp_path / "fewer.parquet")
     result = invoke("compare", "good", "fewer.parquet")
     assert result.exit_code == 2
-    assert "'good' with 'fewer.parquet': they were scored on different rows. 36 rows of 'test' against 35 rows" in " ".join(
-        result.stderr.split()
+    assert (
+        "'good' with 'fewer.parquet': they were scored on different rows. 36 rows of 'test' against 35 rows"
+        in " ".join(result.stderr.split())
     )
     assert not (tmp_path / "emotune_comparison.html").exists()
 

@@ -33,6 +33,8 @@ def test_the_saved_predictions_are_those_of_the_run(
     found = foreign_evaluation(read_foreign(output), after.split.labels, "again")
     assert found.split.fingerprint == after.split.fingerprint
     np.testing.assert_array_equal(found.predictions, after.predictions)
+    assert found.probabilities is not None
+    assert after.probabilities is not None
     np.testing.assert_allclose(found.probabilities, after.probabilities, rtol=0, atol=1e-6)
     again = invoke(*command)
     assert again.exit_code == 2

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from emotune.data.dataset import Split, TextDataset
-from emotune.evaluation.drift import Drift, Labelled, draw, find_drift
+from emotune.evaluation.drift import LEAST_CHANGE, LEVEL, Drift, Labelled, draw, find_drift
 from emotune.folder.fingerprints import Fingerprints
 from emotune.system.errors import ConfigError
 from emotune.tasks.single_label import SINGLE_LABEL
@@ -56,8 +57,10 @@ def seen() -> Fingerprints:
 SEEN = seen()
 
 
-def drift(reference: Labelled, new: Labelled, **options: float) -> Drift:
-    return find_drift(reference, new, task=SINGLE_LABEL, labels=LABELS, seen=SEEN, **options)
+def drift(reference: Labelled, new: Labelled, level: float = LEVEL, least_change: float = LEAST_CHANGE) -> Drift:
+    return find_drift(
+        reference, new, task=SINGLE_LABEL, labels=LABELS, seen=SEEN, level=level, least_change=least_change
+    )
 
 
 @pytest.mark.slow
@@ -73,7 +76,7 @@ def test_without_drift_anything_is_significant_no_more_often_than_the_level(rows
             Labelled([source.texts[row] for row in part], source.predictions[part], source.probabilities[part])
             for part in (drawn[:200], drawn[200:])
         ]
-        alarms += bool(drift(*sides, level=level).significant)
+        alarms += bool(drift(sides[0], sides[1], level=level).significant)
     assert alarms <= stats.binom.ppf(0.999, draws, level)
     # Lengths repeat, which makes it a little too careful, but not deaf.
     assert alarms >= stats.binom.ppf(0.001, draws, level * 0.7)
@@ -88,7 +91,7 @@ def test_without_drift_anything_is_significant_no_more_often_than_the_level(rows
         ({"unseen": 0.3}, {"unseen words"}),
     ],
 )
-def test_real_drift_is_found_and_named(change: dict, expected: set[str]) -> None:
+def test_real_drift_is_found_and_named(change: dict[str, Any], expected: set[str]) -> None:
     random = np.random.default_rng(1)
     found = drift(made_up(random, 300), made_up(random, 300, **change))
     assert found.look

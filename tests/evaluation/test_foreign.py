@@ -63,6 +63,7 @@ def test_what_evaluate_writes_is_read_back_exactly(evaluation: Evaluation, suffi
     assert again.split.fingerprint == evaluation.split.fingerprint
     np.testing.assert_array_equal(again.predictions, evaluation.predictions)
     assert again.probabilities is not None
+    assert evaluation.probabilities is not None
     np.testing.assert_allclose(again.probabilities, evaluation.probabilities, rtol=0, atol=1e-15)
     assert again.metrics.accuracy == evaluation.metrics.accuracy
 

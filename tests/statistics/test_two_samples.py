@@ -18,7 +18,7 @@ def test_counts_by_hand() -> None:
 
 def test_few_rows_are_simulated_and_agree_with_fishers_exact_test() -> None:
     found = counts_differ([8, 2], [1, 5])
-    exact = stats.fisher_exact([[8, 2], [1, 5]]).pvalue
+    exact = stats.fisher_exact(np.array([[8, 2], [1, 5]])).pvalue
     assert found.p_value == pytest.approx(exact, abs=0.005)
 
 

@@ -66,7 +66,9 @@ def sentences(
     if leaks is not None:
         found.append(without_leaks(leaks))
     if comparison.seen is not None:
-        found.append(seen_before(comparison, comparison.seen))
+        # Rows that the first model has seen cast doubt on the first sentence, so they come right after it.
+        place = 1 if len(comparison.seen.rows) else len(found)
+        found.insert(place, seen_before(comparison, comparison.seen))
     if before.is_chance:
         found.append(chance(before))
     return found
