@@ -936,7 +936,21 @@ CASES = [
         "e09_compare_csvs",
         "compare a.csv b.csv",
         files(a__csv=delimited(ROWS), b__csv=delimited(ROWS)),
-        said=["'a.csv' is a file. Give the folder that emotune run saved"],
+        said=[
+            "a.csv has no column 'prediction'; its columns are 'text', 'label'",
+            "'text', 'label', 'prediction'",
+            "--output",
+        ],
+    ),
+    Case(
+        "e09c_compare_files_of_predictions",
+        "compare a.csv b.csv",
+        files(
+            a__csv=delimited([(t, k, k) for t, k in ROWS], "text,label,prediction"),
+            b__csv=delimited([(t, k, "joy") for t, k in reversed(ROWS)], "text,label,prediction"),
+        ),
+        code=0,
+        said=["matched by their texts", "of the 30|30 rows"],
     ),
     Case("e09b_compare_dir_with_predictions", "compare a b", two_predictions, said=["has no emotune.json"]),
     Case(

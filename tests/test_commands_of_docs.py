@@ -32,7 +32,7 @@ WRITES = {
     "compare": ("--output", "emotune_comparison.html"),
 }
 # The commands whose arguments are folders that a run has written.
-READS = ("predict", "evaluate", "verify", "reproduce", "compare")
+READS = ("predict", "evaluate", "verify", "reproduce", "compare", "drift")
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ def output(command: Command) -> Iterator[str]:
     if name in WRITES and not {"--dry-run", "--show-config"} & set(rest):
         option, usual = WRITES[name]
         yield rest[rest.index(option) + 1] if option in rest else usual
+    if name == "evaluate" and "--output" in rest:
+        yield rest[rest.index("--output") + 1]
     if "--write-clean" in rest:
         yield rest[rest.index("--write-clean") + 1]
 
@@ -97,7 +99,7 @@ def test_each_parses(command: Command, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my.toml").write_text("[training]\nepochs = 3\n", encoding="utf-8")
     parsed(command.words)
-    if command.words[0] == "run":
+    if command.words[0] == "run" and "--from-folder" not in command.words:
         shown = CliRunner().invoke(app, [*command.words, "--show-config"])
         assert shown.exit_code == 0, shown.stderr
 
@@ -124,8 +126,11 @@ def test_what_is_read_was_written_before() -> None:
     for command in COMMANDS:
         if command.words[0] in READS:
             values = parsed(command.words)
-            folders = values.get("folders") or [values["folder"]]
+            # A file to compare may come from another program.
+            folders = [folder for folder in values.get("folders") or [values["folder"]] if not folder.suffix]
             assert {str(folder) for folder in folders} <= written, command
+        if "--from-folder" in command.words:
+            assert command.words[command.words.index("--from-folder") + 1] in written, command
         written |= set(output(command))
 
 

@@ -45,6 +45,7 @@ FILES = {
     "adapter_model.safetensors",
     "config.json",
     "confusion_matrix.png",
+    "fingerprints.npz",
     "emotune.json",
     "predictions.parquet",
     "report.html",

@@ -18,6 +18,7 @@ from emotune.evaluation.saved import write_evaluation
 from emotune.evaluation.scores import Evaluation
 from emotune.evaluation.seeds import SeedSummary
 from emotune.evaluation.words.verdict import verdict
+from emotune.folder.fingerprints import FINGERPRINTS, Fingerprints
 from emotune.folder.format import PREDICTIONS, DataEntry, Evidence, versions
 from emotune.folder.tuned import TunedClassifier, describe, write_model
 from emotune.report import figures
@@ -44,6 +45,7 @@ class Findings:
         tuned: The tuned classifier.
         seeds: Scores over several seeds, by name; empty for a single seed.
         leaks: The comparison without the test rows that repeat a training row; None where there are none.
+        previous: Entry of `emotune.json` on the earlier model that is compared with.
     """
 
     data: TextDataset
@@ -52,6 +54,7 @@ class Findings:
     tuned: TunedClassifier
     seeds: Mapping[str, SeedSummary]
     leaks: Leaks | None = None
+    previous: Mapping[str, Any] | None = None
 
 
 def write_folder(
@@ -87,6 +90,7 @@ def write_folder(
     with written_whole(folder, config.output.overwrite) as work:
         write_model(tuned, work)
         write_evaluation(after, work / PREDICTIONS)
+        Fingerprints.of(found.data).write(work / FINGERPRINTS)
         figures.confusion_matrix(after, work / "confusion_matrix.png")
         figures.training_curve(tuned.training, work / "training_curve.png")
         (work / "README.md").write_text(card, encoding="utf-8")
@@ -127,6 +131,7 @@ def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> Evidence:
             "rows_broken": len(comparison.broken),
             "without_leaked_rows": None if found.leaks is None else found.leaks.figures(),
         },
+        previous=None if found.previous is None else dict(found.previous),
         verdict=verdict(comparison, leaks=found.leaks),
         statistics={
             evaluation.name: asdict(comparison.against(evaluation))

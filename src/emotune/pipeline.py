@@ -13,6 +13,7 @@ from pathlib import Path
 
 from emotune.data.audit import audit_data
 from emotune.data.dataset import TextDataset
+from emotune.data.labels import OtherLabelsError
 from emotune.data.load import load_data
 from emotune.data.tokens import TokenCounts, count_tokens
 from emotune.evaluation.baselines import bag_of_words, frozen_features, majority_class
@@ -20,6 +21,7 @@ from emotune.evaluation.compare import compare
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.leaks import Leaks, find_leaks
+from emotune.evaluation.previous import Previous
 from emotune.evaluation.scores import Evaluation, absent_classes
 from emotune.evaluation.seeds import over_seeds
 from emotune.evaluation.words.margin import margin_lines
@@ -90,12 +92,13 @@ class RunResult:
         return None if self.classifier.portable_source else self.classifier.source
 
 
-def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
+def run(config: RunConfig, progress: Progress = SILENT, *, previous: Previous | None = None) -> RunResult:
     """Run the main job.
 
     Args:
         config: The configuration; `RunConfig()` is the emotion dataset and BERT, from the Hub.
         progress: Shows the steps.
+        previous: A saved folder, whose model is scored on the same test rows and compared with the new one.
 
     Raises:
         EmotuneError: One of its subclasses; the output folder is then unchanged.
@@ -109,6 +112,8 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     checkpoints = checkpoints_of(config)
     read = (config.model.name, config.data.source, config.data.validation, config.data.test)
     inputs = [Path(name).expanduser() for name in read if name is not None and Path(name).expanduser().exists()]
+    if previous is not None:
+        inputs.append(previous.folder)
     check_output(folder, config.output.overwrite, inputs)
     checkpoints.check()
     method, options = config.method, config.training
@@ -116,7 +121,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     watch = Stopwatch(progress)
 
     with watch.step("Data"):
-        data = load_data(**config.data_arguments())
+        data = load_for(config, previous)
         progress.show(tables.data_table(data))
         audit = audit_data(data)
         for line in (*data.notes, *audit_lines(audit)):
@@ -147,6 +152,10 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         )
         for evaluation in (before, *baselines):
             progress.say(f"{evaluation.name}: {tables.scores_line(evaluation)}")
+        if previous is not None:
+            baselines += (before,)
+            before = previous.score(data.test, base=config.model.name, device=device, progress=progress)
+            progress.say(f"{before.name}: {tables.scores_line(before)}")
         absent = absent_classes(before.metrics)
         if absent:
             progress.say(absent)
@@ -178,12 +187,15 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     with watch.step("Compare"):
         comparison = compare(before, after, *baselines, margin=config.baselines.margin)
         comparison = replace(comparison, seeds=(after, *others) if others else ())
+        if previous is not None:
+            comparison = replace(comparison, seen=previous.seen(data.test))
         leaks = find_leaks(comparison, audit)
         progress.show(tables.comparison_table(comparison, leaks=leaks))
         progress.show(tables.cost_table(training))
 
     with watch.step("Save"):
-        found = Findings(data, audit, comparison, tuned, seeds, leaks)
+        entry = None if previous is None or comparison.seen is None else previous.figures(comparison.seen)
+        found = Findings(data, audit, comparison, tuned, seeds, leaks, entry)
         write_folder(folder, config, found, {**watch.seconds, "total": watch.total}, progress)
         checkpoints.remove()
         progress.say(f"saved to {folder}, with {REPORT}")
@@ -196,6 +208,23 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
         )
 
     return RunResult(folder, tuned, comparison, verification, watch.total, leaks)
+
+
+def load_for(config: RunConfig, previous: Previous | None) -> TextDataset:
+    """Load the data of a run, with the labels of the earlier model if it is compared with one.
+
+    Raises:
+        DataError: The data cannot be used, or its labels are not those of the earlier model.
+    """
+    try:
+        data = load_data(**config.data_arguments())
+    except OtherLabelsError as error:
+        if previous is not None:
+            previous.check_labels(error.found)
+        raise
+    if previous is not None:
+        previous.check_labels(data.labels)
+    return data
 
 
 def checkpoints_of(config: RunConfig) -> Checkpoints:

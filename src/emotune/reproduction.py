@@ -13,8 +13,8 @@ from emotune.evaluation.saved import read_evaluation
 from emotune.folder.format import Description, read_description, versions
 from emotune.pipeline import run
 from emotune.settings.run import RunConfig
+from emotune.settings.stored import as_mistake, dotted, stored_settings
 from emotune.system.errors import ArtifactError, ConfigError, DataError
-from emotune.system.output import DESCRIPTION
 from emotune.system.progress import SILENT, Progress
 
 
@@ -116,31 +116,19 @@ def configuration_of(description: Description, folder: Path, given: dict[str, st
         ArtifactError: It is missing, damaged or no longer valid, or the path of the base model or of the data is
             needed.
     """
-    stored = description.configuration
-    if stored is None or description.data is None or description.versions is None:
-        raise ArtifactError(
-            f"'{folder}' does not say how it was made: emotune.json has no configuration. Only emotune run writes one."
-        )
+    values = dotted(stored_settings(description, folder))
     base = description.base_model
     if base.source is None and "model.name" not in given:
         raise ArtifactError(f"The base model '{base.name}' was a local folder. Say where it is with --model FOLDER.")
-    if description.data.was_local and "data.source" not in given:
+    if description.data is not None and description.data.was_local and "data.source" not in given:
         raise ArtifactError(
             f"The data was the file or folder '{description.data.name}', and saved folders hold no paths. "
             "Say where it is with --data."
         )
-    values = {
-        f"{section}.{key}": value
-        for section, settings in stored.items()
-        for key, value in settings.items()
-        if value is not None
-    }
-    if base.revision is not None and "model.name" not in given:
-        values["model.revision"] = base.revision  # the exact commit; the configuration may name a branch or nothing
+    if "model.name" in given:
+        values.pop("model.revision", None)  # that of the stored name
     values |= {"output.folder": str(output), "output.overwrite": False, "training.resume": False}
     try:
         return RunConfig.load(overrides=values | given)
     except ConfigError as error:
-        # Line by line, without the place "overrides".
-        mistakes = "\n".join(line.replace("overrides: ", "", 1) for line in str(error).splitlines())
-        raise ArtifactError(f"The configuration in '{folder / DESCRIPTION}' is not valid: {mistakes}") from None
+        raise as_mistake(error, folder) from None

@@ -82,7 +82,7 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> Classifier:
 
     def read_description(folder: Path) -> SimpleNamespace:
         assert folder == Path("tuned")
-        return SimpleNamespace(labels=LABELS, task=SINGLE_LABEL.name)
+        return SimpleNamespace(labels=LABELS, data=None, task=SINGLE_LABEL.name)
 
     monkeypatch.setattr("emotune.folder.load.load", load)
     monkeypatch.setattr("emotune.folder.format.read_description", read_description)

@@ -114,6 +114,34 @@ def test_two_show_the_changes_of_each_class(invoke: Invoke, folders: list[Path],
     assert "corrected for the number of classes (Holm)" in " ".join(table.split())
 
 
+def test_predictions_from_elsewhere_beside_a_folder(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
+    table = pq.read_table(folders[0] / PREDICTIONS).to_pylist()
+    lines = [json.dumps({key: row[key] for key in ("text", "label", "prediction")}) for row in reversed(table)]
+    (tmp_path / "other.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    result = invoke("compare", "other.jsonl", "good")
+    assert result.exit_code == 0, result.output
+    # The same predictions in another order and without probabilities.
+    assert "matched by their texts" in result.stderr
+    shown = " ".join(result.stdout.split())
+    assert "'other.jsonl' and 'good' predict the same label on every row (36 rows)." in shown
+    assert "Predictions read from other.jsonl. What this model was trained on is not known." in shown
+    assert re.search(r"loss \(cross-entropy\), lower is better none", shown)
+    again = invoke("compare", "good", "other.jsonl", "bad", "--margin", "5", "--overwrite")
+    assert again.exit_code == 0, again.output
+
+
+def test_predictions_of_other_rows_are_refused(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
+    table = pq.read_table(folders[0] / PREDICTIONS)
+    pq.write_table(table.slice(1), tmp_path / "fewer.parquet")
+    result = invoke("compare", "good", "fewer.parquet")
+    assert result.exit_code == 2
+    assert (
+        "'good' with 'fewer.parquet': they were scored on different rows. 36 rows of 'test' against 35 rows"
+        in " ".join(result.stderr.split())
+    )
+    assert not (tmp_path / "emotune_comparison.html").exists()
+
+
 def test_folders_of_one_name_are_told_apart_by_what_differs_above_them(
     invoke: Invoke, folders: list[Path], tmp_path: Path
 ) -> None:
@@ -242,7 +270,7 @@ def test_an_output_that_cannot_be_written_comes_up_before_any_work(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["good"], "There is one folder to compare"),
+        (["good"], "There is one folder or file to compare"),
         (["good", "good"], "is given twice"),
         (["good", "missing"], "There is no folder 'missing'"),
     ],

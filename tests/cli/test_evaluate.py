@@ -92,3 +92,12 @@ def test_text_longer_than_allowed(invoke: Invoke, data: Path) -> None:
     result = invoke("evaluate", "tuned", "--data", data, *columns, "--max-characters", "6")
     assert result.exit_code == 2
     assert "--max-characters" in result.stderr
+
+
+def test_an_output_of_another_format_is_refused(invoke: Invoke, tmp_path: Path) -> None:
+    result = invoke("evaluate", "tuned", "--data", "x.csv", "--output", tmp_path / "predictions.json")
+    assert result.exit_code == 2
+    assert "its suffix names the format, .parquet or .csv" in " ".join(result.stderr.split())
+    result = invoke("evaluate", "tuned", "--data", "x.csv", "--overwrite")
+    assert result.exit_code == 2
+    assert "--overwrite was given without --output" in result.stderr

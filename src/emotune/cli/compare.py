@@ -1,4 +1,4 @@
-"""`emotune compare`: compare saved models on identical test rows, with tests and intervals for the differences."""
+"""`emotune compare`: compare saved models and files of predictions on identical rows, with tests and intervals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def compare(
     folders: Annotated[
         list[Path],
-        typer.Argument(metavar="DIR DIR...", help="Folders that `emotune run` saved; the first is compared with."),
+        typer.Argument(
+            metavar="DIR DIR...",
+            help="Folders that `emotune run` saved, or files of predictions; the first is compared with.",
+        ),
     ],
     output: Annotated[
         Path, typer.Option(metavar="FILE", help="File for the report, one page that needs no network.")
@@ -37,19 +40,22 @@ def compare(
 ) -> None:
     """Compare saved models by their predictions on the same test rows; no model is loaded.
 
+    A file of predictions (CSV, TSV, JSON Lines or Parquet) has the columns text, label and prediction, and optionally
+    probabilities in one column per label, as in p_joy. `emotune evaluate --output` writes one; any program can.
+
     Every later folder is compared with the first: tests and intervals are paired, row by row. Where there are
     several, their p-values are corrected for it (Holm).
 
     Examples:
     $ emotune compare fine_tuned_lora_model other_model
     $ emotune compare full_fine_tuning lora --margin 1
+    $ emotune compare fine_tuned_lora_model predictions_of_another_program.csv
     $ emotune compare seed_0 seed_1 seed_2 --output seeds.html
     """
     from rich.text import Text
 
     from emotune.cli.console import make_console
     from emotune.evaluation.margin import checked_margin
-    from emotune.evaluation.saved import read_evaluation
     from emotune.folder.format import read_description
     from emotune.report.html import MARK, render_report
     from emotune.report.tables import comparison_table, ranking_table
@@ -59,17 +65,20 @@ def compare(
     if margin is not None:
         checked_margin(margin)
     if len(folders) < 2:
-        raise ConfigError(f"There is one folder to compare, {folders[0]}. Give at least two.")
+        raise ConfigError(f"There is one folder or file to compare, {folders[0]}. Give at least two.")
     places = [folder.resolve() for folder in folders]
     twice = next((folder for folder, place in zip(folders, places, strict=True) if places.count(place) > 1), None)
     if twice is not None:
-        raise ConfigError(f"The folder {twice} is given twice. A model does not differ from itself.")
+        raise ConfigError(f"{twice} is given twice. A model does not differ from itself.")
     names = told_apart(places)
     with open_output(output, overwrite, mark=MARK) as target:
-        evaluations = [read_evaluation(folder, name=name) for folder, name in zip(folders, names, strict=True)]
-        descriptions = [read_description(folder) for folder in folders]
-        temperatures = [description.temperature for description in descriptions]
-        repeats = [repeats_of_training(*pair) for pair in zip(names, descriptions, strict=True)]
+        descriptions = [None if folder.is_file() else read_description(folder) for folder in folders]
+        evaluations = in_one_order(read_all(folders, names, descriptions))
+        temperatures = [None if description is None else description.temperature for description in descriptions]
+        repeats = [
+            "" if description is None else repeats_of_training(name, description)
+            for name, description in zip(names, descriptions, strict=True)
+        ]
         pages = reports(evaluations, temperatures, margin, repeats)
         target.write(render_report(*pages))
     console = make_console()
@@ -81,6 +90,52 @@ def compare(
         verdicts = [" ".join([*page.verdict, *(page.margin or ())]) for page in pages]
         console.print(ranking_table([page.comparison for page in pages], verdicts))
     typer.echo(f"\nThe report is {printable(str(output.resolve()))}")
+
+
+def read_all(
+    places: Sequence[Path], names: Sequence[str], descriptions: Sequence[Description | None]
+) -> list[Evaluation]:
+    """Read saved folders, and files of predictions with the labels of the first folder, or else their own.
+
+    Args:
+        places: The folders and files.
+        names: Their names in tables.
+        descriptions: The `emotune.json` of each folder; None for a file.
+    """
+    from emotune.evaluation.foreign import common_labels, foreign_evaluation, read_foreign
+    from emotune.evaluation.saved import read_evaluation
+    from emotune.tasks.registry import TASKS
+    from emotune.tasks.single_label import SINGLE_LABEL
+
+    files = {
+        place: read_foreign(place)
+        for place, description in zip(places, descriptions, strict=True)
+        if description is None
+    }
+    first = next(filter(None, descriptions), None)
+    labels = common_labels(list(files.values())) if first is None else first.labels
+    task = SINGLE_LABEL if first is None else TASKS[first.task]
+    return [
+        foreign_evaluation(files[place], labels, name, task) if place in files else read_evaluation(place, name=name)
+        for place, name in zip(places, names, strict=True)
+    ]
+
+
+def in_one_order(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """Return the evaluations with their rows in the order of the first; say where rows were matched by their texts."""
+    from emotune.cli.console import print_notice
+    from emotune.evaluation.foreign import matched
+
+    first, *others = evaluations
+    found = [first]
+    for other in others:
+        moved = matched(first, other)
+        if moved is not None:
+            print_notice(
+                f"'{other.name}' has the rows of '{first.name}' in another order; they were matched by their texts."
+            )
+        found.append(other if moved is None else moved)
+    return found
 
 
 def told_apart(places: Sequence[Path]) -> list[str]:

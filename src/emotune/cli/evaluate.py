@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emotune.cli.arguments import Base, DataConfig, DataRevision, Folder, LabelColumn, MaxCharacters, TextColumn
+from emotune.system.errors import ConfigError
+from emotune.system.wording import counted, quoted
 
 if TYPE_CHECKING:
+    from emotune.data.dataset import Split
     from emotune.evaluation.scores import Evaluation
+    from emotune.folder.format import Description
 
 
 def evaluate(
@@ -28,6 +34,13 @@ def evaluate(
     label_column: LabelColumn = None,
     max_characters: MaxCharacters = None,
     base: Base = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Save the predictions, which emotune compare reads; .parquet or .csv names the format."
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of --output.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
     """Score a saved model on labelled rows: accuracy, precision, recall, F1, loss, overall and by class.
@@ -36,16 +49,26 @@ def evaluate(
     $ emotune evaluate fine_tuned_lora_model --data bundled:sample
     $ emotune evaluate fine_tuned_lora_model --data bundled:sample --split validation --json
     $ emotune evaluate fine_tuned_lora_model --data messages.csv --text-column message
+    $ emotune evaluate fine_tuned_lora_model --data bundled:sample --output predictions.parquet
     """
+    if overwrite and output is None:
+        raise ConfigError("--overwrite was given without --output. Add --output FILE, or leave it out.")
+    from emotune.folder.predictions import FORMATS
+
+    if output is not None and output.suffix.lower() not in FORMATS:
+        raise ConfigError(f"--output is {quoted(output)}; its suffix names the format, {' or '.join(FORMATS)}.")
     from emotune.cli.console import ConsoleProgress, make_console, print_notice
     from emotune.data.load import load_split
     from emotune.data.options import MAX_CHARACTERS
+    from emotune.evaluation.saved import write_evaluation
     from emotune.folder.format import read_description
+    from emotune.system.output import file_written_whole
 
     # Loading the model takes longest, so it comes after all checks of paths.
+    description = read_description(folder)
     rows = load_split(
         data,
-        labels=read_description(folder).labels,
+        labels=description.labels,
         split=split,
         config=data_config,
         revision=data_revision,
@@ -55,19 +78,36 @@ def evaluate(
     )
     for note in rows.notes:
         print_notice(note)
+    seen = seen_rows(folder, description, rows)
     from emotune.evaluation.evaluate import evaluate as score_split
     from emotune.folder.load import load
     from emotune.report.tables import evaluation_table
 
-    classifier = load(folder, base=base)
-    scored = score_split(classifier, rows, progress=ConsoleProgress(1, make_console(stderr=True)))
+    with nullcontext() if output is None else file_written_whole(output, overwrite) as target:
+        classifier = load(folder, base=base)
+        scored = score_split(classifier, rows, progress=ConsoleProgress(1, make_console(stderr=True)))
+        if target is not None and output is not None:
+            write_evaluation(scored, target, output.suffix.lower())
+    if seen:
+        print_notice(
+            f"The model was trained on {counted(seen, 'row')} of these {len(rows):,} (equal but for case and "
+            "punctuation), so these scores may be too good."
+        )
     if as_json:
-        typer.echo(json.dumps(_figures(scored), ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(_figures(scored, seen), ensure_ascii=False, indent=2))
     else:
         make_console().print(evaluation_table(scored))
 
 
-def _figures(evaluation: Evaluation) -> dict[str, object]:
+def seen_rows(folder: Path, description: Description, rows: Split) -> int | None:
+    """Return the number of rows that the model was trained on; None if the folder has no fingerprints."""
+    from emotune.folder.fingerprints import read_fingerprints
+
+    found = read_fingerprints(folder, None if description.data is None else description.data.fingerprint)
+    return None if found is None else int(found.trained_on(rows.texts).sum())
+
+
+def _figures(evaluation: Evaluation, seen: int | None) -> dict[str, object]:
     """Return the scores and the rows that they were measured on, for `--json`."""
     from emotune.evaluation.scores import absent_classes
 
@@ -76,6 +116,7 @@ def _figures(evaluation: Evaluation) -> dict[str, object]:
         "split": evaluation.split.name,
         "rows": len(evaluation.split),
         "fingerprint": evaluation.split.fingerprint,
+        "trained_on": seen,
         "seconds": evaluation.seconds,
         "note": " ".join(filter(None, [evaluation.note, absent_classes(evaluation.metrics)])),
         **asdict(evaluation.metrics),

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from emotune.cli.settings import Flag, overrides, with_flags
+from emotune.system.errors import ConfigError
 
 # Options by parameter name. All other settings are set with --set. Values are text here: the configuration reads and
 # checks them, so that a mistake in an option is reported together with those in files.
@@ -51,6 +52,13 @@ def run(
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Read settings from a TOML file; they override the preset.")
     ] = None,
+    from_folder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Start from the settings of a saved folder, train on --data, and compare the new model with the saved one.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Set any setting, as in training.patience=3; repeat for more."),
@@ -68,11 +76,23 @@ def run(
     $ emotune run --model distilbert-base-uncased --epochs 3 --output tuned
     $ emotune run --data reviews.csv --text-column review --label-column stars
     $ emotune run --full-baseline --margin 1
+    $ emotune run --from-folder last_month --data this_month.csv --output this_month
     $ emotune run --config my.toml --set training.patience=3 --show-config
     """
     from emotune.settings.run import RunConfig
 
-    configuration = RunConfig.load(preset, config, [*overrides(FLAGS, flags), *(settings or [])])
+    start = None
+    if from_folder is not None:
+        from emotune.folder.format import read_description
+        from emotune.settings.stored import start_from
+
+        if preset is not None:
+            raise ConfigError(
+                "--preset and --from-folder both name settings to start from. Give one of the two; options and --config override it."
+            )
+        description = read_description(from_folder)
+        start = start_from(description, from_folder)
+    configuration = RunConfig.load(preset, config, [*overrides(FLAGS, flags), *(settings or [])], start=start)
     if show_config:
         typer.echo(configuration.to_toml(), nl=False)
         return
@@ -82,8 +102,14 @@ def run(
     from emotune.evaluation.words.formats import duration
     from emotune.system.text import printable
 
+    previous = None
+    if from_folder is not None:
+        from emotune.evaluation.previous import Previous
+        from emotune.settings.stored import seen_by
+
+        previous = Previous(from_folder, description, *seen_by(description, from_folder))
     try:
-        result = pipeline.run(configuration, ConsoleProgress(pipeline.STEPS))
+        result = pipeline.run(configuration, ConsoleProgress(pipeline.STEPS), previous=previous)
     except KeyboardInterrupt as error:
         if pipeline.checkpoints_of(configuration).unfinished:
             kept = "The finished epochs are kept; the same command with --resume continues from there."

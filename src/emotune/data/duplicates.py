@@ -100,6 +100,19 @@ def words(text: str) -> list[str]:
     return found
 
 
+def single_words(text: str) -> list[str]:
+    """Return the words of a text without user names and addresses; of scripts without spaces, single characters."""
+    found: list[str] = []
+    for word in words(_MENTION.sub(" ", text)):
+        found += [word] if word.isascii() else _CHARACTERS.findall(word)
+    return found
+
+
+def trivial_key(text: str) -> str:
+    """Return the text without case, punctuation and spaces: equal for texts of one trivial group."""
+    return " ".join(words(text)) or text
+
+
 @dataclass(frozen=True, eq=False)
 class Groups:
     """Groups of texts: texts with the same number belong to one group.

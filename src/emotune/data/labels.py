@@ -21,6 +21,18 @@ class LabelError(ValueError):
     """Error of a cell that is not a label; the message is the reason, without the place."""
 
 
+class OtherLabelsError(DataError):
+    """Error of requested labels that are not those of the training rows.
+
+    Attributes:
+        found: The labels of the training rows, in alphabetical order.
+    """
+
+    def __init__(self, message: str, found: Sequence[str]) -> None:
+        super().__init__(message)
+        self.found = tuple(found)
+
+
 class WithheldError(LabelError):
     """Error of a label id that means that the label is withheld, as in the test splits of benchmarks."""
 
@@ -109,9 +121,10 @@ def _checked_request(found: set[str], requested: tuple[str, ...]) -> tuple[str, 
         unknown, missing = sorted(set(requested) - found), sorted(found - set(requested))
         faults = [f"no training row has {listed(unknown)}"] if unknown else []
         faults += [f"the training rows also have {listed(missing)}"] if missing else []
-        raise DataError(
+        raise OtherLabelsError(
             f"The labels given ({listed(requested)}) are not those of the training rows: {'; '.join(faults)}. "
-            "Give exactly the labels of the data, in the order wanted."
+            "Give exactly the labels of the data, in the order wanted.",
+            sorted(found),
         )
     return requested
 

@@ -16,6 +16,26 @@ from emotune.statistics.paired import PairedStatistics
 
 
 @dataclass(frozen=True, eq=False)
+class SeenRows:
+    """Rows of the comparison that the first model has seen: equal texts up to case, punctuation and spaces.
+
+    Attributes:
+        trained: Numbers of the rows that it was trained on, from 0.
+        chosen: Numbers of the rows on which its epoch was chosen, and on which it was not trained.
+        unknown: The reason, a clause, why it is not known; "" if it is.
+    """
+
+    trained: NDArray[np.int64]
+    chosen: NDArray[np.int64]
+    unknown: str = ""
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Numbers of all these rows."""
+        return np.union1d(self.trained, self.chosen)
+
+
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Before and after, on identical rows.
 
@@ -26,6 +46,7 @@ class Comparison:
         seeds: The second model's configuration trained with each of several seeds, on the same rows; () for one seed.
         margin: Points of accuracy that the second model may be behind the others and still count as not worse; None
             for no such test.
+        seen: Rows that the first model has seen, if that is the tuned model of another run.
     """
 
     before: Evaluation
@@ -33,6 +54,7 @@ class Comparison:
     baselines: tuple[Evaluation, ...] = ()
     seeds: tuple[Evaluation, ...] = ()
     margin: float | None = None
+    seen: SeenRows | None = None
 
     @property
     def fixed(self) -> NDArray[np.int64]:

@@ -72,11 +72,17 @@ def find_leaks(comparison: Comparison, audit: Audit) -> Leaks | None:
         kinds={kind: len(audit.leaked("test", (kind,))) for kind in KINDS},
         rows=leaked,
         comparison=comparison,
-        without=_without(comparison, leaked),
+        without=without_rows(comparison, leaked),
     )
 
 
-def _without(comparison: Comparison, rows: NDArray[np.int64]) -> Comparison | None:
+def without_rows(comparison: Comparison, rows: NDArray[np.int64]) -> Comparison | None:
+    """Return a comparison on the other rows; None if there are none.
+
+    Args:
+        comparison: The models.
+        rows: Numbers of the rows to leave out, from 0.
+    """
     kept = np.setdiff1d(np.arange(len(comparison.after.split)), rows)
     if not len(kept):
         return None

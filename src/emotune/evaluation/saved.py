@@ -19,15 +19,20 @@ from emotune.tasks.registry import TASKS
 from emotune.tasks.single_label import SINGLE_LABEL
 
 
-def write_evaluation(evaluation: Evaluation, path: Path) -> None:
-    """Write an evaluation's predictions as Parquet.
+def write_evaluation(evaluation: Evaluation, path: Path, suffix: str = ".parquet") -> None:
+    """Write an evaluation's predictions.
+
+    Args:
+        evaluation: The evaluation.
+        path: The file to write.
+        suffix: The format, one of `folder.predictions.FORMATS`.
 
     Raises:
         ValueError: It has no probabilities.
     """
     if evaluation.probabilities is None:
         raise ValueError(f"'{evaluation.name}' has no probabilities to write")
-    write_predictions(evaluation.split, evaluation.predictions, evaluation.probabilities, path)
+    write_predictions(evaluation.split, evaluation.predictions, evaluation.probabilities, path, suffix)
 
 
 def read_evaluation(folder: str | Path, *, name: str | None = None) -> Evaluation:

@@ -133,6 +133,8 @@ class Evidence(Record):
         configuration: The settings by section, paths cut in the same way.
         data: The data.
         metrics: Scores before and after training, and of baselines.
+        previous: The earlier model that the run was compared with, and the number of test rows that it had seen; None
+            if there was none.
         verdict: The verdict of the comparison, in words.
         statistics: Tests and intervals by the name of the other model.
         margin: Tests against a margin; None if none was given.
@@ -147,6 +149,7 @@ class Evidence(Record):
     configuration: dict[str, dict[str, Any]] | None = None
     data: DataEntry | None = None
     metrics: dict[str, Any] | None = None
+    previous: dict[str, Any] | None = None
     verdict: str | None = None
     statistics: dict[str, Any] | None = None
     margin: dict[str, Any] | None = None

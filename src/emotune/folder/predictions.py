@@ -1,7 +1,8 @@
-"""predictions.parquet: a saved folder's predictions of the test rows, one row per text."""
+"""Files of predictions: predictions.parquet, a saved folder's predictions of the test rows, and others like it."""
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +14,39 @@ from emotune.system.errors import ArtifactError
 from emotune.system.text import reason_of
 from emotune.system.wording import listed
 
+# Formats of files of predictions, by suffix.
+FORMATS = (".parquet", ".csv")
+
 
 def write_predictions(
-    split: Split, predictions: NDArray[np.int64], probabilities: NDArray[np.float64], path: Path
+    split: Split,
+    predictions: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    path: Path,
+    suffix: str = ".parquet",
 ) -> None:
-    """Write a split's predictions as Parquet: `text`, `label`, `prediction` (names), and `p_<label>` for each label.
+    """Write a split's predictions: `text`, `label`, `prediction` (names), and `p_<label>` for each label.
 
     Args:
         split: The rows.
         predictions: Shape (rows,), label ids.
         probabilities: Shape (rows, classes).
         path: The file to write.
+        suffix: The format: ".parquet", or ".csv" with numbers that are read back exactly.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     columns: dict[str, Any] = {
         "text": list(split.texts),
         **split.task.columns(split.label_ids, predictions, probabilities, split.labels),
     }
+    if suffix == ".csv":
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(zip(*map(list, columns.values()), strict=True))
+        return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     pq.write_table(pa.table(columns), path)
 
 

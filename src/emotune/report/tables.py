@@ -111,10 +111,10 @@ def comparison_table(comparison: Comparison, *, changes: bool = False, leaks: Le
         changes: Also show the changes of each class, with their p-values.
         leaks: The comparison without the rows that repeat a training row, for the verdict.
     """
-    return stacked(_shown(part) for part in comparison_parts(comparison, changes=changes, leaks=leaks))
+    return stacked(shown(part) for part in comparison_parts(comparison, changes=changes, leaks=leaks))
 
 
-def _shown(part: str | TextTable | Verdict) -> RenderableType:
+def shown(part: str | TextTable | Verdict) -> RenderableType:
     """Return one part of a page for Rich."""
     if isinstance(part, str):
         return Text(part)

@@ -141,6 +141,20 @@ class Draft(Generic[Root]):
             raise mistakes_error(self.mistakes)
         return config
 
+    def has(self, key: str) -> bool:
+        """Return whether some layer sets a setting."""
+        return key in self._places
+
+    def place_of(self, key: str) -> str | None:
+        """Return the place that sets a setting, or None."""
+        return self._places.get(key)
+
+    def remove(self, key: str) -> None:
+        """Return a setting to its default."""
+        section, name = key.split(".")
+        self._values[section].pop(name, None)
+        self._places.pop(key, None)
+
     def mistake(self, place: str, text: str) -> None:
         """Note a mistake and its place."""
         self.mistakes.append(f"{place}: {text}.")

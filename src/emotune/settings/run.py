@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,21 @@ class OutputSection(Options):
     overwrite: bool = Field(default=False, description="Replace a result of emotune in the output folder.")
 
 
+@dataclass(frozen=True)
+class Start:
+    """Settings to start from, such as those of a saved folder.
+
+    Attributes:
+        place: Where they are from, for messages.
+        values: Settings by section and name.
+        needs: Settings that later layers must set, with the reason, a sentence for messages.
+    """
+
+    place: str
+    values: Mapping[str, Mapping[str, Any]]
+    needs: Mapping[str, str]
+
+
 class RunConfig(Options):
     """Configuration of `emotune run`, immutable.
 
@@ -99,8 +115,10 @@ class RunConfig(Options):
         preset: str | None = None,
         file: str | Path | None = None,
         overrides: Mapping[str, Any] | Sequence[str | Override] = (),
+        *,
+        start: Start | None = None,
     ) -> RunConfig:
-        """Merge the layers: defaults, then the preset, then the file, then the overrides.
+        """Merge the layers: defaults, then the preset or the start, then the file, then the overrides.
 
         Args:
             preset: Name of a preset.
@@ -108,6 +126,7 @@ class RunConfig(Options):
             overrides: Values by key (`{"training.epochs": 5}`), or text as on the command line
                 (`["training.epochs=5"]`). The values of such text are read as TOML, or as plain text if they are not
                 TOML.
+            start: Settings to start from, instead of a preset.
 
         Raises:
             ConfigError: Lists every mistake, with its preset, file or option.
@@ -115,11 +134,17 @@ class RunConfig(Options):
         draft = Draft(cls)
         if preset is not None:
             draft.add_preset(preset)
+        if start is not None:
+            draft.add_table(start.place, start.values)
         if file is not None:
             draft.add_file(Path(file))
         if isinstance(overrides, Mapping):
             overrides = [Override(key, value, place="overrides") for key, value in overrides.items()]
         draft.add_overrides(overrides)
+        if start is not None:
+            draft.mistakes += [f"{start.place}: {reason}" for key, reason in start.needs.items() if not draft.has(key)]
+            if draft.place_of("model.name") != draft.place_of("model.revision") == start.place:
+                draft.remove("model.revision")  # a commit of the model that was replaced
         return draft.finish()
 
     def data_arguments(self) -> dict[str, Any]:

@@ -200,6 +200,25 @@ def open_output(path: Path | None, overwrite: bool, mark: str = "") -> Iterator[
     if path is None:
         yield sys.stdout
         return
+    with (
+        file_written_whole(path, overwrite, mark) as partial,
+        partial.open("w", encoding="utf-8", newline="\n") as stream,
+    ):
+        yield stream
+
+
+@contextmanager
+def file_written_whole(path: Path, overwrite: bool, mark: str = "") -> Iterator[Path]:
+    """Yield an empty file beside `path`, which replaces it if the block succeeds, and is removed if it fails.
+
+    Args:
+        path: The file of --output.
+        overwrite: True if it may be replaced.
+        mark: Text near the beginning of a file that may be replaced, so that files of other programs are kept.
+
+    Raises:
+        OutputError: It exists and may not be replaced, or it cannot be written.
+    """
     path = check_file(path, overwrite)
     if mark and path.exists() and not _begins_with(path, mark):
         raise OutputError(
@@ -208,13 +227,12 @@ def open_output(path: Path | None, overwrite: bool, mark: str = "") -> Iterator[
         )
     with whole(path) as partial:
         try:
-            stream = partial.open("x", encoding="utf-8", newline="\n")
+            partial.open("x").close()
         except OSError as error:
             raise OutputError(
                 f"--output {path} cannot be written: {error.strerror}. Choose a folder you can write to."
             ) from None
-        with stream:
-            yield stream
+        yield partial
 
 
 def _begins_with(path: Path, mark: str) -> bool:

@@ -209,6 +209,18 @@ class Task(ABC):
             for row, found in zip(order.tolist(), values, strict=True)
         ]
 
+    def confidence(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the confidence in each row's prediction, shape (rows,); the largest probability unless overridden."""
+        return np.asarray(probabilities.max(axis=1))
+
+    def tallies(self, predictions: Targets, labels: Sequence[str]) -> tuple[dict[str, int], ...]:
+        """Return counts of predictions for tests of their shares: each tally counts every row exactly once.
+
+        By default there is one tally, with the rows of each label. A task with several labels per row has one per
+        label: with it, and without it.
+        """
+        return (self.counts(predictions, labels),)
+
     # Evaluation.
 
     @abstractmethod
@@ -280,6 +292,10 @@ class Task(ABC):
         Raises:
             ValueError: A name is not valid for the task; its argument is the number of the row, from 0.
         """
+
+    def without_rounding(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return probabilities of a file from elsewhere, which may be rounded, as `wrong_rows` expects them."""
+        return probabilities
 
     @abstractmethod
     def wrong_rows(

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Largest distance of a row's sum of probabilities from 1; they are written in float64.
 SUM_TOLERANCE = 1e-8
+# The same for files from elsewhere, whose probabilities may be rounded.
+ROUNDING = 0.01
 
 
 class SingleLabel(Task):
@@ -116,7 +118,7 @@ class SingleLabel(Task):
         self, probabilities: NDArray[np.float64], labels: Sequence[str], least_probability: float = 0.0
     ) -> tuple[list[str | None], NDArray[np.float64]]:
         """Return the likeliest label of each text and its probability."""
-        confidence = probabilities.max(axis=1)
+        confidence = self.confidence(probabilities)
         names = self.names(self.decide(probabilities), labels)
         sure = confidence >= least_probability
         return [name if enough else None for name, enough in zip(names, sure, strict=True)], confidence
@@ -192,6 +194,11 @@ class SingleLabel(Task):
             if not isinstance(name, str) or name not in numbers:
                 raise ValueError(row)
         return np.fromiter((numbers[name] for name in names), np.int64, len(names))
+
+    def without_rounding(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the rows divided by their sums, where these are 1 up to rounding."""
+        sums = probabilities.sum(axis=1, keepdims=True)
+        return np.where(np.abs(sums - 1) <= ROUNDING, probabilities / np.where(sums == 0, 1, sums), probabilities)
 
     def wrong_rows(
         self, predictions: Targets, probabilities: NDArray[np.float64], labels: Sequence[str]

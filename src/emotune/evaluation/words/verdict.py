@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from emotune.evaluation.comparison import Comparison
-from emotune.evaluation.leaks import Leaks
+from emotune.evaluation.comparison import Comparison, SeenRows
+from emotune.evaluation.leaks import Leaks, without_rows
 from emotune.evaluation.rivals import Rival, ScoreDifference, is_unbalanced, rivals, score_differences
 from emotune.evaluation.scores import Evaluation, absent_classes
 from emotune.evaluation.seeds import SeedSummary
@@ -65,6 +65,10 @@ def sentences(
         found.append(limits(comparison, undecided, corrected=undecided is before and bool(corrected_p)))
     if leaks is not None:
         found.append(without_leaks(leaks))
+    if comparison.seen is not None:
+        # Rows that the first model has seen cast doubt on the first sentence, so they come right after it.
+        place = 1 if len(comparison.seen.rows) else len(found)
+        found.insert(place, seen_before(comparison, comparison.seen))
     if before.is_chance:
         found.append(chance(before))
     return found
@@ -180,6 +184,26 @@ def without_leaks(leaks: Leaks) -> str:
     if absent and absent != absent_classes(leaks.comparison.after.metrics):
         parts.append(absent)
     return " ".join(parts)
+
+
+def seen_before(comparison: Comparison, seen: SeenRows) -> str:
+    """Say which rows the first model was trained or chosen on, with the verdict on the others."""
+    name = f"'{_name(comparison.before)}'"
+    if seen.unknown:
+        return f"Whether {name} was trained on rows of this test is not known: {printable(seen.unknown)}."
+    if not len(seen.rows):
+        return (
+            f"{name} was neither trained nor chosen on any of these test rows (compared without case and punctuation)."
+        )
+    trained, chosen = len(seen.trained), len(seen.chosen)
+    parts = [f"was trained on {counted(trained, 'row')}"] if trained else []
+    parts += [f"was chosen on {counted(chosen, 'row')}"] if chosen else []
+    found = f"{name} {' and '.join(parts)} of this test (equal but for case and punctuation), so its scores may be too good."
+    rest = without_rows(comparison, seen.rows)
+    if rest is None:
+        return f"{found} These are all rows: none is left for a fair comparison."
+    fair = against(rest, Rival(rest.before, ""))
+    return f"{found} On the other {counted(len(rest.after.split), 'row')}: {fair[0].lower()}{fair[1:]}"
 
 
 def of_seeds(comparison: Comparison) -> str:

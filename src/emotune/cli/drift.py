@@ -1,0 +1,180 @@
+"""`emotune drift`: compare new texts without labels with those that a saved model was tested on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emotune.cli.arguments import Base, Folder, MaxCharacters, TextColumn, whole_number
+from emotune.system.errors import ArtifactError
+from emotune.system.wording import counted
+
+if TYPE_CHECKING:
+    from emotune.evaluation.drift import Drift, Labelled
+    from emotune.folder.tuned import TunedClassifier
+
+
+def drift(
+    folder: Folder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="New texts; labels in the file are ignored.")],
+    reference: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Texts to compare with, instead of the folder's saved test rows."),
+    ] = None,
+    level: Annotated[
+        float, typer.Option(metavar="P", help="Probability of a false alarm, for all tests together.")
+    ] = 0.01,
+    least_change: Annotated[
+        float,
+        typer.Option(metavar="SHARE", help="Share of texts that a significant difference must have to count."),
+    ] = 0.1,
+    sample: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            parser=whole_number("--sample", 1),
+            help="Texts to draw at random from a file that has more; always the same ones.",
+        ),
+    ] = 10_000,
+    text_column: TextColumn = None,
+    max_characters: MaxCharacters = None,
+    base: Base = None,
+    device: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="cpu, cuda or mps; auto is the first available of cuda, mps and cpu."),
+    ] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+    fail: Annotated[bool, typer.Option("--fail", help="Exit with code 1 if the new texts need a look.")] = False,
+) -> None:
+    """Compare new texts with the test rows: predicted labels, confidence, length, and words that training lacks.
+
+    It says to look where a difference is significant (all tests together have the level) and has the least size.
+
+    Examples:
+    $ emotune drift fine_tuned_lora_model this_week.csv
+    $ emotune drift fine_tuned_lora_model this_week.csv --reference last_week.csv --json
+    $ emotune drift fine_tuned_lora_model this_week.csv --level 0.001 --least-change 0.2 --fail
+    """
+    from emotune.cli.console import make_console
+    from emotune.evaluation.drift import check_limits, find_drift
+    from emotune.folder.format import read_description
+    from emotune.settings.stored import seen_by
+    from emotune.tasks.registry import TASKS
+
+    check_limits(level, least_change)
+    description = read_description(folder)
+    # Everything about paths and files comes before the model is loaded.
+    new_texts = _drawn(file, text_column, max_characters, sample)
+    reference_texts = None if reference is None else _drawn(reference, text_column, max_characters, sample)
+    old = _saved_rows(folder) if reference_texts is None else None
+    seen, unknown = seen_by(description, folder)
+
+    from emotune.folder.load import load
+    from emotune.system.precision import choose_device
+
+    chosen = choose_device(device)
+    classifier = load(folder, base=base)
+    classifier.model.to(chosen)
+    old = _labelled(classifier, reference_texts) if old is None else old
+    found = find_drift(
+        old,
+        _labelled(classifier, new_texts),
+        task=TASKS[description.task],
+        labels=description.labels,
+        seen=seen,
+        level=level,
+        least_change=least_change,
+        skipped=f"Unseen words were not compared: {unknown}." if unknown else "",
+    )
+    if as_json:
+        typer.echo(json.dumps(_figures(found), ensure_ascii=False, indent=2))
+    else:
+        from rich.text import Text
+
+        from emotune.evaluation.words.drift import drift_sentences, drift_tables, unseen_line
+        from emotune.report.tables import shown, stacked
+
+        sentences = drift_sentences(found)
+        old_rows = counted(found.reference_rows, "saved test row" if reference is None else "reference text")
+        parts = [
+            Text(f"{counted(found.rows, 'new text')} against {old_rows}."),
+            *map(shown, drift_tables(found)),
+            *map(Text, filter(None, [unseen_line(found)])),
+        ]
+        make_console().print(stacked([*parts, Text(sentences[0], style="bold"), *map(Text, sentences[1:])]))
+    if fail and found.look:
+        raise typer.Exit(1)
+
+
+def _drawn(file: Path, text_column: str | None, max_characters: int | None, most: int) -> list[str]:
+    """Return the texts of a file, or a sample of them."""
+    from emotune.cli.console import print_notice
+    from emotune.evaluation.drift import draw
+
+    texts, total = draw(_texts(file, text_column, max_characters), most)
+    if total > len(texts):
+        print_notice(f"'{file}': {counted(len(texts), 'text')} of {total:,} were drawn at random.")
+    return texts
+
+
+def _texts(file: Path, text_column: str | None, max_characters: int | None) -> Iterator[str]:
+    """Yield the texts of a file without labels."""
+    from emotune.cli.console import print_notice
+    from emotune.data.load import open_texts
+    from emotune.data.options import MAX_CHARACTERS
+
+    blank: list[int] = []
+    found = open_texts(
+        file,
+        text_column=text_column,
+        max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
+        on_blank=blank.append,
+    )
+    for note in found.notes:
+        print_notice(note)
+    for _, text in found.rows:
+        yield text
+    if blank:
+        print_notice(f"'{file}': {counted(len(blank), 'blank line')} skipped.")
+
+
+def _saved_rows(folder: Path) -> Labelled:
+    """Return the saved test rows with their predictions."""
+    from emotune.evaluation.drift import Labelled
+    from emotune.evaluation.saved import read_evaluation
+    from emotune.folder.format import PREDICTIONS
+
+    if not (folder / PREDICTIONS).is_file():
+        raise ArtifactError(
+            f"'{folder}' has no {PREDICTIONS}, so there are no test rows to compare with. emotune run writes it; save does not. "
+            "Name a file of earlier texts with --reference FILE."
+        )
+    return Labelled.of_evaluation(read_evaluation(folder))
+
+
+def _labelled(classifier: TunedClassifier, texts: list[str] | None) -> Labelled:
+    """Return texts with the model's labels, in float32 as the saved ones."""
+    from emotune.cli.console import ConsoleProgress, make_console
+    from emotune.evaluation.drift import Labelled
+    from emotune.inference.predictor import Predictor
+
+    with Predictor(classifier, precision="fp32") as predictor:
+        found = predictor.predict(texts or [], progress=ConsoleProgress(1, make_console(stderr=True)))
+    return Labelled.of_predictions(found, classifier.task)
+
+
+def _figures(found: Drift) -> dict[str, object]:
+    """Return the result for `--json`."""
+    from emotune.evaluation.words.drift import drift_sentences
+
+    return {
+        "look": found.look,
+        "drifted": [shift.name for shift in found.drifted],
+        "verdict": " ".join(drift_sentences(found)),
+        **asdict(found),
+    }
