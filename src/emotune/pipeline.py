@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emotune.data.audit import audit_data
 from emotune.data.dataset import TextDataset
@@ -45,10 +46,18 @@ from emotune.system.output import check_output
 from emotune.system.precision import choose_device
 from emotune.system.processes import processes
 from emotune.system.progress import SILENT, Progress
+from emotune.tracking.results import results_of
+from emotune.tracking.tracker import Group
+from emotune.tracking.tracking import Tracking, tracked
 from emotune.training.checkpoints import Checkpoints
 from emotune.training.options import TrainingOptions
 
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
+
 STEPS = 8
+# Name of the main job in the group of a sweep.
+BEST = "best"
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,12 +99,13 @@ class RunResult:
         return None if self.classifier.portable_source else self.classifier.source
 
 
-def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
+def run(config: RunConfig, progress: Progress = SILENT, *, group: Group | None = None) -> RunResult:
     """Run the main job.
 
     Args:
         config: The configuration; `RunConfig()` is the emotion dataset and BERT, from the Hub.
         progress: Shows the steps.
+        group: The group of a sweep that the run is tracked in; None outside sweeps.
 
     Raises:
         EmotuneError: One of its subclasses; the output folder is then unchanged.
@@ -111,8 +121,14 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     inputs = [Path(name).expanduser() for name in read if name is not None and Path(name).expanduser().exists()]
     check_output(folder, config.output.overwrite, inputs)
     checkpoints.check()
-    method, options = config.method, config.training
-    device = choose_device(options.device)
+    device = choose_device(config.training.device)
+    with tracked(config, progress, name=BEST if group else None, group=group) as tracking:
+        return _run(config, checkpoints, device, tracking, progress)
+
+
+def _run(config: RunConfig, checkpoints: Checkpoints, device: str, tracking: Tracking, progress: Progress) -> RunResult:
+    """Run the steps of the main job, whose configuration has been checked."""
+    folder, method, options = Path(config.output.folder), config.method, config.training
     watch = Stopwatch(progress)
 
     with watch.step("Data"):
@@ -154,9 +170,9 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
     with watch.step(f"Fine-tune with {method.title}"):
         progress.say(f"{precision.name} on {device}: {precision.reason}")
         with checkpoints.claimed(data) as kept:
-            tuned, others = train_seeds(base, data, method, options, config, kept, progress)
+            tuned, others = train_seeds(base, data, method, options, config, kept, tracking, progress)
             if config.baselines.full:
-                baselines += (full_baseline(base, data, options, config, kept, progress),)
+                baselines += (full_baseline(base, data, options, config, kept, tracking, progress),)
         training = tuned.training
         progress.say(
             f"kept epoch {training.best_epoch} of {len(training.epochs)}, whose validation loss is least at its best temperature; "
@@ -194,6 +210,8 @@ def run(config: RunConfig, progress: Progress = SILENT) -> RunResult:
             f"a fresh process gives the same labels on {verification.rows} texts; the largest difference is "
             f"{verification.largest_difference:.1e} (at most {verification.tolerance:.0e} passes)"
         )
+        if config.tracking.to:
+            tracking.finish(results_of(found, config, folder))
 
     return RunResult(folder, tuned, comparison, verification, watch.total, leaks)
 
@@ -212,6 +230,7 @@ def train_seeds(
     options: TrainingOptions,
     config: RunConfig,
     checkpoints: Path,
+    tracking: Tracking,
     progress: Progress,
 ) -> tuple[TunedClassifier, list[Evaluation]]:
     """Train all seeds of the configuration.
@@ -223,6 +242,7 @@ def train_seeds(
         options: Options of the training.
         config: The configuration.
         checkpoints: Folder for checkpoints, with one folder per seed.
+        tracking: Trackers of the curves.
         progress: Shows what happens.
 
     Returns:
@@ -231,10 +251,13 @@ def train_seeds(
     best: TunedClassifier | None = None
     scored: dict[int, Evaluation] = {}
     several = config.training.seeds > 1
+    names = several or config.baselines.full  # one training needs no name beside that of the run
     for seed in range(config.training.seed, config.training.seed + config.training.seeds):
         if several:
             progress.say(f"seed {seed}")
-        tuned = train(base, data, method, options, seed, checkpoints / f"seed-{seed}", config.training.resume, progress)
+        place, resume = checkpoints / f"seed-{seed}", config.training.resume
+        with tracking.training(f"seed-{seed}" if names else None) as curves:
+            tuned = train(base, data, method, options, seed, place, resume, progress, curves)
         if several:
             scored[seed] = evaluate(tuned, data.test, name=f"tuned, seed {seed}", progress=progress)
         if best is None or _on_validation(tuned) > _on_validation(best):
@@ -252,6 +275,7 @@ def full_baseline(
     options: TrainingOptions,
     config: RunConfig,
     checkpoints: Path,
+    tracking: Tracking,
     progress: Progress,
 ) -> Evaluation:
     """Train every weight, and score the result on the test split.
@@ -262,14 +286,15 @@ def full_baseline(
         options: Options of the training; the learning rate is full fine-tuning's own.
         config: The configuration.
         checkpoints: Folder for checkpoints.
+        tracking: Trackers of the curves.
         progress: Shows what happens.
     """
     method = FullFineTuning()
     progress.say(f"baseline: {method.title}")
     options = options.changed(learning_rate=None)
-    tuned = train(
-        base, data, method, options, config.training.seed, checkpoints / method.name, config.training.resume, progress
-    )
+    place, resume = checkpoints / method.name, config.training.resume
+    with tracking.training(f"{method.name}-baseline") as curves:
+        tuned = train(base, data, method, options, config.training.seed, place, resume, progress, curves)
     found = evaluate(tuned, data.test, name=method.title, progress=progress)
     note = f"Every weight trained, seed {config.training.seed}, learning rate {method.usual_learning_rate:g}."
     validated = tuned.training.best.validation_macro_f1
@@ -285,12 +310,23 @@ def train(
     checkpoints: Path,
     resume: bool,
     progress: Progress,
+    callbacks: Sequence[TrainerCallback],
 ) -> TunedClassifier:
     """Fine-tune, from the newest checkpoint in the folder if there is one and the run is resumed."""
     from emotune.training.finetune import finetune  # imports torch and transformers
 
     resume = resume and any(checkpoints.glob("checkpoint-*"))
-    return finetune(base, data, method, options, seed=seed, checkpoints=checkpoints, resume=resume, progress=progress)
+    return finetune(
+        base,
+        data,
+        method,
+        options,
+        seed=seed,
+        checkpoints=checkpoints,
+        resume=resume,
+        callbacks=callbacks,
+        progress=progress,
+    )
 
 
 def _on_validation(tuned: TunedClassifier) -> float:
