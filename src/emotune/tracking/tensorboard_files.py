@@ -58,7 +58,8 @@ class TensorBoard(Tracker):
 
     def finish(self, results: Results) -> None:
         """Write the page of results as text, and settings with scores as hyperparameters."""
-        self._writer.add_text("results", results.page)
+        if results.page:
+            self._writer.add_text("results", results.page)
         self._settings |= results.facts
         scores = {name: value for name, value in results.figures.items() if name.startswith(("test/", "validation/"))}
         self._writer.add_hparams(self._settings, scores, run_name=".")

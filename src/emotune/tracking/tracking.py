@@ -46,14 +46,17 @@ class Tracking:
     """Trackers of one run.
 
     Attributes:
+        name: Name of the run.
         lost: Reasons by name of those that failed.
 
     Args:
+        name: Name of the run.
         trackers: The trackers.
         progress: Shows failures.
     """
 
-    def __init__(self, trackers: Sequence[Tracker], progress: Progress) -> None:
+    def __init__(self, name: str, trackers: Sequence[Tracker], progress: Progress) -> None:
+        self.name = name
         self._trackers = tuple(trackers)
         self._progress = progress
         self.lost: dict[str, str] = {}
@@ -123,13 +126,9 @@ class Tracking:
             except _Lost as error:
                 self.lost.setdefault(tracker.name, str(error))
 
-    def group(self, name: str) -> Group:
-        """Return what the trials of a sweep need to report into the run of the sweep, as JSON values.
-
-        Args:
-            name: Name of the group.
-        """
-        found: dict[str, Any] = {"name": name}
+    def group(self) -> Group:
+        """Return what the trials of a sweep need to report into this run, which is the sweep's, as JSON values."""
+        found: dict[str, Any] = {"name": self.name}
         for tracker in self._trackers:
             if tracker.name not in self.lost:
                 found[tracker.name] = tracker.entry()
@@ -183,10 +182,11 @@ def tracked(
     Raises:
         ConfigError: A tracker is not installed, or cannot be opened.
     """
-    check_trackers(config)
+    if group is None:
+        check_trackers(config)
     wanted = [tracker for tracker in dict.fromkeys(config.tracking.to or ()) if group is None or tracker in group]
     names = RunNames(name or usual_name(config), config.tracking.project, group)
-    tracking = Tracking([TRACKERS[tracker](names) for tracker in wanted], progress)
+    tracking = Tracking(names.name, [TRACKERS[tracker](names) for tracker in wanted], progress)
     if wanted:
         tracking.open({**settings_of(config), **({"label": label} if label else {})}, must=group is None)
     state: State = "failed"

@@ -28,7 +28,7 @@ class Wandb(Tracker):
 
     def __init__(self, names: RunNames) -> None:
         super().__init__(names)
-        self._module: Any = importlib.import_module(self.name)
+        self._module: Any = None
         self._project = names.project or os.environ.get(self.project_variable) or PROJECT
         self._group = names.full_name if names.group is None else str(names.group["name"])
         self._run: Any = None
@@ -36,6 +36,7 @@ class Wandb(Tracker):
 
     def open(self, settings: Mapping[str, str]) -> None:
         """Start the run."""
+        self._module = importlib.import_module(self.name)
         self._run = self._start(self.names.full_name, config=dict(settings))
         self._id = self._identity()
 
