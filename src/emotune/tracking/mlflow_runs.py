@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -52,13 +52,14 @@ class MLflow(Tracker):
         self._run_id = ""
         self._experiment = ""
         self._is_parent = False
+        self._begun = 0  # runs that are not ended yet
 
     def open(self, settings: Mapping[str, str]) -> None:
         """Start the run, in a new experiment if there is none of that name."""
         with _quiet():
             import mlflow
 
-            if self.own:
+            if self.own and mlflow.get_tracking_uri() != self.own["uri"]:
                 mlflow.set_tracking_uri(self.own["uri"])
             run = mlflow.start_run(
                 run_name=self.names.name,
@@ -68,6 +69,7 @@ class MLflow(Tracker):
                 # Instead of the path of this program.
                 tags={"mlflow.source.name": "emotune", "emotune.version": __version__},
             )
+            self._begun += 1
             self._run_id, self._experiment = run.info.run_id, run.info.experiment_id
             mlflow.log_params(_parameters(settings))
 
@@ -90,6 +92,7 @@ class MLflow(Tracker):
 
             if name is not None:
                 mlflow.start_run(run_name=name, experiment_id=self._experiment, nested=True)
+                self._begun += 1
             return MLflowCurves()
 
     def end_training(self, name: str | None, state: State) -> None:
@@ -97,6 +100,7 @@ class MLflow(Tracker):
         if name is not None:
             import mlflow
 
+            self._begun -= 1
             mlflow.end_run(_STATUS[state])
 
     def finish(self, results: Results) -> None:
@@ -127,12 +131,10 @@ class MLflow(Tracker):
         with _quiet():
             import mlflow
 
-            active = mlflow.active_run()
-            while active is not None and active.info.run_id != self._run_id and self._run_id:
-                mlflow.end_run(_STATUS[state])  # of a training that was interrupted
-                active = mlflow.active_run()
-            if self._run_id:
-                mlflow.end_run(_STATUS[state])
+            with ExitStack() as stack:  # each call removes a run from MLflow's stack, even if the server is away
+                for _ in range(self._begun):
+                    stack.callback(mlflow.end_run, _STATUS[state])
+                self._begun = 0
             if self._is_parent:
                 client = mlflow.MlflowClient()
                 for run in client.search_runs(

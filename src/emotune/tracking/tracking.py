@@ -6,12 +6,14 @@ stops a run: it is reported, and the run goes on without the tracker.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotune.handover import REPORT
 from emotune.settings.run import RunConfig
 from emotune.system.errors import ConfigError, EmotuneError
 from emotune.system.extras import require, require_package
@@ -79,10 +81,10 @@ class Tracking:
                 with translated(_Lost):
                     tracker.open(settings)
             except _Lost as error:
-                self.lost[tracker.name] = str(error)
+                reason = self.lost[tracker.name] = _reason(error)
                 self.close("failed")
                 raise ConfigError(
-                    f"{tracker.name} cannot be used: {error}.\n{_REMEDIES[tracker.name]}, or leave it out of --track. "
+                    f"{tracker.name} cannot be used: {reason}.\n{_REMEDIES[tracker.name]}, or leave it out of --track. "
                     "Nothing was started."
                 ) from None
 
@@ -124,7 +126,7 @@ class Tracking:
                 with translated(_Lost):
                     tracker.close(state)
             except _Lost as error:
-                self.lost.setdefault(tracker.name, str(error))
+                self.lost.setdefault(tracker.name, _reason(error))
 
     def group(self) -> Group:
         """Return what the trials of a sweep need to report into this run, which is the sweep's, as JSON values."""
@@ -146,10 +148,15 @@ class Tracking:
             with translated(_Lost):
                 call(*arguments)
         except _Lost as error:
-            self.lost[tracker.name] = str(error)
-            self._progress.say(f"{tracker.name} failed, and the run goes on without it: {error}")
+            reason = self.lost[tracker.name] = _reason(error)
+            self._progress.say(f"{tracker.name} failed, and the run goes on without it: {reason}")
             return False
         return True
+
+
+def _reason(error: _Lost) -> str:
+    """Return the reason of a failure, without a password in an address."""
+    return re.sub(r"//[^/@\s]*@", "//", str(error))
 
 
 def check_trackers(config: RunConfig) -> None:
@@ -187,6 +194,8 @@ def tracked(
     wanted = [tracker for tracker in dict.fromkeys(config.tracking.to or ()) if group is None or tracker in group]
     names = RunNames(name or usual_name(config), config.tracking.project, group)
     tracking = Tracking(names.name, [TRACKERS[tracker](names) for tracker in wanted], progress)
+    if group is None and not config.tracking.texts and any(TRACKERS[tracker].holds_files for tracker in wanted):
+        progress.say(f"{REPORT} is not sent, since it quotes texts of the data; --track-texts sends it")
     if wanted:
         tracking.open({**settings_of(config), **({"label": label} if label else {})}, must=group is None)
     state: State = "failed"
