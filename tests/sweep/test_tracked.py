@@ -63,9 +63,12 @@ def test_without_trackers_there_is_no_group(
 ) -> None:
     groups = []
     original = engine.run
-    monkeypatch.setattr(
-        engine, "run", lambda trial, on_epoch: (groups.append(trial.group), original(trial, on_epoch))[1]
-    )
+
+    def remember(trial: Trial, on_epoch: OnEpoch) -> Files:
+        groups.append(trial.group)
+        return original(trial, on_epoch)
+
+    monkeypatch.setattr(engine, "run", remember)
     job.sweep(make_plan(), lambda folder: engine, Recording())
     assert groups == [None] * 4
 

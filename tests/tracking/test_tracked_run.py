@@ -232,7 +232,8 @@ def test_no_text_of_the_data_is_sent_unless_asked(
         experiment = mlflow.get_experiment_by_name("nothing").experiment_id
         (found,) = mlflow.search_runs([experiment])
         sent.append(json.dumps(found.to_dictionary()).encode())
-        here = mlflow.download_artifacts(found.info.run_id, "", str(tmp_path))
+        (tmp_path / "run").mkdir()
+        here = mlflow.download_artifacts(found.info.run_id, "", str(tmp_path / "run"))
         sent += [path.read_bytes() for path in Path(here).rglob("*") if path.is_file()]
         (model,) = mlflow.search_logged_models([experiment])
         import mlflow as library
@@ -243,6 +244,7 @@ def test_no_text_of_the_data_is_sent_unless_asked(
     assert {"emotune.json", "adapter_model.safetensors", "mlflow_model.py"} <= {path.name for path in files}
     texts = [text for split in ("train", "validation", "test") for text in csv_texts(tiny_files / f"{split}.csv")]
     assert len(texts) == 192
+    assert len(sent) > 20
     assert not [text for text in texts if any(text.encode() in blob for blob in sent)]
     assert any("report.html" in line and "--track-texts" in line for line in progress.lines)
     assert (result.folder / "report.html").is_file()

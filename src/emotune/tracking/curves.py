@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from emotune.tracking.tracker import Tracker
+
 
 class Curves(TrainerCallback):
-    """Passes Trainer's log to an integration, which gives the numbers the names that its users know.
+    """Passes Trainer's log to integrations, which give the numbers the names that their users know.
 
     An integration would also start and end runs, and log all arguments of Trainer, such as a batch size that emotune's
-    batches do not have. So only the log reaches it. The entry at the end of a training is left out: its speeds are
+    batches do not have. So only the log reaches them. The entry at the end of a training is left out: its speeds are
     computed from that batch size, and the results have them.
 
     Args:
-        integration: A callback of transformers.
-        attempt: Calls a function, and handles the errors of the tracker's library.
+        integrations: Trackers with their callbacks of transformers.
+        attempt: Calls a function of a tracker with arguments, and handles the errors of the tracker's library.
     """
 
-    def __init__(self, integration: TrainerCallback, attempt: Callable[[Callable[[], object]], object]) -> None:
-        self._integration = integration
+    def __init__(self, integrations: Sequence[tuple[Tracker, TrainerCallback]], attempt: Callable[..., bool]) -> None:
+        self._integrations = tuple(integrations)
         self._attempt = attempt
 
     def on_log(
@@ -35,4 +38,5 @@ class Curves(TrainerCallback):
         """Pass an entry of the log on, from the first process only."""
         if logs is None or "train_runtime" in logs or not state.is_world_process_zero:
             return
-        self._attempt(lambda: self._integration.on_log(args, state, control, logs=logs, **given))
+        for tracker, integration in self._integrations:
+            self._attempt(tracker, partial(integration.on_log, logs=logs, **given), args, state, control)

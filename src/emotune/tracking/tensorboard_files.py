@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -76,7 +77,7 @@ class TensorBoard(Tracker):
 
     def where(self) -> str:
         """Return the command that shows it."""
-        return f"tensorboard --logdir {self._folder}"
+        return f"tensorboard --logdir {shlex.quote(str(self._folder))}"
 
 
 def _writer(folder: Path) -> Any:

@@ -95,21 +95,25 @@ class Tracking:
         Args:
             name: Name of the training; None if it is the only one of the run.
         """
-        callbacks: list[TrainerCallback] = []
+        integrations: list[tuple[Tracker, TrainerCallback]] = []
         for tracker in self._trackers:
-            self._attempt(tracker, self._begin_training, tracker, name, callbacks)
+            self._attempt(
+                tracker, lambda tracker: integrations.append((tracker, tracker.begin_training(name))), tracker
+            )
         state: State = "failed"
         try:
-            yield callbacks
+            yield self._curves(integrations)
             state = "finished"
         finally:
             for tracker in self._trackers:
                 self._attempt(tracker, tracker.end_training, name, state)
 
-    def _begin_training(self, tracker: Tracker, name: str | None, callbacks: list[TrainerCallback]) -> None:
+    def _curves(self, integrations: Sequence[tuple[Tracker, TrainerCallback]]) -> list[TrainerCallback]:
+        if not integrations:
+            return []
         from emotune.tracking.curves import Curves
 
-        callbacks.append(Curves(tracker.begin_training(name), lambda call: self._attempt(tracker, call)))
+        return [Curves(integrations, self._attempt)]
 
     def finish(self, results: Results) -> None:
         """Store the final record, and tell where it is, and what is missing."""
