@@ -31,6 +31,7 @@ def read(folder: Path) -> Any:
     return found
 
 
+@pytest.mark.slow
 def test_trials_get_the_group_of_the_sweep_which_gets_the_leaderboard(
     make_plan: MakePlan, engine: FakeEngine, refits: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

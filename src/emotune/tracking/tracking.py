@@ -159,8 +159,9 @@ class Tracking:
 
 
 def _reason(error: _Lost) -> str:
-    """Return the reason of a failure, without a password in an address."""
-    return re.sub(r"//[^/@\s]*@", "//", str(error))
+    """Return the reason of a failure, without a password in an address, and without a stack of network libraries."""
+    reason = re.sub(r"//[^/@\s]*@", "//", str(error))
+    return re.sub(r" failed with exception .*Max retries exceeded.*", " got no answer", reason)
 
 
 def check_trackers(config: RunConfig) -> None:
@@ -198,10 +199,10 @@ def tracked(
     wanted = [tracker for tracker in dict.fromkeys(config.tracking.to or ()) if group is None or tracker in group]
     names = RunNames(name or usual_name(config), config.tracking.project, group)
     tracking = Tracking(names.name, [TRACKERS[tracker](names) for tracker in wanted], progress)
-    if group is None and not config.tracking.texts and any(TRACKERS[tracker].holds_files for tracker in wanted):
-        progress.say(f"{REPORT} is not sent, since it quotes texts of the data; --track-texts sends it")
     if wanted:
         tracking.open({**settings_of(config), **({"label": label} if label else {})}, must=group is None)
+    if group is None and not config.tracking.texts and any(TRACKERS[tracker].holds_files for tracker in wanted):
+        progress.say(f"{REPORT} is not sent, since it quotes texts of the data; --track-texts sends it")
     state: State = "failed"
     try:
         yield tracking

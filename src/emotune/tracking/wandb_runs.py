@@ -134,9 +134,10 @@ class Trackio(Wandb):
     def _log(self, results: Results) -> None:
         self._module.log(dict(results.figures))
         if results.table is not None:
-            from pandas import DataFrame
+            import pyarrow
 
-            frame = DataFrame(_cells(results), columns=list(results.table.headings))
+            columns = [list(cells) for cells in zip(*_cells(results), strict=True)]
+            frame = pyarrow.table(columns, names=list(results.table.headings)).to_pandas()
             self._module.log({"results": self._module.Table(dataframe=frame)})
 
     def _end(self, state: State) -> None:
