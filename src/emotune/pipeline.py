@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emotune.data.audit import audit_data
 from emotune.data.dataset import TextDataset
@@ -47,10 +48,18 @@ from emotune.system.output import check_output
 from emotune.system.precision import choose_device
 from emotune.system.processes import processes
 from emotune.system.progress import SILENT, Progress
+from emotune.tracking.results import results_of
+from emotune.tracking.tracker import Group
+from emotune.tracking.tracking import Tracking, tracked
 from emotune.training.checkpoints import Checkpoints
 from emotune.training.options import TrainingOptions
 
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
+
 STEPS = 8
+# Name of the main job in the group of a sweep.
+BEST = "best"
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +101,16 @@ class RunResult:
         return None if self.classifier.portable_source else self.classifier.source
 
 
-def run(config: RunConfig, progress: Progress = SILENT, *, previous: Previous | None = None) -> RunResult:
+def run(
+    config: RunConfig, progress: Progress = SILENT, *, previous: Previous | None = None, group: Group | None = None
+) -> RunResult:
     """Run the main job.
 
     Args:
         config: The configuration; `RunConfig()` is the emotion dataset and BERT, from the Hub.
         progress: Shows the steps.
         previous: A saved folder, whose model is scored on the same test rows and compared with the new one.
+        group: The group of a sweep that the run is tracked in; None outside sweeps.
 
     Raises:
         EmotuneError: One of its subclasses; the output folder is then unchanged.
@@ -116,8 +128,21 @@ def run(config: RunConfig, progress: Progress = SILENT, *, previous: Previous | 
         inputs.append(previous.folder)
     check_output(folder, config.output.overwrite, inputs)
     checkpoints.check()
-    method, options = config.method, config.training
-    device = choose_device(options.device)
+    device = choose_device(config.training.device)
+    with tracked(config, progress, name=BEST if group else None, group=group) as tracking:
+        return _run(config, checkpoints, device, tracking, previous, progress)
+
+
+def _run(
+    config: RunConfig,
+    checkpoints: Checkpoints,
+    device: str,
+    tracking: Tracking,
+    previous: Previous | None,
+    progress: Progress,
+) -> RunResult:
+    """Run the steps of the main job, whose configuration has been checked."""
+    folder, method, options = Path(config.output.folder), config.method, config.training
     watch = Stopwatch(progress)
 
     with watch.step("Data"):
@@ -163,9 +188,9 @@ def run(config: RunConfig, progress: Progress = SILENT, *, previous: Previous | 
     with watch.step(f"Fine-tune with {method.title}"):
         progress.say(f"{precision.name} on {device}: {precision.reason}")
         with checkpoints.claimed(data) as kept:
-            tuned, others = train_seeds(base, data, method, options, config, kept, progress)
+            tuned, others = train_seeds(base, data, method, options, config, kept, tracking, progress)
             if config.baselines.full:
-                baselines += (full_baseline(base, data, options, config, kept, progress),)
+                baselines += (full_baseline(base, data, options, config, kept, tracking, progress),)
         training = tuned.training
         progress.say(
             f"kept epoch {training.best_epoch} of {len(training.epochs)}, whose validation loss is least at its best temperature; "
@@ -206,6 +231,8 @@ def run(config: RunConfig, progress: Progress = SILENT, *, previous: Previous | 
             f"a fresh process gives the same labels on {verification.rows} texts; the largest difference is "
             f"{verification.largest_difference:.1e} (at most {verification.tolerance:.0e} passes)"
         )
+        if config.tracking.to:
+            tracking.finish(results_of(found, config, folder))
 
     return RunResult(folder, tuned, comparison, verification, watch.total, leaks)
 
@@ -241,6 +268,7 @@ def train_seeds(
     options: TrainingOptions,
     config: RunConfig,
     checkpoints: Path,
+    tracking: Tracking,
     progress: Progress,
 ) -> tuple[TunedClassifier, list[Evaluation]]:
     """Train all seeds of the configuration.
@@ -252,6 +280,7 @@ def train_seeds(
         options: Options of the training.
         config: The configuration.
         checkpoints: Folder for checkpoints, with one folder per seed.
+        tracking: Trackers of the curves.
         progress: Shows what happens.
 
     Returns:
@@ -260,10 +289,13 @@ def train_seeds(
     best: TunedClassifier | None = None
     scored: dict[int, Evaluation] = {}
     several = config.training.seeds > 1
+    names = several or config.baselines.full  # one training needs no name beside that of the run
     for seed in range(config.training.seed, config.training.seed + config.training.seeds):
         if several:
             progress.say(f"seed {seed}")
-        tuned = train(base, data, method, options, seed, checkpoints / f"seed-{seed}", config.training.resume, progress)
+        place, resume = checkpoints / f"seed-{seed}", config.training.resume
+        with tracking.training(f"seed-{seed}" if names else None) as curves:
+            tuned = train(base, data, method, options, seed, place, resume, progress, curves)
         if several:
             scored[seed] = evaluate(tuned, data.test, name=f"tuned, seed {seed}", progress=progress)
         if best is None or _on_validation(tuned) > _on_validation(best):
@@ -281,6 +313,7 @@ def full_baseline(
     options: TrainingOptions,
     config: RunConfig,
     checkpoints: Path,
+    tracking: Tracking,
     progress: Progress,
 ) -> Evaluation:
     """Train every weight, and score the result on the test split.
@@ -291,14 +324,15 @@ def full_baseline(
         options: Options of the training; the learning rate is full fine-tuning's own.
         config: The configuration.
         checkpoints: Folder for checkpoints.
+        tracking: Trackers of the curves.
         progress: Shows what happens.
     """
     method = FullFineTuning()
     progress.say(f"baseline: {method.title}")
     options = options.changed(learning_rate=None)
-    tuned = train(
-        base, data, method, options, config.training.seed, checkpoints / method.name, config.training.resume, progress
-    )
+    place, resume = checkpoints / method.name, config.training.resume
+    with tracking.training(f"{method.name}-baseline") as curves:
+        tuned = train(base, data, method, options, config.training.seed, place, resume, progress, curves)
     found = evaluate(tuned, data.test, name=method.title, progress=progress)
     note = f"Every weight trained, seed {config.training.seed}, learning rate {method.usual_learning_rate:g}."
     validated = tuned.training.best.validation_macro_f1
@@ -314,12 +348,23 @@ def train(
     checkpoints: Path,
     resume: bool,
     progress: Progress,
+    callbacks: Sequence[TrainerCallback],
 ) -> TunedClassifier:
     """Fine-tune, from the newest checkpoint in the folder if there is one and the run is resumed."""
     from emotune.training.finetune import finetune  # imports torch and transformers
 
     resume = resume and any(checkpoints.glob("checkpoint-*"))
-    return finetune(base, data, method, options, seed=seed, checkpoints=checkpoints, resume=resume, progress=progress)
+    return finetune(
+        base,
+        data,
+        method,
+        options,
+        seed=seed,
+        checkpoints=checkpoints,
+        resume=resume,
+        callbacks=callbacks,
+        progress=progress,
+    )
 
 
 def _on_validation(tuned: TunedClassifier) -> float:

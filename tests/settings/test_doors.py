@@ -17,7 +17,7 @@ from emotune.methods.registry import METHODS
 from emotune.models.options import ModelSource
 from emotune.settings.keys import fields_of
 from emotune.settings.layers import Draft
-from emotune.settings.run import BaselinesSection, OutputSection, RunConfig
+from emotune.settings.run import BaselinesSection, OutputSection, RunConfig, TrackingSection
 from emotune.system.errors import ConfigError, EmotuneError
 from emotune.system.options import Options, checked_seed
 from emotune.training.options import TrainingOptions
@@ -120,6 +120,7 @@ def test_every_setting_of_a_run_has_a_door_in_python() -> None:
     walked = {f"{section}.{name}" for section, _, name in FIELDS}
     of_runs = {"data.source", "data.validation", "data.test", "data.split_seed", "method.name"}
     of_runs |= {"training.seed", "training.seeds", "training.resume"}
+    of_runs |= {f"tracking.{name}" for name in TrackingSection.model_fields}
     assert walked | of_runs == set(fields_of(RunConfig))
 
 

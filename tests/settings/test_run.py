@@ -316,7 +316,7 @@ class TestMistakes:
             ("[training.epochs]\nx = 1\n", "training.epochs is {'x': 1}; expected a whole number"),
             (
                 "[zzz]\nx = 1\n",
-                "[zzz] is not a section; the sections are data, model, method, training, baselines, output.",
+                "[zzz] is not a section; the sections are data, model, method, training, baselines, output, tracking.",
             ),
         ],
     )

@@ -35,7 +35,7 @@ def refits(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
     """The configurations of the main jobs that were asked for; none is done."""
     asked: list[RunConfig] = []
 
-    def run(config: RunConfig, progress: Any) -> SimpleNamespace:
+    def run(config: RunConfig, progress: Any, **_: Any) -> SimpleNamespace:
         asked.append(config)
         return SimpleNamespace(folder=Path(config.output.folder))
 

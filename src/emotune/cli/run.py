@@ -28,7 +28,7 @@ FLAGS = {
     "method": Flag("method.name", "NAME"),
     "rank": Flag("method.r", "N"),
     "alpha": Flag("method.alpha", "X"),
-    "target_modules": Flag("method.target_modules", "NAME,NAME"),
+    "target_modules": Flag("method.target_modules", "NAME,NAME", is_list=True),
     "epochs": Flag("training.epochs", "N"),
     "learning_rate": Flag("training.learning_rate", "X"),
     "batch_tokens": Flag("training.batch_tokens", "N"),
@@ -41,6 +41,9 @@ FLAGS = {
     "resume": Flag("training.resume"),
     "output": Flag("output.folder", "DIR"),
     "overwrite": Flag("output.overwrite"),
+    "track": Flag("tracking.to", "NAME,NAME", is_list=True),
+    "track_texts": Flag("tracking.texts"),
+    "track_model": Flag("tracking.model"),
 }
 
 

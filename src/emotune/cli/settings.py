@@ -24,12 +24,14 @@ class Flag:
         metavar: Placeholder of the value in the help; "" makes the option a switch.
         text: Help text that replaces the setting's own.
         default: Default that replaces the setting's own in the help.
+        is_list: True if the value may be names separated by commas.
     """
 
     key: str
     metavar: str = ""
     text: str = ""
     default: str = ""
+    is_list: bool = False
 
 
 def settings_command(flags: Mapping[str, Flag]) -> type[TyperCommand]:
@@ -111,11 +113,7 @@ def _override(flag: Flag, name: str, value: str | bool) -> Override:
     from emotune.settings.layers import Override
 
     setting: Any = value
-    if (
-        name == "target_modules"
-        and isinstance(value, str)
-        and value != "all-linear"
-        and re.fullmatch(r"[\w.,]+", value)
-    ):
-        setting = value.split(",")  # names; text with other characters is a regular expression
+    # Names; text with other characters is a regular expression of modules.
+    if flag.is_list and isinstance(value, str) and value != "all-linear" and re.fullmatch(r"[\w.,]+", value):
+        setting = value.split(",")
     return Override(flag.key, setting, place=f"--{name.replace('_', '-')}")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.data.dataset import Split
+from emotune.statistics.paired import LEVEL, Interval
 from emotune.tasks.scores import Metrics
 from emotune.tasks.scores import absent_classes as absent_classes
 
@@ -59,6 +60,14 @@ def score(split: Split, predictions: NDArray[np.int64], probabilities: NDArray[n
         probabilities: Shape (rows, classes), or None if there are none; then `loss` is None.
     """
     return split.task.score(split.label_ids, predictions, probabilities, split.labels)
+
+
+def accuracy_interval(evaluation: Evaluation) -> Interval:
+    """Return the accuracy with its interval for the choice of the rows (Wilson, 1927)."""
+    from scipy.stats import binomtest
+
+    found = binomtest(int(evaluation.correct.sum()), len(evaluation.split)).proportion_ci(LEVEL, method="wilson")
+    return Interval(evaluation.metrics.accuracy, float(found.low), float(found.high))
 
 
 def restrict(evaluation: Evaluation, rows: NDArray[np.int64]) -> Evaluation:

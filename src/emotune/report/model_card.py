@@ -16,9 +16,10 @@ from typing import Any
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.leaks import Leaks
 from emotune.evaluation.rivals import yardstick
-from emotune.evaluation.scores import Evaluation, absent_classes
+from emotune.evaluation.scores import Evaluation, absent_classes, accuracy_interval
 from emotune.evaluation.words.formats import duration, nats, nats_difference, percent, points, share
 from emotune.evaluation.words.margin import margin_lines
+from emotune.evaluation.words.tables import TextTable
 from emotune.evaluation.words.verdict import of_seeds, sentences
 from emotune.folder.record import TrainingRecord
 from emotune.folder.tuned import TunedClassifier
@@ -90,7 +91,7 @@ def model_card(
             probabilities=probabilities_sentence(trust),
             notes=[(evaluation.name, evaluation.note) for evaluation in evaluations if evaluation.note],
             absent=absent_classes(comparison.after.metrics),
-            interval=_accuracy_interval(comparison.after),
+            interval=accuracy_interval(comparison.after),
             rarest=min(comparison.after.metrics.per_class.items(), key=lambda item: item[1].support),
             score_table=_score_table(comparison),
             class_table=_class_table(comparison),
@@ -172,6 +173,12 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> _Markdown:
     return _Markdown("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
 
 
+def markdown_table(table: TextTable) -> str:
+    """Return a table in Markdown, its title above and its note below."""
+    rows = _table(table.headings, [[str(cell) for cell in row] for row in table.rows])
+    return "\n\n".join(filter(None, [f"**{_escaped(table.title)}**", rows, _escaped(table.note)]))
+
+
 def _longest_run_of_ticks(text: str) -> int:
     return max(map(len, re.findall("`+", text)), default=0)
 
@@ -218,14 +225,6 @@ def _options(method: Method) -> _Markdown:
     """Return the method's options with their values, defaults included."""
     shown = {name: ", ".join(value) if isinstance(value, tuple) else value for name, value in method.options().items()}
     return _Markdown(", ".join(f"{_escaped(name)} {_code(value)}" for name, value in shown.items()))
-
-
-def _accuracy_interval(evaluation: Evaluation) -> tuple[float, float]:
-    """Return the 95 % interval of the accuracy (Wilson, 1927), for the choice of the test rows."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(int(evaluation.correct.sum()), len(evaluation.split)).proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 def _score_table(comparison: Comparison) -> _Markdown:

@@ -11,8 +11,11 @@ from emotune.settings.run import RunConfig
 
 
 def configuration(config: RunConfig) -> dict[str, Any]:
-    """Return the configuration with every path of this machine cut to its last part."""
-    values = config.model_dump(mode="json")
+    """Return the configuration with every path of this machine cut to its last part, without trackers.
+
+    Trackers change no result, and a run that is reproduced reports to none.
+    """
+    values = config.model_dump(mode="json", exclude={"tracking"})
     for section, key in (
         ("data", "source"),
         ("data", "validation"),

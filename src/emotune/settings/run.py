@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from emotune.data.options import DataSource
 from emotune.methods.registry import METHODS, AnyMethod
 from emotune.models.options import ModelSource
 from emotune.settings.layers import Draft, Override
-from emotune.system.options import SEEDS, Options, PathText
+from emotune.system.options import SEEDS, Options, PathText, Text, as_tuple
 from emotune.training.options import TrainingOptions
 
 
@@ -90,6 +90,44 @@ class Start:
     needs: Mapping[str, str]
 
 
+TrackerName = Literal["tensorboard", "mlflow", "trackio", "wandb"]
+
+
+class TrackingSection(Options):
+    """Trackers that receive curves, settings and results; they change no result.
+
+    Where a tracker is, and the account to use, comes from its own environment variables, such as MLFLOW_TRACKING_URI.
+    """
+
+    to: Annotated[tuple[TrackerName, ...], BeforeValidator(as_tuple)] | None = Field(
+        default=None,
+        description="Trackers that receive the curves, the settings and the results: tensorboard, mlflow, trackio, wandb. "
+        "Nothing is sent anywhere if not given.",
+    )
+    project: Text | None = Field(
+        default=None,
+        description='Project, or experiment in MLflow; that of the tracker\'s own environment variable, or "emotune", if not given.',
+    )
+    name: Text | None = Field(
+        default=None, description="Name of the run; that of the output folder with the time if not given."
+    )
+    texts: bool = Field(
+        default=False,
+        description="Also send report.html, which quotes texts of the data. No other text of the data is ever sent.",
+    )
+    model: bool = Field(
+        default=False, description="Also log the tuned model to MLflow, in a form that mlflow.pyfunc.load_model loads."
+    )
+
+    @model_validator(mode="after")
+    def _model_has_a_place(self) -> Self:
+        if self.model and "mlflow" not in (self.to or ()):
+            raise ValueError(
+                'model is true, but only MLflow holds models, and to has no "mlflow"; add it, as in --track mlflow'
+            )
+        return self
+
+
 class RunConfig(Options):
     """Configuration of `emotune run`, immutable.
 
@@ -103,6 +141,7 @@ class RunConfig(Options):
     training: TrainingSection = Field(default_factory=TrainingSection)
     baselines: BaselinesSection = Field(default_factory=BaselinesSection)
     output: OutputSection = Field(default_factory=OutputSection)
+    tracking: TrackingSection = Field(default_factory=TrackingSection)
 
     @field_validator("method", mode="before")
     @classmethod
@@ -155,9 +194,9 @@ class RunConfig(Options):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Settings that affect the result, as JSON values: all but the output folder, resuming and the margin."""
+        """Settings that affect the result, as JSON values: all but the output folder, trackers, resuming and the margin."""
         values = self.model_dump(mode="json")
-        del values["output"]
+        del values["output"], values["tracking"]
         del values["training"]["resume"]
         del values["baselines"]["margin"]
         return values

@@ -143,7 +143,13 @@ class TrialProcess:
 
 def task_of(trial: Trial) -> dict[str, Any]:
     """Return the content of `trial.json` for a trial's process."""
-    return {"configuration": trial.config.model_dump(mode="json"), "scores_test": trial.scores_test}
+    return {
+        "key": trial.key,
+        "label": trial.label,
+        "configuration": trial.config.model_dump(mode="json"),
+        "scores_test": trial.scores_test,
+        "group": trial.group,
+    }
 
 
 class LocalEngine:

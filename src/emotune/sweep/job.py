@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,14 @@ from emotune.sweep.protocol import Setting
 from emotune.sweep.schedule import run_jobs
 from emotune.sweep.search import FAILED, Search, SearchJob, chosen
 from emotune.sweep.terminal import leaderboard_table
+from emotune.sweep.tracked import sweep_results
 from emotune.sweep.trial import RESULT
 from emotune.system.errors import ArtifactError, ConfigError, DataError, EmotuneError, MethodError, OutputError
 from emotune.system.processes import processes
 from emotune.system.progress import SILENT, Progress
 from emotune.system.wording import counted
+from emotune.tracking.tracker import Group
+from emotune.tracking.tracking import Tracking, tracked
 from emotune.training.finetune import check_positions
 from emotune.training.options import TrainingOptions, usual_epochs
 from emotune.training.preflight import far_learning_rate
@@ -102,6 +105,20 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
     started = time.perf_counter()
     folder = SweepFolder(plan)
     folder.check()
+    with tracked(plan.base, progress) as tracking:
+        board, best = _sweep(plan, folder, make_engine, tracking, progress)
+    return SweepResult(plan.folder, board, best, time.perf_counter() - started)
+
+
+def _sweep(
+    plan: Plan,
+    folder: SweepFolder,
+    make_engine: Callable[[SweepFolder], Engine],
+    tracking: Tracking,
+    progress: Progress,
+) -> tuple[Leaderboard, RunResult | None]:
+    """Run the steps of a sweep whose folder has been checked; return the leaderboard and the best one's main job."""
+    group = tracking.group() if plan.base.tracking.to else None
     with progress.step("Data"):
         data = load_data(**plan.candidates[0].config.data_arguments())
         progress.show(tables.data_table(data))
@@ -128,10 +145,10 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
         with closing(make_engine(folder)) as engine:
             if plan.searched:
                 with progress.step("Search"):
-                    candidates, failed = search(plan, candidates, rows["train"], folder, engine, progress)
+                    candidates, failed = search(plan, candidates, rows["train"], folder, engine, progress, group)
                     failures |= failed
             with progress.step("Trials"):
-                results, failed = run_trials(plan, candidates, folder, engine, fingerprint, progress)
+                results, failed = run_trials(plan, candidates, folder, engine, fingerprint, progress, group)
                 failures |= failed
         with progress.step("Leaderboard"):
             if not any(found for _, found in results):
@@ -145,8 +162,9 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
             folder.write("leaderboard.md", leaderboard_markdown(plan, board, setting))
             folder.write("leaderboard.html", render_leaderboard(plan, board, setting))
             progress.show(leaderboard_table(board))
-        best = refit(board.best, folder, progress)
-    return SweepResult(plan.folder, board, best, time.perf_counter() - started)
+            if group is not None:
+                tracking.finish(sweep_results(plan, board, setting))
+        return board, refit(board.best, folder, progress, group)
 
 
 def refusals(candidates: Sequence[Candidate], base: Classifier, progress: Progress) -> dict[str, str]:
@@ -180,7 +198,13 @@ def refusals(candidates: Sequence[Candidate], base: Classifier, progress: Progre
 
 
 def search(
-    plan: Plan, candidates: Sequence[Candidate], rows: int, folder: SweepFolder, engine: Engine, progress: Progress
+    plan: Plan,
+    candidates: Sequence[Candidate],
+    rows: int,
+    folder: SweepFolder,
+    engine: Engine,
+    progress: Progress,
+    group: Group | None = None,
 ) -> tuple[list[Candidate], dict[str, str]]:
     """Search the settings of every candidate.
 
@@ -191,11 +215,12 @@ def search(
         folder: Folder of the sweep, for the records.
         engine: Runs the trials.
         progress: Shows what happens.
+        group: The group of the sweep in trackers.
 
     Returns:
         The candidates with the best settings found, and the reasons of those without any, by label.
     """
-    searches = [Search(candidate, folder, plan.seeds[0]) for candidate in candidates]
+    searches = [Search(candidate, folder, plan.seeds[0], group) for candidate in candidates]
     jobs = [
         SearchJob(found, number, found.candidate.config.training.epochs or usual_epochs(rows))
         for found in searches
@@ -226,6 +251,7 @@ def run_trials(
     engine: Engine,
     data: str,
     progress: Progress,
+    group: Group | None = None,
 ) -> tuple[list[tuple[Candidate, list[TrialResult]]], dict[str, str]]:
     """Train every candidate with every seed, except for trials that have finished before.
 
@@ -238,12 +264,15 @@ def run_trials(
         engine: Runs the trials.
         data: Fingerprint of the data, which every trial must have used.
         progress: Shows what happens.
+        group: The group of the sweep in trackers.
 
     Returns:
         Each candidate with its finished trials in the order of the seeds, and the reasons of those that failed, by
         label.
     """
-    trials = [(candidate, candidate.trial(seed)) for seed in plan.seeds for candidate in candidates]
+    trials = [
+        (candidate, replace(candidate.trial(seed), group=group)) for seed in plan.seeds for candidate in candidates
+    ]
     jobs = [TrialJob(trial, folder, data, engine.description) for _, trial in trials if folder.result(trial) is None]
     before = len(trials) - len(jobs)
     if before:
@@ -292,14 +321,16 @@ class TrialJob:
         """
         import json
 
-        if json.loads(files[RESULT])["data"] != self._data:
+        result = json.loads(files[RESULT])
+        if result["data"] != self._data:
             raise DataError(
                 f"'{self._trial.label}' used other data than the sweep began with: the data at "
                 f"'{self._trial.config.data.source}' has changed, or differs on the machine of the trial. "
                 "Trials on different rows cannot be compared."
             )
         found = self._folder.store(self._trial, files, seconds, self._place)
-        return f"validation macro-F1 {found.validation_macro_f1:.4f}"
+        lost = "".join(f"; not tracked by {name}: {reason}" for name, reason in result.get("not_tracked", {}).items())
+        return f"validation macro-F1 {found.validation_macro_f1:.4f}{lost}"
 
     def stop(self, seconds: float) -> str:
         """Raise an error: trials of the leaderboard are never stopped early."""
@@ -310,7 +341,7 @@ class TrialJob:
         self._folder.store_failure(self._trial, message, seconds)
 
 
-def refit(best: TrialResult, folder: SweepFolder, progress: Progress) -> RunResult | None:
+def refit(best: TrialResult, folder: SweepFolder, progress: Progress, group: Group | None = None) -> RunResult | None:
     """Run the main job with the best trial's configuration, for its report and a folder verified in a fresh process.
 
     The same configuration and seed give the same weights on the same machine, so the test split is not used for a new
@@ -320,6 +351,7 @@ def refit(best: TrialResult, folder: SweepFolder, progress: Progress) -> RunResu
         best: The best trial.
         folder: The sweep's folder; the result goes into `best`.
         progress: Shows the steps.
+        group: The group of the sweep in trackers.
 
     Returns:
         Result of the main job; None where the folder already holds this model.
@@ -328,7 +360,7 @@ def refit(best: TrialResult, folder: SweepFolder, progress: Progress) -> RunResu
     if _is_there(config, folder.best):
         progress.say(f"the model of {best.trial.label} is already in {folder.best}")
         return None
-    result = pipeline.run(config, progress)
+    result = pipeline.run(config, progress, group=group)
     trial, again = best.evaluation(), read_evaluation(folder.best)
     changed = int((trial.predictions != again.predictions).sum())
     if changed:

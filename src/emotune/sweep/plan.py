@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from emotune.settings.run import RunConfig
+from emotune.tracking.tracker import Group
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,14 @@ class Trial:
         label: The candidate's name and the seed, for messages.
         config: Its configuration, valid for `emotune run`.
         scores_test: True if the test split is scored at the end; False during a search.
+        group: The group of the sweep in trackers; None if it is tracked nowhere.
     """
 
     key: str
     label: str
     config: RunConfig
     scores_test: bool = True
+    group: Group | None = None
 
 
 @dataclass(frozen=True)

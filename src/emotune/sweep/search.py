@@ -16,6 +16,7 @@ from emotune.sweep.engines import Files, TrialFailed
 from emotune.sweep.folder import SweepFolder
 from emotune.sweep.plan import Candidate, Range, Trial, described, with_settings
 from emotune.sweep.trial import RESULT
+from emotune.tracking.tracker import Group
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -34,15 +35,17 @@ class Search:
         candidate: The candidate, with the ranges of its settings.
         folder: The sweep's folder, for the records.
         seed: Seed of the proposals.
+        group: The group of the sweep in trackers.
     """
 
-    def __init__(self, candidate: Candidate, folder: SweepFolder, seed: int) -> None:
+    def __init__(self, candidate: Candidate, folder: SweepFolder, seed: int, group: Group | None = None) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.candidate = candidate
         self.folder = folder
         self.seed = seed
+        self.group = group
         self.study: Study = optuna.create_study(
             direction="maximize",
             pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=REDUCTION),
@@ -125,7 +128,8 @@ class SearchJob:
         except ValidationError as error:
             reasons = "; ".join(mistake["msg"].removeprefix("Value error, ") for mistake in error.errors())
             raise TrialFailed(f"{label}: {reasons}") from None
-        return Trial(f"{candidate.key}-search-{self.number:03d}", label, config, scores_test=False)
+        key = f"{candidate.key}-search-{self.number:03d}"
+        return Trial(key, label, config, scores_test=False, group=self.search.group)
 
     def hear(self, epoch: int, macro_f1: float) -> bool:
         """Report an epoch to Optuna, and return whether to continue; the last epoch is never stopped."""

@@ -219,8 +219,11 @@ class _Expansion:
         """Return whether trials may differ in a setting; add a mistake if they may not."""
         if key in ELSEWHERE:
             self._mistake(place, f"{key} cannot differ between trials; {ELSEWHERE[key]}")
-        elif key.partition(".")[0] in ("data", "output", "baselines"):
-            self._mistake(place, f"{key} cannot differ between trials: all of them see the same rows")
+        elif key.partition(".")[0] in ("data", "output", "baselines", "tracking"):
+            self._mistake(
+                place,
+                f"{key} cannot differ between trials: all of them see the same rows, and report to the same place",
+            )
         elif key not in fields_of(RunConfig):
             self.mistakes.append(f"{place}: {shown_value(key)} is not a setting{closest_setting(RunConfig, key)}")
         else:

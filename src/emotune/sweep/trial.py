@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from emotune.system.errors import EmotuneError
 from emotune.system.precision import choose_device
 from emotune.system.processes import end_with_standard_input
 from emotune.system.progress import Silent
+from emotune.tracking.tracker import Group, Results
+from emotune.tracking.tracking import Tracking, tracked
 from emotune.training.finetune import finetune
 
 TASK, RESULT = "trial.json", "result.json"
@@ -47,7 +49,14 @@ class Notes(Silent):
 
 
 def run_trial(
-    config: RunConfig, folder: Path, *, scores_test: bool = True, after_epoch: AfterEpoch | None = None
+    config: RunConfig,
+    folder: Path,
+    *,
+    scores_test: bool = True,
+    after_epoch: AfterEpoch | None = None,
+    key: str | None = None,
+    label: str = "",
+    group: Group | None = None,
 ) -> None:
     """Run one trial.
 
@@ -56,10 +65,31 @@ def run_trial(
         folder: An existing folder for `result.json` and `predictions.parquet`.
         scores_test: True to score the test split.
         after_epoch: Called with an epoch's number and its macro-F1 on validation.
+        key: Name of the trial in trackers.
+        label: The trial in words.
+        group: The group of the sweep in trackers.
 
     Raises:
         EmotuneError: One of its subclasses.
     """
+    notes = Notes()
+    with tracked(config, notes, name=key, label=label, group=group) as tracking:
+        result = _run_trial(config, folder, scores_test, after_epoch, tracking, notes)
+        if config.tracking.to:
+            tracking.finish(_record(result))
+        result["not_tracked"] = tracking.lost
+    (folder / RESULT).write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
+
+
+def _run_trial(
+    config: RunConfig,
+    folder: Path,
+    scores_test: bool,
+    after_epoch: AfterEpoch | None,
+    tracking: Tracking,
+    notes: Notes,
+) -> dict[str, Any]:
+    """Run one trial, and return the content of `result.json`."""
     from transformers import TrainerCallback
 
     class Teller(TrainerCallback):
@@ -70,10 +100,16 @@ def run_trial(
     data = load_data(**config.data_arguments())
     base = load_base(labels=data.labels, **config.model.model_dump())
     base.model.to(choose_device(config.training.device))
-    notes = Notes()
-    tuned = finetune(
-        base, data, config.method, config.training, seed=config.training.seed, callbacks=[Teller()], progress=notes
-    )
+    with tracking.training() as curves:
+        tuned = finetune(
+            base,
+            data,
+            config.method,
+            config.training,
+            seed=config.training.seed,
+            callbacks=[Teller(), *curves],
+            progress=notes,
+        )
     record = tuned.training
     best = record.best
     result: dict[str, Any] = {
@@ -107,7 +143,18 @@ def run_trial(
             result["size_bytes"] = sum((saved / name).stat().st_size for name in tuned.method.files)
             # A score is worthless if the saved folder holds another model than the one that was scored.
             result["largest_logit_difference"] = verify(saved, base=tuned.source).largest_difference
-    (folder / RESULT).write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
+    return result
+
+
+def _record(result: Mapping[str, Any]) -> Results:
+    """Return the final record of a trial for trackers."""
+    figures = {
+        f"{split}/{score}": value for split in ("validation", "test") for score, value in (result[split] or {}).items()
+    }
+    costs = ("seconds", "train_examples_per_second", "peak_memory_bytes", "trainable_parameters")
+    figures |= {f"cost/{name}": float(result[name] or 0) for name in costs}
+    facts = {"data.fingerprint": "data", "kept_epoch": "best_epoch", "device": "device", "precision_used": "precision"}
+    return Results(figures, {name: str(result[key]) for name, key in facts.items()})
 
 
 def main(folder: Path) -> int:
@@ -128,6 +175,9 @@ def main(folder: Path) -> int:
             folder,
             scores_test=task["scores_test"],
             after_epoch=lambda number, macro_f1: tell({"epoch": number, "macro_f1": macro_f1}),
+            key=task["key"],
+            label=task["label"],
+            group=task["group"],
         )
     except EmotuneError as error:
         tell({"failed": str(error)})

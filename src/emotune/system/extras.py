@@ -26,3 +26,19 @@ def require(extra: str, modules: Sequence[str], purpose: str) -> None:
             f"{purpose} needs {names}, which {'is' if len(missing) == 1 else 'are'} not installed. "
             f"Install {'it' if len(missing) == 1 else 'them'}: pip install 'emotune[{extra}]'"
         )
+
+
+def require_package(package: str, purpose: str) -> None:
+    """Refuse a purpose whose package, which no extra installs, is missing.
+
+    Args:
+        package: Name of the package and of its top-level module.
+        purpose: Beginning of the message: "--track wandb".
+
+    Raises:
+        ConfigError: It is missing; the message has the line that installs it.
+    """
+    found = find_spec(package)
+    # A folder of that name, such as the one that wandb writes, looks like a package without a file.
+    if found is None or found.origin is None:
+        raise ConfigError(f"{purpose} needs {package}, which is not installed. Install it: pip install {package}")

@@ -37,7 +37,8 @@ def _as_text(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-def _as_tuple(value: Any) -> Any:
+def as_tuple(value: Any) -> Any:
+    """Return a sequence as a tuple, for validation: TOML and JSON have lists where a frozen model has tuples."""
     if isinstance(value, str):  # a sequence of its letters
         raise ValueError(f"expected a list of texts such as [{value!r}, ...]")
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, bytes) else value
@@ -49,7 +50,7 @@ PathText = Annotated[Text, BeforeValidator(_as_text)]
 if TYPE_CHECKING:
     Texts = Sequence[str]
 else:
-    Texts = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_as_tuple)]
+    Texts = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(as_tuple)]
 # Exclusive upper limit of seeds for random generators.
 SEEDS = 2**32
 
@@ -241,7 +242,10 @@ def _expected_type(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return "one of " + ", ".join(f'"{value}"' for value in schema["enum"])
     noun = _NOUNS.get(schema.get("type", "object"), "another value")
-    if schema.get("type") == "array" and schema.get("items", {}).get("type") != "string":
+    items = schema.get("items", {})
+    if schema.get("type") == "array" and "enum" in items:
+        noun = "a list of " + ", ".join(f'"{value}"' for value in items["enum"])
+    elif schema.get("type") == "array" and items.get("type") != "string":
         noun = "a list"
     limits = {
         "minimum": "of at least",

@@ -31,7 +31,7 @@ from emotune.models.encoding import encode_split
 from emotune.models.families import position_limit, precision_for
 from emotune.models.quantization import element_count
 from emotune.system.errors import DataError, MethodError, OutputError, TrainingError
-from emotune.system.internals.transformers import use_one_gpu
+from emotune.system.internals.transformers import report_nowhere, use_one_gpu
 from emotune.system.memory import keep_freed_memory, peak_memory_bytes
 from emotune.system.options import checked_seed
 from emotune.system.precision import Precision, choose_device
@@ -322,6 +322,7 @@ def _arguments(job: _Job) -> TrainingArguments:
         remove_unused_columns=False,
     )
     use_one_gpu(arguments)
+    report_nowhere(arguments)
     return arguments
 
 

@@ -9,9 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from statsmodels.stats.proportion import proportion_confint
 
 from emotune.evaluation.comparison import Comparison
-from emotune.evaluation.words.tables import Change, TextTable, Verdict, comparison_parts, comparison_text
+from emotune.evaluation.words.tables import (
+    Change,
+    TextTable,
+    Verdict,
+    comparison_parts,
+    comparison_text,
+    results_table,
+)
 from emotune.report.tables import comparison_table, render
 
 from ...report.conftest import HOSTILE, make_comparison, make_comparison_without
@@ -95,3 +103,34 @@ assert not [name for name in sys.modules if name.startswith("emotune.report")]
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "'two'" in done.stdout
+
+
+class TestResults:
+    def test_have_every_model_with_its_interval_and_the_leads(self) -> None:
+        found = make_comparison()
+        comparison = replace(found, before=replace(found.before, is_chance=False))
+        table = results_table(comparison)
+        models = (comparison.after, *comparison.baselines, comparison.before)
+        rows = list(zip(table.rows, models, strict=True))
+        for cells, model in rows:
+            low, high = proportion_confint(int(model.correct.sum()), len(model.split), method="wilson")
+            assert cells[1] == f"{model.metrics.accuracy:.4f}"
+            assert cells[2] == f"{low:.4f} to {high:.4f}"
+            assert cells[3] == f"{model.metrics.macro_f1:.4f}"
+        for cells, model in rows[1:]:
+            lead = 100 * (comparison.after.metrics.accuracy - model.metrics.accuracy)
+            assert str(cells[4]).startswith(f"{lead:+.1f} (")
+        assert rows[0][0][4:] == ("", "")
+
+    def test_show_no_lead_over_chance(self) -> None:
+        found = make_comparison()
+        comparison = replace(found, before=replace(found.before, is_chance=True))
+        cells = results_table(comparison).rows[-1]
+        assert str(cells[0]).endswith(", chance")
+        assert cells[4:] == ("", "")
+
+    def test_say_where_macro_f1_has_no_interval(self) -> None:
+        found = make_comparison_without("love")
+        comparison = replace(found, before=replace(found.before, is_chance=False))
+        assert comparison.statistics.macro_f1 is None
+        assert results_table(comparison).rows[-1][5] == "no interval"

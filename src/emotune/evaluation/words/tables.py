@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.leaks import Leaks
-from emotune.evaluation.scores import Evaluation, absent_classes
+from emotune.evaluation.rivals import ACCURACY, MACRO_F1, score_differences
+from emotune.evaluation.scores import Evaluation, absent_classes, accuracy_interval
 from emotune.evaluation.words.formats import (
     LONGEST_NAME,
     duration,
+    interval_bounds,
     magnitude,
     nats,
     nats_difference,
@@ -26,6 +28,7 @@ from emotune.evaluation.words.formats import (
 )
 from emotune.evaluation.words.margin import margin_lines
 from emotune.evaluation.words.verdict import of_seeds, sentences
+from emotune.statistics.paired import Interval
 from emotune.system.text import printable
 from emotune.system.wording import counted
 
@@ -143,6 +146,45 @@ def comparison_parts(
     parts += notes.lines
     parts.append(Verdict([*sentences(comparison, leaks=leaks), *margin_lines(comparison)]))
     return parts
+
+
+def results_table(comparison: Comparison) -> TextTable:
+    """Return the scores of all models of a comparison with their intervals, the second model first.
+
+    The lead is that of the second model over each other one, from paired rows; there is none over a model that is
+    chance.
+    """
+    models = (comparison.after, *comparison.baselines, comparison.before)
+    return TextTable(
+        f"Results on {rows_of(comparison.after)}",
+        ["model", "accuracy", "95 % interval", "macro-F1", "lead in accuracy", "lead in macro-F1"],
+        [
+            (
+                printable(model.name, LONGEST_NAME) + (", chance" if model.is_chance else ""),
+                share(model.metrics.accuracy),
+                _shares(accuracy_interval(model)),
+                share(model.metrics.macro_f1),
+                *_leads(comparison, model),
+            )
+            for model in models
+        ],
+        f"Leads are those of {printable(comparison.after.name, LONGEST_NAME)}, in points, with their 95 % intervals.",
+    )
+
+
+def _leads(comparison: Comparison, model: Evaluation) -> tuple[str, str]:
+    """Return the second model's lead in accuracy and in macro-F1 over another, each with its interval."""
+    if model is comparison.after or model.is_chance:
+        return "", ""
+    found = {
+        difference.score: f"{points_number(difference.interval.estimate)} ({interval_bounds(difference.interval)})"
+        for difference in score_differences(comparison, model)
+    }
+    return found[ACCURACY], found.get(MACRO_F1, "no interval")
+
+
+def _shares(interval: Interval) -> str:
+    return f"{share(interval.low)} to {share(interval.high)}"
 
 
 def changed_rows(comparison: Comparison) -> str:

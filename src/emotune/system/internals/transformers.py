@@ -1,4 +1,4 @@
-"""Private interfaces of transformers: three hooks and a switch of Trainer, and the marks of weights to initialize."""
+"""Private interfaces of transformers: hooks and switches of Trainer and its integrations, and the marks of weights to initialize."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from transformers import PreTrainedModel, Trainer, TrainingArguments
+from transformers.integrations import MLflowCallback, TrackioCallback, WandbCallback
 
 CHECKED = "transformers>=5.14,<6"
 
@@ -47,6 +48,32 @@ def use_one_gpu(arguments: TrainingArguments) -> None:
     """
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1
+
+
+def report_nowhere(arguments: TrainingArguments) -> None:
+    """Remove all integrations: transformers adds one by itself on Kubeflow, whatever `report_to` says."""
+    arguments.report_to = []
+
+
+class _Begun:
+    """Mixin for an integration whose run was begun by emotune, with emotune's settings instead of Trainer's."""
+
+    def setup(self, *_: Any, **__: Any) -> None:
+        """Start nothing."""
+        self._initialized = True
+        self._async_log = False  # MLflow's: an error must be raised where it can be handled
+
+
+class MLflowCurves(_Begun, MLflowCallback):
+    """Integration that logs to the active run of MLflow."""
+
+
+class WandbCurves(_Begun, WandbCallback):
+    """Integration that logs to the active run of wandb."""
+
+
+class TrackioCurves(_Begun, TrackioCallback):
+    """Integration that logs to the active run of trackio."""
 
 
 def draw_again(model: PreTrainedModel, names: Collection[str]) -> None:
