@@ -69,7 +69,9 @@ class Agreement:
 
     @property
     def sentence(self) -> str:
-        """The result of the margin's test in words."""
+        """The result in words: that of the margin's test, unless every label is the same."""
+        if not self.changed_labels:
+            return "Every label is the original's, so the accuracy is the same."
         return margin_sentence(self.test, self.export, self.original)
 
     def figures(self) -> dict[str, Any]:

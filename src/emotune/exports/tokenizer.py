@@ -25,9 +25,11 @@ def write_tokenizer(classifier: Classifier, folder: Path, *, alone: bool) -> Non
         ModelError: `alone`, for a tokenizer that exists only as Python code.
     """
     tokenizer: Any = clean_tokenizer(classifier)
-    # What emotune gives the model: no types of tokens, and padding behind the text.
-    tokenizer.model_input_names = list(INPUTS)
-    tokenizer.padding_side = "right"
+    # What emotune gives the model: no types of tokens, and padding behind the text. Only what is among the arguments that
+    # the tokenizer was made with is saved.
+    for name, value in (("model_input_names", list(INPUTS)), ("padding_side", "right")):
+        setattr(tokenizer, name, value)
+        tokenizer.init_kwargs[name] = value
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:
         backend.enable_truncation(classifier.max_length, direction=tokenizer.truncation_side)
