@@ -19,7 +19,7 @@ from emotune.folder.format import read_description, sha256
 from emotune.folder.tuned import TunedClassifier
 from emotune.models.classifier import Classifier
 from emotune.models.encoding import encode
-from emotune.system.errors import ModelError
+from emotune.system.errors import ArtifactError, ModelError
 from emotune.tasks.single_label import SingleLabel
 
 from ..tiny_models import make_tokenizer
@@ -137,3 +137,9 @@ def test_the_description_names_what_was_used(tiny_saved: Path, tmp_path: Path) -
     assert {"emotune", "torch", "onnx", "onnxruntime", "onnxscript", "tokenizers"} <= set(found.versions)
     assert found.labels == described.labels
     assert str(tiny_saved.parent) not in text
+
+
+def test_a_command_that_is_given_an_export_says_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "emotune_export.json").write_text("{}\n", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"is an export of emotune(.|\n)*run\.py"):
+        read_description(tmp_path)

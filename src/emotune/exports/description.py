@@ -6,13 +6,12 @@ import json
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from emotune.exports.formats import ExportOptions, Target, Width
 from emotune.folder.format import Description, sha256, versions
 from emotune.folder.record import Record
-
-NAME: Final = "emotune_export.json"
+from emotune.system.output import EXPORT_DESCRIPTION
 
 
 class ExportDescription(Record):
@@ -88,7 +87,7 @@ def write_description(
         files={path.name: sha256(path) for path in sorted(folder.iterdir())},
     )
     text = json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / NAME).write_text(text + "\n", encoding="utf-8")
+    (folder / EXPORT_DESCRIPTION).write_text(text + "\n", encoding="utf-8")
     return found
 
 

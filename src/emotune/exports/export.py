@@ -13,7 +13,7 @@ from emotune.data.dataset import Split
 from emotune.evaluation.words.margin import in_points
 from emotune.exports.capture import captured
 from emotune.exports.check import LEAST_AGREEMENT, Agreement, compared, fresh_logits
-from emotune.exports.description import NAME, write_description
+from emotune.exports.description import write_description
 from emotune.exports.folder import write_companions, write_merged, write_readme
 from emotune.exports.formats import ExportOptions
 from emotune.exports.quiet import quiet, without_telemetry
@@ -25,7 +25,7 @@ from emotune.folder.load import load
 from emotune.folder.tuned import TunedClassifier
 from emotune.inference.predictor import Predictor
 from emotune.models.encoding import encode
-from emotune.system.output import check_output, written_whole
+from emotune.system.output import EXPORT_DESCRIPTION, check_output, written_whole
 from emotune.system.progress import SILENT, Progress
 from emotune.system.wording import counted
 
@@ -99,7 +99,7 @@ def export(
     description = read_description(folder)
     source = folder.resolve().name
     target = Path(f"{source}_{options.name}" if output is None else output)
-    check_output(target, overwrite, [folder, *_local(data, calibration)], mark=NAME)
+    check_output(target, overwrite, [folder, *_local(data, calibration)], mark=EXPORT_DESCRIPTION)
     rows = rows_to_check(folder, description, data)
     texts = None
     if options.to == "openvino" and options.precision == "int8":
@@ -107,7 +107,7 @@ def export(
     with progress.step(f"Load and merge '{source}'"):
         classifier = load(folder, base=base)
         merged = classifier.method.merge(classifier.model)
-    with written_whole(target, overwrite, mark=NAME) as work:
+    with written_whole(target, overwrite, mark=EXPORT_DESCRIPTION) as work:
         with progress.step(f"Write {options.format.title} in {options.precision}"), quiet():
             script = write_companions(classifier, merged, options, work)
             _write_model(classifier, merged, options, texts, work)

@@ -16,6 +16,8 @@ from emotune.system.errors import OutputError
 
 # The file that marks a folder as made by emotune, and describes its content.
 DESCRIPTION = "emotune.json"
+# The same of an export, which emotune does not load.
+EXPORT_DESCRIPTION = "emotune_export.json"
 # Checkpoints of two epochs with optimizer state, and the result, for the largest encoders that emotune is meant for.
 NEEDED_BYTES = 200_000_000
 # File systems allow 255 bytes, and temporary names beside the output are longer.
