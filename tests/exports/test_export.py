@@ -137,7 +137,8 @@ def test_a_plain_pipeline_loads_merged(made: Make, tiny_run: Run) -> None:
 @pytest.mark.slow
 def test_it_is_a_base_model_with_its_head(made: Make, tiny_run: Run) -> None:
     """What `emotune run --model` would start from: the head is kept."""
-    base = emotune.load_base(made("merged")[0].folder, labels=tiny_run.result.comparison.after.split.labels)
+    labels = tiny_run.result.comparison.after.split.labels
+    base = emotune.load_base(made("merged")[0].folder, labels=labels, max_length=32)
     assert base.checkpoint_head is not None
     assert base.checkpoint_head.kept
 

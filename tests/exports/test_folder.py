@@ -82,7 +82,7 @@ def test_a_tokenizer_of_python_code_alone(tiny_base: Classifier, tmp_path: Path)
         def save_pretrained(self, folder: Path) -> None:
             (folder / "vocab.txt").write_text("a\n", encoding="utf-8")
 
-    classifier = replace(tiny_base, tokenizer=Bare())  # type: ignore[arg-type]
+    classifier = replace(tiny_base, tokenizer=Bare())
     with pytest.raises(ModelError, match=r"Bare, has no tokenizer.json.*--to merged"):
         write_tokenizer(classifier, tmp_path, alone=True)
     write_tokenizer(classifier, tmp_path, alone=False)
