@@ -20,6 +20,8 @@ from emotune.system.errors import ArtifactError, ConfigError, MethodError, Outpu
 
 from ..conftest import Recording, Run
 
+# A folder with predictions whose data was local.
+LORA = Path(__file__).parents[1] / "fixtures" / "v0_1_0" / "lora"
 KINDS = ("merged", "onnx", "onnx_int8", "openvino", "openvino_int8")
 FILES = {
     "merged": {"model.safetensors"},
@@ -171,39 +173,36 @@ class TestRefusalsBeforeAnythingIsLoaded:
     def _no_model(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "load", untouched)
 
-    def test_an_output_that_exists(self, tiny_run: Run, tmp_path: Path) -> None:
+    def test_an_output_that_exists(self, tmp_path: Path) -> None:
         (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
-        folder = tiny_run.settings["output.folder"]
         with pytest.raises(OutputError, match=r"not empty.*--overwrite"):
-            export(folder, to="onnx", output=tmp_path)
+            export(LORA, to="onnx", output=tmp_path)
         with pytest.raises(OutputError, match=r"has no emotune_export\.json"):
-            export(folder, to="onnx", output=tmp_path, overwrite=True)
+            export(LORA, to="onnx", output=tmp_path, overwrite=True)
         assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
-    def test_the_folder_itself_is_no_output(self, tiny_run: Run) -> None:
-        folder = tiny_run.settings["output.folder"]
+    def test_the_folder_itself_is_no_output(self) -> None:
         with pytest.raises(OutputError, match="which this run reads"):
-            export(folder, to="onnx", output=folder, overwrite=True)
+            export(LORA, to="onnx", output=LORA, overwrite=True)
 
     def test_a_folder_that_keeps_no_test_rows(self, tiny_saved: Path, tmp_path: Path) -> None:
         with pytest.raises(ArtifactError, match=r"keeps no test rows.*--data FILE"):
             export(tiny_saved, to="onnx", output=tmp_path / "out")
 
-    def test_int8_of_openvino_with_local_data(self, tiny_run: Run, tmp_path: Path) -> None:
+    def test_int8_of_openvino_with_local_data(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"local file or folder.*--calibration FILE"):
-            export(tiny_run.settings["output.folder"], to="openvino", precision="int8", output=tmp_path / "out")
+            export(LORA, to="openvino", precision="int8", output=tmp_path / "out")
 
     def test_no_folder(self, tmp_path: Path) -> None:
         with pytest.raises(ArtifactError, match="no folder"):
             export(tmp_path / "missing", to="onnx")
 
 
-def test_a_method_that_cannot_be_merged(tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_method_that_cannot_be_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own refusal is what is said."""
-    tuned = tiny_run.result.tuned
 
     class Unmergeable:
-        model = tuned.model
+        model = None
 
         class method:
             @staticmethod
@@ -212,7 +211,7 @@ def test_a_method_that_cannot_be_merged(tiny_run: Run, tmp_path: Path, monkeypat
 
     monkeypatch.setattr(module, "load", lambda *_, **__: Unmergeable)
     with pytest.raises(MethodError, match="cannot be merged"):
-        export(tiny_run.settings["output.folder"], to="merged", output=tmp_path / "out")
+        export(LORA, to="merged", output=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
