@@ -25,6 +25,7 @@ _HOMES = {
     "TunedClassifier": "emotune.folder.tuned",
     "compare": "emotune.evaluation.compare",
     "evaluate": "emotune.evaluation.evaluate",
+    "export": "emotune.exports.export",
     "finetune": "emotune.training.finetune",
     "load": "emotune.folder.load",
     "load_base": "emotune.models.load",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from emotune.evaluation.comparison import Comparison as Comparison
     from emotune.evaluation.evaluate import evaluate as evaluate
     from emotune.evaluation.scores import Evaluation as Evaluation
+    from emotune.exports.export import export as export
     from emotune.folder.load import load as load
     from emotune.folder.many import load_many as load_many
     from emotune.folder.tuned import TunedClassifier as TunedClassifier

@@ -18,6 +18,7 @@ from emotune.cli.compare import compare
 from emotune.cli.console import print_error, quiet_libraries, reader_has_left
 from emotune.cli.drift import drift
 from emotune.cli.evaluate import evaluate
+from emotune.cli.export import export
 from emotune.cli.predict import PredictCommand, predict
 from emotune.cli.presets import presets
 from emotune.cli.reproduce import reproduce
@@ -64,6 +65,7 @@ app.command()(compare)
 app.command()(evaluate)
 app.command()(drift)
 app.command(cls=PredictCommand)(predict)
+app.command()(export)
 app.command()(verify)
 app.command()(reproduce)
 app.command()(presets)

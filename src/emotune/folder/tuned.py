@@ -95,13 +95,13 @@ def write_model(classifier: TunedClassifier, folder: Path) -> None:
     from transformers import AutoConfig
 
     classifier.method.save(classifier.model, folder)
-    _clean_tokenizer(classifier).save_pretrained(folder)
+    clean_tokenizer(classifier).save_pretrained(folder)
     config = AutoConfig.for_model(**classifier.model.config.to_dict())
     config.name_or_path = ""
     config.save_pretrained(folder)
 
 
-def _clean_tokenizer(classifier: Classifier) -> PreTrainedTokenizerBase:
+def clean_tokenizer(classifier: Classifier) -> PreTrainedTokenizerBase:
     """Return a copy of the tokenizer that cuts long texts as in training, without settings left by the last call."""
     tokenizer = copy.deepcopy(classifier.tokenizer)
     for setting in (

@@ -112,6 +112,21 @@ class Predictor:
         checked = checked_list(texts, "predict", "predictor.predict([text])")
         return self._label(engine, checked, self._encode(checked), progress)
 
+    def logits(self, texts: Sequence[str], *, progress: Progress = SILENT) -> NDArray[np.float32]:
+        """Return the logits of each text, shape (texts, classes), as the model gives them: without a temperature.
+
+        Args:
+            texts: The texts, none of them blank.
+            progress: Front end that shows a bar.
+
+        Raises:
+            ConfigError: The predictor is closed.
+            DataError: There is no text, a text is blank, or an entry is not text.
+        """
+        engine = self._held()
+        checked = checked_list(texts, "logits", "predictor.logits([text])")
+        return engine.logits(self._encode(checked), progress=progress)
+
     def stream(self, texts: Iterable[str], *, progress: Progress = SILENT) -> Iterator[Predictions]:
         """Predict the labels of a stream of texts in constant memory.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emotune.system.errors import ModelError
-from emotune.system.output import DESCRIPTION
+from emotune.system.output import DESCRIPTION, EXPORT_DESCRIPTION
 from emotune.system.text import printable, reason_of
 
 CONFIG = "config.json"
@@ -246,6 +246,9 @@ def _check_weights(file: Path, name: str) -> None:
 
 def what_it_is(folder: Path) -> str:
     """Describe a folder that emotune did not save, and a remedy: two lines after a newline, or "" if unknown."""
+    if (folder / EXPORT_DESCRIPTION).is_file():
+        run = shlex.quote(str(folder / "run.py"))
+        return f"\nIt is an export of emotune, which runs by itself: python {run} TEXT\nGive the folder that it was made from."
     saved = sorted(path.parent.name for path in folder.glob(f"*/{DESCRIPTION}"))
     if saved:
         return f"\nIt holds folders that emotune saved: {', '.join(saved[:3])}{', ...' if len(saved) > 3 else ''}. Give one of them."

@@ -16,6 +16,8 @@ from emotune.system.errors import OutputError
 
 # The file that marks a folder as made by emotune, and describes its content.
 DESCRIPTION = "emotune.json"
+# The same of an export, which emotune does not load.
+EXPORT_DESCRIPTION = "emotune_export.json"
 # Checkpoints of two epochs with optimizer state, and the result, for the largest encoders that emotune is meant for.
 NEEDED_BYTES = 200_000_000
 # File systems allow 255 bytes, and temporary names beside the output are longer.
@@ -127,13 +129,16 @@ def check_room(folder: Path, option: str = "--output") -> None:
 
 
 @contextmanager
-def written_whole(folder: Path, overwrite: bool | None, *, option: str = "--output") -> Iterator[Path]:
+def written_whole(
+    folder: Path, overwrite: bool | None, *, option: str = "--output", mark: str = DESCRIPTION
+) -> Iterator[Path]:
     """Yield a temporary folder that replaces `folder` if the block succeeds, and is removed if it fails.
 
     Args:
         folder: The folder to be written.
         overwrite: True if existing content may be replaced by the complete folder; None where replacing is not offered.
         option: The option that names the folder, for messages.
+        mark: The file that marks the folder as a result of emotune, which may be replaced.
 
     Yields:
         The folder to write into.
@@ -141,7 +146,7 @@ def written_whole(folder: Path, overwrite: bool | None, *, option: str = "--outp
     Raises:
         OutputError: As in `check_output`, or the disk fills up while writing.
     """
-    check_output(folder, overwrite, option=option)
+    check_output(folder, overwrite, option=option, mark=mark)
     folder = folder.expanduser().resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:

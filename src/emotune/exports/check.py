@@ -1,0 +1,218 @@
+"""Comparison of an export, run by its own script in a fresh process, with the original."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotune.data.dataset import Split
+from emotune.evaluation.margin import MarginTest, margin_test
+from emotune.evaluation.scores import Evaluation, score
+from emotune.evaluation.words.formats import percent, share, signed_points
+from emotune.evaluation.words.margin import in_points, margin_sentence
+from emotune.exports.formats import ExportOptions
+from emotune.statistics.paired import PairedStatistics
+from emotune.system.errors import VerificationError
+from emotune.system.wording import counted
+
+LEAST_AGREEMENT = 0.999
+"""Share of rows on which an export in fp32 must give the original's label."""
+
+# Rows per batch of the check: what a program that uses the export would give it.
+_BATCH = 32
+_LONGEST_OUTPUT = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """An export compared with the original on the same rows.
+
+    Attributes:
+        original: Evaluation of the original.
+        export: Evaluation of the export.
+        largest_difference: Largest absolute difference of a logit.
+        changed_labels: Rows whose predicted label differs.
+        statistics: The export against the original.
+        test: The test of the margin.
+    """
+
+    original: Evaluation
+    export: Evaluation
+    largest_difference: float
+    changed_labels: int
+    statistics: PairedStatistics
+    test: MarginTest
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.original.split)
+
+    @property
+    def agreement(self) -> float:
+        """Share of rows with the same label."""
+        return 1 - self.changed_labels / self.rows
+
+    @property
+    def lost(self) -> float:
+        """Accuracy that the export loses, as a share of 1; negative if it gains."""
+        return -self.test.difference.estimate
+
+    @property
+    def sentence(self) -> str:
+        """The result in words: that of the margin's test, unless every label is the same."""
+        if not self.changed_labels:
+            return "Every label is the original's, so the accuracy is the same."
+        return margin_sentence(self.test, self.export, self.original)
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures for the description of the export, as JSON values."""
+        return {
+            "rows": self.rows,
+            "data_fingerprint": self.original.split.fingerprint,
+            "largest_logit_difference": self.largest_difference,
+            "changed_labels": self.changed_labels,
+            "label_agreement": self.agreement,
+            "accuracy_before": self.original.metrics.accuracy,
+            "accuracy_after": self.export.metrics.accuracy,
+            "margin": asdict(self.test),
+            "verdict": self.sentence,
+        }
+
+    def in_words(self) -> dict[str, str]:
+        """Return the figures for a reader, by name."""
+        return {
+            "rows": f"{self.rows:,}",
+            "same label": f"{percent(self.rows - self.changed_labels, self.rows)} ({self.changed_labels:,} differ)",
+            "largest difference of a logit": f"{self.largest_difference:.1e}",
+            "accuracy of the original": share(self.original.metrics.accuracy),
+            "accuracy of the export": share(self.export.metrics.accuracy),
+            "difference": signed_points(self.test.difference.estimate),
+        }
+
+    def refuse(self, options: ExportOptions) -> None:
+        """Refuse an export that differs more than its precision may.
+
+        Raises:
+            VerificationError: In fp32 it gives other labels on more than 0.1 % of the rows; in int8 it loses more
+                accuracy than the margin on them.
+        """
+        before, after = self.original.metrics.accuracy, self.export.metrics.accuracy
+        about = (
+            f"The export to {options.to} in {options.precision} differs from the original too much: of "
+            f"{counted(self.rows, 'row')} {self.changed_labels:,} get another label, accuracy {share(before)} becomes "
+            f"{share(after)}, and the largest difference of a logit is {self.largest_difference:.1e}."
+        )
+        if options.precision == "fp32" and self.agreement < LEAST_AGREEMENT:
+            raise VerificationError(
+                f"{about}\nIn fp32 at least {100 * LEAST_AGREEMENT:g} % of the labels must be the same. Nothing was written. "
+                "Check the folder with emotune verify, or use another format."
+            )
+        if options.precision == "int8" and self.lost > options.margin / 100:
+            raise VerificationError(
+                f"{about}\nIn int8 it may lose at most {in_points(options.margin)} on these rows. Nothing was written. "
+                "Use --precision fp32 or another format, or allow more with --margin."
+            )
+
+
+def compared(
+    split: Split, before: NDArray[np.float32], after: NDArray[np.float32], options: ExportOptions
+) -> Agreement:
+    """Compare the logits of an export with those of the original.
+
+    Args:
+        split: The rows, with their labels.
+        before: Shape (rows, classes), logits of the original.
+        after: The same of the export.
+        options: What was asked.
+
+    Raises:
+        VerificationError: The export gives other numbers of logits, or some that are not finite.
+    """
+    if after.shape != before.shape:
+        raise VerificationError(
+            f"The export to {options.to} gives logits of shape {after.shape}; the original's are of shape {before.shape}. "
+            "Nothing was written."
+        )
+    broken = int((~np.isfinite(after).all(axis=1)).sum())
+    if broken:
+        raise VerificationError(
+            f"The export to {options.to} in {options.precision} gives {counted(broken, 'row')} of {len(split):,} logits that are "
+            "not finite numbers. Nothing was written. Use another precision or format."
+        )
+    original, export = (
+        _evaluation("the original", split, before),
+        _evaluation(f"the {options.name} export", split, after),
+    )
+    task = split.task
+    changed = sum(
+        a != b
+        for a, b in zip(
+            task.names(original.predictions, split.labels), task.names(export.predictions, split.labels), strict=True
+        )
+    )
+    statistics = task.compare(split.label_ids, original.predictions, export.predictions, split.labels)
+    return Agreement(
+        original=original,
+        export=export,
+        largest_difference=float(np.abs(after - before).max()),
+        changed_labels=changed,
+        statistics=statistics,
+        test=margin_test(statistics, options.margin),
+    )
+
+
+def fresh_logits(folder: Path, texts: Sequence[str], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the logits of an export, computed by its own run.py in a fresh process in which emotune cannot be imported.
+
+    Args:
+        folder: The export.
+        texts: The texts.
+        lengths: Their numbers of tokens: batches are of similar lengths.
+
+    Returns:
+        Shape (texts, classes).
+
+    Raises:
+        VerificationError: The script fails.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    batches = [[texts[row] for row in order[start : start + _BATCH]] for start in range(0, len(order), _BATCH)]
+    with tempfile.TemporaryDirectory(prefix="emotune-") as temporary:
+        given, written = Path(temporary) / "texts.json", Path(temporary) / "logits.npy"
+        given.write_text(json.dumps(batches), encoding="utf-8")
+        driver = Path(__file__).with_name("driver.py")
+        command = [sys.executable, "-P", str(driver), str(folder), str(given), str(written)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise VerificationError(
+                f"Running the export in a fresh process failed, and nothing was written:\n{done.stderr.strip()[-_LONGEST_OUTPUT:]}"
+            )
+        in_order: NDArray[np.float32] = np.load(written, allow_pickle=False)
+    result = np.empty_like(in_order)
+    result[order] = in_order
+    return result
+
+
+def _evaluation(name: str, split: Split, logits: NDArray[np.float32]) -> Evaluation:
+    task = split.task
+    probabilities, predictions = task.probabilities(logits), task.decide(logits)
+    return Evaluation(
+        name=name,
+        split=split,
+        probabilities=probabilities,
+        logits=logits,
+        predictions=predictions,
+        metrics=score(split, predictions, probabilities),
+        seconds=0.0,
+        has_seed=True,
+    )

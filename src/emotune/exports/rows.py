@@ -1,0 +1,121 @@
+"""The rows that an export is checked on, and the texts that int8 is calibrated on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotune.data.columns import text_only_column
+from emotune.data.dataset import Split
+from emotune.data.load import load_data, load_split, open_splits, open_texts
+from emotune.data.options import MAX_CHARACTERS, DataSource
+from emotune.data.rows import stream_texts
+from emotune.evaluation.saved import read_evaluation
+from emotune.folder.format import PREDICTIONS, Description
+from emotune.settings.run import RunConfig
+from emotune.system.errors import ArtifactError, ConfigError, DataError
+from emotune.system.wording import counted, quoted
+
+CALIBRATION_TEXTS = 300
+"""Texts that int8 is calibrated on, as NNCF recommends."""
+
+_LEAST_TEXTS = 16
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Texts to calibrate int8 on.
+
+    Attributes:
+        texts: The texts.
+        note: Where they come from, in words.
+    """
+
+    texts: tuple[str, ...]
+    note: str
+
+
+def rows_to_check(folder: Path, description: Description, data: str | Path | None) -> Split:
+    """Return the labelled rows to compare the export with the original on.
+
+    Args:
+        folder: The exported folder.
+        description: Its description.
+        data: Labelled rows given by the caller: a file, a folder, a data set; None for the test rows in the folder.
+
+    Raises:
+        ArtifactError: None are given, and the folder keeps none.
+        DataError: The given rows cannot be read, or have other labels.
+    """
+    if data is not None:
+        return load_split(data, labels=description.labels)
+    if not (folder / PREDICTIONS).is_file():
+        raise ArtifactError(
+            f"'{folder}' has no {PREDICTIONS}, so it keeps no test rows to check the export with. "
+            "Give labelled rows that were not trained on: --data FILE (data=... in Python)."
+        )
+    return read_evaluation(folder).split
+
+
+def calibration_texts(
+    folder: Path, description: Description, given: str | Path | None, checked: Collection[str]
+) -> Calibration:
+    """Return training texts to calibrate int8 on; none of them is among the rows that the export is checked on.
+
+    Args:
+        folder: The exported folder.
+        description: Its description.
+        given: File of texts, or data set with a training split, given by the caller; None for the folder's own data.
+        checked: Texts of the rows that the export is checked on.
+
+    Raises:
+        ConfigError: The folder's data was local or is not known, and no texts are given.
+        DataError: The texts cannot be read, or are too few.
+    """
+    texts, name = _own_texts(folder, description) if given is None else (_texts_of(given), Path(str(given)).name)
+    left = [text for text in dict.fromkeys(texts) if text not in checked]
+    if len(left) < _LEAST_TEXTS:
+        raise DataError(
+            f"{quoted(name)} has {counted(len(left), 'different text')} that the export is not checked on; calibrating int8 needs at "
+            f"least {_LEAST_TEXTS}. Give the training texts: --calibration FILE."
+        )
+    rows = np.random.default_rng(0).permutation(len(left))[:CALIBRATION_TEXTS]
+    return Calibration(tuple(left[row] for row in np.sort(rows)), f"{counted(len(rows), 'training text')} of {name}")
+
+
+def _own_texts(folder: Path, description: Description) -> tuple[Sequence[str], str]:
+    """Return the training texts of the folder's data, and the data's name."""
+    stored, data = description.configuration, description.data
+    if stored is None or data is None or data.was_local:
+        why = "was a local file or folder" if data is not None and data.was_local else "is not recorded"
+        raise ConfigError(
+            f"int8 is calibrated on training texts, and the data of '{folder}' {why}. "
+            "Give the training data: --calibration FILE (calibration=... in Python)."
+        )
+    values: dict[str, Any] = {f"data.{name}": value for name, value in stored.get("data", {}).items()}
+    values["training.seed"] = stored.get("training", {}).get("seed", 0)
+    config = RunConfig.load(overrides={name: value for name, value in values.items() if value is not None})
+    found = load_data(**config.data_arguments())
+    if found.fingerprint != data.fingerprint:
+        raise DataError(
+            f"{quoted(data.name)} has changed since '{folder}' was trained on it: its fingerprint is {found.fingerprint[:12]}…, "
+            f"expected {data.fingerprint[:12]}…. Give the training data of that time: --calibration FILE."
+        )
+    return found.train.texts, data.name
+
+
+def _texts_of(source: str | Path) -> Sequence[str]:
+    """Return the texts of a file, or of the training split of anything else."""
+    if Path(source).expanduser().is_file():
+        return [text for _, text in open_texts(source).rows]
+    asked = DataSource(source=source)
+    _, tables = open_splits(asked)
+    if "train" not in tables:
+        raise DataError(f"{quoted(source)} has no train split to calibrate int8 on. Give a file of training texts.")
+    table = tables["train"]
+    column = text_only_column(table, None)
+    return [text for _, text in stream_texts(table, table.read((column,)), MAX_CHARACTERS)]

@@ -1,0 +1,67 @@
+"""OpenVINO: converted from the captured graph, quantized to int8 by NNCF with training texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emotune.exports.capture import INPUTS, OUTPUT
+from emotune.system.errors import ModelError
+from emotune.system.outside import translated
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+    from emotune.models.encoding import Encoded
+
+MODEL = "openvino_model.xml"
+
+
+def converted(program: ExportedProgram) -> Any:
+    """Convert a captured classifier to a model of OpenVINO, with float32 weights.
+
+    Raises:
+        ModelError: OpenVINO cannot convert it.
+    """
+    import openvino
+
+    with translated(lambda reason: ModelError(f"OpenVINO cannot convert the model: {reason}.")):
+        model = openvino.convert_model(program)
+    for port, name in zip(model.inputs, INPUTS, strict=True):
+        port.get_tensor().set_names({name})
+    model.outputs[0].get_tensor().set_names({OUTPUT})
+    return model
+
+
+def quantized(model: Any, encoded: Encoded) -> Any:
+    """Return the model with matrix products in int8, their scales calibrated on the given texts.
+
+    Args:
+        model: The result of `converted`.
+        encoded: Token ids of training texts.
+    """
+    import nncf
+
+    return nncf.quantize(
+        model,
+        nncf.Dataset(list(_one_by_one(encoded))),
+        model_type=nncf.ModelType.TRANSFORMER,
+        subset_size=len(encoded),
+    )
+
+
+def write_openvino(model: Any, folder: Path) -> None:
+    """Write openvino_model.xml and .bin; weights keep their type, which OpenVINO would halve otherwise."""
+    import openvino
+
+    openvino.save_model(model, folder / MODEL, compress_to_fp16=False)
+
+
+def _one_by_one(encoded: Encoded) -> Iterator[Sequence[np.ndarray]]:
+    """Yield the inputs of each text by itself, so that padding has no part in the calibration."""
+    for ids in encoded.ids:
+        row = ids.astype(np.int64)[None]
+        yield row, np.ones_like(row)

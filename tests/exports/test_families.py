@@ -1,0 +1,62 @@
+"""Every family of encoders that emotune knows can be captured, and gives in ONNX and OpenVINO what it gives in PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from transformers import BertTokenizer
+
+from emotune.exports.capture import captured
+from emotune.exports.quiet import quiet, without_telemetry
+from emotune.exports.to_onnx import write_onnx
+from emotune.exports.to_openvino import converted, write_openvino
+
+from ..tiny_models import CONFIGS, make_config
+
+SHAPES = ((1, 3), (3, 17), (2, 31))
+
+
+def made(family: str, tokenizer: BertTokenizer) -> Any:
+    """A tiny classifier with random weights."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    config = make_config(family, len(tokenizer), num_labels=3)
+    if config.pad_token_id is None:
+        config.pad_token_id = 0
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return AutoModelForSequenceClassification.from_config(config).eval()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", CONFIGS)
+def test_a_family(family: str, tiny_tokenizer: BertTokenizer, tmp_path: Path) -> None:
+    import onnxruntime
+    import torch
+
+    model = made(family, tiny_tokenizer)
+    with quiet(), without_telemetry():
+        import openvino
+
+        program = captured(model)
+        write_onnx(program, tmp_path)
+        write_openvino(converted(program), tmp_path)
+        onnx = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+        vino = openvino.compile_model(tmp_path / "openvino_model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    assert [axis.shape for axis in onnx.get_inputs()] == [["rows", "tokens"]] * 2
+    rng = np.random.default_rng(0)
+    pad = int(model.config.pad_token_id)
+    for rows, tokens in SHAPES:
+        ids = rng.integers(10, len(tiny_tokenizer), (rows, tokens))
+        mask = np.ones_like(ids)
+        mask[0, (tokens + 1) // 2 :] = 0
+        ids[mask == 0] = pad
+        with torch.inference_mode():
+            expected = model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).logits.numpy()
+        given = {"input_ids": ids, "attention_mask": mask}
+        np.testing.assert_allclose(onnx.run(None, given)[0], expected, atol=2e-5)
+        np.testing.assert_allclose(vino(given)["logits"], expected, atol=2e-5)

@@ -1,0 +1,96 @@
+"""Rows to check an export on, and training texts to calibrate int8 on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from emotune.data.sources import SAMPLE_FOLDER
+from emotune.exports.rows import CALIBRATION_TEXTS, calibration_texts, rows_to_check
+from emotune.folder.format import DataEntry, Description, read_description
+from emotune.system.errors import ArtifactError, ConfigError, DataError
+
+SAVED = Path(__file__).parents[1] / "fixtures" / "v0_1_0"
+LORA = SAVED / "lora"
+
+
+@pytest.fixture
+def described() -> Description:
+    return read_description(LORA)
+
+
+def test_the_folder_s_own_test_rows(described: Description) -> None:
+    rows = rows_to_check(LORA, described, None)
+    assert len(rows) == 36
+    assert rows.labels == described.labels
+
+
+def test_given_rows_take_their_place(described: Description) -> None:
+    rows = rows_to_check(LORA, described, SAVED / "data" / "validation.csv")
+    assert set(rows.texts).isdisjoint(rows_to_check(LORA, described, None).texts)
+
+
+def test_a_folder_without_predictions(described: Description, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"keeps no test rows.*--data FILE"):
+        rows_to_check(tmp_path, described, None)
+
+
+def test_a_file_to_calibrate_on(described: Description) -> None:
+    found = calibration_texts(LORA, described, SAVED / "data" / "train.csv", ())
+    assert len(found.texts) == len(set(found.texts))
+    assert "train.csv" in found.note
+    assert "training texts" in found.note
+
+
+def test_a_folder_or_a_data_set_to_calibrate_on_gives_its_training_split(described: Description) -> None:
+    found = calibration_texts(LORA, described, str(SAMPLE_FOLDER), ())
+    training = (SAMPLE_FOLDER / "train.csv").read_text(encoding="utf-8")
+    assert len(found.texts) == CALIBRATION_TEXTS
+    assert all(text.replace('"', '""') in training for text in found.texts)
+    assert calibration_texts(LORA, described, str(SAMPLE_FOLDER), ()) == found
+
+
+def test_no_checked_row_is_calibrated_on(described: Description) -> None:
+    whole = calibration_texts(LORA, described, SAVED / "data" / "train.csv", ())
+    checked = set(whole.texts[:5])
+    rest = calibration_texts(LORA, described, SAVED / "data" / "train.csv", checked)
+    assert checked.isdisjoint(rest.texts)
+    with pytest.raises(DataError, match=r"0 different texts.*--calibration FILE"):
+        calibration_texts(LORA, described, SAVED / "data" / "test.csv", set(rows_to_check(LORA, described, None).texts))
+
+
+def test_local_data_must_be_given(described: Description) -> None:
+    assert described.data is not None
+    assert described.data.was_local
+    with pytest.raises(ConfigError, match=r"local file or folder.*--calibration FILE"):
+        calibration_texts(LORA, described, None, ())
+    with pytest.raises(ConfigError, match=r"not recorded.*--calibration FILE"):
+        calibration_texts(LORA, described.changed(configuration=None, data=None), None, ())
+
+
+def bundled(described: Description, fingerprint: str) -> Description:
+    """The description of a folder that was trained on the bundled sample."""
+    entry = DataEntry(name="bundled:sample", was_local=False, fingerprint=fingerprint)
+    return described.changed(configuration={"data": {"source": "bundled:sample"}, "training": {"seed": 3}}, data=entry)
+
+
+def test_bundled_data_is_loaded_again(described: Description) -> None:
+    from emotune.data.load import load_data
+
+    data = load_data("bundled:sample")
+    found = calibration_texts(LORA, bundled(described, data.fingerprint), None, set(data.test.texts))
+    assert set(found.texts) <= set(data.train.texts)
+    assert found.note == "300 training texts of bundled:sample"
+
+
+def test_data_that_has_changed(described: Description) -> None:
+    with pytest.raises(DataError, match=r"has changed.*--calibration FILE"):
+        calibration_texts(LORA, bundled(described, "0" * 64), None, ())
+
+
+def test_a_folder_without_a_training_split(described: Description, tmp_path: Path) -> None:
+    shutil.copy(SAMPLE_FOLDER / "test.csv", tmp_path / "test.csv")
+    with pytest.raises(DataError, match="no train split"):
+        calibration_texts(LORA, described, tmp_path, ())
