@@ -124,6 +124,7 @@ export class ManyPanel {
   preview() {
     const { names, rows } = this.input;
     const chosen = Number(at("column").value);
+    at("file-name").textContent = this.file.name;
     at("file-rows").textContent = counted(rows.length, "row");
     const marked = (made, place) => {
       if (place === chosen) made.classList.add("chosen");

@@ -4,7 +4,7 @@ import { ask } from "./service.js";
 import { at, count, counted, debounced, element, isBlank, kept, percent, topLabel, whole } from "./show.js";
 
 const PAUSE = 180;
-const PAUSE_FOR_WORDS = 450;
+const PAUSE_FOR_WORDS = 250;
 const LONGEST_EXPLAINED = 2000;
 // With more labels than this, the most probable ones come first and the others are folded away.
 const MOST_IN_ORDER = 12;
@@ -12,6 +12,9 @@ const FOLDED_TO = 10;
 const WORDS_NAMED = 3;
 const LEAST_MARK = 0.05;
 const STRONGEST_MARK = 0.55;
+
+/** Return a word without the punctuation around it. */
+const bare = (word) => word.replace(/^\p{P}+|\p{P}+$/gu, "") || word;
 
 export class MessagePanel {
   /**
@@ -43,14 +46,17 @@ export class MessagePanel {
   }
 
   /** Start again for another model. */
-  reset(examples) {
+  reset() {
     for (const controller of Object.values(this.asked)) controller.abort();
     this.prediction = this.before = this.chosen = null;
     this.unfolded = false;
     this.rows.clear();
     at("bars").querySelectorAll(".bar").forEach((bar) => bar.remove());
     for (const label of this.settings.model.labels) this.addRow(label);
-    at("words").hidden = true;
+    this.changed();
+  }
+
+  showExamples(examples) {
     const holder = at("examples");
     holder.querySelectorAll("button").forEach((button) => button.remove());
     for (const example of examples) {
@@ -64,7 +70,7 @@ export class MessagePanel {
       });
       holder.append(button);
     }
-    this.field.dispatchEvent(new Event("input"));
+    this.hideExamples();
   }
 
   addRow(label) {
@@ -87,14 +93,18 @@ export class MessagePanel {
     this.rows.set(label, { bar, radio, first, second, before, after });
   }
 
+  hideExamples() {
+    at("examples").hidden = !isBlank(this.text) || at("examples").children.length < 2;
+  }
+
   changed() {
     this.chosen = null;
-    at("examples").hidden = !isBlank(this.text) || at("examples").children.length < 2;
+    this.hideExamples();
+    if (!at("words").hidden) this.busy("words", true); // they are of the earlier message
     if (isBlank(this.text)) {
       for (const controller of Object.values(this.asked)) controller.abort();
       this.prediction = this.before = null;
-      at("result").className = "empty";
-      this.saySoon();
+      this.showNothing();
       return;
     }
     this.predictSoon();
@@ -128,13 +138,13 @@ export class MessagePanel {
     if (isBlank(text) || !this.settings.model) return;
     const path = `v1/models/${encodeURIComponent(this.settings.model.name)}/predict`;
     if (this.settings.compare) this.compare();
-    this.wordsSoon();
     try {
       const answer = await this.ask("prediction", path, { texts: [text], calibrated: this.settings.calibrated });
       if (answer === null) return;
       this.prediction = { ...answer.predictions[0], text };
       this.problem(null);
       this.show();
+      this.wordsSoon();
     } catch (error) {
       this.failed(error, () => this.predict());
     }
@@ -181,11 +191,13 @@ export class MessagePanel {
     at("cut").hidden = !prediction.truncated;
     at("cut").textContent = `The message is longer than the model reads: it was cut to ${counted(settings.model.max_length, "token")}.`;
     const compared = settings.compare && before !== null;
+    // Both sides are of the same message, or the base model's is left empty until its answer comes.
+    const both = compared && before.text === prediction.text;
     for (const [label, row] of this.rows) {
       row.second.style.width = `${100 * probabilities[label]}%`;
       row.after.textContent = percent(probabilities[label]);
-      row.first.style.width = compared ? `${100 * before.probabilities[label]}%` : "0";
-      row.before.textContent = compared ? percent(before.probabilities[label]) : "";
+      row.first.style.width = both ? `${100 * before.probabilities[label]}%` : "0";
+      row.before.textContent = both ? percent(before.probabilities[label]) : compared ? "…" : "";
       row.bar.classList.toggle("top", labels.includes(label));
       row.radio.disabled = !settings.explain;
       row.radio.checked = settings.explain && label === (this.chosen ?? named[0]);
@@ -225,6 +237,24 @@ export class MessagePanel {
     at("more").firstElementChild.textContent = this.unfolded ? "Show fewer labels" : `Show all ${count(labels.length)} labels`;
   }
 
+  /** Show which labels there are, and no message's probabilities. */
+  showNothing() {
+    at("result").className = "empty";
+    at("result").removeAttribute("aria-busy");
+    at("words").hidden = at("legend").hidden = at("cut").hidden = true;
+    at("bars").className = "plain";
+    this.note(null);
+    [...this.rows.values()].forEach((row, place) => {
+      row.first.style.width = row.second.style.width = "0";
+      row.before.textContent = row.after.textContent = "";
+      row.bar.classList.remove("top");
+      row.bar.hidden = this.rows.size > MOST_IN_ORDER && place >= FOLDED_TO;
+      row.radio.disabled = true;
+      row.radio.checked = false;
+    });
+    this.saySoon();
+  }
+
   say() {
     if (this.prediction === null) {
       at("said").textContent = "";
@@ -237,15 +267,11 @@ export class MessagePanel {
   async explain() {
     const { text, settings } = this;
     const holder = at("words");
-    if (!settings.explain || isBlank(text) || this.prediction === null) {
+    if (!settings.explain || isBlank(text)) {
       holder.hidden = true;
       return;
     }
-    if (this.prediction.text !== text) {
-      // The prediction is still on its way, and says which label to explain.
-      this.wordsSoon();
-      return;
-    }
+    if (this.prediction?.text !== text) return; // the prediction of this message will ask again
     const label = this.chosen ?? kept(this.prediction, settings.least)[0] ?? topLabel(this.prediction.probabilities);
     if (text.length > LONGEST_EXPLAINED) {
       this.showWords([], `Words are weighed in messages of up to ${count(LONGEST_EXPLAINED)} characters; this one has ${count(text.length)}.`);
@@ -259,7 +285,7 @@ export class MessagePanel {
         return;
       }
       const named = answer.words.filter((word) => word.weight >= LEAST_MARK).sort((one, other) => other.weight - one.weight);
-      const most = named.slice(0, WORDS_NAMED).map((word) => word.text);
+      const most = named.slice(0, WORDS_NAMED).map((word) => bare(word.text));
       this.showWords(
         answer.words,
         most.length ? `The darker a word, the more it counted for ${label}. Most: ${most.join(", ")}.` : `No word counted for ${label}.`,

@@ -56,12 +56,12 @@ async function choose(model) {
   const link = at("report").firstElementChild;
   at("report").hidden = !model.report;
   link.href = `page/${encodeURIComponent(model.name)}/report`;
-  one.reset([]);
+  one.reset();
   try {
     const facts = await ask(`page/${encodeURIComponent(model.name)}`);
     if (settings.model !== model) return;
     settings.facts = facts;
-    one.reset(facts.examples);
+    one.showExamples(facts.examples);
   } catch (error) {
     // Examples, and figures on the threshold, are missing then; predictions are not.
     console.info(error.message);
@@ -90,7 +90,7 @@ at("report").firstElementChild.addEventListener("click", async (event) => {
 function leastChanged() {
   const step = Number(at("least").value);
   settings.least = step / 100;
-  at("least-shown").textContent = `${step} %`;
+  at("least-shown").textContent = `${step}\u00a0%`;
   at("least").setAttribute("aria-valuetext", `${step} %`);
   const answered = settings.facts?.answered;
   const found = answered && (settings.calibrated ? answered.calibrated : answered.plain);
@@ -102,7 +102,7 @@ function leastChanged() {
 function answeredLine(rows, coverage, risk) {
   const where = `Of the ${count(rows)} test rows,`;
   if (risk === null) return `${where} none gets a label.`;
-  return `${where} ${percent(coverage)} get a label, and ${percent(risk)} of these labels are wrong.`;
+  return `${where} ${coverage === 1 ? "all" : percent(coverage)} get a label, and ${percent(risk)} of these labels are wrong.`;
 }
 
 at("least").addEventListener("input", leastChanged);

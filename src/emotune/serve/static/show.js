@@ -12,9 +12,9 @@ export function element(name, className, ...children) {
 
 /** Return a probability as a percentage that never says 0 or 100 for what is not. */
 export function percent(share) {
-  if (share > 0 && share < 0.0005) return "< 0.1 %";
-  if (share < 1 && share >= 0.9995) return "> 99.9 %";
-  return `${(100 * share).toFixed(1)} %`;
+  if (share > 0 && share < 0.0005) return "<\u00a00.1\u00a0%";
+  if (share < 1 && share >= 0.9995) return ">\u00a099.9\u00a0%";
+  return `${(100 * share).toFixed(1)}\u00a0%`;
 }
 
 const numbers = new Intl.NumberFormat("en");
