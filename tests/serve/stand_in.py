@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +63,7 @@ class StandIn:
         key: The key that routes of models need, if there is one.
     """
 
-    models: Mapping[str, Model]
+    models: dict[str, Model]
     base: str | Path | None = None
     address: str = ""
     before: Callable[[dict[str, Any]], Response | None] = lambda body: None
@@ -84,16 +84,16 @@ class StandIn:
             self.paths.append(request.url.path)
             is_open = request.url.path == "/" or request.url.path.startswith("/static/")
             if self.key and not is_open and request.headers.get("authorization") != f"Bearer {self.key}":
-                return _refused(401, "no_key", "A key is needed.")
+                return refused(401, "no_key", "A key is needed.")
             return await call(request)
 
         @app.exception_handler(HTTPException)
-        async def refused(request: Request, error: HTTPException) -> Response:
-            return _refused(error.status_code, "refused", str(error.detail))
+        async def not_found(request: Request, error: HTTPException) -> Response:
+            return refused(error.status_code, "refused", str(error.detail))
 
         @app.exception_handler(RequestValidationError)
         async def invalid(request: Request, error: RequestValidationError) -> Response:
-            return _refused(422, "invalid_request", str(error.errors()[0]["msg"]))
+            return refused(422, "invalid_request", str(error.errors()[0]["msg"]))
 
         @app.get("/v1/models")
         def models() -> dict[str, Any]:
@@ -108,11 +108,15 @@ class StandIn:
             model = self.models[name]
             for text in body["texts"]:
                 if not text.strip() or len(text) > LONGEST:
-                    return _refused(422, "invalid_text", f"A text is blank, or longer than {LONGEST:,} characters.")
+                    return refused(422, "invalid_text", f"A text is blank, or longer than {LONGEST:,} characters.")
             predictor = model.calibrated if body.get("calibrated") else model.predictor
             if predictor is None:
-                return _refused(422, "no_temperature", "This model has no temperature.")
-            return {"model": name, "labels": list(predictor.labels), "predictions": _predictions(predictor, body["texts"])}
+                return refused(422, "no_temperature", "This model has no temperature.")
+            return {
+                "model": name,
+                "labels": list(predictor.labels),
+                "predictions": _predictions(predictor, body["texts"]),
+            }
 
         app.include_router(page_router(self, base=self.base))
         return app
@@ -151,5 +155,6 @@ def _predictions(predictor: Predictor, texts: list[str]) -> list[dict[str, Any]]
     return found
 
 
-def _refused(status: int, kind: str, message: str) -> JSONResponse:
-    return JSONResponse({"error": {"type": kind, "message": message}}, status)
+def refused(status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return an error in the service's form."""
+    return JSONResponse({"error": {"type": kind, "message": message}}, status, headers)

@@ -61,7 +61,9 @@ def test_page_and_files_come_with_a_policy_that_allows_no_other_host(client: Tes
         assert response.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", ["/static/page.py", "/static/..%2fpage.py", "/static/%2e%2e/page.py", "/static/index.html"])
+@pytest.mark.parametrize(
+    "path", ["/static/page.py", "/static/..%2fpage.py", "/static/%2e%2e/page.py", "/static/index.html"]
+)
 def test_only_the_files_of_the_page_are_served(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 404
 
@@ -88,7 +90,9 @@ def test_coverage_and_risk_are_those_of_the_saved_predictions(client: TestClient
             assert risk == (pytest.approx(1 - right[answered].mean()) if answered.any() else None)
 
 
-def test_facts_of_a_folder_without_predictions(client: TestClient, service: StandIn, folder: Path, tmp_path: Path) -> None:
+def test_facts_of_a_folder_without_predictions(
+    client: TestClient, service: StandIn, folder: Path, tmp_path: Path
+) -> None:
     bare = shutil.copytree(folder, tmp_path / "bare")
     (bare / "predictions.parquet").unlink()
     model = replace(service.models["tiny"], folder=bare)
@@ -264,9 +268,7 @@ def test_few_backgrounds_are_held_over_one_base(service: StandIn, tiny_bert: Pat
     backgrounds = [held.of(model) for model in models]
     for background in backgrounds[-2:]:
         background.before(["bada"])
-    weights = {
-        background._base[0].model.get_input_embeddings().weight.data_ptr() for background in backgrounds[-2:]
-    }
+    weights = {background._base[0].model.get_input_embeddings().weight.data_ptr() for background in backgrounds[-2:]}
     assert len(weights) == 1
     assert held.of(models[-1]) is backgrounds[-1]
     assert held.of(models[0]) is not backgrounds[0]

@@ -16,6 +16,7 @@ import emotune
 from emotune.cli.audit import audit
 from emotune.cli.compare import compare
 from emotune.cli.console import print_error, quiet_libraries, reader_has_left
+from emotune.cli.demo import demo
 from emotune.cli.evaluate import evaluate
 from emotune.cli.predict import PredictCommand, predict
 from emotune.cli.presets import presets
@@ -62,6 +63,7 @@ app.command()(audit)
 app.command()(compare)
 app.command()(evaluate)
 app.command(cls=PredictCommand)(predict)
+app.command()(demo)
 app.command()(verify)
 app.command()(reproduce)
 app.command()(presets)

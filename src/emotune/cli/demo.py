@@ -19,7 +19,9 @@ def demo(
     ],
     port: Annotated[
         int,
-        typer.Option(metavar="N", parser=whole_number("--port", 0), help="Port to listen on; any free one if not given."),
+        typer.Option(
+            metavar="N", parser=whole_number("--port", 0), help="Port to listen on; any free one if not given."
+        ),
     ] = 0,
     open_browser: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in the browser; without, only print its address.")

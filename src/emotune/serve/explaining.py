@@ -64,9 +64,7 @@ class Background:
         bases: Opened base models by name and revision, shared between folders.
     """
 
-    def __init__(
-        self, served: Served, base: str | Path | None, bases: dict[tuple[str, str | None], OpenBase]
-    ) -> None:
+    def __init__(self, served: Served, base: str | Path | None, bases: dict[tuple[str, str | None], OpenBase]) -> None:
         self.served = served
         self._saved = SavedFolder.checked(served.folder, base)
         self._bases = bases

@@ -40,13 +40,9 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-PAGE_POLICY = (
-    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+PAGE_POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 # A report is one file without scripts; its styles are in it.
-REPORT_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
-)
+REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
 
 
 class Models(Protocol):
@@ -132,9 +128,7 @@ def page_router(models: Models, *, base: str | Path | None = None) -> APIRouter:
                 "name": found.name,
                 "is_chance": found.is_chance,
                 "label": predictions.labels[0],
-                "probabilities": dict(
-                    zip(predictions.label_names, predictions.probabilities[0].tolist(), strict=True)
-                ),
+                "probabilities": dict(zip(predictions.label_names, predictions.probabilities[0].tolist(), strict=True)),
             }
 
         served = find(name)
@@ -184,7 +178,9 @@ def refusal(status: int, kind: str, message: str, headers: dict[str, str] | None
 
 def unknown(name: str) -> JSONResponse:
     """Return the error of a name that no model has."""
-    return refusal(404, "unknown_model", f"There is no model of the name {printable(name, 80)!r}. GET /v1/models lists them.")
+    return refusal(
+        404, "unknown_model", f"There is no model of the name {printable(name, 80)!r}. GET /v1/models lists them."
+    )
 
 
 def _file(path: Path, policy: str) -> FileResponse:

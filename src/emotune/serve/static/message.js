@@ -288,7 +288,7 @@ export class MessagePanel {
       const most = named.slice(0, WORDS_NAMED).map((word) => bare(word.text));
       this.showWords(
         answer.words,
-        most.length ? `The darker a word, the more it counted for ${label}. Most: ${most.join(", ")}.` : `No word counted for ${label}.`,
+        most.length ? `The stronger its mark, the more a word counted for ${label}. Most: ${most.join(", ")}.` : `No word counted for ${label}.`,
       );
     } catch (error) {
       if (error.status === 409) this.showWords([], error.message);
