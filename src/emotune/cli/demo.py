@@ -40,13 +40,16 @@ def demo(
     from emotune.system.extras import require
 
     require("serve", ("fastapi", "prometheus_client", "uvicorn"), "emotune demo")
+    import logging
     import webbrowser
     from threading import Thread
 
+    from emotune.serve.logs import LOGGER
     from emotune.serve.server import serve
     from emotune.serve.settings import ServeSettings
 
     def started(address: str, models: Models) -> None:
+        LOGGER.setLevel(logging.WARNING)  # a line per request tells the only user of the page nothing
         typer.echo(f"The page of {', '.join(models.names)}: {address}/ (stop with Ctrl-C)")
         if open_browser:
             # In a thread, since a browser in the terminal keeps the call waiting, and the service must answer it.

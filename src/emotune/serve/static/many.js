@@ -6,7 +6,8 @@ import { at, count, counted, element, isBlank, kept, percent } from "./show.js";
 
 const LARGEST_FILE = 20_000_000;
 const MOST_ROWS = 100_000;
-const SHOWN = 100;
+// Rows of the table at a time; fewer where the settings are below the table.
+const SHOWN = matchMedia("(max-width: 52rem)").matches ? 25 : 100;
 const PREVIEWED = 3;
 
 export class ManyPanel {
@@ -202,7 +203,7 @@ export class ManyPanel {
     const cut = rows.filter(({ found }) => found.truncated).length;
     const unlabelled = rows.length - failed.length - rows.filter(({ found }) => !found.error && this.labelOf(found)).length;
     const parts = [`${counted(rows.length - failed.length, "message")} labelled${job.stopped ? `, ${count(job.texts.length - rows.length)} not yet` : ""}.`];
-    if (unlabelled) parts.push(`${count(unlabelled)} of them ${unlabelled === 1 ? "has" : "have"} no label, being less probable than ${Math.round(100 * this.settings.least)} %.`);
+    if (unlabelled) parts.push(`${count(unlabelled)} of them ${unlabelled === 1 ? "has" : "have"} no label, being less probable than ${Math.round(100 * this.settings.least)}\u00a0%.`);
     if (cut) parts.push(`${counted(cut, "message")} cut to ${count(job.model.max_length)} tokens.`);
     if (failed.length) parts.push(`Left out: ${counted(failed.length, "message")}; ${failed.length === 1 ? "its row says" : "their rows say"} why.`);
     at("many-said").textContent = parts.join(" ");
@@ -224,9 +225,10 @@ export class ManyPanel {
       if (!labels.length) none += 1;
       for (const label of labels) shares.set(label, (shares.get(label) ?? 0) + 1);
     }
+    const most = Math.max(none, ...shares.values());
     const line = (name, number, className) => {
       const fill = element("div", "fill");
-      fill.style.width = `${rows.length ? (100 * number) / rows.length : 0}%`;
+      fill.style.width = `${most ? (100 * number) / most : 0}%`;
       const head = Object.assign(element("th", "", name), { scope: "row", dir: "auto" });
       return element("tr", className, head, element("td", "", fill), element("td", "", `${count(number)} (${percent(rows.length ? number / rows.length : 0)})`));
     };
