@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import signal
 import subprocess
@@ -47,8 +48,6 @@ def test_serves_the_page_until_it_is_stopped(tiny_saved: Path, tiny_bert: Path, 
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n', encoding="utf-8")
     browser.chmod(0o755)
     command = [sys.executable, "-m", "emotune", "demo", str(tiny_saved), "--base", str(tiny_bert)]
-    import os
-
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=os.environ | {"BROWSER": f"{browser} %s"}
     ) as demo:

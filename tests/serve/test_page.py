@@ -6,7 +6,7 @@ import csv
 import io
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -196,10 +196,20 @@ def test_calibrated_probabilities(browser: Any, service: StandIn) -> None:
         assert page.title() == "plain · emotune"
 
 
+def waiting(go: threading.Event, when: Callable[[dict[str, Any]], bool]) -> Callable[[dict[str, Any]], None]:
+    """Keep some requests waiting."""
+
+    def wait(body: dict[str, Any]) -> None:
+        if when(body):
+            go.wait(30)
+
+    return wait
+
+
 def test_stale_answers_are_dropped(browser: Any, service: StandIn) -> None:
     """The answer to the first message comes after that to the second."""
     go = threading.Event()
-    service.before = lambda body: go.wait(30) and None if body["texts"] == ["bada"] else None
+    service.before = waiting(go, lambda body: body["texts"] == ["bada"])
     with opened(browser, service) as page:
         page.fill("#message", "bada")
         page.wait_for_selector("#result[aria-busy=true]")
@@ -502,7 +512,7 @@ def test_threshold_relabels_the_table_without_asking(browser: Any, service: Stan
 
 def test_stops_and_goes_on(browser: Any, service: StandIn) -> None:
     go = threading.Event()
-    service.before = lambda body: go.wait(30) and None if len(service.asked) == 2 else None
+    service.before = waiting(go, lambda body: len(service.asked) == 2)
     lines = [f"bada {number}" for number in range(70)]
     with opened(browser, service) as page:
         page.click("#tab-many")

@@ -64,7 +64,7 @@ def opened(browser: Any, address: str) -> Iterator[Any]:
     page.set_default_timeout(60_000)
     troubles: list[str] = []
     page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("request", lambda request: request.url.startswith(address) or troubles.append(request.url))
+    page.on("request", lambda request: troubles.extend([request.url] * (not request.url.startswith(address))))
     page.goto(address)
     yield page
     assert troubles == []

@@ -218,7 +218,9 @@ def test_a_folder_without_a_report(service: StandIn, tiny_saved: Path) -> None:
 
 def test_questions_wait_in_a_short_line(service: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """One is answered, a few wait, the others are refused; predictions go on meanwhile."""
-    go, begun, most = threading.Event(), [], []
+    go = threading.Event()
+    begun: list[str] = []
+    most: list[int] = []
     real = explaining.Background.words
 
     def slow(self: Any, text: str, label: str) -> Any:
