@@ -188,7 +188,13 @@ def test_calibrated_probabilities(browser: Any, service: StandIn) -> None:
             "text => document.getElementById('share').textContent === text", arg=percent(expected.probabilities.max())
         )
         assert page.inner_text("#label") == label
+        go = threading.Event()
+        service.before = waiting(go, lambda body: True)
         page.select_option("#model", "plain")
+        page.wait_for_function("() => document.title === 'plain · emotune'")
+        assert page.inner_text("#share") == ""  # no number of the other model
+        assert not page.is_visible("#verdict")
+        go.set()
         assert not page.is_visible("#calibrated-setting")
         assert not page.is_visible("#report")
         page.wait_for_function("() => document.getElementById('share').textContent !== ''")

@@ -53,6 +53,7 @@ export class MessagePanel {
     this.rows.clear();
     at("bars").querySelectorAll(".bar").forEach((bar) => bar.remove());
     for (const label of this.settings.model.labels) this.addRow(label);
+    this.showNothing(); // no number of one model under the name of another
     this.changed();
   }
 
@@ -130,6 +131,12 @@ export class MessagePanel {
 
   busy(kind, on) {
     at(kind === "words" ? "words" : "result").setAttribute("aria-busy", String(on));
+  }
+
+  /** Ask again, since the settings have changed; what is shown is dimmed until the answer comes. */
+  again() {
+    this.busy("prediction", this.prediction !== null);
+    this.predict();
   }
 
   /** Ask for everything about the message that the settings want. */
@@ -242,6 +249,7 @@ export class MessagePanel {
     at("result").className = "empty";
     at("result").removeAttribute("aria-busy");
     at("words").hidden = at("legend").hidden = at("cut").hidden = true;
+    at("label").textContent = at("share").textContent = "";
     at("bars").className = "plain";
     this.note(null);
     [...this.rows.values()].forEach((row, place) => {

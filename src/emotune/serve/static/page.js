@@ -109,7 +109,7 @@ at("least").addEventListener("input", leastChanged);
 at("calibrated").addEventListener("change", () => {
   settings.calibrated = at("calibrated").checked;
   leastChanged();
-  one.predict();
+  one.again();
 });
 at("compare").addEventListener("change", () => {
   settings.compare = at("compare").checked;
