@@ -17,6 +17,7 @@ from emotune.cli.audit import audit
 from emotune.cli.compare import compare
 from emotune.cli.console import print_error, quiet_libraries, reader_has_left
 from emotune.cli.drift import drift
+from emotune.cli.demo import demo
 from emotune.cli.evaluate import evaluate
 from emotune.cli.export import export
 from emotune.cli.predict import PredictCommand, predict
@@ -66,6 +67,7 @@ app.command()(evaluate)
 app.command()(drift)
 app.command(cls=PredictCommand)(predict)
 app.command()(export)
+app.command()(demo)
 app.command()(verify)
 app.command()(reproduce)
 app.command()(presets)

@@ -1,0 +1,62 @@
+// Labels for many messages: in batches, one after the other, with rows that the service refuses told apart.
+
+import { ask } from "./service.js";
+import { isBlank, whole } from "./show.js";
+
+const BATCH = 32;
+// Characters per batch, well below any limit on a request's body.
+const BATCH_CHARACTERS = 100_000;
+// Refusals of what was sent. Others concern the service or the key, and end the labelling.
+const REFUSED = new Set([400, 413, 422]);
+
+/**
+ * Label texts, and write into `found` one entry per text: a prediction, or { error }.
+ *
+ * Entries that are there already are kept, so that a stopped labelling goes on.
+ */
+export async function labelAll({ texts, found, model, calibrated, signal, onProgress }) {
+  const path = `v1/models/${encodeURIComponent(model)}/predict`;
+  const request = async (rows) => {
+    const answer = await ask(path, { texts: rows.map((row) => whole(texts[row])), calibrated }, signal);
+    rows.forEach((row, place) => {
+      found[row] = answer.predictions[place];
+    });
+  };
+  const label = async (rows) => {
+    try {
+      await request(rows);
+    } catch (error) {
+      if (!REFUSED.has(error.status)) throw error;
+      if (rows.length === 1) {
+        found[rows[0]] = { error: error.message };
+        return;
+      }
+      const half = rows.length >> 1;
+      await label(rows.slice(0, half));
+      await label(rows.slice(half));
+    }
+  };
+  let batch = [];
+  let characters = 0;
+  let done = 0;
+  for (let row = 0; row < texts.length; row += 1) {
+    if (found[row] !== undefined) {
+      done += 1;
+    } else if (isBlank(texts[row])) {
+      found[row] = { error: "The message is blank." };
+      done += 1;
+    } else {
+      batch.push(row);
+      characters += texts[row].length;
+    }
+    if (batch.length === BATCH || characters >= BATCH_CHARACTERS || (row === texts.length - 1 && batch.length)) {
+      signal.throwIfAborted();
+      await label(batch);
+      done += batch.length;
+      batch = [];
+      characters = 0;
+      onProgress(done);
+    }
+  }
+  onProgress(done);
+}
