@@ -1,0 +1,1 @@
+"""The HTTP service: saved folders behind the interfaces that clients already speak."""
