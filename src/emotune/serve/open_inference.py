@@ -137,7 +137,7 @@ class ProtocolError(BaseModel):
 def open_inference_router(service: Service) -> APIRouter:
     """Return the routes."""
     router = json_router("Open Inference Protocol")
-    read = refusals(ProtocolError, (401, 404, 405))
+    read = refusals(ProtocolError, (401, 404, 405, 422))
 
     @router.get("/v2", response_model=ServerMetadata, responses=refusals(ProtocolError, (401, 405)))
     async def server() -> Response:
