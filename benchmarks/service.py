@@ -245,8 +245,10 @@ def bulk(folder: str, texts: list[str], rounds: int) -> dict[str, Any]:
         input=json.dumps(texts),
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+    if done.returncode:
+        raise SystemExit(done.stderr)
     rates, processor = json.loads(done.stdout)
     return {
         "texts_per_second": round(statistics.median(rates), 1),

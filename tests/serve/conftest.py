@@ -126,7 +126,18 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractC
             found.bind(("127.0.0.1", 0))
             port = found.getsockname()[1]
         log = tmp_path_factory.mktemp("log") / "log.jsonl"
-        command = [sys.executable, "-W", "ignore", "-m", "emotune", "serve", *arguments, "--port", str(port), "--no-page"]
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "emotune",
+            "serve",
+            *arguments,
+            "--port",
+            str(port),
+            "--no-page",
+        ]
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 command, stdout=subprocess.DEVNULL, stderr=stream, env={**os.environ, **environment}

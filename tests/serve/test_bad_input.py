@@ -98,7 +98,17 @@ def test_long_texts_are_refused(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["😀", "👨‍👩‍👧‍👦" * 40, "\u202eשלום עולם\u202c", "مرحبا", "z\u0300\u0301" * 500, "\x1b[31mred", "a\u2028b", "𝕬" * 30]
+    "text",
+    [
+        "😀",
+        "👨‍👩‍👧‍👦" * 40,
+        "\u202e\u05e9\u05dc\u05d5\u05dd\u202c",
+        "مرحبا",
+        "z\u0300\u0301" * 500,
+        "\x1b[31mred",
+        "a\u2028b",
+        "\U0001d56c" * 30,
+    ],
 )
 def test_unusual_texts_are_labelled(client: TestClient, text: str) -> None:
     found = client.post(PREDICT, json={"texts": [text]})
@@ -161,9 +171,7 @@ def test_a_full_queue_refuses_with_a_time_to_wait(models: Models, monkeypatch: p
         assert client.post(PREDICT, json={"texts": ["a"]}).status_code == 200
 
 
-def test_a_bug_is_an_error_with_an_id_and_the_service_works_on(
-    models: Models, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bug_is_an_error_with_an_id_and_the_service_works_on(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     from starlette.testclient import TestClient as Client
 
     from emotune.inference.predictor import Predictor

@@ -33,13 +33,41 @@ class Answers:
 
     Attributes:
         served: The model that made them.
+        labels: One label name per text.
+        probabilities: Shape (texts, classes), before calibration.
         logits: Shape (texts, classes).
         truncated: True for a text that was cut to the model's limit.
     """
 
     served: Served
+    labels: tuple[str, ...]
+    probabilities: NDArray[np.float64]
     logits: NDArray[np.float32]
     truncated: tuple[bool, ...]
+
+    def rows(self, start: int, stop: int) -> Answers:
+        """Return those of a range of the texts."""
+        chosen = slice(start, stop)
+        return Answers(
+            self.served,
+            self.labels[chosen],
+            self.probabilities[chosen],
+            self.logits[chosen],
+            self.truncated[chosen],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Answers]) -> Answers:
+        """Return the predictions of several ranges of texts as one."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            parts[0].served,
+            tuple(label for part in parts for label in part.labels),
+            np.concatenate([part.probabilities for part in parts]),
+            np.concatenate([part.logits for part in parts]),
+            tuple(cut for part in parts for cut in part.truncated),
+        )
 
 
 @dataclass(eq=False)
@@ -51,7 +79,7 @@ class Job:
         texts: The texts.
         answer: Future of the event loop for the result.
         taken: Number of texts that turns have taken.
-        parts: Logits and cut rows of the finished turns, in order.
+        parts: Predictions of the finished turns, in order.
         gone: True if nobody waits for the answer any more.
     """
 
@@ -59,7 +87,7 @@ class Job:
     texts: Sequence[str]
     answer: asyncio.Future[Answers]
     taken: int = 0
-    parts: list[tuple[NDArray[np.float32], tuple[bool, ...]]] = field(default_factory=list)
+    parts: list[Answers] = field(default_factory=list)
     gone: bool = False
 
     def abandon(self) -> None:
@@ -91,6 +119,7 @@ class Batcher:
         self._lock = threading.Lock()
         self._jobs: deque[Job] = deque()
         self._queued = 0
+        self._turn_is_coming = False
         # A second thread would compete for the processors, all of which a matrix product uses.
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")
 
@@ -122,7 +151,6 @@ class Batcher:
                 )
             self._queued += len(texts)
             self._jobs.append(job)
-        self._metrics.queue.set(self._queued)
         self._start(job.answer.get_loop())
         return job
 
@@ -131,34 +159,43 @@ class Batcher:
         self._worker.shutdown(wait=True)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let the thread take a turn as soon as it is free; what belongs to it is decided only then."""
+        """Let the thread take a turn as soon as it is free, unless one is coming; its texts are decided only then."""
+        with self._lock:
+            if self._turn_is_coming:
+                return
+            self._turn_is_coming = True
         taken: list[_Turn] = []
-        self._worker.submit(self._work, taken, loop).add_done_callback(partial(self._hand_over, taken, loop))
+        self._worker.submit(self._work, taken).add_done_callback(partial(self._hand_over, taken, loop))
 
-    def _work(
-        self, taken: list[_Turn], loop: asyncio.AbstractEventLoop
-    ) -> list[tuple[NDArray[np.float32], list[bool]]]:
-        """Take a turn and predict its texts; nothing if earlier turns have taken all."""
+    def _work(self, taken: list[_Turn]) -> list[Answers]:
+        """Take a turn and predict its texts; nothing if all clients have left."""
         turn = self._take()
         if turn is None:
             return []
         taken.append(turn)
-        texts = [text for job, start, stop in turn.slices for text in job.texts[start:stop]]
-        encoded = turn.served.predictor.encode(texts)
-        logits = turn.served.predictor.logits(encoded)
-        self._metrics.batches.labels(turn.served.name).observe(len(texts))
-        self._metrics.observe(turn.served, logits, len(encoded.cut_rows))
-        found = []
+        served = turn.served
+        predictor = served.predictor
+        encoded = predictor.encode([text for job, start, stop in turn.slices for text in job.texts[start:stop]])
+        logits = predictor.logits(encoded)
+        found = Answers(
+            served,
+            predictor.task.names(predictor.task.decide(logits), predictor.labels),
+            served.probabilities(logits),
+            logits,
+            tuple(row in encoded.cut_rows for row in range(len(encoded))),
+        )
+        self._metrics.observe(found)
+        answers = []
         row = 0
         for _, start, stop in turn.slices:
-            end = row + stop - start
-            found.append((logits[row:end], [number in encoded.cut_rows for number in range(row, end)]))
-            row = end
-        return found
+            answers.append(found.rows(row, row + stop - start))
+            row += stop - start
+        return answers
 
     def _take(self) -> _Turn | None:
         """Take up to `TURN` texts of the longest waiting request's model, in equal shares for all its requests."""
         with self._lock:
+            self._turn_is_coming = False
             self._drop_gone()
             if not self._jobs:
                 return None
@@ -175,6 +212,9 @@ class Batcher:
             # Requests with texts left go behind those of other models.
             left = [job for job in jobs if job.taken < len(job.texts)]
             self._jobs = deque([*(job for job in self._jobs if id(job) not in chosen), *left])
+            more = bool(self._jobs)
+        if more:
+            self._start(jobs[0].answer.get_loop())
         return _Turn(served, tuple(slices))
 
     def _drop_gone(self) -> None:
@@ -182,32 +222,23 @@ class Batcher:
             self._queued -= sum(len(job.texts) - job.taken for job in self._jobs if job.gone)
             self._jobs = deque(job for job in self._jobs if not job.gone)
 
-    def _hand_over(
-        self,
-        taken: list[_Turn],
-        loop: asyncio.AbstractEventLoop,
-        done: Future[list[tuple[NDArray[np.float32], list[bool]]]],
-    ) -> None:
+    def _hand_over(self, taken: list[_Turn], loop: asyncio.AbstractEventLoop, done: Future[list[Answers]]) -> None:
         """Give the results of a turn to the event loop; runs in the worker thread."""
         if taken and not loop.is_closed():
             loop.call_soon_threadsafe(self._finish, taken[0], done)
 
-    def _finish(self, turn: _Turn, done: Future[list[tuple[NDArray[np.float32], list[bool]]]]) -> None:
+    def _finish(self, turn: _Turn, done: Future[list[Answers]]) -> None:
         """Put results into their jobs, and answer those that are complete; runs in the event loop."""
-        self._metrics.queue.set(self._queued)
         error = done.exception()
-        results = [None] * len(turn.slices) if error is not None else done.result()
-        for (job, _, stop), result in zip(turn.slices, results, strict=True):
+        if error is not None:
+            for job, _, _ in turn.slices:
+                job.gone = True
+                if not job.answer.done():
+                    job.answer.set_exception(error)
+            return
+        for (job, _, stop), answers in zip(turn.slices, done.result(), strict=True):
             if job.answer.done():
                 continue
-            if result is None:
-                assert error is not None
-                job.gone = True
-                job.answer.set_exception(error)
-                continue
-            job.parts.append((result[0], tuple(result[1])))
-            if stop < len(job.texts):
-                self._start(job.answer.get_loop())
-                continue
-            logits = np.concatenate([part for part, _ in job.parts]) if len(job.parts) > 1 else job.parts[0][0]
-            job.answer.set_result(Answers(job.served, logits, tuple(cut for _, part in job.parts for cut in part)))
+            job.parts.append(answers)
+            if stop == len(job.texts):
+                job.answer.set_result(Answers.joined(job.parts))

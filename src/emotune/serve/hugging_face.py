@@ -72,7 +72,7 @@ def hugging_face_router(service: Service) -> APIRouter:
         raw = _is_raw(served, parameters.function_to_apply)
         texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
         answers = await service.ask(request, served, texts)
-        rows = answers.logits if raw else served.probabilities(answers.logits)
+        rows = answers.logits if raw else answers.probabilities
         names = served.predictor.labels
         scores = [
             [{"label": label, "score": score} for label, score in ranked(names, row)[: parameters.top_k]]

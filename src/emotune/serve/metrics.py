@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counts
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from emotune.system.version import __version__
 
 if TYPE_CHECKING:
-    from emotune.serve.models import Models, Served
+    from emotune.serve.batching import Answers
+    from emotune.serve.models import Models
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -65,6 +68,10 @@ class Metrics:
             named("reloads"), "Reloads of folders after SIGHUP.", ("model", "outcome"), registry=self.registry
         )
 
+    def watch(self, queued: Callable[[], int]) -> None:
+        """Ask for the number of texts that wait whenever the metrics are read."""
+        self.queue.set_function(queued)
+
     def describe(self, models: Models) -> None:
         """Note what is served, and show every label with a count of 0 before its first prediction."""
         self.models.clear()
@@ -74,24 +81,17 @@ class Metrics:
             for label in info.labels:
                 self.labels.labels(info.name, label)
 
-    def observe(self, served: Served, logits: NDArray[np.float32], cut: int) -> None:
-        """Count the predictions of a batch.
-
-        Args:
-            served: The model.
-            logits: Shape (texts, classes).
-            cut: Number of cut texts.
-        """
-        task, labels = served.predictor.task, served.predictor.labels
-        predictions = task.decide(logits)
-        for label, number in task.counts(predictions, labels).items():
-            if number:
-                self.labels.labels(served.name, label).inc(number)
-        confidence = self.confidence.labels(served.name)
-        for value in confidences(served.probabilities(logits)):
+    def observe(self, answers: Answers) -> None:
+        """Count the predictions of a batch."""
+        name = answers.served.name
+        self.batches.labels(name).observe(len(answers.labels))
+        for label, number in Counts(answers.labels).items():
+            self.labels.labels(name, label).inc(number)
+        confidence = self.confidence.labels(name)
+        for value in confidences(answers.probabilities).tolist():
             confidence.observe(value)
-        if cut:
-            self.truncated.labels(served.name).inc(cut)
+        if any(answers.truncated):
+            self.truncated.labels(name).inc(sum(answers.truncated))
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

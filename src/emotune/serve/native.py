@@ -97,17 +97,15 @@ def calibrated_probabilities(answers: Answers, *, calibrated: bool) -> NDArray[n
             "not_calibrated",
             'This model has no temperature to calibrate its probabilities with. Leave "calibrated" out.',
         )
-    return answers.served.probabilities(answers.logits, calibrated=calibrated)
+    return answers.served.probabilities(answers.logits, calibrated=True) if calibrated else answers.probabilities
 
 
 def labels_of(
     answers: Answers, probabilities: NDArray[np.float64], least: float = 0.0
 ) -> tuple[list[str | None], list[float]]:
     """Return the label of each text, None where its probability is below `least`, and that probability."""
-    predictor = answers.served.predictor
-    names = predictor.task.names(predictor.task.decide(answers.logits), predictor.labels)
     found = confidences(probabilities).tolist()
-    return [name if value >= least else None for name, value in zip(names, found, strict=True)], found
+    return [name if value >= least else None for name, value in zip(answers.labels, found, strict=True)], found
 
 
 def native_router(service: Service) -> APIRouter:

@@ -7,6 +7,7 @@ import errno
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 # An idle connection is kept for longer than load balancers keep theirs, so that they close it first.
 _KEEP_ALIVE_SECONDS = 75
+_SWITCH_SECONDS = 0.0005
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -96,6 +98,9 @@ def _run(
     from emotune.serve.logs import set_up, write
 
     set_up()
+    # The thread that predicts gives up the interpreter's lock at every matrix product. By default it would get it back
+    # from a busy event loop only after 5 ms.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     app = make_app(models, settings)
     service: Service = app.state.service
     config = uvicorn.Config(

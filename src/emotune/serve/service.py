@@ -43,6 +43,7 @@ class Service:
         self.metrics = Metrics()
         self.metrics.describe(models)
         self.batcher = Batcher(settings.max_queued_texts, self.metrics)
+        self.metrics.watch(lambda: self.batcher.queued)
         self.ready = False
         self._default = default_name(models.names, settings.default)
 

@@ -90,7 +90,7 @@ def tei_router(service: Service) -> APIRouter:
                 "text_too_long",
                 f"Text {number} has more than {served.predictor.max_length} tokens. Shorten it, or set truncate to true.",
             )
-        rows = answers.logits if body.raw_scores else served.probabilities(answers.logits)
+        rows = answers.logits if body.raw_scores else answers.probabilities
         names = served.predictor.labels
         scores = [[{"score": score, "label": label} for label, score in ranked(names, row)] for row in rows.tolist()]
         service.tell(request, [str(row[0]["label"]) for row in scores])
