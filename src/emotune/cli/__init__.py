@@ -25,6 +25,7 @@ from emotune.cli.presets import presets
 from emotune.cli.reproduce import reproduce
 from emotune.cli.run import FLAGS as RUN_FLAGS
 from emotune.cli.run import run
+from emotune.cli.serve import serve
 from emotune.cli.settings import settings_command
 from emotune.cli.sweep import FLAGS as SWEEP_FLAGS
 from emotune.cli.sweep import sweep
@@ -71,6 +72,7 @@ app.command()(demo)
 app.command()(verify)
 app.command()(reproduce)
 app.command()(presets)
+app.command()(serve)
 
 
 def _show_version(asked: bool) -> None:

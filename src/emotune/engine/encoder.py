@@ -22,7 +22,7 @@ from emotune.engine.dropout import MaskPool
 from emotune.engine.int8 import Int8Projection
 from emotune.engine.layers import COVERED, LayerModules, layer_modules
 from emotune.engine.layout import Layout
-from emotune.engine.linear import Projection
+from emotune.engine.linear import CommonWeights, Projection
 from emotune.engine.varlen import choose_attention
 
 
@@ -101,6 +101,7 @@ class EncoderLayer:
         dtype: Data type of the products; int8 is for prediction only, with everything else in float32.
         share: Let the modules' weights be views of the joint ones.
         merge: Add adapters to the weights, and what BitFit trains to the biases.
+        common: As for `Projection.of`.
     """
 
     def __init__(
@@ -114,12 +115,13 @@ class EncoderLayer:
         dtype: torch.dtype,
         share: bool,
         merge: bool,
+        common: CommonWeights | None = None,
     ) -> None:
         int8 = dtype == torch.int8
         dtype = torch.float32 if int8 else dtype
 
         def projection(*layers: nn.Module) -> Projection:
-            return Projection.of(layers, dtype, share=share, merge=merge)
+            return Projection.of(layers, dtype, share=share, merge=merge, common=common)
 
         def finished(part: Projection) -> Projection:
             return Int8Projection(part) if int8 else part
@@ -158,6 +160,12 @@ class EncoderLayer:
         """Take over the parameters, which the optimizer may have changed."""
         for part in self._parts:
             part.refresh()
+
+    def freeze(self) -> None:
+        """Hold each adapter once, for prediction."""
+        for part in self.projections:
+            inner = part.projection if isinstance(part, BottleneckProjection) else part
+            inner.freeze()
 
     @property
     def _parts(self) -> list[Projection | BottleneckProjection | _Norm]:
@@ -271,6 +279,7 @@ class Encoder:
         first_only: Return only the first token of each text.
         share: Let the modules' weights be views of the joint ones, for training; otherwise the weights are copies.
         merge: Add adapters to the weights, for prediction; later changes of the weights have no effect.
+        common: Matrices that several models on one base share; LoRA then stays beside them. Not for int8.
     """
 
     def __init__(
@@ -283,6 +292,7 @@ class Encoder:
         first_only: bool = True,
         share: bool = False,
         merge: bool = False,
+        common: CommonWeights | None = None,
     ) -> None:
         names = COVERED[config.model_type]
         pools = {} if pools is None else pools
@@ -305,12 +315,15 @@ class Encoder:
                 dtype=dtype,
                 share=share,
                 merge=merge,
+                common=common,
             )
             for number, layer in enumerate(modules)
         ]
         self._follows = not merge
         if merge:
             self._refresh()
+            for layer in self.layers:
+                layer.freeze()
 
     @property
     def parameters(self) -> list[torch.Tensor]:

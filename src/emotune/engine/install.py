@@ -16,6 +16,7 @@ from emotune.engine.dropout import MaskPool, PooledDropout
 from emotune.engine.encoder import Encoder
 from emotune.engine.layers import why_not
 from emotune.engine.layout import Layout
+from emotune.engine.linear import CommonWeights
 from emotune.models.families import FAMILIES
 from emotune.models.families import encoder as encoder_of
 from emotune.models.sharing import on_same_memory
@@ -138,7 +139,7 @@ class PackedEncoder(nn.Module):
         return _encode(self, self.stack, input_ids, Layout.of(lengths, input_ids.device, soon=True))
 
 
-def packed(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+def packed(model: nn.Module, dtype: torch.dtype, common: CommonWeights | None = None) -> nn.Module:
     """Return a classifier in evaluation mode that takes only packed batches, by the keyword `lengths`, adapters merged.
 
     The model is left unchanged. The classifier shares its embeddings, pooler, head and all weights that need no copy.
@@ -147,10 +148,12 @@ def packed(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     Args:
         model: The sequence classifier, or PEFT's model around it; `why_not_installed` has found nothing against it.
         dtype: Data type of the products; may be int8.
+        common: Matrices that several models on one base share, which saves their copies; adapters of LoRA are then
+            computed beside them. It has no use in int8.
     """
     classifier = inner_model(model)
     module = encoder_of(classifier)
-    stack = Encoder(module, classifier.config, dtype, merge=True)
+    stack = Encoder(module, classifier.config, dtype, merge=True, common=None if dtype == torch.int8 else common)
     layers = module.get_submodule(FAMILIES[classifier.config.model_type].layers)
     found: Any = on_same_memory(classifier, {layers: nn.Identity()})
     setattr(found, found.base_model_prefix, PackedEncoder(encoder_of(found), stack))

@@ -35,8 +35,8 @@ class Adapter:
         ranks: Rows of this adapter in the stacked A of its layer.
     """
 
-    a: nn.Parameter
-    b: nn.Parameter
+    a: torch.Tensor
+    b: torch.Tensor
     scale: float
     columns: slice
     ranks: slice
@@ -61,6 +61,28 @@ class Trained:
         """Functions that return the trained tensors: weight, then bias."""
         found = (self.weight, None if self.bias is None else self.bias.trained)
         return [source for source in found if source is not None]
+
+
+class CommonWeights:
+    """Frozen matrices of a base model in the form of the fast path, held once for all models on that base.
+
+    A matrix is found by the memory of its sources, which must not be changed in place.
+    """
+
+    def __init__(self) -> None:
+        # The sources are kept, since memory that is freed may be given to another tensor.
+        self._held: dict[tuple[torch.dtype, tuple[int, ...]], tuple[Sequence[torch.Tensor], torch.Tensor]] = {}
+
+    def joint(self, weights: Sequence[torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
+        """Return the matrices below each other in a dtype; the same tensor for the same matrices."""
+        key = (dtype, tuple(weight.data_ptr() for weight in weights))
+        if key not in self._held:
+            self._held[key] = (weights, _joint(weights, dtype))
+        return self._held[key][1]
+
+
+def _joint(weights: Sequence[torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
+    return torch.cat(list(weights)).to(dtype) if len(weights) > 1 else weights[0].to(dtype)
 
 
 class Projection:
@@ -91,7 +113,15 @@ class Projection:
         self._given = [source() for own in self.trained for source in own.sources]
 
     @classmethod
-    def of(cls, layers: Sequence[Any], dtype: torch.dtype, *, share: bool = False, merge: bool = False) -> Projection:
+    def of(
+        cls,
+        layers: Sequence[Any],
+        dtype: torch.dtype,
+        *,
+        share: bool = False,
+        merge: bool = False,
+        common: CommonWeights | None = None,
+    ) -> Projection:
         """Return the projection of a model's layers.
 
         Args:
@@ -99,10 +129,15 @@ class Projection:
             dtype: Data type of the products.
             share: Let the layers' own weights be views of the joint one, so that memory holds it once.
             merge: Add adapters to the weights, and BitFit's vectors to the biases, for prediction.
+            common: Matrices that several models on one base share. With it, `merge` leaves LoRA beside the matrix; an
+                adapter that can only be folded still gets a matrix of its own.
         """
         plain = [_plain(layer) for layer in layers]
-        weights = [_weight(layer, merge=merge) for layer in layers]
-        weight = torch.cat(weights).to(dtype) if len(weights) > 1 else weights[0].to(dtype)
+        if common is not None and any(is_folded(layer) for layer in layers):
+            common = None
+        weights = [_weight(layer, merge=merge and common is None) for layer in layers]
+        weight = _joint(weights, dtype) if common is None else common.joint(weights, dtype)
+        beside = not merge or common is not None
         biases = [Bias.of(layer) for layer in layers]
         bias = None if biases[0] is None else torch.cat([own.value() for own in biases if own is not None]).to(dtype)
         adapters: list[Adapter] = []
@@ -116,7 +151,7 @@ class Projection:
                 trained.append(own)
             if share and own.weight is None and not is_folded(layer):
                 base.weight.data = weight[columns]
-            if not merge and hasattr(layer, "lora_A") and not is_folded(layer):
+            if beside and hasattr(layer, "lora_A") and not is_folded(layer):
                 a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
                 adapters.append(Adapter(a, b, layer.scaling["default"], columns, slice(rank, rank + a.shape[0])))
                 rank += a.shape[0]
@@ -165,6 +200,13 @@ class Projection:
             dtype = self.weight.dtype
             self._a = torch.cat([adapter.a.detach() for adapter in self.adapters]).to(dtype)
             self._b = [(adapter.b.detach() * adapter.scale).to(dtype) for adapter in self.adapters]
+
+    def freeze(self) -> None:
+        """Keep only the casts of the adapters, for prediction, so that memory does not hold each adapter twice."""
+        self.adapters = tuple(
+            replace(adapter, a=self._a[adapter.ranks], b=b, scale=1.0)
+            for adapter, b in zip(self.adapters, self._b, strict=True)
+        )
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the outputs, shape (tokens, out), and x A', shape (tokens, ranks), which `backward` needs."""

@@ -54,27 +54,47 @@ def load_many(
         raise ArtifactError("There is no folder to load. Give at least one that emotune run saved.")
     if base is not None:
         _refuse_different_bases(wanted)
-    bases: dict[tuple[str, str | None], OpenBase] = {}
-    tokenizers: dict[str, PreTrainedTokenizerBase] = {}
-
-    def on_shared(saved: SavedFolder) -> PreTrainedModel:
-        key = (str(saved.base), saved.base_revision)
-        if key not in bases:
-            bases[key] = OpenBase(saved.base, saved.base_revision)
-        # The saved head replaces any other.
-        return bases[key].classifier(saved.labels, max_length=saved.max_length, fresh_head=True, task=saved.task).model
-
+    bases = SharedBases()
     found = {}
     for folder, saved in wanted.items():
         if not saved.method.needs_base:
             progress.say(f"'{folder}' is a whole model ({saved.method.title}): it shares no weights with the others")
         try:
-            found[folder] = saved.classifier(partial(on_shared, saved), tokenizers)
+            found[folder] = bases.classifier(saved)
         except EmotuneError as error:
             if f"'{folder}'" in str(error):
                 raise
             raise type(error)(f"'{folder}': {error}") from None
     return found
+
+
+class SharedBases:
+    """Base models and tokenizers that saved folders share, each read when a folder first needs it.
+
+    Holding it keeps the base models in memory, so that further folders can be loaded on them.
+    """
+
+    def __init__(self) -> None:
+        self._bases: dict[tuple[str, str | None], OpenBase] = {}
+        self._tokenizers: dict[str, PreTrainedTokenizerBase] = {}
+
+    def classifier(self, saved: SavedFolder) -> TunedClassifier:
+        """Load a folder; its frozen weights are those of all other folders on the same base.
+
+        Raises:
+            ArtifactError: The folder is damaged, or does not fit its base model.
+            ModelError: The base model cannot be loaded.
+            HubError: The base model is on the Hub, and the Hub cannot be reached.
+        """
+        return saved.classifier(partial(self._model, saved), self._tokenizers)
+
+    def _model(self, saved: SavedFolder) -> PreTrainedModel:
+        key = (str(saved.base), saved.base_revision)
+        if key not in self._bases:
+            self._bases[key] = OpenBase(saved.base, saved.base_revision)
+        opened = self._bases[key]
+        # The saved head replaces any other.
+        return opened.classifier(saved.labels, max_length=saved.max_length, fresh_head=True, task=saved.task).model
 
 
 def _refuse_different_bases(folders: dict[str, SavedFolder]) -> None:

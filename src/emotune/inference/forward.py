@@ -16,6 +16,8 @@ from emotune.system.progress import SILENT, Progress
 if TYPE_CHECKING:
     import torch
 
+    from emotune.engine.linear import CommonWeights
+
 # 2,048 tokens keep two cores busy and the activations of a layer in their caches (benchmarks/LOG.md).
 MAX_TOKENS = 2048
 
@@ -45,12 +47,20 @@ class TorchEngine:
         model: A sequence classifier.
         dtype: Data type of matrix products: bfloat16, int8, or None for the weights' own, which is the reference.
         fast: Use the fast path if it covers the model; else run the modules of transformers and PEFT.
+        common: Matrices that several engines on one base share; None for matrices of its own, adapters merged.
 
     Raises:
         ConfigError: int8 for a model that the fast path does not cover.
     """
 
-    def __init__(self, model: torch.nn.Module, dtype: torch.dtype | None = None, *, fast: bool = True) -> None:
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        dtype: torch.dtype | None = None,
+        *,
+        fast: bool = True,
+        common: CommonWeights | None = None,
+    ) -> None:
         import torch
 
         from emotune.engine.install import packed, why_not_installed  # imports torch
@@ -62,7 +72,7 @@ class TorchEngine:
             raise ConfigError(f"int8 is not available for this model: {reason}. Use bf16 or fp32.")
         self._dtype = dtype
         self._packed = reason is None
-        self._model = packed(model, products) if self._packed else on_same_memory(model).eval()
+        self._model = packed(model, products, common) if self._packed else on_same_memory(model).eval()
 
     def logits(
         self,

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from emotune.system.errors import ConfigError, DataError
 from emotune.system.memory import return_freed_memory
 from emotune.system.progress import SILENT, Progress
 from emotune.system.text import is_blank
+
+if TYPE_CHECKING:
+    from emotune.engine.linear import CommonWeights
 
 # Texts that a stream holds at a time: enough to sort into batches of similar lengths, a few megabytes of text.
 CHUNK = 4096
@@ -76,12 +80,22 @@ class Predictor:
         calibrated: Divide the logits by the temperature fitted on validation; no label changes. The aim is that
             probabilities of 0.8 are right 80 % of the time; the report says how close they are on the test rows.
             Without it, probabilities are those of plain transformers.
+        common: Matrices that several predictors on one base share (`load_many`), so that each holds only its adapter.
+            LoRA is then computed beside the matrix and not merged, which costs some speed. It has no use in int8, and
+            methods whose adapters can only be folded into the weight keep a matrix of their own.
 
     Raises:
         ConfigError: The precision is unknown, or this model or device does not support it; or there is no temperature.
     """
 
-    def __init__(self, classifier: Classifier, *, precision: str = "auto", calibrated: bool = False) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        *,
+        precision: str = "auto",
+        calibrated: bool = False,
+        common: CommonWeights | None = None,
+    ) -> None:
         if calibrated and classifier.temperature is None:
             raise ConfigError(
                 "This model has no temperature to calibrate its probabilities with: it was saved without emotune run, or its "
@@ -95,7 +109,7 @@ class Predictor:
         self._temperature = classifier.temperature if calibrated else None
         self._tokenizer = classifier.tokenizer
         self.task = classifier.task
-        self._engine: Engine | None = TorchEngine(classifier.model, chosen.products)
+        self._engine: Engine | None = TorchEngine(classifier.model, chosen.products, common=common)
 
     def predict(self, texts: Sequence[str], *, progress: Progress = SILENT) -> Predictions:
         """Predict the label of each text.
@@ -110,7 +124,7 @@ class Predictor:
         """
         engine = self._held()
         checked = checked_list(texts, "predict", "predictor.predict([text])")
-        return self._label(engine, checked, self._encode(checked), progress)
+        return self._label(engine, checked, self.encode(checked), progress)
 
     def logits(self, texts: Sequence[str], *, progress: Progress = SILENT) -> NDArray[np.float32]:
         """Return the logits of each text, shape (texts, classes), as the model gives them: without a temperature.
@@ -125,7 +139,7 @@ class Predictor:
         """
         engine = self._held()
         checked = checked_list(texts, "logits", "predictor.logits([text])")
-        return engine.logits(self._encode(checked), progress=progress)
+        return engine.logits(self.encode(checked), progress=progress)
 
     def stream(self, texts: Iterable[str], *, progress: Progress = SILENT) -> Iterator[Predictions]:
         """Predict the labels of a stream of texts in constant memory.
@@ -189,10 +203,20 @@ class Predictor:
             )
         return engine
 
-    def _encode(self, texts: Sequence[str]) -> Encoded | None:
-        if not texts:
-            return None
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """Return the token ids of texts, cut to the limit."""
         return encode(self._tokenizer, texts, self.max_length)
+
+    def logits_of(self, encoded: Encoded) -> NDArray[np.float32]:
+        """Return the logits of encoded texts, shape (texts, classes): what `predict` decides by.
+
+        Raises:
+            ConfigError: The predictor is closed.
+        """
+        return self._held().logits(encoded)
+
+    def _encode_or_none(self, texts: Sequence[str]) -> Encoded | None:
+        return self.encode(texts) if texts else None
 
     def _label(
         self, engine: Engine, texts: tuple[str, ...], encoded: Encoded | None, progress: Progress
@@ -209,13 +233,13 @@ class Predictor:
         self, engine: Engine, chunks: Iterator[tuple[str, ...]], progress: Progress
     ) -> Iterator[Predictions]:
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenize") as tokenizing:
-            coming = [(chunk, tokenizing.submit(self._encode, chunk)) for chunk in islice(chunks, 1)]
+            coming = [(chunk, tokenizing.submit(self._encode_or_none, chunk)) for chunk in islice(chunks, 1)]
             while coming:
                 chunk, encoded = coming.pop()
                 mistake = None
                 # Read here and not in the thread, which would keep waiting for a slow pipe after an interrupt.
                 try:
-                    coming = [(chunk, tokenizing.submit(self._encode, chunk)) for chunk in islice(chunks, 1)]
+                    coming = [(chunk, tokenizing.submit(self._encode_or_none, chunk)) for chunk in islice(chunks, 1)]
                 except Exception as error:
                     mistake = error
                 yield self._label(engine, chunk, encoded.result(), progress)

@@ -26,12 +26,14 @@ class Encoded:
         lengths: Shape (texts,), tokens per text.
         truncated: Number of texts that were longer than the limit and were cut.
         pad_id: Id of the padding token.
+        cut_rows: Numbers of those that were cut.
     """
 
     ids: tuple[NDArray[np.int32], ...]
     lengths: NDArray[np.int64]
     truncated: int
     pad_id: int
+    cut_rows: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -90,7 +92,7 @@ def _encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length
             whole[row] = ids
     arrays = tuple(np.asarray(ids, dtype=np.int32) for ids in whole)
     lengths = np.fromiter((len(ids) for ids in arrays), dtype=np.int64, count=len(arrays))
-    return Encoded(arrays, lengths, len(long_rows), int(tokenizer.pad_token_id))
+    return Encoded(arrays, lengths, len(long_rows), int(tokenizer.pad_token_id), frozenset(long_rows))
 
 
 _CACHE: OrderedDict[tuple[str, int, int], tuple[PreTrainedTokenizerBase, Encoded]] = OrderedDict()

@@ -13,10 +13,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 MOST_PERMUTATIONS, FEWEST_PERMUTATIONS = 9_999, 999
 # Limit, to save time, of permutations times combinations of truth and two predictions.
@@ -184,6 +187,8 @@ class _Swaps:
         )
 
     def _placed(self, columns: NDArray[np.int64], values: NDArray[np.float64]) -> csr_array:
+        from scipy.sparse import csr_array
+
         return csr_array((values, (np.arange(self.cells), columns)), shape=(self.cells, len(self.support)))
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from emotune.statistics.macro_f1 import macro_f1_difference
 from emotune.statistics.power import detectable_difference
@@ -189,6 +188,8 @@ def mcnemar(fixed: int, broken: int) -> tuple[float, float]:
     Returns:
         The exact p and the mid-p; both 1 if no row changed sides.
     """
+    from scipy import stats
+
     changed = fixed + broken
     if changed == 0:
         return 1.0, 1.0
@@ -241,6 +242,7 @@ def score_interval(fixed: int, broken: int, rows: int, level: float = LEVEL) -> 
         rows: All rows.
         level: Coverage of the interval.
     """
+    from scipy import stats
     from scipy.optimize import brentq
 
     z = float(stats.norm.ppf((1 + level) / 2))

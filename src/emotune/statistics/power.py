@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 POWER = 0.8
 """Power with which a detectable difference is found."""
@@ -27,6 +26,7 @@ def detectable_difference(rows: int, changed: float, *, level: float = 0.95, pow
     Returns:
         The difference; None if even all changed rows changing for the better is not significant.
     """
+    from scipy import stats
     from scipy.optimize import brentq
 
     if rows < 1 or _most_fewer(np.array([rows]), level)[0] < 0:
@@ -53,6 +53,8 @@ def power_of_mid_p(rows: int, changed: float, difference: float, *, level: float
         difference: Share of rows that change for the better minus the share for the worse, at most `changed`.
         level: One minus the significance level of the test.
     """
+    from scipy import stats
+
     if changed <= 0:
         return 0.0
     # All numbers of changed rows except those with a total probability of less than 1e-9.
@@ -67,6 +69,8 @@ def power_of_mid_p(rows: int, changed: float, difference: float, *, level: float
 
 def _most_fewer(changed: NDArray[np.int64], level: float) -> NDArray[np.int64]:
     """Return the most rows in the rarer direction with mid-p below 1 - level, per number of changed rows, or -1."""
+    from scipy import stats
+
     most = np.asarray(stats.binom.ppf((1 - level) / 2, changed, 0.5)).astype(np.int64) + 1
     for _ in range(3):
         mid_p = 2 * stats.binom.cdf(most, changed, 0.5) - stats.binom.pmf(most, changed, 0.5)

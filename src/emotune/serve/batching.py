@@ -1,0 +1,244 @@
+"""Dynamic batches: texts of requests that wait at the same time are predicted together, by one thread per process.
+
+No request waits for others to arrive: the thread takes what is there whenever it is free, so batches are as large as
+the load makes them. A request with many texts is spread over batches, and other requests get their turn in each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotune.serve.errors import ClientGone, RequestError
+from emotune.serve.metrics import Metrics
+from emotune.serve.models import Served
+from emotune.system.wording import counted
+
+# Texts per turn of the thread: enough for full batches of 2,048 tokens of messages, and few enough that a new request
+# waits for a fraction of a second at most.
+TURN = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Predictions of the texts of one request.
+
+    Attributes:
+        served: The model that made them.
+        labels: One label name per text.
+        probabilities: Shape (texts, classes), before calibration.
+        logits: Shape (texts, classes).
+        truncated: True for a text that was cut to the model's limit.
+    """
+
+    served: Served
+    labels: tuple[str, ...]
+    probabilities: NDArray[np.float64]
+    logits: NDArray[np.float32]
+    truncated: tuple[bool, ...]
+
+    def rows(self, start: int, stop: int) -> Answers:
+        """Return those of a range of the texts."""
+        chosen = slice(start, stop)
+        return Answers(
+            self.served,
+            self.labels[chosen],
+            self.probabilities[chosen],
+            self.logits[chosen],
+            self.truncated[chosen],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Answers]) -> Answers:
+        """Return the predictions of several ranges of texts as one."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            parts[0].served,
+            tuple(label for part in parts for label in part.labels),
+            np.concatenate([part.probabilities for part in parts]),
+            np.concatenate([part.logits for part in parts]),
+            tuple(cut for part in parts for cut in part.truncated),
+        )
+
+
+@dataclass(eq=False)
+class Job:
+    """Texts of one request on their way through the queue.
+
+    Attributes:
+        served: The model.
+        texts: The texts.
+        answer: Future of the event loop for the result.
+        taken: Number of texts that turns have taken.
+        parts: Predictions of the finished turns, in order.
+        gone: True if nobody waits for the answer any more.
+    """
+
+    served: Served
+    texts: Sequence[str]
+    answer: asyncio.Future[Answers]
+    taken: int = 0
+    parts: list[Answers] = field(default_factory=list)
+    gone: bool = False
+
+    def abandon(self) -> None:
+        """Note that the client is gone; texts not yet taken are dropped."""
+        self.gone = True
+        if not self.answer.done():
+            self.answer.set_exception(ClientGone())
+
+
+@dataclass(frozen=True, eq=False)
+class _Turn:
+    """Texts that are predicted together, all by one model: jobs with the ranges of their texts."""
+
+    served: Served
+    slices: tuple[tuple[Job, int, int], ...]
+
+
+class Batcher:
+    """The queue of all models and the thread that works on it.
+
+    Args:
+        max_queued: Most texts that wait at a time.
+        metrics: Told about batches and the queue.
+    """
+
+    def __init__(self, max_queued: int, metrics: Metrics) -> None:
+        self._max_queued = max_queued
+        self._metrics = metrics
+        self._lock = threading.Lock()
+        self._jobs: deque[Job] = deque()
+        self._queued = 0
+        self._turn_is_coming = False
+        # A second thread would compete for the processors, all of which a matrix product uses.
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")
+
+    @property
+    def queued(self) -> int:
+        """Number of texts that wait."""
+        return self._queued
+
+    def submit(self, served: Served, texts: Sequence[str]) -> Job:
+        """Put the texts of a request into the queue. Call it in the event loop.
+
+        Args:
+            served: The model.
+            texts: Texts that are not blank, at least one.
+
+        Raises:
+            RequestError: The queue is full.
+        """
+        job = Job(served, texts, asyncio.get_running_loop().create_future())
+        with self._lock:
+            waiting = self._queued
+            if waiting + len(texts) > self._max_queued:
+                raise RequestError(
+                    429,
+                    "overloaded",
+                    f"{counted(waiting, 'text')} wait already, and at most {self._max_queued:,} may. Send the request "
+                    "again after a second, or fewer at a time.",
+                    {"Retry-After": "1"},
+                )
+            self._queued += len(texts)
+            self._jobs.append(job)
+        self._start(job.answer.get_loop())
+        return job
+
+    def close(self) -> None:
+        """Finish what is queued, and end the thread."""
+        self._worker.shutdown(wait=True)
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let the thread take a turn as soon as it is free, unless one is coming; its texts are decided only then."""
+        with self._lock:
+            if self._turn_is_coming:
+                return
+            self._turn_is_coming = True
+        taken: list[_Turn] = []
+        self._worker.submit(self._work, taken).add_done_callback(partial(self._hand_over, taken, loop))
+
+    def _work(self, taken: list[_Turn]) -> list[Answers]:
+        """Take a turn and predict its texts; nothing if all clients have left."""
+        turn = self._take()
+        if turn is None:
+            return []
+        taken.append(turn)
+        served = turn.served
+        predictor = served.predictor
+        encoded = predictor.encode([text for job, start, stop in turn.slices for text in job.texts[start:stop]])
+        logits = predictor.logits_of(encoded)
+        found = Answers(
+            served,
+            predictor.task.names(predictor.task.decide(logits), predictor.labels),
+            served.probabilities(logits),
+            logits,
+            tuple(row in encoded.cut_rows for row in range(len(encoded))),
+        )
+        self._metrics.observe(found)
+        answers = []
+        row = 0
+        for _, start, stop in turn.slices:
+            answers.append(found.rows(row, row + stop - start))
+            row += stop - start
+        return answers
+
+    def _take(self) -> _Turn | None:
+        """Take up to `TURN` texts of the longest waiting request's model, in equal shares for all its requests."""
+        with self._lock:
+            self._turn_is_coming = False
+            self._drop_gone()
+            if not self._jobs:
+                return None
+            served = self._jobs[0].served
+            jobs = [job for job in self._jobs if job.served is served][:TURN]
+            share = max(1, TURN // len(jobs))
+            slices = []
+            for job in jobs:
+                stop = min(len(job.texts), job.taken + share)
+                slices.append((job, job.taken, stop))
+                job.taken = stop
+            self._queued -= sum(stop - start for _, start, stop in slices)
+            chosen = set(map(id, jobs))
+            # Requests with texts left go behind those of other models.
+            left = [job for job in jobs if job.taken < len(job.texts)]
+            self._jobs = deque([*(job for job in self._jobs if id(job) not in chosen), *left])
+            more = bool(self._jobs)
+        if more:
+            self._start(jobs[0].answer.get_loop())
+        return _Turn(served, tuple(slices))
+
+    def _drop_gone(self) -> None:
+        if any(job.gone for job in self._jobs):
+            self._queued -= sum(len(job.texts) - job.taken for job in self._jobs if job.gone)
+            self._jobs = deque(job for job in self._jobs if not job.gone)
+
+    def _hand_over(self, taken: list[_Turn], loop: asyncio.AbstractEventLoop, done: Future[list[Answers]]) -> None:
+        """Give the results of a turn to the event loop; runs in the worker thread."""
+        if taken and not loop.is_closed():
+            loop.call_soon_threadsafe(self._finish, taken[0], done)
+
+    def _finish(self, turn: _Turn, done: Future[list[Answers]]) -> None:
+        """Put results into their jobs, and answer those that are complete; runs in the event loop."""
+        error = done.exception()
+        if error is not None:
+            for job, _, _ in turn.slices:
+                job.gone = True
+                if not job.answer.done():
+                    job.answer.set_exception(error)
+            return
+        for (job, _, stop), answers in zip(turn.slices, done.result(), strict=True):
+            if job.answer.done():
+                continue
+            job.parts.append(answers)
+            if stop == len(job.texts):
+                job.answer.set_result(Answers.joined(job.parts))

@@ -1,0 +1,101 @@
+"""The route of the Hugging Face inference API for text classification, where a list of inputs is a batch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from emotune.serve.errors import RequestError
+from emotune.serve.models import Served
+from emotune.serve.native import ranked, refusals
+from emotune.serve.service import Service, answer, json_router
+
+Function = Literal["softmax", "sigmoid", "none"]
+# transformers' name of a problem, and the function that its pipeline applies to the logits.
+_FUNCTIONS = {"single_label_classification": "softmax", "multi_label_classification": "sigmoid"}
+
+
+class Parameters(BaseModel):
+    """Parameters of a request."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    top_k: int | None = Field(default=None, ge=1, description="Labels per text; all if not given.")
+    function_to_apply: Function | None = Field(
+        default=None, description="The model's own function, or none for logits."
+    )
+
+
+class Options(BaseModel):
+    """Options of the hosted service, which change nothing here: models are always loaded, and nothing is cached."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    use_cache: bool | None = None
+    wait_for_model: bool | None = None
+
+
+class HuggingFaceRequest(BaseModel):
+    """Texts to label, as the Hugging Face inference API takes them."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    inputs: str | Annotated[list[str], Field(min_length=1)]
+    parameters: Parameters | None = None
+    options: Options | None = None
+
+
+class Score(BaseModel):
+    """Score of one label."""
+
+    label: str
+    score: float
+
+
+class HuggingFaceError(BaseModel):
+    """A refusal in the shape of the Hugging Face inference API."""
+
+    error: str
+
+
+def hugging_face_router(service: Service) -> APIRouter:
+    """Return the route."""
+    router = json_router("Hugging Face inference API")
+
+    @router.post("/models/{name}", response_model=list[list[Score]], responses=refusals(HuggingFaceError))
+    async def classify(name: str, body: HuggingFaceRequest, request: Request) -> Response:
+        """Label a text or a list of texts: one list of labels with scores per text, the highest first."""
+        served = service.find(name)
+        parameters = body.parameters or Parameters()
+        raw = _is_raw(served, parameters.function_to_apply)
+        texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
+        answers = await service.ask(request, served, texts)
+        rows = answers.logits if raw else answers.probabilities
+        names = served.predictor.labels
+        scores = [
+            [{"label": label, "score": score} for label, score in ranked(names, row)[: parameters.top_k]]
+            for row in rows.tolist()
+        ]
+        service.tell(request, [str(row[0]["label"]) for row in scores])
+        return answer(scores)
+
+    return router
+
+
+def _is_raw(served: Served, function: Function | None) -> bool:
+    """Return whether logits are asked for.
+
+    Raises:
+        RequestError: The function is not the task's.
+    """
+    own = _FUNCTIONS.get(served.predictor.task.config(served.predictor.labels).get("problem_type", ""))
+    if function not in (None, "none", own):
+        raise RequestError(
+            422,
+            "not_supported",
+            f"function_to_apply is '{function}', and this model was trained with {own}. Leave it out, or send none for "
+            "logits.",
+        )
+    return function == "none"
