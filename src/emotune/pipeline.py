@@ -27,7 +27,8 @@ from emotune.evaluation.words.verdict import seeds_line, sentences
 from emotune.folder.tuned import TunedClassifier
 from emotune.folder.verification import Verification
 from emotune.folder.verify import verify
-from emotune.handover import REPORT, Findings, trust_in, write_folder
+from emotune.folder.files import REPORT
+from emotune.handover import Findings, trust_in, write_folder
 from emotune.methods.base import Method
 from emotune.methods.full import FullFineTuning
 from emotune.methods.refusals import check_refusal
