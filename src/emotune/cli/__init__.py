@@ -19,6 +19,7 @@ from emotune.cli.console import print_error, quiet_libraries, reader_has_left
 from emotune.cli.evaluate import evaluate
 from emotune.cli.predict import PredictCommand, predict
 from emotune.cli.presets import presets
+from emotune.cli.push import push
 from emotune.cli.reproduce import reproduce
 from emotune.cli.run import FLAGS as RUN_FLAGS
 from emotune.cli.run import run
@@ -63,6 +64,7 @@ app.command()(compare)
 app.command()(evaluate)
 app.command(cls=PredictCommand)(predict)
 app.command()(verify)
+app.command()(push)
 app.command()(reproduce)
 app.command()(presets)
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 from emotune.folder.files import KNOWN_FILES
-from emotune.folder.format import read_description, sha256
+from emotune.folder.format import Description, read_description, sha256
 from emotune.system.errors import ArtifactError
 from emotune.system.hub import translate_hub_errors, without_bars
 from emotune.system.names import is_hub_id
@@ -67,7 +66,7 @@ def saved_folder(folder: str | Path, revision: str | None = None) -> Path:
 
 def _fetched(name: str, revision: str | None) -> Path:
     """Return the folder of a model on the Hub in the local cache, its files checked."""
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     if revision is not None and _COMMIT.fullmatch(revision):
         # A commit never changes, so that a complete copy needs no question to the Hub.
@@ -111,8 +110,7 @@ class _NotPushedError(Exception):
 
 def _checked(folder: Path, name: str) -> Path:
     """Return a fetched folder whose files are those that its description names."""
-    saved = read_description(folder)
-    wrong = _wrong_files(folder, saved.files, saved.left_out)
+    wrong = wrong_files(folder, read_description(folder))
     if wrong:
         raise ArtifactError(
             f"The model '{name}' at commit {folder.name} is not what was saved: {listed(wrong)} "
@@ -121,11 +119,14 @@ def _checked(folder: Path, name: str) -> Path:
     return folder
 
 
-def _wrong_files(folder: Path, checksums: dict[str, str], left_out: Sequence[str]) -> list[str]:
-    """Return the files that are missing or whose checksum differs."""
+def wrong_files(folder: Path, description: Description) -> list[str]:
+    """Return the files of a saved folder that are missing, or that are not those that were saved.
+
+    Files that were left out when the folder was pushed may be missing.
+    """
     return [
         file
-        for file, checksum in checksums.items()
+        for file, checksum in description.files.items()
         if not ((folder / file).is_file() and sha256(folder / file) == checksum)
-        and not (file in left_out and not (folder / file).exists())
+        and not (file in description.left_out and not (folder / file).exists())
     ]
