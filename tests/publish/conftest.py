@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ import pytest
 from emotune.folder.files import CARD, PICTURES, REPORT
 from emotune.folder.format import PREDICTIONS, DataEntry, Evidence, versions
 from emotune.folder.tuned import describe, write_model
-from tests.hub_server import Hub, serve_hub
+from tests.hub_server import Hub, hub_environment, serve_hub
 from tests.hub_store import Account
 
 if TYPE_CHECKING:
@@ -27,18 +27,6 @@ if TYPE_CHECKING:
 
 WRITER, READER, STRANGER = "hf_of_ada_who_writes", "hf_of_ada_who_reads", "hf_of_bob"
 REPORT_TEXTS = 2
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a call in a process of its own gave: its value as JSON, or the error's class and message."""
-
-    value: Any
-    error: str
-    output: str
-
-
-Call = Callable[..., Outcome]
 
 
 @pytest.fixture(scope="session")
@@ -103,36 +91,47 @@ def mistakes_in_card(card: str) -> list[str]:
     return found
 
 
-@pytest.fixture
-def hub() -> Iterator[Hub]:
+@contextmanager
+def serve(**more: Any) -> Iterator[Hub]:
+    """A Hub with three tokens: two of ada, of which one may write, and one of somebody else."""
     accounts = {WRITER: Account("ada"), READER: Account("ada", may_write=False), STRANGER: Account("bob")}
-    with serve_hub(accounts=accounts, validator=mistakes_in_card) as running:
+    with serve_hub(accounts=accounts, validator=mistakes_in_card, **more) as running:
         yield running
 
 
-@pytest.fixture
-def call(hub: Hub, tmp_path: Path) -> Call:
-    """Run lines of Python that talk to the Hub in a process of its own; they leave their result in `found`."""
+def session(hub: Hub | str, cache: Path, script: str, *, token: str | None = WRITER, **extra: str) -> dict[str, Any]:
+    """Run a script in a process that talks to a Hub; its `attempt`s give their value, or their error's class and message.
 
-    def run(lines: str, *, token: str | None = WRITER, cache: str = "cache", endpoint: str | None = None) -> Outcome:
-        script = f"""
-import json, sys
-from dataclasses import asdict
+    Warnings of the Hub's library are errors, and the token must not be printed.
+    """
+    source = f"""
+import json
+from dataclasses import asdict, is_dataclass
 import emotune
 from emotune.system.errors import EmotuneError
-found, error = None, ""
-try:
-{"".join(f"    {line}{chr(10)}" for line in lines.strip().splitlines())}
-except EmotuneError as raised:
-    error = f"{{type(raised).__name__}} {{raised.exit_code}}: {{raised}}"
-print(json.dumps([found, error]))
-"""
-        extra = {} if token is None else {"HF_TOKEN": token}
-        environment = hub.environment(tmp_path / cache, **extra) | ({"HF_ENDPOINT": endpoint} if endpoint else {})
-        done = subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", script], env=environment, capture_output=True, text=True, timeout=240)
-        assert done.returncode == 0, done.stderr
-        assert WRITER not in done.stdout + done.stderr
-        *_, last = done.stdout.splitlines()
-        return Outcome(*json.loads(last), done.stdout + done.stderr)
 
-    return run
+found = {{}}
+def attempt(what, call, *args, **options):
+    try:
+        value = call(*args, **options)
+    except EmotuneError as error:
+        assert error.exit_code == 2 or type(error).__name__ == "VerificationError"
+        found[what] = f"{{type(error).__name__}}: {{error}}"
+    else:
+        found[what] = asdict(value) if is_dataclass(value) else value
+{script}
+print(json.dumps(found))
+"""
+    extra |= {} if token is None else {"HF_TOKEN": token}
+    environment = hub_environment(hub if isinstance(hub, str) else hub.endpoint, cache, **extra)
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", source],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not any(secret in done.stdout + done.stderr for secret in (WRITER, READER, STRANGER))
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found

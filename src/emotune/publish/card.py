@@ -15,6 +15,8 @@ from emotune.system.names import is_hub_id
 from emotune.system.outside import translated
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+# Stands in the form that PEFT saves as a card.
+_TO_FILL_IN = "[More Information Needed]"
 # The name of the folder in the code of a card.
 _FOLDER = '"fine_tuned_lora_model"'
 
@@ -33,7 +35,7 @@ def card_for_hub(
     Metadata that the card already has is kept, except for a licence or languages that are given.
 
     Args:
-        folder: The saved folder. One without a card, saved from Python, gets a short card.
+        folder: The saved folder. One without a card, or with PEFT's form, gets a short card.
         description: Its description.
         name: The name on the Hub.
         license: The Hub's identifier of the licence; None to keep the card's.
@@ -47,7 +49,8 @@ def card_for_hub(
 
     path = folder / CARD
     with translated(lambda reason: ArtifactError(f"'{path}' has metadata that cannot be read: {reason}. Correct it.")):
-        card: Any = ModelCard(path.read_text(encoding="utf-8") if path.is_file() else _short_card(description))
+        text = path.read_text(encoding="utf-8") if path.is_file() else _TO_FILL_IN
+        card: Any = ModelCard(_short_card(description) if _TO_FILL_IN in text else text)
     data = card.data
     if license is not None:
         data.license = license
@@ -136,7 +139,7 @@ def _for_readers_there(text: str, name: str, left_out: Sequence[str]) -> str:
 
 
 def _short_card(description: Description) -> str:
-    """Return the card of a folder that was saved from Python and has none."""
+    """Return the card of a folder that was saved from Python, which has none or only PEFT's form."""
     base, method = description.base_model, description.method
     known = base.revision is not None or is_hub_id(base.name, with_owner=True)
     data = card_data(method=method, base_model=base.name if known else None)
