@@ -33,6 +33,7 @@ _HOMES = {
     "load_many": "emotune.folder.many",
     "predict": "emotune.inference.predict",
     "predict_stream": "emotune.inference.predict",
+    "push": "emotune.publish.push",
     "run": "emotune.pipeline",
     "verify": "emotune.folder.verify",
     **{name: f"emotune.methods.{module}" for name, module in MODULES.items()},
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from emotune.models.classifier import Classifier as Classifier
     from emotune.models.load import load_base as load_base
     from emotune.pipeline import run as run
+    from emotune.publish.push import push as push
     from emotune.settings.run import RunConfig as RunConfig
     from emotune.system.errors import EmotuneError as EmotuneError
     from emotune.training.finetune import finetune as finetune

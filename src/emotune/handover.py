@@ -18,6 +18,7 @@ from emotune.evaluation.saved import write_evaluation
 from emotune.evaluation.scores import Evaluation
 from emotune.evaluation.seeds import SeedSummary
 from emotune.evaluation.words.verdict import verdict
+from emotune.folder.files import CARD, PICTURES, REPORT
 from emotune.folder.fingerprints import FINGERPRINTS, Fingerprints
 from emotune.folder.format import PREDICTIONS, DataEntry, Evidence, versions
 from emotune.folder.tuned import TunedClassifier, describe, write_model
@@ -30,8 +31,6 @@ from emotune.system.memory import peak_memory_bytes
 from emotune.system.output import written_whole
 from emotune.system.progress import Progress
 from emotune.tasks.calibration import Calibration, Trust
-
-REPORT = "report.html"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +90,9 @@ def write_folder(
         write_model(tuned, work)
         write_evaluation(after, work / PREDICTIONS)
         Fingerprints.of(found.data).write(work / FINGERPRINTS)
-        figures.confusion_matrix(after, work / "confusion_matrix.png")
-        figures.training_curve(tuned.training, work / "training_curve.png")
-        (work / "README.md").write_text(card, encoding="utf-8")
+        figures.confusion_matrix(after, work / PICTURES[0])
+        figures.training_curve(tuned.training, work / PICTURES[1])
+        (work / CARD).write_text(card, encoding="utf-8")
         (work / REPORT).write_text(render_report(report), encoding="utf-8")
         evidence = evidence_of(found, trust, config)
         describe(tuned, work, evidence.changed(created=created, seconds=dict(seconds)))

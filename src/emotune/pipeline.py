@@ -27,10 +27,11 @@ from emotune.evaluation.scores import Evaluation, absent_classes
 from emotune.evaluation.seeds import over_seeds
 from emotune.evaluation.words.margin import margin_lines
 from emotune.evaluation.words.verdict import seeds_line, sentences
+from emotune.folder.files import REPORT
 from emotune.folder.tuned import TunedClassifier
 from emotune.folder.verification import Verification
 from emotune.folder.verify import verify
-from emotune.handover import REPORT, Findings, trust_in, write_folder
+from emotune.handover import Findings, trust_in, write_folder
 from emotune.methods.base import Method
 from emotune.methods.full import FullFineTuning
 from emotune.methods.refusals import check_refusal

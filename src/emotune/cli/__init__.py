@@ -22,6 +22,7 @@ from emotune.cli.evaluate import evaluate
 from emotune.cli.export import export
 from emotune.cli.predict import PredictCommand, predict
 from emotune.cli.presets import presets
+from emotune.cli.push import push
 from emotune.cli.reproduce import reproduce
 from emotune.cli.run import FLAGS as RUN_FLAGS
 from emotune.cli.run import run
@@ -70,6 +71,7 @@ app.command(cls=PredictCommand)(predict)
 app.command()(export)
 app.command()(demo)
 app.command()(verify)
+app.command()(push)
 app.command()(reproduce)
 app.command()(presets)
 app.command()(serve)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,7 +31,25 @@ def whole_number(option: str, least: int) -> Callable[[str | int], int]:
     return read
 
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `emotune run` saved.")]
+def _at_its_place(context: typer.Context, folder: Any) -> Any:
+    """Return the folder of an argument on this machine; one on the Hub is fetched, except to complete a command line."""
+    if context.resilient_parsing or not isinstance(folder, str):
+        return folder
+    from emotune.folder.place import saved_folder
+
+    return saved_folder(folder)
+
+
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DIR",
+        # As text, since a Path would lose the "./" that keeps a name from being looked up on the Hub.
+        parser=str,
+        callback=_at_its_place,
+        help="Folder that `emotune run` saved, or user/name or user/name@REVISION on the Hub.",
+    ),
+]
 
 Base = Annotated[
     str | None,

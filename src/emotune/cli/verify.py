@@ -23,3 +23,8 @@ def verify(folder: Folder, base: Base = None) -> None:
         f"Verified: the same labels on {counted(found.rows, 'row')}, "
         f"largest difference {found.largest_difference:.1e} ({found.tolerance:g} passes)."
     )
+    if found.left_out:
+        typer.echo(
+            f"Not checked: {' and '.join(found.left_out)}, left out when the folder was pushed (--without-texts). "
+            "The model's files and its logits were."
+        )

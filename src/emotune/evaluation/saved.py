@@ -48,6 +48,11 @@ def read_evaluation(folder: str | Path, *, name: str | None = None) -> Evaluatio
     folder = Path(folder)
     description = read_description(folder)
     path = folder / PREDICTIONS
+    if not path.is_file() and PREDICTIONS in description.left_out:
+        raise ArtifactError(
+            f"'{folder}' has no {PREDICTIONS}: it was left out when the folder was pushed (--without-texts). "
+            "Score the model again with emotune evaluate, or use the folder that was pushed."
+        )
     if not path.is_file():
         raise ArtifactError(
             f"'{folder}' has no {PREDICTIONS}, so there is nothing to compare. emotune run writes it; save does not."

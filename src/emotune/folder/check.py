@@ -36,9 +36,12 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
     folder = Path(folder)
     description = read_description(folder)
     saved_files = description.files
-    missing_files = tuple(name for name in saved_files if not (folder / name).is_file())
+    left_out = tuple(name for name in description.left_out if not (folder / name).is_file())
+    missing_files = tuple(name for name in saved_files if not (folder / name).is_file() and name not in left_out)
     changed_files = tuple(
-        name for name, digest in saved_files.items() if name not in missing_files and sha256(folder / name) != digest
+        name
+        for name, digest in saved_files.items()
+        if name not in missing_files + left_out and sha256(folder / name) != digest
     )
     classifier = load(folder, base=base)
     probes = description.verification
@@ -56,7 +59,7 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
         difference = max(difference, _largest_difference(again, saved))
         rows += len(texts)
     return Verification(
-        rows, difference, probes.tolerance, changed_labels, changed_files, missing_files, probe_difference
+        rows, difference, probes.tolerance, changed_labels, changed_files, missing_files, probe_difference, left_out
     )
 
 

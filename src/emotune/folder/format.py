@@ -175,6 +175,7 @@ class Description(Evidence):
         versions: Versions of the packages that a result depends on, by name.
         verification: Data for verifying the folder.
         files: Checksums, SHA-256 in hexadecimal, by file.
+        left_out: Files with texts of the data that were left out when the folder was pushed to the Hub.
     """
 
     format: Literal[2] = 2
@@ -189,6 +190,7 @@ class Description(Evidence):
     versions: dict[str, str] | None = None
     verification: VerificationEntry
     files: Annotated[dict[str, str], AfterValidator(_are_names)]
+    left_out: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _logits_fit(self) -> Description:

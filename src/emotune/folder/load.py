@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotune.folder.format import PREDICTIONS, Description, read_description, sha256
+from emotune.folder.place import saved_folder
 from emotune.folder.tuned import TunedClassifier
 from emotune.methods.base import Method
 from emotune.models.folder import TOKENIZER_FILES
@@ -22,19 +23,21 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def load(folder: str | Path, *, base: str | Path | None = None) -> TunedClassifier:
-    """Load a saved folder.
+def load(folder: str | Path, *, base: str | Path | None = None, revision: str | None = None) -> TunedClassifier:
+    """Load a saved folder, from this machine or from the Hub.
 
     Args:
-        folder: A folder written by `save`.
+        folder: A folder written by `save`, or the name on the Hub of one that was pushed: "user/name" or
+            "user/name@revision". A path that exists comes first.
         base: Location of the base model, for folders whose base was a local folder; or a local copy of a Hub model.
+        revision: Branch, tag or commit on the Hub.
 
     Raises:
         ArtifactError: The folder is incomplete or damaged, or its base model is not known.
         ModelError: The base model cannot be loaded.
-        HubError: The base model is on the Hub, and the Hub cannot be reached.
+        HubError: The folder or the base model is on the Hub, and the Hub cannot be reached.
     """
-    saved = SavedFolder.checked(folder, base)
+    saved = SavedFolder.checked(folder, base, revision)
 
     def fresh() -> PreTrainedModel:
         # The saved head replaces any other.
@@ -59,9 +62,9 @@ class SavedFolder:
     given: str | Path | None
 
     @classmethod
-    def checked(cls, folder: str | Path, base: str | Path | None) -> SavedFolder:
+    def checked(cls, folder: str | Path, base: str | Path | None, revision: str | None = None) -> SavedFolder:
         """Check a folder without loading anything; arguments and errors as in `load`."""
-        folder = Path(folder)
+        folder = saved_folder(folder, revision)
         description = read_description(folder)
         method, recorded = description.method, description.base_model
         if base is None and recorded.source is None and method.needs_base:

@@ -31,7 +31,7 @@ def load_many(
     A `Predictor` of each shares the base's embeddings with the others, and in fp32 the matrices without adapters.
 
     Args:
-        folders: Folders written by `save`.
+        folders: Folders written by `save`, or names on the Hub as in `load`.
         base: The location of the base model, for folders whose base was a local folder; all folders then need the same
             one.
         progress: Front end that names the folders that share no weights.

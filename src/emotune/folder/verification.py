@@ -18,6 +18,7 @@ class Verification:
         changed_files: Files whose content has changed.
         missing_files: Files that are missing.
         probe_difference: The largest absolute difference of a logit of the probes, which depends only on the model.
+        left_out: Files that were left out on purpose when the folder was pushed to the Hub, and are not there.
     """
 
     rows: int
@@ -27,6 +28,7 @@ class Verification:
     changed_files: tuple[str, ...]
     missing_files: tuple[str, ...] = ()
     probe_difference: float = 0.0
+    left_out: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

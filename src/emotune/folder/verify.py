@@ -8,17 +8,21 @@ import sys
 from pathlib import Path
 
 from emotune.folder.format import PREDICTIONS
+from emotune.folder.place import saved_folder
 from emotune.folder.verification import Verification
 from emotune.system.errors import ArtifactError, VerificationError
 from emotune.system.wording import counted
 
 
-def verify(folder: str | Path, *, base: str | Path | None = None) -> Verification:
+def verify(folder: str | Path, *, base: str | Path | None = None, revision: str | None = None) -> Verification:
     """Check a saved folder in a fresh process.
 
+    Files that were left out when the folder was pushed to the Hub are not required; the result names them.
+
     Args:
-        folder: A folder written by `save` or `emotune run`.
+        folder: A folder written by `save` or `emotune run`, or a name on the Hub as in `load`.
         base: The location of the base model, if the folder does not name it.
+        revision: Branch, tag or commit on the Hub.
 
     Returns:
         The result, which always passed.
@@ -26,7 +30,9 @@ def verify(folder: str | Path, *, base: str | Path | None = None) -> Verificatio
     Raises:
         ArtifactError: The folder is incomplete or damaged.
         VerificationError: Predictions or files differ from the saved ones, or predictions are missing.
+        HubError: The folder is on the Hub, and the Hub cannot be reached.
     """
+    folder = saved_folder(folder, revision)
     command = [
         sys.executable,
         "-P",
@@ -42,7 +48,7 @@ def verify(folder: str | Path, *, base: str | Path | None = None) -> Verificatio
     if done.returncode != 0:
         raise VerificationError(f"Loading '{folder}' in a fresh process failed:\n{done.stderr.strip()[-2000:]}")
     found = json.loads(last[0])
-    lists = {name: tuple(found[name]) for name in ("changed_files", "missing_files")}
+    lists = {name: tuple(found[name]) for name in ("changed_files", "missing_files", "left_out")}
     result = Verification(**{**found, **lists})
     if not result.ok:
         raise VerificationError(in_words(result, folder))

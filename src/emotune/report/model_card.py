@@ -25,6 +25,7 @@ from emotune.folder.record import TrainingRecord
 from emotune.folder.tuned import TunedClassifier
 from emotune.methods.base import Method, PeftMethod, head_and_pooler
 from emotune.methods.qlora import QLoRA
+from emotune.report.hub_metadata import card_data, model_index
 from emotune.report.probabilities import probabilities_sentence
 from emotune.system.names import is_hub_id
 from emotune.system.text import printable
@@ -185,35 +186,22 @@ def _longest_run_of_ticks(text: str) -> int:
 
 def _front_matter(classifier: TunedClassifier, method: Method, dataset_name: str, after: Evaluation) -> str:
     """Return the card's metadata in the Hub's format, as YAML, without names that are not Hub ids."""
-    from huggingface_hub import EvalResult, ModelCardData
-
-    dataset_is_on_hub = is_hub_id(dataset_name, with_owner=True)
-    results = [
-        EvalResult(
-            task_type="text-classification",
-            dataset_type=dataset_name,
-            dataset_name=dataset_name,
-            dataset_split=printable(after.split.name),
-            metric_type=metric,
-            metric_name=name,
-            metric_value=round(value, 4),
-        )
-        for metric, name, value in (
-            ("accuracy", "accuracy", after.metrics.accuracy),
-            ("f1", "macro-F1", after.metrics.macro_f1),
-        )
-    ]
-    data = ModelCardData(
+    on_hub = is_hub_id(dataset_name, with_owner=True)
+    metrics = after.metrics
+    data = card_data(
+        method=method,
         base_model=classifier.name if _is_on_hub(classifier) else None,
-        library_name="peft" if isinstance(method, PeftMethod) else "transformers",
-        pipeline_tag="text-classification",
-        tags=["emotune", method.title.lower().replace(" ", "-")],
-        datasets=[dataset_name] if dataset_is_on_hub else None,
-        metrics=["accuracy", "f1", "precision", "recall"],
-        model_name=f"{classifier.name} with {method.title}" if dataset_is_on_hub else None,
-        eval_results=results if dataset_is_on_hub else None,
+        datasets=[dataset_name] if on_hub else None,
+        model_name=f"{classifier.name} with {method.title}",
+        eval_results=model_index(
+            dataset_name,
+            on_hub=on_hub,
+            split=after.split.name,
+            rows=len(after.split),
+            scores={"accuracy": metrics.accuracy, "macro_f1": metrics.macro_f1},
+        ),
     )
-    return data.to_yaml()
+    return str(data.to_yaml())
 
 
 def _is_on_hub(classifier: TunedClassifier) -> bool:

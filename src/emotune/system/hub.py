@@ -42,7 +42,7 @@ def without_bars(library: Any) -> Iterator[None]:
 
 
 @contextmanager
-def translate_hub_errors(what: str, kind: Kind, hint: str = "") -> Iterator[None]:
+def translate_hub_errors(what: str, kind: Kind, hint: str = "", ways_on: str = _WAYS_ON) -> Iterator[None]:
     """Make calls that download from the Hub fail soon, and with a `HubError`.
 
     The Hub's libraries wait minutes for an unreachable Hub. So the Hub is probed first. If it does not answer, the
@@ -53,18 +53,19 @@ def translate_hub_errors(what: str, kind: Kind, hint: str = "") -> Iterator[None
         what: The repository's id, such as "bert-base-uncased" or "dair-ai/emotion".
         kind: Kind of the repository: "model" or "dataset".
         hint: A sentence with an alternative that the user may have meant.
+        ways_on: What can be done without the network.
 
     Raises:
         HubError: The Hub could not be reached and the cache lacks the repository, or the Hub refused the request.
     """
     from huggingface_hub import constants
 
-    unreachable = None if constants.HF_HUB_OFFLINE else _why_unreachable()
+    unreachable = None if constants.HF_HUB_OFFLINE else why_unreachable()
     try:
         with nullcontext() if unreachable is None else offline_mode(datasets=kind == "dataset"):
             yield
     except Exception as error:
-        message = _explain(error, what, kind, unreachable, hint)
+        message = _explain(error, what, kind, unreachable, hint, ways_on)
         if message is None:
             raise
         raise HubError(message) from error
@@ -77,7 +78,7 @@ def translate_hub_errors(what: str, kind: Kind, hint: str = "") -> Iterator[None
         )
 
 
-def _why_unreachable() -> str | None:
+def why_unreachable() -> str | None:
     """Return the reason why the Hub did not answer within `PROBE_SECONDS`, in words, or None where it answered.
 
     A server error (HTTP status 500 and up) counts as no answer.
@@ -103,7 +104,7 @@ def _why_unreachable() -> str | None:
     return reasons[0] if reasons else f"no answer within {PROBE_SECONDS:g} seconds"
 
 
-def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None, hint: str) -> str | None:
+def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None, hint: str, ways_on: str) -> str | None:
     """Return the message for an error of the Hub libraries, or None where the error is not about the Hub."""
     from huggingface_hub import constants
     from huggingface_hub.errors import (
@@ -147,11 +148,11 @@ def _explain(error: Exception, what: str, kind: Kind, unreachable: str | None, h
             return (
                 f"The {kind} '{what}' is not in the local cache, and HF_HUB_OFFLINE forbids downloading it: unset it. "
                 f"If you meant something on this machine: {here}\n"
-                f"{_WAYS_ON}"
+                f"{ways_on}"
             )
         return (
             f"The Hugging Face Hub ({constants.ENDPOINT}) could not be reached ({unreachable or _first_line(cause)}), "
-            f"and the {kind} '{what}' is not in the local cache. If you meant something on this machine: {here}\n{_WAYS_ON}"
+            f"and the {kind} '{what}' is not in the local cache. If you meant something on this machine: {here}\n{ways_on}"
         )
     if kind == "dataset" and isinstance(cause, FileNotFoundError):
         # The datasets library drops the Hub's own error; its message says whether the data set is missing or gated.
