@@ -52,7 +52,19 @@ def rate_in_memory(predictor: Any, texts: list[str]) -> tuple[float, list[str]]:
 
 def run_command(folder: str, given: Path, output: Path) -> tuple[float, float]:
     """Return the seconds of the command, and its largest memory in MiB."""
-    command = [sys.executable, "-W", "ignore", "-m", "emotune", "predict", folder, str(given), "-o", str(output), "--overwrite"]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "emotune",
+        "predict",
+        folder,
+        str(given),
+        "-o",
+        str(output),
+        "--overwrite",
+    ]
     started = time.perf_counter()
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     subprocess.run(command, check=True, env={**os.environ, "TOKENIZERS_PARALLELISM": "false"})

@@ -16,8 +16,8 @@ import emotune
 from emotune.cli.audit import audit
 from emotune.cli.compare import compare
 from emotune.cli.console import print_error, quiet_libraries, reader_has_left
-from emotune.cli.drift import drift
 from emotune.cli.demo import demo
+from emotune.cli.drift import drift
 from emotune.cli.evaluate import evaluate
 from emotune.cli.export import export
 from emotune.cli.predict import PredictCommand, predict
