@@ -146,7 +146,10 @@ class Gate:
             raise self._too_long()
 
     def _is_open(self, path: str) -> bool:
-        return any(path == known or (known.endswith("/") and path.startswith(known)) for known in self._open)
+        # "/" is the page alone, not everything.
+        return any(
+            path == known or (known != "/" and known.endswith("/") and path.startswith(known)) for known in self._open
+        )
 
     def _check_key(self, header: bytes | None) -> None:
         scheme, _, token = (header or b"").partition(b" ")

@@ -28,7 +28,7 @@ FILES = {
     "style.css": Path(emotune.report.__file__).with_name("style.css"),
 }
 # What a browser loads before the page can ask for a key.
-OPEN_PATHS = ("/index.html", "/static/")
+OPEN_PATHS = ("/", "/index.html", "/static/")
 MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
 # Explaining a text costs 24 times its prediction with gradients; longer texts are cut by the model anyway.
 LONGEST_EXPLAINED = 2_000
