@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 
 from emotune.cli.console import ConsoleProgress
-from emotune.handover import REPORT
+from emotune.folder.files import REPORT
 from emotune.pipeline import STEPS, run
 from emotune.settings.run import RunConfig
 from emotune.system.progress import Advance

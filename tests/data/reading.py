@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from emotune.data.load import open_texts
+from emotune.data.unlabelled import all_texts, open_unlabelled
 
 
 def load_texts(path: str | Path, **options: Any) -> Iterator[str]:
-    """The texts of a file, without their numbers; options as of `open_texts`."""
-    return (text for _, text in open_texts(path, **options).rows)
+    """The texts of a file, without their numbers; options as of `open_unlabelled`."""
+    return (text for _, text in all_texts(open_unlabelled(path, **options)))

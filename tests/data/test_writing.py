@@ -90,7 +90,7 @@ class TestDelimited:
 
 class TestJsonLines:
     def test_rows_keep_their_own_keys(self) -> None:
-        objects = [{"text": "tränen", "deep": {"a": [1, None]}}, {"text": "rain", "other": 1.5}]
+        objects: list[dict[str, Any]] = [{"text": "tränen", "deep": {"a": [1, None]}}, {"text": "rain", "other": 1.5}]
         lines = written(JsonLines(), (ObjectCells(objects), {"label": ["joy", None]})).decode().splitlines()
         assert [json.loads(line) for line in lines] == [
             {**objects[0], "label": "joy"},

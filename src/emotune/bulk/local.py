@@ -134,7 +134,7 @@ def predict_to_file(
     identity: Mapping[str, Any],
     *,
     chunks: Iterator[Chunk] | None = None,
-    total: int | None = None,
+    total: int = 0,
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = SILENT,
@@ -148,7 +148,7 @@ def predict_to_file(
         output: The file; its last suffix names the compression.
         identity: What the content depends on; an interrupted job is continued only if this is equal.
         chunks: The rows of an input that can be read only once; its job cannot be continued.
-        total: Number of rows of the input, for the bar; None if it is unknown.
+        total: Number of rows of the input, for the bar; 0 if it is unknown.
         resume: Continue an interrupted job.
         overwrite: Replace existing files, and discard the parts of an interrupted job.
         progress: Front end that shows a bar.

@@ -124,7 +124,7 @@ class ConsoleProgress:
             self._console.print(Padding(renderable, (0, 0, 0, _INDENT), expand=False))
 
     @contextmanager
-    def bar(self, description: str, total: int | None) -> Iterator[Advance]:
+    def bar(self, description: str, total: int) -> Iterator[Advance]:
         """Show a bar that disappears at the end, below outer bars. Without a terminal, show nothing."""
         from emotune.system.text import printable
 
@@ -135,7 +135,7 @@ class ConsoleProgress:
         bars = self._bars = self._bars or self._make_bars()
         if outermost:
             bars.start()
-        task = bars.add_task(printable(description), total=total)
+        task = bars.add_task(printable(description), total=total or None)
         try:
             yield lambda units: bars.advance(task, units)
         finally:

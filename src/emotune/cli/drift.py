@@ -125,22 +125,18 @@ def _drawn(file: Path, text_column: str | None, max_characters: int | None, most
 def _texts(file: Path, text_column: str | None, max_characters: int | None) -> Iterator[str]:
     """Yield the texts of a file without labels."""
     from emotune.cli.console import print_notice
-    from emotune.data.load import open_texts
     from emotune.data.options import MAX_CHARACTERS
+    from emotune.data.unlabelled import all_texts, open_unlabelled
 
-    blank: list[int] = []
-    found = open_texts(
+    given = open_unlabelled(
         file,
         text_column=text_column,
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
-        on_blank=blank.append,
     )
-    for note in found.notes:
+    for note in given.notes:
         print_notice(note)
-    for _, text in found.rows:
+    for _, text in all_texts(given):
         yield text
-    if blank:
-        print_notice(f"'{file}': {counted(len(blank), 'blank line')} skipped.")
 
 
 def _saved_rows(folder: Path) -> Labelled:

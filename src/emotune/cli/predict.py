@@ -173,8 +173,8 @@ def predict(
     form, probabilities = ("jsonl", True) if as_json else (form, probabilities)
     if on_error not in _ON_ERROR:
         raise ConfigError(f"--on-error is {quoted(on_error)}; expected {' or '.join(_ON_ERROR)}.")
-    for option, asked in (("--overwrite", overwrite), ("--resume", resume)):
-        if asked and output is None:
+    for option, is_given in (("--overwrite", overwrite), ("--resume", resume)):
+        if is_given and output is None:
             raise ConfigError(f"{option} was given without --output. Add --output FILE, or leave it out.")
     to = _Output(output, form, overwrite, resume, on_error == "stop", keep_formulas)
     asked = _Asked(probabilities, top_k, least_probability, calibrated, device, precision)
@@ -365,7 +365,7 @@ def _predict(given: Unlabelled, folder: Path, base: str | None, to: _Output, ask
         to.path,
         _identity(folder, given, name, to, asked, predictor),
         chunks=chunks,
-        total=None if given.once else look.read,
+        total=0 if given.once else look.read,
         resume=to.resume,
         overwrite=to.overwrite,
         progress=ConsoleProgress(1, make_console(stderr=True)),

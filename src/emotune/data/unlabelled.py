@@ -143,17 +143,48 @@ def _open(file: Path, text_column: str | None, max_characters: int) -> Unlabelle
     notes = (*table.notes, *text_column_note(table, column))
     if kind == "parquet":
         return _of_parquet(file, table, column, max_characters, notes)
-    read = _objects_of(table, column) if table.objects is not None else _rows_of(table, column)
-    return Unlabelled(
-        source=table.source,
-        unit=table.unit,
+    return replace(
+        column_of(table, column, max_characters),
         format=kind,
-        text=column,
-        chunks=_chunked(table, read, max_characters),
         delimiter=table.delimiter or (TAB if kind == "tsv" else ","),
         notes=notes,
-        table=table,
     )
+
+
+def column_of(table: Table, column: str, max_characters: int = MAX_CHARACTERS) -> Unlabelled:
+    """Return a column of a table as an input of texts.
+
+    Args:
+        table: The table.
+        column: The column.
+        max_characters: The longest text allowed.
+    """
+    read = _objects_of(table, column) if table.objects is not None else _rows_of(table, column)
+    chunks = _chunked(table, read, max_characters)
+    return Unlabelled(table.source, table.unit, "jsonl", column, chunks, table=table)
+
+
+def all_texts(given: Unlabelled) -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of every row, where none may be left out but blank lines.
+
+    Raises:
+        DataError: A row cannot be read (when reading gets there), or some texts are blank (at the end).
+    """
+    blank: list[int] = []
+    read = 0
+    for chunk in given.chunks(0):
+        read += chunk.read
+        for row in given.mistakes(chunk):
+            if not row.is_blank:
+                raise DataError(f"{given.at(row.number)}: {row.reason}")
+            blank.append(row.number)
+        yield from zip(chunk.numbers, chunk.texts, strict=True)
+    if blank:
+        raise DataError(
+            f"{given.source}: {_BLANK} in {counted(len(blank), 'row')}: {numbered(given.unit, blank)}. Fill or remove them."
+        )
+    if not read:
+        raise _nothing_usable(given, 0, [])
 
 
 def lines_of(stream: BinaryIO, source: str, max_characters: int = MAX_CHARACTERS) -> Unlabelled:
@@ -279,7 +310,7 @@ def _refuse_unreadable(given: Unlabelled, mistakes: Sequence[Skipped]) -> None:
 def _blank(given: Unlabelled, first: Sequence[Skipped], count: int) -> DataError:
     numbers = [row.number for row in first]
     return DataError(
-        f"{given.source}: the text is empty or blank in {counted(count, 'row')}: {numbered(given.unit, numbers, count)}. "
+        f"{given.source}: {_BLANK} in {counted(count, 'row')}: {numbered(given.unit, numbers, count)}. "
         "Fill or remove them, or leave them out with --on-error skip."
     )
 

@@ -16,8 +16,8 @@ from emotune.data.dataset import Split
 from emotune.data.files import open_table
 from emotune.data.labels import LabelError, label_name, ordered_labels
 from emotune.data.options import MAX_CHARACTERS
-from emotune.data.rows import stream_texts
 from emotune.data.table import Table
+from emotune.data.unlabelled import all_texts, column_of
 from emotune.evaluation.scores import Evaluation, restrict, score
 from emotune.system.errors import DataError
 from emotune.system.wording import counted, listed, quoted
@@ -75,7 +75,7 @@ def read_foreign(path: Path) -> Foreign:
             "emotune evaluate --output writes one."
         )
     columns = [column for column in table.columns if column.startswith(PROBABILITY) and column != PROBABILITY]
-    texts = list(stream_texts(table, table.read((TEXT,)), MAX_CHARACTERS))
+    texts = list(all_texts(column_of(table, TEXT)))
     truth, predictions = [], []
     numbers: list[list[float]] = []
     for number, (label, prediction, *cells) in table.read((LABEL, PREDICTION, *columns)):

@@ -11,9 +11,9 @@ import numpy as np
 
 from emotune.data.columns import text_only_column
 from emotune.data.dataset import Split
-from emotune.data.load import load_data, load_split, open_splits, open_texts
-from emotune.data.options import MAX_CHARACTERS, DataSource
-from emotune.data.rows import stream_texts
+from emotune.data.load import load_data, load_split, open_splits
+from emotune.data.options import DataSource
+from emotune.data.unlabelled import all_texts, column_of, open_unlabelled
 from emotune.evaluation.saved import read_evaluation
 from emotune.folder.format import PREDICTIONS, Description
 from emotune.settings.run import RunConfig
@@ -111,11 +111,11 @@ def _own_texts(folder: Path, description: Description) -> tuple[Sequence[str], s
 def _texts_of(source: str | Path) -> Sequence[str]:
     """Return the texts of a file, or of the training split of anything else."""
     if Path(source).expanduser().is_file():
-        return [text for _, text in open_texts(source).rows]
+        return [text for _, text in all_texts(open_unlabelled(source))]
     asked = DataSource(source=source)
     _, tables = open_splits(asked)
     if "train" not in tables:
         raise DataError(f"{quoted(source)} has no train split to calibrate int8 on. Give a file of training texts.")
     table = tables["train"]
     column = text_only_column(table, None)
-    return [text for _, text in stream_texts(table, table.read((column,)), MAX_CHARACTERS)]
+    return [text for _, text in all_texts(column_of(table, column))]

@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 import emotune.report
-from emotune.handover import REPORT
+from emotune.folder.files import REPORT
 from emotune.serve.explaining import Background, Backgrounds, Served, marked
 from emotune.serve.facts import facts_of
 from emotune.system.errors import EmotuneError

@@ -21,8 +21,8 @@ class Progress(Protocol):
     def show(self, renderable: Any) -> None:
         """Show a Rich renderable such as a table."""
 
-    def bar(self, description: str, total: int | None) -> AbstractContextManager[Advance]:
-        """Show a progress bar of `total` units, or of unknown length; call the yielded function with the units done."""
+    def bar(self, description: str, total: int) -> AbstractContextManager[Advance]:
+        """Show a progress bar of `total` units, 0 if unknown; call the yielded function with the number of units done."""
 
 
 class Silent:
@@ -40,7 +40,7 @@ class Silent:
         """Drop the renderable."""
 
     @contextmanager
-    def bar(self, description: str, total: int | None) -> Iterator[Advance]:
+    def bar(self, description: str, total: int) -> Iterator[Advance]:
         """Yield a function that does nothing."""
         yield lambda units: None
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotune.handover import REPORT
+from emotune.folder.files import REPORT
 from emotune.settings.run import RunConfig
 from emotune.system.errors import ConfigError, EmotuneError
 from emotune.system.extras import require, require_package
