@@ -70,12 +70,13 @@ def test_eval_results_are_read_by_the_library(pushable: Path) -> None:
 def test_data_that_the_hub_lacks_has_scores_in_the_card_only(folder: Path, changes: dict[str, Any]) -> None:
     description = read_description(folder)
     assert description.data is not None
-    changed = description.changed(data=description.data.changed(**changes))
+    data = description.data.changed(**changes)
+    changed = description.changed(data=data)
     write_description(folder, changed)
     assert files_of_scores(changed) == {}
     (folder / CARD).write_text("# Mine\n", encoding="utf-8")
     (model,) = metadata(card(folder))["model-index"]
-    assert model["results"][0]["dataset"] == {"name": changed.data.name, "type": "unknown", "split": "test"}
+    assert model["results"][0]["dataset"] == {"name": data.name, "type": "unknown", "split": "test"}
 
 
 def test_a_folder_without_a_card_gets_a_short_one(tiny_saved: Path) -> None:

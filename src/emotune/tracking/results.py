@@ -11,8 +11,9 @@ from emotune.evaluation.scores import Evaluation, accuracy_interval
 from emotune.evaluation.words.margin import margin_lines
 from emotune.evaluation.words.tables import results_table
 from emotune.evaluation.words.verdict import sentences
-from emotune.folder.files import REPORT, Findings
+from emotune.folder.files import REPORT
 from emotune.folder.format import PREDICTIONS, versions
+from emotune.handover import Findings
 from emotune.report.model_card import markdown_table
 from emotune.report.tables import costs
 from emotune.settings import portable
