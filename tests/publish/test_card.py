@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,9 @@ def test_scores_are_those_of_the_folder(pushable: Path) -> None:
 
 
 def test_eval_results_are_read_by_the_library(pushable: Path) -> None:
-    import yaml
     from huggingface_hub import parse_eval_result_entries
 
+    yaml: Any = importlib.import_module("yaml")  # without types
     after = described(pushable)["metrics"]["after"]
     files = files_of_scores(read_description(pushable))
     assert set(files) == {".eval_results/accuracy.yaml", ".eval_results/macro_f1.yaml"}
@@ -70,12 +71,13 @@ def test_eval_results_are_read_by_the_library(pushable: Path) -> None:
 def test_data_that_the_hub_lacks_has_scores_in_the_card_only(folder: Path, changes: dict[str, Any]) -> None:
     description = read_description(folder)
     assert description.data is not None
-    changed = description.changed(data=description.data.changed(**changes))
+    data = description.data.changed(**changes)
+    changed = description.changed(data=data)
     write_description(folder, changed)
     assert files_of_scores(changed) == {}
     (folder / CARD).write_text("# Mine\n", encoding="utf-8")
     (model,) = metadata(card(folder))["model-index"]
-    assert model["results"][0]["dataset"] == {"name": changed.data.name, "type": "unknown", "split": "test"}
+    assert model["results"][0]["dataset"] == {"name": data.name, "type": "unknown", "split": "test"}
 
 
 def test_a_folder_without_a_card_gets_a_short_one(tiny_saved: Path) -> None:
