@@ -38,81 +38,86 @@ def files_of(hub: Hub, branch: str = "main", name: str = NAME) -> dict[str, byte
     return repository.files(repository.branches[branch])
 
 
-class TestAFolderOnTheHub:
-    """Pushed twice with its texts and once without, and loaded from there."""
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Hub]:
+    with serve() as running:
+        yield running
 
-    @pytest.fixture(scope="class")
-    def hub(self) -> Iterator[Hub]:
-        with serve() as running:
-            yield running
 
-    @pytest.fixture(scope="class")
-    def cache(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        return tmp_path_factory.mktemp("cache")
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
 
-    @pytest.fixture(scope="class")
-    def mine(self, pushable: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """The folder with two files that emotune does not know."""
-        folder = tmp_path_factory.mktemp("mine") / "tuned"
-        shutil.copytree(pushable, folder)
-        (folder / "customers.csv").write_text("text\nsecret\n")
-        (folder / "pytorch_model.bin").write_bytes(b"pickle")
-        return folder
 
-    @pytest.fixture(scope="class")
-    def pushed(self, hub: Hub, mine: Path, cache: Path) -> dict[str, Any]:
-        before = state(mine)
-        script = f"""
+@pytest.fixture(scope="module")
+def mine(pushable: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with two files that emotune does not know."""
+    folder = tmp_path_factory.mktemp("mine") / "tuned"
+    shutil.copytree(pushable, folder)
+    (folder / "customers.csv").write_text("text\nsecret\n")
+    (folder / "pytorch_model.bin").write_bytes(b"pickle")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pushed(hub: Hub, mine: Path, cache: Path) -> dict[str, Any]:
+    before = state(mine)
+    script = f"""
 folder = {str(mine)!r}
 attempt("first", emotune.push, folder, {NAME!r}, with_texts=True, message="The first", license="mit", language="en")
 attempt("again", emotune.push, folder, {NAME!r}, with_texts=True, license="mit", language=["en"])
 attempt("branch", emotune.push, folder, {NAME!r}, with_texts=False, revision="no-texts")
 attempt("public", emotune.push, folder, "ada/open", with_texts=False, private=False)
 """
-        found = session(hub, cache, script)
-        assert state(mine) == before
-        return found
+    found = session(hub, cache, script)
+    assert state(mine) == before
+    return found
 
-    def test_is_the_folder_in_one_commit(self, pushed: dict[str, Any], hub: Hub, mine: Path) -> None:
-        first = pushed["first"]
-        there = hub.model(NAME).files(first["commit"])
-        assert hub.model(NAME).messages[0] == "The first"
-        assert set(there) == {*first["files"], ".gitattributes"}
-        assert set(first["files"]) == {path.name for path in mine.iterdir() if path.name in KNOWN_FILES} | SCORES
-        assert {name: there[name] for name in there if name not in {CARD, ".gitattributes", *SCORES}} == {
-            path.name: path.read_bytes() for path in mine.iterdir() if path.name in KNOWN_FILES and path.name != CARD
-        }
-        assert first["url"] == f"{hub.endpoint}/{NAME}"
-        assert first["unknown"] == ["customers.csv", "pytorch_model.bin"]
 
-    def test_is_private_unless_told_otherwise(self, pushed: dict[str, Any], hub: Hub) -> None:
-        assert pushed["first"]["private"] is True
-        assert hub.model(NAME).private
-        assert not hub.model("ada/open").private
+def test_a_pushed_folder_is_the_folder_in_one_commit(pushed: dict[str, Any], hub: Hub, mine: Path) -> None:
+    first = pushed["first"]
+    there = hub.model(NAME).files(first["commit"])
+    assert hub.model(NAME).messages[0] == "The first"
+    assert set(there) == {*first["files"], ".gitattributes"}
+    assert set(first["files"]) == {path.name for path in mine.iterdir() if path.name in KNOWN_FILES} | SCORES
+    assert {name: there[name] for name in there if name not in {CARD, ".gitattributes", *SCORES}} == {
+        path.name: path.read_bytes() for path in mine.iterdir() if path.name in KNOWN_FILES and path.name != CARD
+    }
+    assert first["url"] == f"{hub.endpoint}/{NAME}"
+    assert first["unknown"] == ["customers.csv", "pytorch_model.bin"]
 
-    def test_that_has_not_changed_makes_no_commit(self, pushed: dict[str, Any], hub: Hub) -> None:
-        assert pushed["again"]["commit"] == pushed["first"]["commit"] == hub.model(NAME).commit
-        assert (pushed["first"]["changed"], pushed["again"]["changed"]) == (True, False)
 
-    def test_without_texts_says_so_in_its_description(self, pushed: dict[str, Any], hub: Hub, mine: Path) -> None:
-        there = files_of(hub, "no-texts")
-        assert not {PREDICTIONS, REPORT} & set(there)
-        assert pushed["branch"]["left_out"] == [PREDICTIONS, REPORT]
-        mine_described = json.loads((mine / "emotune.json").read_text(encoding="utf-8"))
-        assert json.loads(there["emotune.json"]) == mine_described | {"left_out": [PREDICTIONS, REPORT]}
-        card = there[CARD].decode()
-        assert "| `predictions.parquet` |" not in card
-        assert "Left out when this was pushed: `predictions.parquet` and `report.html`" in card
-        assert any("Earlier commits still hold" in note for note in pushed["branch"]["notes"])
-        texts = (mine / REPORT).read_text().split("<p>")[1].split("<")[0]
-        assert not any(texts.encode() in content for content in there.values())
+def test_a_pushed_folder_is_private_unless_told_otherwise(pushed: dict[str, Any], hub: Hub) -> None:
+    assert pushed["first"]["private"] is True
+    assert hub.model(NAME).private
+    assert not hub.model("ada/open").private
 
-    @pytest.mark.slow
-    def test_loads_and_verifies_as_the_local_one(
-        self, pushed: dict[str, Any], hub: Hub, cache: Path, mine: Path, tiny_bert: Path
-    ) -> None:
-        commit = pushed["first"]["commit"]
-        script = f"""{LOAD}
+
+def test_a_folder_that_has_not_changed_makes_no_commit(pushed: dict[str, Any], hub: Hub) -> None:
+    assert pushed["again"]["commit"] == pushed["first"]["commit"] == hub.model(NAME).commit
+    assert (pushed["first"]["changed"], pushed["again"]["changed"]) == (True, False)
+
+
+def test_a_folder_without_texts_says_so_in_its_description(pushed: dict[str, Any], hub: Hub, mine: Path) -> None:
+    there = files_of(hub, "no-texts")
+    assert not {PREDICTIONS, REPORT} & set(there)
+    assert pushed["branch"]["left_out"] == [PREDICTIONS, REPORT]
+    mine_described = json.loads((mine / "emotune.json").read_text(encoding="utf-8"))
+    assert json.loads(there["emotune.json"]) == mine_described | {"left_out": [PREDICTIONS, REPORT]}
+    card = there[CARD].decode()
+    assert "| `predictions.parquet` |" not in card
+    assert "Left out when this was pushed: `predictions.parquet` and `report.html`" in card
+    assert any("Earlier commits still hold" in note for note in pushed["branch"]["notes"])
+    texts = (mine / REPORT).read_text().split("<p>")[1].split("<")[0]
+    assert not any(texts.encode() in content for content in there.values())
+
+
+@pytest.mark.slow
+def test_a_pushed_folder_loads_and_verifies_as_the_local_one(
+    pushed: dict[str, Any], hub: Hub, cache: Path, mine: Path, tiny_bert: Path
+) -> None:
+    commit = pushed["first"]["commit"]
+    script = f"""{LOAD}
 base, texts = {str(tiny_bert)!r}, {TEXTS}
 attempt("local", labels, {str(mine)!r}, base, texts)
 attempt("main", labels, {NAME!r}, base, texts)
@@ -126,28 +131,28 @@ attempt("predictions", lambda: len(read_evaluation(saved_folder({NAME!r})).split
 attempt("no predictions", lambda: read_evaluation(saved_folder("{NAME}@no-texts")))
 attempt("many", lambda: sorted(emotune.load_many([{NAME!r}, {str(mine)!r}], base=base)))
 """
-        found = session(hub, cache / "readers", script, token=READER)
-        assert found["main"] == found["pinned"] == found["branch"] == found["local"]
-        assert found["verified"]["rows"] == 8 + 36
-        assert (found["verified"]["left_out"], found["verified"]["changed_labels"]) == ([], 0)
-        assert found["verified branch"]["rows"] == 8
-        assert found["verified branch"]["left_out"] == [PREDICTIONS, REPORT]
-        assert found["predictions"] == 36
-        assert "left out when the folder was pushed" in found["no predictions"]
-        assert found["many"] == sorted([NAME, str(mine)])
-        # Only what emotune knows was fetched, and a commit that is here needs no network.
-        fetched = {request.rpartition("/")[2] for request in hub.requests if "/resolve/" in request}
-        assert fetched <= set(KNOWN_FILES)
-        asked = len(hub.requests)
-        script = f"""{LOAD}
+    found = session(hub, cache / "readers", script, token=READER)
+    assert found["main"] == found["pinned"] == found["branch"] == found["local"]
+    assert found["verified"]["rows"] == 8 + 36
+    assert (found["verified"]["left_out"], found["verified"]["changed_labels"]) == ([], 0)
+    assert found["verified branch"]["rows"] == 8
+    assert found["verified branch"]["left_out"] == [PREDICTIONS, REPORT]
+    assert found["predictions"] == 36
+    assert "left out when the folder was pushed" in found["no predictions"]
+    assert found["many"] == sorted([NAME, str(mine)])
+    # Only what emotune knows was fetched, and a commit that is here needs no network.
+    fetched = {request.rpartition("/")[2] for request in hub.requests if "/resolve/" in request}
+    assert fetched <= set(KNOWN_FILES)
+    asked = len(hub.requests)
+    script = f"""{LOAD}
 attempt("pinned", labels, "{NAME}@{commit}", {str(tiny_bert)!r}, {TEXTS})
 attempt("main", labels, {NAME!r}, {str(tiny_bert)!r}, {TEXTS})
 attempt("unknown", labels, "{NAME}@{"0" * 40}", None, [])
 """
-        nowhere = session("http://127.0.0.1:1", cache / "readers", script, token=None)
-        assert nowhere["pinned"] == nowhere["main"] == found["local"]
-        assert nowhere["unknown"].startswith("HubError: ")
-        assert len(hub.requests) == asked
+    nowhere = session("http://127.0.0.1:1", cache / "readers", script, token=None)
+    assert nowhere["pinned"] == nowhere["main"] == found["local"]
+    assert nowhere["unknown"].startswith("HubError: ")
+    assert len(hub.requests) == asked
 
 
 @pytest.mark.slow

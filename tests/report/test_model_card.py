@@ -19,6 +19,7 @@ from emotune.methods.bottleneck import Bottleneck
 from emotune.methods.full import FullFineTuning
 from emotune.methods.lora import LoRA
 from emotune.report.model_card import model_card
+from emotune.system.text import printable
 from emotune.tasks.calibration import Trust, assess
 
 from .conftest import EMOTIONS, HOSTILE, UNTRAINED, make_comparison, make_comparison_without, make_record
@@ -157,23 +158,29 @@ def test_metadata_is_what_the_hub_reads() -> None:
     assert data["library_name"] == "peft"
     assert data["pipeline_tag"] == "text-classification"
     assert data["datasets"] == ["owner/emotions"]
+    assert data["base_model_relation"] == "adapter"
+    assert parse(make_card(make_classifier(method=FullFineTuning())))[0]["base_model_relation"] == "finetune"
+    assert "base_model_relation" not in parse(make_card(make_classifier(name="a-folder")))[0]
+    assert not {"license", "language"} & set(data)
     assert "lora" in data["tags"]
     (result,) = data["model-index"][0]["results"]
     assert result["dataset"] == {"name": "owner/emotions", "type": "owner/emotions", "split": "test"}
     values = {metric["name"]: metric["value"] for metric in result["metrics"]}
+    rows = f"{len(comparison.after.split)} rows of test"
     assert values == {
-        "accuracy": pytest.approx(comparison.after.metrics.accuracy, abs=5e-5),
-        "macro-F1": pytest.approx(comparison.after.metrics.macro_f1, abs=5e-5),
+        f"accuracy, {rows}": pytest.approx(comparison.after.metrics.accuracy, abs=5e-5),
+        f"macro-F1, {rows}": pytest.approx(comparison.after.metrics.macro_f1, abs=5e-5),
     }
 
 
 @pytest.mark.parametrize(
     "name", ["bundled:sample", "tweets.csv", '"x": y', "a/b/c", "- list\n---\n# heading", "owner/na me"]
 )
-def test_data_that_is_not_on_the_hub_stays_out_of_the_metadata(name: str) -> None:
+def test_data_that_is_not_on_the_hub_has_scores_without_an_id(name: str) -> None:
     data, tokens = parse(make_card(dataset_name=name))
     assert "datasets" not in data
-    assert "model-index" not in data
+    (model,) = data["model-index"]
+    assert model["results"][0]["dataset"] == {"name": printable(name), "type": "unknown", "split": "test"}
     headings = [
         plain(tokens[i + 1]) for i, token in enumerate(tokens) if token.type == "heading_open" and token.tag == "h1"
     ]

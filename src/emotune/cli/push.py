@@ -88,7 +88,7 @@ def in_words(done: Pushed) -> list[str]:
 
 def _answer(folder: Path, name: str, *, public: bool) -> bool | None:
     """Ask on a terminal whether the texts of a folder may leave this machine; None where nobody can be asked."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not _can_ask():
         return None  # the library refuses, and names the options
     from emotune.cli.console import print_notice
     from emotune.folder.format import read_description
@@ -103,3 +103,8 @@ def _answer(folder: Path, name: str, *, public: bool) -> bool | None:
     if not typer.confirm(f"Push them to {name}, for {seen_by}?", default=False, err=True):
         raise ConfigError("Nothing was pushed. To push the model without these files, add --without-texts.")
     return True
+
+
+def _can_ask() -> bool:
+    """Return whether somebody is there who sees a question and can answer it."""
+    return sys.stdin.isatty() and sys.stderr.isatty()

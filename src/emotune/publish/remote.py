@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -113,7 +114,8 @@ def translate_push_errors(name: str, token: str) -> Iterator[None]:
         cause = error.__cause__
         if isinstance(cause, HfHubHTTPError) and cause.response.status_code != 400:
             raise HubError(_refusal(cause, name, token)) from error
-        raise HubError(f"The Hub does not take the push to '{name}': {_said(error, token)}.") from error
+        said = _said(_mistakes_in_metadata(str(error)), token)
+        raise HubError(f"The Hub does not take the push to '{name}': {said}.") from error
 
 
 def _refusal(error: Any, name: str, token: str) -> str:
@@ -142,6 +144,14 @@ def _refusal(error: Any, name: str, token: str) -> str:
             )
         case _:
             return f"The Hub refused the push to '{name}' (HTTP status {status}).{hub_says} Nothing was pushed; try again later."
+
+
+def _mistakes_in_metadata(answer: str) -> str:
+    """Return the mistakes that the Hub's check of a model card lists as JSON; any other answer as it is."""
+    try:
+        return "; ".join(str(mistake["message"]) for mistake in json.loads(answer)["errors"])
+    except (ValueError, KeyError, TypeError):
+        return answer
 
 
 def _said(words: object, token: str) -> str:
