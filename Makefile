@@ -7,7 +7,7 @@ BIN := .venv/bin
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick test-lowest lint bench lock clean
+.PHONY: help setup ready run test quick test-lowest lint bench lock clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,13 +21,19 @@ setup: .venv/.installed  ## Make .venv from requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+ready: .venv/.test-installed  ## Add to .venv what tests need, from requirements-test.lock
+
+.venv/.test-installed: requirements-test.lock .venv/.installed
+	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements-test.lock
+	@touch $@
+
 run: setup  ## Set up, then do the main job on the bundled data (make run ARGS=--overwrite to do it again)
 	$(BIN)/emotune run --preset quickstart $(ARGS)
 
-test: setup lint  ## Set up, lint, then pass all tests
+test: ready lint  ## Set up, lint, then pass all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SHARED)
 
-quick: setup  ## Pass the tests that take no more than a moment each: every part of the package in under 90 seconds
+quick: ready  ## Pass the tests that take no more than a moment each: every part of the package in under 90 seconds
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SHARED) -m "not slow"
 
 test-lowest: .venv-lowest/.installed  ## The quick tests with the lowest versions that pyproject.toml allows
@@ -45,29 +51,25 @@ AGED := -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ig
 	.venv-lowest/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-lint: setup  ## Ruff, mypy and import-linter, which holds the directions of imports
+lint: ready  ## Ruff, mypy and import-linter, which holds the directions of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: setup .venv/.bench-installed  ## The figures of docs/benchmarks.md, on the data that EMOTUNE_EMOTION_DATA names: about an hour
+bench: ready  ## The figures of docs/benchmarks.md, on the data that EMOTUNE_EMOTION_DATA names: about an hour
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/main_job.py
-
-.venv/.bench-installed: requirements-bench.lock .venv/.installed
-	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements-bench.lock
-	@touch $@
 
 lock:  ## Resolve the dependencies afresh and pin them
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet torch==2.13.0
-	.venv-lock/bin/python -m pip install --quiet hatchling ".[dev]"
-	{ echo "# Every version pinned: what make installs (Python 3.11 and 3.12). Made by make lock from pyproject.toml."; \
+	.venv-lock/bin/python -m pip install --quiet hatchling .
+	{ echo "# Every version pinned: what emotune needs to run (Python 3.11 and 3.12). Made by make lock from pyproject.toml."; \
 	  .venv-lock/bin/python -m pip freeze --exclude emotune | sed -E 's/\+cpu$$//'; } > requirements.lock
-	.venv-lock/bin/python -m pip install --quiet onnx onnxruntime onnxscript openvino
-	{ echo "# What make bench compares with, beside requirements.lock (Python 3.11 and 3.12). Made by make lock."; \
-	  .venv-lock/bin/python -m pip freeze --exclude emotune | sed -E 's/\+cpu$$//' | grep -vxFf requirements.lock; } > requirements-bench.lock
+	.venv-lock/bin/python -m pip install --quiet --constraint requirements.lock ".[dev]"
+	{ echo "# What tests, linters and benchmarks need beside requirements.lock, all extras included. Made by make lock."; \
+	  .venv-lock/bin/python -m pip freeze --exclude emotune | sed -E 's/\+cpu$$//' | grep -vxFf requirements.lock; } > requirements-test.lock
 	rm -rf .venv-lock
 
 clean:  ## Remove .venv and caches
