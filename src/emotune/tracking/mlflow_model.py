@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import mlflow
+import pandas as pd
 from mlflow.models import set_model
 
 from emotune.folder.load import load
@@ -23,18 +24,18 @@ class EmotuneModel(mlflow.pyfunc.PythonModel):
         # The arithmetic of `evaluate`, so that the labels are those of predictions.parquet on every machine.
         self._predictor = Predictor(classifier, precision="fp32")
 
-    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> Any:
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Return a label and its probability per text.
 
         Args:
             context: Unused.
-            model_input: A DataFrame, whose column `text` has the texts.
+            model_input: Its column `text` has the texts.
             params: Unused.
         """
         found = self._predictor.predict([str(text) for text in model_input["text"]])
         columns = [found.label_names.index(label) for label in found.labels]
         probabilities = found.probabilities[range(len(columns)), columns]
-        return model_input[[]].assign(label=list(found.labels), probability=probabilities)
+        return pd.DataFrame({"label": list(found.labels), "probability": probabilities}, index=model_input.index)
 
 
 set_model(EmotuneModel())

@@ -134,10 +134,9 @@ class Trackio(Wandb):
     def _log(self, results: Results) -> None:
         self._module.log(dict(results.figures))
         if results.table is not None:
-            import pyarrow
+            from pandas import DataFrame
 
-            columns = [list(cells) for cells in zip(*_cells(results), strict=True)]
-            frame = pyarrow.table(columns, names=list(results.table.headings)).to_pandas()
+            frame = DataFrame(_cells(results), columns=list(results.table.headings))
             self._module.log({"results": self._module.Table(dataframe=frame)})
 
     def _end(self, state: State) -> None:
