@@ -59,7 +59,7 @@ def test_the_bounds_are_those_that_internals_were_checked_with(module: str) -> N
 def _private_names(path: Path) -> Iterator[str]:
     """Names of other libraries that begin with one underscore, as far as syntax shows them."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
     own |= {
         node.attr
         for node in ast.walk(tree)
@@ -95,7 +95,8 @@ def test_private_names_of_libraries_stand_in_one_module_each() -> None:
 
 
 def test_the_lock_holds_what_is_declared() -> None:
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    locks = ("requirements.lock", "requirements-test.lock")
+    lines = [line for lock in locks for line in (ROOT / lock).read_text(encoding="utf-8").splitlines()]
     locked = dict(line.split("==") for line in lines if not line.startswith("#"))
     versions = {canonicalize_name(name): version for name, version in locked.items()}
     assert [

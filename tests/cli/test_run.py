@@ -22,7 +22,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
     """The configurations that jobs were started with; the jobs themselves do nothing."""
     started: list[RunConfig] = []
 
-    def run(config: RunConfig, progress: Any) -> SimpleNamespace:
+    def run(config: RunConfig, progress: Any, **_: Any) -> SimpleNamespace:
         started.append(config)
         with progress.step("Data"):
             progress.say("some rows")
@@ -142,7 +142,7 @@ def test_an_option_and_set_must_not_disagree(invoke: Invoke, runs: list[RunConfi
 
 
 def test_errors_of_the_job(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(config: RunConfig, progress: Any) -> None:
+    def run(config: RunConfig, progress: Any, **_: Any) -> None:
         with progress.step("Data"):
             raise DataError("No such file: x.csv.")
 
@@ -154,7 +154,7 @@ def test_errors_of_the_job(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_stopped_run_says_how_to_go_on(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     checkpoints = tmp_path / ".tuned.checkpoints"
 
-    def run(config: RunConfig, progress: Any) -> None:
+    def run(config: RunConfig, progress: Any, **_: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("emotune.pipeline.run", run)

@@ -18,6 +18,7 @@ from tests.hub_server import Hub
 
 from .conftest import READER, STRANGER, serve, session
 
+pytestmark = pytest.mark.slow
 NAME = "ada/emotions"
 TEXTS = ["defo pave difu", "bofa luvu"]
 SCORES = {".eval_results/accuracy.yaml", ".eval_results/macro_f1.yaml"}
@@ -112,7 +113,6 @@ def test_a_folder_without_texts_says_so_in_its_description(pushed: dict[str, Any
     assert not any(texts.encode() in content for content in there.values())
 
 
-@pytest.mark.slow
 def test_a_pushed_folder_loads_and_verifies_as_the_local_one(
     pushed: dict[str, Any], hub: Hub, cache: Path, mine: Path, tiny_bert: Path
 ) -> None:
@@ -155,7 +155,6 @@ attempt("unknown", labels, "{NAME}@{"0" * 40}", None, [])
     assert len(hub.requests) == asked
 
 
-@pytest.mark.slow
 def test_what_cannot_be_pushed_says_why(folder: Path, tiny_bert: Path, tmp_path: Path) -> None:
     other = {"ada/other": tiny_bert, "ada/secret": tiny_bert, "bob/secret": tiny_bert}
     with serve(models=other, private=["ada/secret", "bob/secret"]) as hub:
@@ -224,7 +223,6 @@ attempt("replaced", push, folder, "ada/secret", with_texts=True, overwrite=True)
         assert len(found[what].splitlines()) <= 3
 
 
-@pytest.mark.slow
 def test_a_push_that_breaks_off_leaves_nothing_half_written(folder: Path, tmp_path: Path) -> None:
     script = f'attempt("{{}}", emotune.push, {str(folder)!r}, {NAME!r}, with_texts=True)'
     with serve() as hub:
@@ -245,7 +243,6 @@ def test_a_push_that_breaks_off_leaves_nothing_half_written(folder: Path, tmp_pa
     assert "was created" not in found["failed"]
 
 
-@pytest.mark.slow
 def test_a_smaller_folder_takes_the_old_files_with_it(folder: Path, tmp_path: Path) -> None:
     with serve() as hub:
         script = f'attempt("{{}}", emotune.push, {str(folder)!r}, {NAME!r}, with_texts={{}})'
@@ -258,7 +255,6 @@ def test_a_smaller_folder_takes_the_old_files_with_it(folder: Path, tmp_path: Pa
         assert any("Earlier commits still hold predictions.parquet" in note for note in found["notes"])
 
 
-@pytest.mark.slow
 def test_what_is_damaged_or_not_ours_is_not_loaded(folder: Path, tiny_bert: Path, tmp_path: Path) -> None:
     with serve(models={"ada/plain": tiny_bert, NAME: folder}, private=[NAME]) as hub:
         changed = files_of(hub)

@@ -27,6 +27,7 @@ class OneNumber(Task):
     """A number per text. Targets are these numbers, shape (rows,), float32; the one label names what is measured."""
 
     name: ClassVar[str] = "one-number"
+    function: ClassVar[str] = "none"
 
     def config(self, labels: Sequence[str]) -> dict[str, Any]:
         (label,) = labels

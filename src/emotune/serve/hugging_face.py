@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,10 +12,6 @@ from emotune.serve.models import Served
 from emotune.serve.native import ranked, refusals
 from emotune.serve.service import Service, answer, json_router
 
-Function = Literal["softmax", "sigmoid", "none"]
-# transformers' name of a problem, and the function that its pipeline applies to the logits.
-_FUNCTIONS = {"single_label_classification": "softmax", "multi_label_classification": "sigmoid"}
-
 
 class Parameters(BaseModel):
     """Parameters of a request."""
@@ -23,9 +19,7 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     top_k: int | None = Field(default=None, ge=1, description="Labels per text; all if not given.")
-    function_to_apply: Function | None = Field(
-        default=None, description="The model's own function, or none for logits."
-    )
+    function_to_apply: str | None = Field(default=None, description="The model's own function, or none for logits.")
 
 
 class Options(BaseModel):
@@ -84,13 +78,13 @@ def hugging_face_router(service: Service) -> APIRouter:
     return router
 
 
-def _is_raw(served: Served, function: Function | None) -> bool:
+def _is_raw(served: Served, function: str | None) -> bool:
     """Return whether logits are asked for.
 
     Raises:
         RequestError: The function is not the task's.
     """
-    own = _FUNCTIONS.get(served.predictor.task.config(served.predictor.labels).get("problem_type", ""))
+    own = served.predictor.task.function
     if function not in (None, "none", own):
         raise RequestError(
             422,
