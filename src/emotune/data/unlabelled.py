@@ -399,6 +399,8 @@ def _chunked(
 
 
 def _of_parquet(file: Path, table: Table, column: str, max_characters: int, notes: tuple[str, ...]) -> Unlabelled:
+    import pyarrow as pa
+
     schema, _ = parquet_schema(file)
     at = table.columns.index(column)
 
@@ -409,7 +411,7 @@ def _of_parquet(file: Path, table: Table, column: str, max_characters: int, note
             number += held.num_rows
             cells = held.column(at).to_pylist()
             usable, skipped = _checked(table, numbers, cells, max_characters, _BLANK)
-            kept = held if len(usable) == held.num_rows else held.take(usable)
+            kept = held if len(usable) == held.num_rows else held.take(pa.array(usable, pa.int64()))
             yield Chunk(held.num_rows, *_taken(usable, numbers, cells), ArrowCells(kept), skipped)
 
     return Unlabelled(table.source, table.unit, "parquet", column, chunks, notes=notes, table=table, parquet=schema)
