@@ -19,9 +19,9 @@ from emotune.system.errors import ArtifactError, EmotuneError, VerificationError
 
 from .conftest import Invoke
 
-COMMANDS = ("run", "sweep", "evaluate", "predict", "verify", "presets")
+COMMANDS = ("run", "sweep", "evaluate", "predict", "verify", "presets", "drift", "export", "serve", "demo", "push")
 
-# Half a second is the aim; a busy machine gets more.
+# Half a second is the aim; a busy machine gets more, and a slow one three times what the libraries take.
 SLOWEST_HELP = 1.5
 
 
@@ -65,8 +65,11 @@ def test_help_answers_at_once(arguments: list[str], record_property: Callable[[s
         "atexit.register(lambda: print('heavy:', sorted(heavy & set(sys.modules))))\n"
         "main()"
     )
-    times = []
+    times, libraries = [], []
     for _ in range(3):  # the first may compile; what counts is what a person meets every day
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import pydantic, rich.markdown, typer.rich_utils"], check=True)
+        libraries.append(time.perf_counter() - started)
         started = time.perf_counter()
         done = subprocess.run(
             [sys.executable, "-c", code, *arguments, "--help"],
@@ -76,12 +79,13 @@ def test_help_answers_at_once(arguments: list[str], record_property: Callable[[s
             check=True,
         )
         times.append(time.perf_counter() - started)
-        if times[-1] < SLOWEST_HELP:
+        slowest = max(SLOWEST_HELP, 3 * min(libraries))
+        if times[-1] < slowest:
             break
     record_property("seconds", min(times))
     assert "Usage" in done.stdout
     assert done.stdout.endswith("heavy: []\n")
-    assert min(times) < SLOWEST_HELP, f"emotune {' '.join(arguments)} --help took {min(times):.2f} s"
+    assert min(times) < slowest, f"emotune {' '.join(arguments)} --help took {min(times):.2f} s"
 
 
 @pytest.mark.slow
