@@ -83,7 +83,7 @@ def main() -> None:
             "label_agreement": agreement.agreement,
             "largest_logit_difference": agreement.largest_difference,
             "accuracy": agreement.export.metrics.accuracy,
-            "points_lost": round(100 * agreement.lost, 3),
+            "points_lost": round(100 * agreement.lost, 3) + 0.0,  # no negative zero
             "difference_90_percent": [agreement.test.difference.low, agreement.test.difference.high],
             "megabytes": round(sizes[name] / 1e6, 1) if name in sizes else None,
         }
@@ -105,7 +105,7 @@ def write_all(tuned: TunedClassifier, texts: Sequence[str], place: Path) -> None
         for name in ("onnx", "onnx_int8"):
             write_onnx(program, place / name)
         quantize_onnx(place / "onnx_int8")
-        model = converted(program)
+        model = converted(program, merged.config.model_type)
         write_openvino(model, place / "openvino")
         write_openvino(quantized(model, encode(tuned.tokenizer, texts, tuned.max_length)), place / "openvino_int8")
 

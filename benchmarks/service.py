@@ -11,8 +11,8 @@ connections as they need, and latency is measured from the planned time of a req
 generator shares the machine, so its processor time is part of the result. Processor seconds per text, of bulk and of
 the service, are given as well: other programs on the machine disturb them less than wall time.
 
-Start is from `exec` to the first answer 200 of /ready. Memory is the proportional set size of the service after a round
-of predictions with every model, with one folder and with copies of it under other names.
+Start is from `exec` to the first answer 200 of /ready. Memory is the resident memory of the service after a round of
+predictions with every model, with one folder and with copies of it under other names.
 
 The results go to benchmarks/results/service.json.
 """
@@ -113,11 +113,11 @@ def processor_seconds(pid: int) -> float:
 
 
 def memory_bytes(pid: int) -> int:
-    """Return the proportional set size of a process."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
+    """Return the resident memory of a process, with the mapped pages of its files."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
-    raise SystemExit("this kernel does not tell the proportional set size")
+    raise SystemExit("this system does not tell the memory of a process")
 
 
 class Client:

@@ -1,4 +1,4 @@
-"""Every family of encoders that emotune knows can be captured, and gives in ONNX and OpenVINO what it gives in PyTorch."""
+"""Every family of encoders that emotune knows gives in ONNX what it gives in PyTorch, and all but two in OpenVINO."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from emotune.exports.capture import captured
 from emotune.exports.quiet import quiet, without_telemetry
 from emotune.exports.to_onnx import write_onnx
 from emotune.exports.to_openvino import converted, write_openvino
+from emotune.system.errors import ModelError
 
 from ..tiny_models import CONFIGS, make_config
 
+# OpenVINO cannot convert these; ONNX Runtime runs them.
+NOT_IN_OPENVINO = ("deberta", "gpt2")
 SHAPES = ((1, 3), (3, 17), (2, 31))
 
 
@@ -39,14 +42,21 @@ def test_a_family(family: str, tiny_tokenizer: BertTokenizer, tmp_path: Path) ->
     import torch
 
     model = made(family, tiny_tokenizer)
-    with quiet(), without_telemetry():
-        import openvino
-
+    with quiet():
         program = captured(model)
         write_onnx(program, tmp_path)
-        write_openvino(converted(program), tmp_path)
-        onnx = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
-        vino = openvino.compile_model(tmp_path / "openvino_model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    onnx = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    vino = None
+    if family in NOT_IN_OPENVINO:
+        with quiet(), without_telemetry(), pytest.raises(ModelError, match=rf"type '{family}'.*--to onnx"):
+            converted(program, family)
+    else:
+        with quiet(), without_telemetry():
+            import openvino
+
+            write_openvino(converted(program, family), tmp_path)
+            exact = {"INFERENCE_PRECISION_HINT": "f32"}
+            vino = openvino.compile_model(tmp_path / "openvino_model.xml", "CPU", exact)
     assert [axis.shape for axis in onnx.get_inputs()] == [["rows", "tokens"]] * 2
     rng = np.random.default_rng(0)
     pad = int(model.config.pad_token_id)
@@ -59,4 +69,5 @@ def test_a_family(family: str, tiny_tokenizer: BertTokenizer, tmp_path: Path) ->
             expected = model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).logits.numpy()
         given = {"input_ids": ids, "attention_mask": mask}
         np.testing.assert_allclose(onnx.run(None, given)[0], expected, atol=2e-5)
-        np.testing.assert_allclose(vino(given)["logits"], expected, atol=2e-5)
+        if vino is not None:
+            np.testing.assert_allclose(vino(given)["logits"], expected, atol=2e-5)

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -17,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from safetensors.torch import load_file, save_file
 from starlette.testclient import TestClient
 
 from emotune.folder.load import load
 from emotune.serve.app import make_app
 from emotune.serve.models import Models
+from emotune.serve.server import listening_socket
 from emotune.serve.settings import ServeSettings
 
 PREDICT = "/v1/models/tuned/predict"
@@ -86,6 +89,20 @@ def client(models: Models) -> Iterator[TestClient]:
 def client_of(models: Models, **settings: Any) -> TestClient:
     """A client of an application with these settings; use it as a context."""
     return TestClient(make_app(models, ServeSettings(page=False, **settings)))
+
+
+@contextmanager
+def listening(application: Any) -> Iterator[str]:
+    """Serve an application from a thread of this process, and yield its address."""
+    with listening_socket("127.0.0.1", 0) as found:
+        server = uvicorn.Server(uvicorn.Config(application, log_config=None, lifespan="on"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [found]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{found.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
 
 
 @dataclass

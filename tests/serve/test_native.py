@@ -102,6 +102,13 @@ class TestHealth:
         assert (refused.status_code, refused.json()["error"]["type"]) == (503, "not_ready")
 
 
+def test_an_application_can_be_started_again(models: Models) -> None:
+    with client_of(models) as client:
+        assert client.post(PREDICT, json={"texts": ["a"]}).status_code == 200
+    with client:
+        assert client.post(PREDICT, json={"texts": ["a"]}).status_code == 200
+
+
 class TestKeys:
     @pytest.mark.parametrize(
         "header",

@@ -19,10 +19,11 @@ import pytest
 from typer.testing import CliRunner
 
 from emotune.cli import app
-from emotune.serve.server import listening_socket
+from emotune.serve.app import make_app
+from emotune.serve.models import Models
 from emotune.serve.settings import ServeSettings, read_keys
 from emotune.system.errors import ConfigError
-from tests.serve.conftest import Running, changed_copy
+from tests.serve.conftest import Running, changed_copy, listening
 
 Start = Callable[..., AbstractContextManager[Running]]
 KEY = "0123456789abcdef0123"
@@ -147,9 +148,10 @@ class TestClients:
             assert small.status_code == 200
             assert all(len(found.result().json()["predictions"]) == 1000 for found in large)
 
-    def test_the_client_of_the_hub_library_works(self, server: Running) -> None:
-        from huggingface_hub import InferenceClient
+    def test_the_client_of_the_hub_library_works(self, server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+        from huggingface_hub import InferenceClient, constants
 
+        monkeypatch.setattr(constants, "is_offline_mode", lambda: False)  # the service is on this machine
         client = InferenceClient(model=f"{server.address}/models/tuned")
         found = client.text_classification("buda fe", top_k=2)
         expected = ask(server.address, {"texts": ["buda fe"], "top_k": 2}).json()["predictions"][0]["probabilities"]
@@ -207,27 +209,14 @@ def test_reloading_drops_no_request(running: Start, served_folder: Path, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_slow_body_is_given_up(models: Any) -> None:
-    import threading
-
-    import uvicorn
-
-    from emotune.serve.app import make_app
-
-    settings = ServeSettings(page=False, body_seconds=0.3)
-    with listening_socket("127.0.0.1", 0) as listening:
-        server = uvicorn.Server(uvicorn.Config(make_app(models, settings), log_config=None, lifespan="on"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            with socket.create_connection(listening.getsockname(), timeout=20) as connection:
-                connection.sendall(raw_request(b'{"texts"', 1000))
-                answered = b"".join(iter(lambda: connection.recv(4096), b""))
-            assert answered.startswith(b"HTTP/1.1 408")
-            assert b"body_too_slow" in answered
-        finally:
-            server.should_exit = True
-            thread.join(20)
+def test_a_slow_body_is_given_up(models: Models) -> None:
+    with listening(make_app(models, ServeSettings(page=False, body_seconds=0.3))) as address:
+        port = int(address.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(raw_request(b'{"texts"', 1000))
+            answered = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answered.startswith(b"HTTP/1.1 408")
+    assert b"body_too_slow" in answered
 
 
 class TestCommand:

@@ -136,7 +136,7 @@ def _write_model(
             quantize_onnx(folder)
     else:
         with without_telemetry():
-            model = converted(captured(merged))
+            model = converted(captured(merged), merged.config.model_type)
             if texts is not None:
                 model = quantized(model, encode(classifier.tokenizer, texts.texts, classifier.max_length))
             write_openvino(model, folder)

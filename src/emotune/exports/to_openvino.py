@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from emotune.exports.capture import INPUTS, OUTPUT
 from emotune.system.errors import ModelError
 from emotune.system.outside import translated
+from emotune.system.text import printable
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -20,15 +22,24 @@ if TYPE_CHECKING:
 MODEL = "openvino_model.xml"
 
 
-def converted(program: ExportedProgram) -> Any:
+def converted(program: ExportedProgram, kind: str) -> Any:
     """Convert a captured classifier to a model of OpenVINO, with float32 weights.
 
+    Args:
+        program: The result of `captured`.
+        kind: The model's type, for the message.
+
     Raises:
-        ModelError: OpenVINO cannot convert it.
+        ModelError: OpenVINO cannot convert it, as GPT-2 and the first DeBERTa.
     """
     import openvino
 
-    with translated(lambda reason: ModelError(f"OpenVINO cannot convert the model: {reason}.")):
+    with translated(
+        lambda reason: ModelError(
+            f"OpenVINO {version('openvino')} cannot convert a model of type '{kind}'. Export it with --to onnx or --to merged.\n"
+            f"OpenVINO's reason: {printable(reason)}"
+        )
+    ):
         model = openvino.convert_model(program)
     for port, name in zip(model.inputs, INPUTS, strict=True):
         port.get_tensor().set_names({name})

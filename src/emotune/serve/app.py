@@ -42,10 +42,9 @@ def make_app(models: Models, settings: ServeSettings, routers: Sequence[APIRoute
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service.ready = True
+        service.start()
         yield
-        service.ready = False
-        service.batcher.close()
+        service.stop()
 
     # The interactive pages of FastAPI load scripts from another host.
     app = FastAPI(

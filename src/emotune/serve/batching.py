@@ -155,17 +155,18 @@ class Batcher:
         return job
 
     def close(self) -> None:
-        """Finish what is queued, and end the thread."""
+        """Finish what is queued, and end the thread; no more can be submitted."""
         self._worker.shutdown(wait=True)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let the thread take a turn as soon as it is free, unless one is coming; its texts are decided only then."""
+        taken: list[_Turn] = []
         with self._lock:
             if self._turn_is_coming:
                 return
+            coming = self._worker.submit(self._work, taken)
             self._turn_is_coming = True
-        taken: list[_Turn] = []
-        self._worker.submit(self._work, taken).add_done_callback(partial(self._hand_over, taken, loop))
+        coming.add_done_callback(partial(self._hand_over, taken, loop))
 
     def _work(self, taken: list[_Turn]) -> list[Answers]:
         """Take a turn and predict its texts; nothing if all clients have left."""

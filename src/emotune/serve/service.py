@@ -42,10 +42,27 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         self.metrics.describe(models)
-        self.batcher = Batcher(settings.max_queued_texts, self.metrics)
+        self.batcher = self._new_batcher()
         self.metrics.watch(lambda: self.batcher.queued)
         self.ready = False
+        self._stopped = False
         self._default = default_name(models.names, settings.default)
+
+    def start(self) -> None:
+        """Take requests; also after `stop`."""
+        if self._stopped:
+            self.batcher = self._new_batcher()
+        self._stopped = False
+        self.ready = True
+
+    def stop(self) -> None:
+        """Finish what was taken in, and take no more."""
+        self.ready = False
+        self._stopped = True
+        self.batcher.close()
+
+    def _new_batcher(self) -> Batcher:
+        return Batcher(self.settings.max_queued_texts, self.metrics)
 
     def find(self, name: str | None) -> Served:
         """Return the model of a name, or for None the default one.
