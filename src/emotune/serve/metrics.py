@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from emotune.system.version import __version__
 
 if TYPE_CHECKING:
-    from emotune.serve.batching import Answers
+    from emotune.serve.answers import Answers
     from emotune.serve.models import Models
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
