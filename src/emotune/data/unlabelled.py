@@ -174,11 +174,14 @@ def all_texts(given: Unlabelled) -> Iterator[tuple[int, str]]:
     read = 0
     for chunk in given.chunks(0):
         read += chunk.read
-        for row in given.mistakes(chunk):
-            if not row.is_blank:
-                raise DataError(f"{given.at(row.number)}: {row.reason}")
-            blank.append(row.number)
-        yield from zip(chunk.numbers, chunk.texts, strict=True)
+        mistakes = given.mistakes(chunk)
+        blank += [row.number for row in mistakes if row.is_blank]
+        unreadable = next((row for row in mistakes if not row.is_blank), None)
+        for number, text in zip(chunk.numbers, chunk.texts, strict=True):
+            if unreadable is None or number < unreadable.number:
+                yield number, text
+        if unreadable is not None:
+            raise DataError(f"{given.at(unreadable.number)}: {unreadable.reason}")
     if blank:
         raise DataError(
             f"{given.source}: {_BLANK} in {counted(len(blank), 'row')}: {numbered(given.unit, blank)}. Fill or remove them."
