@@ -37,7 +37,10 @@ class TestEncode:
     ) -> None:
         whole = [len(tiny_tokenizer(text)["input_ids"]) for text in TEXTS]
         expected = sum(length > max_length for length in whole)
-        assert encode(tiny_tokenizer, TEXTS, max_length).truncated == expected
+        found = encode(tiny_tokenizer, TEXTS, max_length)
+        assert found.truncated == len(found.cut_rows) == expected
+        lengths = encode(tiny_tokenizer, TEXTS, 64).lengths
+        assert found.cut_rows == {row for row, length in enumerate(lengths) if length > max_length}
 
     def test_a_cut_text_still_ends_with_its_special_token(self, tiny_tokenizer: BertTokenizer) -> None:
         ids = encode(tiny_tokenizer, ["badi " * 28], 8).ids[0]

@@ -7,6 +7,8 @@ import json
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -271,6 +273,14 @@ class TestCommand:
         code, said = self.invoke(str(served_folder))
         assert code == 2
         assert "pip install 'emotune[serve]'" in said
+
+
+def test_other_commands_import_nothing_of_the_service() -> None:
+    script = (
+        "import sys, emotune.cli; print({'fastapi', 'uvicorn', 'prometheus_client', 'starlette'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 class TestKeys:
