@@ -183,7 +183,7 @@ def test_a_bug_is_an_error_with_an_id_and_the_service_works_on(models: Models, m
 
     with Client(make_app(models, ServeSettings(page=False)), raise_server_exceptions=False) as client:
         with monkeypatch.context() as patched:
-            patched.setattr(Predictor, "logits", broken)
+            patched.setattr(Predictor, "logits_of", broken)
             found = client.post(PREDICT, json={"texts": ["a"] * 70}, headers={"X-Request-ID": "mine"})
         assert found.status_code == 500
         assert found.json()["error"]["type"] == "internal"
