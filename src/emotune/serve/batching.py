@@ -14,9 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
+from emotune.serve.answers import Answers
 from emotune.serve.errors import ClientGone, RequestError
 from emotune.serve.metrics import Metrics
 from emotune.serve.models import Served
@@ -25,49 +23,6 @@ from emotune.system.wording import counted
 # Texts per turn of the thread: enough for full batches of 2,048 tokens of messages, and few enough that a new request
 # waits for a fraction of a second at most.
 TURN = 64
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """Predictions of the texts of one request.
-
-    Attributes:
-        served: The model that made them.
-        labels: One label name per text.
-        probabilities: Shape (texts, classes), before calibration.
-        logits: Shape (texts, classes).
-        truncated: True for a text that was cut to the model's limit.
-    """
-
-    served: Served
-    labels: tuple[str, ...]
-    probabilities: NDArray[np.float64]
-    logits: NDArray[np.float32]
-    truncated: tuple[bool, ...]
-
-    def rows(self, start: int, stop: int) -> Answers:
-        """Return those of a range of the texts."""
-        chosen = slice(start, stop)
-        return Answers(
-            self.served,
-            self.labels[chosen],
-            self.probabilities[chosen],
-            self.logits[chosen],
-            self.truncated[chosen],
-        )
-
-    @classmethod
-    def joined(cls, parts: Sequence[Answers]) -> Answers:
-        """Return the predictions of several ranges of texts as one."""
-        if len(parts) == 1:
-            return parts[0]
-        return cls(
-            parts[0].served,
-            tuple(label for part in parts for label in part.labels),
-            np.concatenate([part.probabilities for part in parts]),
-            np.concatenate([part.logits for part in parts]),
-            tuple(cut for part in parts for cut in part.truncated),
-        )
 
 
 @dataclass(eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,10 +11,9 @@ from emotune.serve.errors import RequestError
 from emotune.serve.models import Served
 from emotune.serve.native import ranked, refusals
 from emotune.serve.service import Service, answer, json_router
+from emotune.system.wording import quoted
 
-Function = Literal["softmax", "sigmoid", "none"]
-# transformers' name of a problem, and the function that its pipeline applies to the logits.
-_FUNCTIONS = {"single_label_classification": "softmax", "multi_label_classification": "sigmoid"}
+_RAW = "none"
 
 
 class Parameters(BaseModel):
@@ -23,9 +22,7 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     top_k: int | None = Field(default=None, ge=1, description="Labels per text; all if not given.")
-    function_to_apply: Function | None = Field(
-        default=None, description="The model's own function, or none for logits."
-    )
+    function_to_apply: str | None = Field(default=None, description="The model's own function, or none for logits.")
 
 
 class Options(BaseModel):
@@ -84,18 +81,18 @@ def hugging_face_router(service: Service) -> APIRouter:
     return router
 
 
-def _is_raw(served: Served, function: Function | None) -> bool:
+def _is_raw(served: Served, function: str | None) -> bool:
     """Return whether logits are asked for.
 
     Raises:
         RequestError: The function is not the task's.
     """
-    own = _FUNCTIONS.get(served.predictor.task.config(served.predictor.labels).get("problem_type", ""))
-    if function not in (None, "none", own):
+    own = served.predictor.task.function
+    if function not in (None, _RAW, own):
         raise RequestError(
             422,
             "not_supported",
-            f"function_to_apply is '{function}', and this model was trained with {own}. Leave it out, or send none for "
-            "logits.",
+            f"function_to_apply is {quoted(function)}; this model takes '{own}', or '{_RAW}' for logits. Leave it out, or "
+            "send one of them.",
         )
-    return function == "none"
+    return function == _RAW

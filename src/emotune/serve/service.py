@@ -10,7 +10,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import from_json, to_json
 
-from emotune.serve.batching import Answers, Batcher
+from emotune.serve.answers import Answers
+from emotune.serve.batching import Batcher
 from emotune.serve.errors import RequestError
 from emotune.serve.metrics import Metrics
 from emotune.serve.models import Models, Served, default_name

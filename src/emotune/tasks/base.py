@@ -98,9 +98,11 @@ class Task(ABC):
 
     Attributes:
         name: Its name in saved folders.
+        function: Name, in transformers' pipelines, of the function from logits to probabilities.
     """
 
     name: ClassVar[str]
+    function: ClassVar[str]
 
     # Models.
 

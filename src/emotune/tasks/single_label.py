@@ -32,6 +32,7 @@ class SingleLabel(Task):
     """One label per text. Targets are label ids, shape (rows,), int64."""
 
     name: ClassVar[str] = "single-label"
+    function: ClassVar[str] = "softmax"
 
     def config(self, labels: Sequence[str]) -> dict[str, Any]:
         """Return the labels' names and transformers' name of the task.

@@ -1,0 +1,59 @@
+"""Predictions of the texts of one request, as every interface reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotune.serve.models import Served
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Predictions of the texts of one request.
+
+    Attributes:
+        served: The model that made them.
+        labels: One label name per text.
+        probabilities: Shape (texts, classes), before calibration.
+        logits: Shape (texts, classes).
+        truncated: True for a text that was cut to the model's limit.
+    """
+
+    served: Served
+    labels: tuple[str, ...]
+    probabilities: NDArray[np.float64]
+    logits: NDArray[np.float32]
+    truncated: tuple[bool, ...]
+
+    def rows(self, start: int, stop: int) -> Answers:
+        """Return those of a range of the texts."""
+        chosen = slice(start, stop)
+        return Answers(
+            self.served,
+            self.labels[chosen],
+            self.probabilities[chosen],
+            self.logits[chosen],
+            self.truncated[chosen],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Answers]) -> Answers:
+        """Return the predictions of several ranges of texts as one."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            parts[0].served,
+            tuple(label for part in parts for label in part.labels),
+            np.concatenate([part.probabilities for part in parts]),
+            np.concatenate([part.logits for part in parts]),
+            tuple(cut for part in parts for cut in part.truncated),
+        )
+
+
+def confidences(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probability of each text's likeliest label, shape (texts,), by which unsure texts get no label."""
+    return probabilities.max(axis=1)
