@@ -1,4 +1,4 @@
-"""`Answers`: predictions of the texts of one request."""
+"""Predictions of the texts of one request, as every interface reads them."""
 
 from __future__ import annotations
 
@@ -52,3 +52,8 @@ class Answers:
             np.concatenate([part.logits for part in parts]),
             tuple(cut for part in parts for cut in part.truncated),
         )
+
+
+def confidences(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probability of each text's likeliest label, shape (texts,), by which unsure texts get no label."""
+    return probabilities.max(axis=1)

@@ -11,6 +11,9 @@ from emotune.serve.errors import RequestError
 from emotune.serve.models import Served
 from emotune.serve.native import ranked, refusals
 from emotune.serve.service import Service, answer, json_router
+from emotune.system.wording import quoted
+
+_RAW = "none"
 
 
 class Parameters(BaseModel):
@@ -85,11 +88,11 @@ def _is_raw(served: Served, function: str | None) -> bool:
         RequestError: The function is not the task's.
     """
     own = served.predictor.task.function
-    if function not in (None, "none", own):
+    if function not in (None, _RAW, own):
         raise RequestError(
             422,
             "not_supported",
-            f"function_to_apply is '{function}', and this model was trained with {own}. Leave it out, or send none for "
-            "logits.",
+            f"function_to_apply is {quoted(function)}; this model takes '{own}', or '{_RAW}' for logits. Leave it out, or "
+            "send one of them.",
         )
-    return function == "none"
+    return function == _RAW

@@ -6,14 +6,12 @@ from collections import Counter as Counts
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, Summary, generate_latest
 
+from emotune.serve.answers import Answers, confidences
 from emotune.system.version import __version__
 
 if TYPE_CHECKING:
-    from emotune.serve.answers import Answers
     from emotune.serve.models import Models
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -96,8 +94,3 @@ class Metrics:
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
-
-
-def confidences(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the probability of each text's likeliest label, shape (texts,), by which unsure texts get no label."""
-    return probabilities.max(axis=1)

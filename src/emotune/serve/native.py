@@ -10,9 +10,9 @@ from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from emotune.serve.answers import Answers
+from emotune.serve.answers import Answers, confidences
 from emotune.serve.errors import RequestError
-from emotune.serve.metrics import CONTENT_TYPE, confidences
+from emotune.serve.metrics import CONTENT_TYPE
 from emotune.serve.models import ModelInfo
 from emotune.serve.service import Service, answer, json_router
 

@@ -98,7 +98,7 @@ class Task(ABC):
 
     Attributes:
         name: Its name in saved folders.
-        function: transformers' name of the function from logits to probabilities.
+        function: Name, in transformers' pipelines, of the function from logits to probabilities.
     """
 
     name: ClassVar[str]
