@@ -59,7 +59,9 @@ def test_the_bounds_are_those_that_internals_were_checked_with(module: str) -> N
 def _private_names(path: Path) -> Iterator[str]:
     """Names of other libraries that begin with one underscore, as far as syntax shows them."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    own = {
+        node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    }
     own |= {
         node.attr
         for node in ast.walk(tree)

@@ -9,9 +9,9 @@ import logging
 import random
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emotune.serve.batching import Job
 from emotune.serve.errors import ClientGone, RequestError, render
@@ -19,8 +19,12 @@ from emotune.serve.logs import write
 from emotune.serve.metrics import Metrics
 from emotune.serve.settings import ServeSettings
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+# The types of the ASGI specification.
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # What a probe of an orchestrator asks without a key; it learns only whether the service works.
 OPEN = ("/health", "/ready", "/v2/health/live", "/v2/health/ready")
