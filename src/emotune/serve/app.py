@@ -61,7 +61,7 @@ def make_app(models: Models, settings: ServeSettings, routers: Sequence[APIRoute
     # The page is a module of its own, and the service works without it.
     if settings.page and find_spec(_PAGE) is not None:
         page: Any = importlib.import_module(_PAGE)
-        app.include_router(page.page_router(models))
+        app.include_router(page.page_router(models, base=models.base))
         open_paths += getattr(page, "OPEN_PATHS", ())
     for router in routers:
         app.include_router(router)

@@ -69,7 +69,8 @@ class Gate:
         app: The application.
         settings: Limits and keys.
         metrics: Told about every answer.
-        open_paths: Paths that need no key, besides those of probes; one that ends in / stands for all below it.
+        open_paths: Paths that need no key, besides those of probes; one that ends in / stands for all
+            below it, except / itself.
     """
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, metrics: Metrics, open_paths: Sequence[str] = ()) -> None:
@@ -150,7 +151,9 @@ class Gate:
             raise self._too_long()
 
     def _is_open(self, path: str) -> bool:
-        return any(path == known or (known.endswith("/") and path.startswith(known)) for known in self._open)
+        return any(
+            path == known or (known.endswith("/") and known != "/" and path.startswith(known)) for known in self._open
+        )
 
     def _check_key(self, header: bytes | None) -> None:
         scheme, _, token = (header or b"").partition(b" ")

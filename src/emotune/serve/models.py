@@ -147,6 +147,11 @@ class Models:
         return len(self._served)
 
     @property
+    def base(self) -> str | Path | None:
+        """The location of the base model that was given for the folders, if any."""
+        return next(iter(self._given.values()))
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names, in the order of the folders."""
         return tuple(self._served)
