@@ -37,13 +37,11 @@ def refused(client: TestClient, body: bytes | str, status: int, kind: str, path:
         b'{"texts": ["\xed\xa0\x80"]}',
         b'{"texts": ["\\ud800"]}',
         b'{"texts": ["\\udc00\\ud800"]}',
-        b'{"texts": ["a"], "least_probability": NaN}',
-        b'{"texts": ["a"], "least_probability": Infinity}',
         b"[" * 100_000,
         b'{"texts": ' + b"[" * 5000 + b"]" * 5000 + b"}",
         b"texts=a",
     ],
-    ids=range(16),
+    ids=range(14),
 )
 def test_what_is_not_json_is_refused(client: TestClient, body: bytes) -> None:
     found = client.post(PREDICT, content=body, headers=JSON)
@@ -67,6 +65,8 @@ def test_what_is_not_json_is_refused(client: TestClient, body: bytes) -> None:
         ({"texts": {"0": "a"}}, "texts"),
         ({"texts": ["a"], "calibrated": "yes"}, "calibrated"),
         ({"texts": ["a"], "least_probability": 2}, "least_probability"),
+        ({"texts": ["a"], "least_probability": float("nan")}, "least_probability"),
+        ({"texts": ["a"], "least_probability": float("inf")}, "least_probability"),
         ({"texts": ["a"], "least_probability": "0.5"}, "least_probability"),
         ({"texts": ["a"], "top_k": 0}, "top_k"),
         ({"texts": ["a"], "top_k": 1.5}, "top_k"),

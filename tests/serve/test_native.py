@@ -13,7 +13,10 @@ from starlette.testclient import TestClient
 
 from emotune.folder.load import load
 from emotune.inference.predict import predict
+from emotune.serve.gate import Gate
+from emotune.serve.metrics import Metrics
 from emotune.serve.models import Models
+from emotune.serve.settings import ServeSettings
 from tests.serve.conftest import PREDICT, client_of
 
 KEY = "0123456789abcdef0123"
@@ -137,9 +140,19 @@ class TestKeys:
             for path in ("/metrics", "/v1/models", "/openapi.json", "/info", "/nothing", "/health/x"):
                 assert client.get(path).status_code == 401
 
-    def test_are_not_shown_with_the_settings(self) -> None:
-        from emotune.serve.settings import ServeSettings
+    @pytest.mark.parametrize(
+        ("path", "status"),
+        [("/", 200), ("/static/a", 200), ("/static", 401), ("/v1/models", 401), ("/x/static/a", 401)],
+    )
+    def test_paths_of_the_page_may_be_open(self, path: str, status: int) -> None:
+        async def plain(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
 
+        gate = Gate(plain, ServeSettings(keys=(KEY,)), Metrics(), ("/", "/static/"))
+        assert TestClient(gate).get(path).status_code == status
+
+    def test_are_not_shown_with_the_settings(self) -> None:
         assert KEY not in repr(ServeSettings(keys=(KEY,)))
 
 

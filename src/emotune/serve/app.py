@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 
 from emotune.serve.errors import ClientGone, RequestError, of_validation, render
 from emotune.serve.gate import GONE, Gate
@@ -69,6 +68,8 @@ def make_app(models: Models, settings: ServeSettings, routers: Sequence[APIRoute
     app.add_middleware(Gate, settings=settings, metrics=service.metrics, open_paths=open_paths)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_refused)
+    for status in (404, 405):
+        app.add_exception_handler(status, _on_unknown)
     app.add_exception_handler(ClientGone, _on_gone)
     app.add_exception_handler(Exception, _on_bug)
     if settings.keys:
@@ -88,21 +89,24 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 
 async def _on_refused(request: Request, error: Exception) -> Response:
-    """Answer a refusal of ours, or what the framework says to unknown paths and methods."""
     assert isinstance(error, HTTPException)
+    known = error if isinstance(error, RequestError) else None
+    return _respond(request, known or RequestError(error.status_code, "invalid_request", str(error.detail)))
+
+
+async def _on_unknown(request: Request, error: Exception) -> Response:
+    """Answer a model that is not served, or what the framework says to unknown paths and methods."""
     if isinstance(error, RequestError):
         return _respond(request, error)
-    if error.status_code == 404:
+    if getattr(error, "status_code", None) == 404:
         known = RequestError(404, "not_found", "There is nothing at this path. /openapi.json lists what there is.")
-    elif error.status_code == 405:
+    else:
         known = RequestError(
             405,
             "method_not_allowed",
             f"This path does not take {request.method}. Send one of the methods in the header Allow.",
-            error.headers,
+            getattr(error, "headers", None),
         )
-    else:
-        known = RequestError(error.status_code, "invalid_request", str(error.detail), error.headers)
     return _respond(request, known)
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from fastapi import HTTPException
 from fastapi.exceptions import RequestValidationError
-from pydantic_core import to_json
+from pydantic import TypeAdapter
 
 from emotune.system.text import printable
 
+# Reads and writes JSON several times as fast as the standard library.
+ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 _LONGEST_SHOWN = 120
 _MOST_MISTAKES = 5
 
@@ -42,10 +44,10 @@ def render(error: RequestError, path: str, request_id: str) -> bytes:
         request_id: The request's id.
     """
     if path == "/predict":  # Text Embeddings Inference
-        return to_json({"error": error.message, "error_type": _TEI_TYPES.get(error.kind, "Validation")})
+        return ANYTHING.dump_json({"error": error.message, "error_type": _TEI_TYPES.get(error.kind, "Validation")})
     if path.startswith(("/models/", "/v2")):  # the Hugging Face inference API; the Open Inference Protocol
-        return to_json({"error": error.message})
-    return to_json({"error": {"type": error.kind, "message": error.message, "request_id": request_id}})
+        return ANYTHING.dump_json({"error": error.message})
+    return ANYTHING.dump_json({"error": {"type": error.kind, "message": error.message, "request_id": request_id}})
 
 
 _TEI_TYPES = {"overloaded": "Overloaded", "internal": "Backend", "not_supported": "Backend", "not_ready": "Unhealthy"}

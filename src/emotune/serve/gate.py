@@ -9,9 +9,9 @@ import logging
 import random
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emotune.serve.batching import Job
 from emotune.serve.errors import ClientGone, RequestError, render
@@ -19,8 +19,12 @@ from emotune.serve.logs import write
 from emotune.serve.metrics import Metrics
 from emotune.serve.settings import ServeSettings
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+# The types of the ASGI specification.
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # What a probe of an orchestrator asks without a key; it learns only whether the service works.
 OPEN = ("/health", "/ready", "/v2/health/live", "/v2/health/ready")
@@ -65,7 +69,8 @@ class Gate:
         app: The application.
         settings: Limits and keys.
         metrics: Told about every answer.
-        open_paths: Paths that need no key, besides those of probes; one that ends in / stands for all below it.
+        open_paths: Paths that need no key, besides those of probes; one that ends in / stands for all
+            below it, except / itself.
     """
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, metrics: Metrics, open_paths: Sequence[str] = ()) -> None:
@@ -146,9 +151,8 @@ class Gate:
             raise self._too_long()
 
     def _is_open(self, path: str) -> bool:
-        # "/" is the page alone, not everything.
         return any(
-            path == known or (known != "/" and known.endswith("/") and path.startswith(known)) for known in self._open
+            path == known or (known.endswith("/") and known != "/" and path.startswith(known)) for known in self._open
         )
 
     def _check_key(self, header: bytes | None) -> None:

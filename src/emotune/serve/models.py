@@ -148,7 +148,7 @@ class Models:
 
     @property
     def base(self) -> str | Path | None:
-        """The given location of the base model, for folders whose base was a local folder."""
+        """The location of the base model that was given for the folders, if any."""
         return next(iter(self._given.values()))
 
     @property

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
-from pydantic_core import from_json, to_json
+from pydantic import ValidationError
 
 from emotune.serve.answers import Answers
 from emotune.serve.batching import Batcher
-from emotune.serve.errors import RequestError
+from emotune.serve.errors import ANYTHING, RequestError
 from emotune.serve.metrics import Metrics
 from emotune.serve.models import Models, Served, default_name
 from emotune.serve.settings import ServeSettings
@@ -129,7 +129,7 @@ class Service:
 
 
 class _JsonRequest(Request):
-    """Request whose body is read strictly: JSON in UTF-8, without NaN and without half surrogate pairs."""
+    """Request whose body is read strictly: JSON in UTF-8, without half surrogate pairs."""
 
     async def json(self) -> Any:
         """Return the body's value.
@@ -139,9 +139,10 @@ class _JsonRequest(Request):
         """
         if not hasattr(self, "_json"):
             try:
-                self._json = from_json(await self.body(), allow_inf_nan=False)
-            except ValueError as error:
-                raise json.JSONDecodeError(str(error), "", 0) from None
+                self._json = ANYTHING.validate_json(await self.body())
+            except ValidationError as error:
+                reason = error.errors()[0].get("ctx", {}).get("error", "")
+                raise json.JSONDecodeError(str(reason), "", 0) from None
         return self._json
 
 
@@ -163,4 +164,4 @@ def json_router(tag: str) -> APIRouter:
 
 def answer(value: Any) -> Response:
     """Return a response of JSON; what its model describes is tested and not checked again for each request."""
-    return Response(to_json(value), media_type="application/json")
+    return Response(ANYTHING.dump_json(value), media_type="application/json")
