@@ -69,7 +69,7 @@ finally:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(290)
+@pytest.mark.timeout(900)
 def test_a_worker_is_killed(frames: list[pd.DataFrame], tiny_saved: Path, tiny_bert: Path, tmp_path: Path) -> None:
     for number, frame in enumerate(frames):
         frame.to_parquet(tmp_path / f"day-{number}.parquet")
@@ -78,7 +78,7 @@ def test_a_worker_is_killed(frames: list[pd.DataFrame], tiny_saved: Path, tiny_b
         [sys.executable, "-c", SCRIPT, *map(str, command), "--workers", "2", "--precision", "fp32"],
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=880,
         cwd=tmp_path,
         env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
     )
