@@ -11,7 +11,7 @@ from transformers import BertTokenizer
 
 from emotune.exports.capture import captured
 from emotune.exports.quiet import quiet, without_telemetry
-from emotune.exports.to_onnx import write_onnx
+from emotune.exports.to_onnx import narrowing, write_onnx
 from emotune.exports.to_openvino import converted, write_openvino
 from emotune.system.errors import ModelError
 
@@ -71,3 +71,19 @@ def test_a_family(family: str, tiny_tokenizer: BertTokenizer, tmp_path: Path) ->
         np.testing.assert_allclose(onnx.run(None, given)[0], expected, atol=2e-5)
         if vino is not None:
             np.testing.assert_allclose(vino(given)["logits"], expected, atol=2e-5)
+
+
+def test_products_that_narrow() -> None:
+    """Of a feed-forward block the second product, written either way, and the head; not those of equal sides."""
+    from onnx import TensorProto, helper
+
+    shapes = {"wide": (4, 16), "narrow": (16, 4), "square": (4, 4), "turned": (4, 16), "head": (4, 3)}
+    weights = [
+        helper.make_tensor(f"w_{name}", TensorProto.FLOAT, shape, [0.0] * int(np.prod(shape)))
+        for name, shape in shapes.items()
+    ]
+    nodes = [helper.make_node("MatMul", ["x", f"w_{name}"], [name], name=name) for name in shapes if name != "turned"]
+    nodes.append(helper.make_node("Gemm", ["x", "w_turned"], ["turned"], name="turned", transB=1))
+    nodes.append(helper.make_node("MatMul", ["x", "y"], ["scores"], name="scores"))
+    graph = helper.make_graph(nodes, "products", [], [], weights)
+    assert sorted(narrowing(helper.make_model(graph))) == ["head", "narrow", "turned"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emotune.exports.capture import INPUTS, OUTPUT
 from emotune.system.errors import ModelError
@@ -59,14 +59,17 @@ def write_onnx(program: ExportedProgram, folder: Path) -> None:
 
 
 def quantize_onnx(folder: Path) -> None:
-    """Replace model.onnx by one whose matrix products are in int8: weights now, activations while it runs.
+    """Replace model.onnx by one with matrix products in int8: weights now, activations while it runs.
 
-    The weights of each output channel have their own scale. The activations of a batch share one, so a text's logits
-    depend a little on the other texts of its batch.
+    The weights of each output channel have their own scale, and seven bits, since eight overflow on processors without
+    VNNI. The activations of a batch share one scale, so a text's logits depend a little on the other texts of its batch.
+    Products that narrow stay in float32: the second of each feed-forward block, whose input has outliers that such a
+    scale cannot hold, and the head. benchmarks/LOG.md has what each of these choices brings.
 
     Args:
         folder: A folder with the model in float32.
     """
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     whole = folder / f"whole_{MODEL}"
@@ -76,7 +79,26 @@ def quantize_onnx(folder: Path) -> None:
         folder / MODEL,
         weight_type=QuantType.QInt8,
         per_channel=True,
+        reduce_range=True,
         op_types_to_quantize=["MatMul", "Gemm"],
+        nodes_to_exclude=narrowing(onnx.load(whole)),
         extra_options={"MatMulConstBOnly": True},
     )
     whole.unlink()
+
+
+def narrowing(model: Any) -> list[str]:
+    """Return the names of the matrix products whose weight gives fewer outputs than it takes inputs.
+
+    Args:
+        model: A model of ONNX.
+    """
+    shapes = {weight.name: tuple(weight.dims) for weight in model.graph.initializer}
+    found = []
+    for node in model.graph.node:
+        if node.op_type in ("MatMul", "Gemm") and len(shape := shapes.get(node.input[1], ())) == 2:
+            turned = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+            inputs, outputs = reversed(shape) if turned else shape
+            if inputs > outputs:
+                found.append(node.name)
+    return found
