@@ -131,7 +131,7 @@ def test_no_two_write_the_same() -> None:
 
 
 def test_what_is_read_was_written_before() -> None:
-    written: set[str] = set()
+    written = {"fine_tuned_lora_model"}  # by make run, the first command of the README
     for command in COMMANDS:
         if command.words[0] in READS:
             values = parsed(command.words)
