@@ -31,7 +31,7 @@ def test_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         cell.source = cell.source.replace(
             "emotune.LoRA(r=16))", "emotune.LoRA(r=16), emotune.TrainingOptions(epochs=2))"
         )
-    NotebookClient(notebook, timeout=280, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(notebook, timeout=1000, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     values = [output["data"]["text/plain"] for output in outputs if output["output_type"] == "execute_result"]
     assert "True" in values  # verify(...).ok

@@ -276,7 +276,7 @@ print(peak_memory_bytes())
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell a process its peak of memory")
 def test_ten_adapters_take_little_more_memory_than_one(tmp_path: Path) -> None:
     data = load_data("bundled:sample")

@@ -129,7 +129,7 @@ print(json.dumps(found))
         env=environment,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=1000,
     )
     assert done.returncode == 0, done.stderr
     assert not any(secret in done.stdout + done.stderr for secret in (WRITER, READER, STRANGER))

@@ -42,7 +42,7 @@ def test_ctrl_c(tiny_files: Path, tiny_bert: Path, tmp_path: Path) -> None:
     trials = running(str(work))
     assert len(trials) == 1
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130
     assert states(errors.splitlines()[-1], "Stopped", "Finished trials are kept", "--resume")
     assert "Traceback" not in errors

@@ -34,7 +34,7 @@ finally:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(900)
 def test_a_sweep_on_two_workers(tiny_files: Path, tiny_bert: Path, tmp_path: Path) -> None:
     """Two trials at a time; one configuration fails on every seed, and costs only itself."""
     settings = {**SHARED, "training.epochs": 1}
@@ -47,7 +47,7 @@ def test_a_sweep_on_two_workers(tiny_files: Path, tiny_bert: Path, tmp_path: Pat
         [sys.executable, "-c", SCRIPT, *command],
         capture_output=True,
         text=True,
-        timeout=270,
+        timeout=880,
         cwd=tmp_path,
         env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
     )

@@ -25,7 +25,7 @@ from emotune.tracking.tracking import tracked as tracked_block
 from ..conftest import EMOTIONS, Recording, described
 from .conftest import Server, free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 EPOCHS = 3
 
