@@ -33,7 +33,7 @@ run: setup  ## Set up, then do the main job on the bundled data (make run ARGS=-
 test: ready lint  ## Set up, lint, then pass all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SHARED)
 
-quick: ready  ## Pass the tests that take no more than a moment each: every part of the package in under 90 seconds
+quick: ready  ## Pass the tests that take no more than a moment each: every part of the package
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SHARED) -m "not slow"
 
 test-lowest: .venv-lowest/.installed  ## The quick tests with the lowest versions that pyproject.toml allows

@@ -15,6 +15,7 @@ import pytest
 
 from emotune.bulk.cluster import check_coverage, cluster_format, find_files
 from emotune.bulk.packing import packed, unpacked
+from emotune.cli.predict import _place
 from emotune.data.unlabelled import open_unlabelled
 from emotune.inference.predictor import Predictor
 from emotune.system.errors import ConfigError, DataError, OutputError
@@ -127,6 +128,10 @@ class TestFindingFiles:
         (tmp_path / "b.jsonl").write_text('{"text": "x"}\n', encoding="utf-8")
         with pytest.raises(DataError, match="several formats: 'csv', 'jsonl'"):
             find_files([str(tmp_path)])
+
+    def test_an_output_keeps_its_file_system(self, tmp_path: Path) -> None:
+        assert _place(Path("s3://bucket/labelled")) == "s3://bucket/labelled"
+        assert _place(tmp_path / "out") == str(tmp_path / "out")
 
     def test_lines_become_objects(self) -> None:
         assert cluster_format(["a.txt"], None) == "jsonl"

@@ -406,7 +406,7 @@ def _predict_on_ray(
         ClusterJob(
             folder=str(folder.resolve()),
             files=files,
-            output=str(to.path) if "://" in str(to.path) else str(to.path.resolve()),
+            output=_place(to.path),
             format=cluster_format(files, to.form),
             base=base,
             wanted=Wanted(asked.least_probability, asked.probabilities, asked.top_k),
@@ -426,6 +426,12 @@ def _predict_on_ray(
         f"in {duration(time.monotonic() - began)}; every row is there exactly once."
     )
     _report(done, asked, description.max_length, f"listed in {escaped(to.path)}/_skipped.csv")
+
+
+def _place(path: Path) -> str:
+    """Return the output's URL, whose second slash a path has lost, or its absolute path."""
+    scheme, separator, rest = str(path).partition(":/")
+    return f"{scheme}://{rest}" if separator and scheme.isalnum() and len(scheme) > 1 else str(path.resolve())
 
 
 def _load(folder: Path, base: str | None, asked: _Asked) -> Predictor:
