@@ -228,7 +228,7 @@ def _unseen(reference: Labelled, new: Labelled, seen: Fingerprints) -> tuple[lis
     """
     unseen = seen.unseen(word for side in (reference, new) for words in side.words for word in words)
     numbers = [np.array([sum(word in unseen for word in words) for words in side.words]) for side in (reference, new)]
-    return numbers, Counter(word for words in new.words for word in {*words} & unseen)
+    return numbers, Counter(word for words in new.words for word in dict.fromkeys(words) if word in unseen)
 
 
 def _binned(numbers: Sequence[NDArray[np.int64]]) -> list[list[int]]:
