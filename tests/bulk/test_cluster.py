@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from emotune.bulk.cluster import check_coverage, cluster_format, find_files
+from emotune.bulk.cluster import check_coverage
 from emotune.bulk.packing import packed, unpacked
-from emotune.cli.predict import _place
+from emotune.bulk.places import SUMMARY, cluster_format, find_files, output_folder, place
 from emotune.data.unlabelled import open_unlabelled
 from emotune.inference.predictor import Predictor
 from emotune.system.errors import ConfigError, DataError, OutputError
@@ -130,13 +130,75 @@ class TestFindingFiles:
             find_files([str(tmp_path)])
 
     def test_an_output_keeps_its_file_system(self, tmp_path: Path) -> None:
-        assert _place(Path("s3://bucket/labelled")) == "s3://bucket/labelled"
-        assert _place(tmp_path / "out") == str(tmp_path / "out")
+        assert place(Path("s3://bucket/labelled")) == "s3://bucket/labelled"
+        assert place(tmp_path / "out") == str(tmp_path / "out")
 
     def test_lines_become_objects(self) -> None:
         assert cluster_format(["a.txt"], None) == "jsonl"
         with pytest.raises(ConfigError, match="--engine ray writes rows"):
             cluster_format(["a.csv"], "text")
+
+
+class TestOutputFolder:
+    """On this machine and on a file system that is not this machine's."""
+
+    @pytest.fixture(params=["local", "memory"])
+    def url(self, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+        name = f"{tmp_path.name}-out"
+        return str(tmp_path / name) if request.param == "local" else f"memory:///{name}"
+
+    @staticmethod
+    def write(url: str, text: str, *, overwrite: bool = False) -> None:
+        import fsspec
+
+        with output_folder(url, overwrite) as (written, finish):
+            with fsspec.open(f"{written}/part", "wb") as stream:
+                stream.write(text.encode())
+            if text == "bad":
+                raise RuntimeError("the job fails")
+            finish("", {"rows": 1})
+
+    @staticmethod
+    def files(url: str) -> dict[str, bytes]:
+        import fsspec
+
+        system, path = fsspec.core.url_to_fs(url)
+        parent = path.rsplit("/", 1)[0] or "/"
+        beside = [name for name in system.find(parent) if "-out" in name]
+        return {name.removeprefix(f"{path}/"): system.cat_file(name) for name in beside if Path(path).name in name}
+
+    def test_it_is_complete(self, url: str) -> None:
+        self.write(url, "one")
+        assert set(self.files(url)) == {"part", SUMMARY}
+
+    def test_a_failed_job_leaves_nothing(self, url: str) -> None:
+        with pytest.raises(RuntimeError):
+            self.write(url, "bad")
+        assert self.files(url) == {}
+
+    def test_an_existing_one_is_replaced_at_the_end(self, url: str) -> None:
+        self.write(url, "one")
+        with pytest.raises(OutputError, match="exists"):
+            self.write(url, "two")
+        with pytest.raises(RuntimeError):
+            self.write(url, "bad", overwrite=True)
+        assert self.files(url)["part"] == b"one"
+        self.write(url, "two", overwrite=True)
+        assert self.files(url)["part"] == b"two"
+        assert set(self.files(url)) == {"part", SUMMARY}
+
+    def test_what_is_no_result_stays(self, url: str) -> None:
+        import fsspec
+
+        with fsspec.open(f"{url}/letter", "wb", auto_mkdir=True) as stream:
+            stream.write(b"dear")
+        with pytest.raises(OutputError, match="is no result of emotune"):
+            self.write(url, "one", overwrite=True)
+        assert self.files(url) == {"letter": b"dear"}
+
+    def test_an_unknown_one_is_refused(self) -> None:
+        with pytest.raises(ConfigError, match="cannot be opened"):
+            self.write("nosuch://bucket/out", "one")
 
 
 @pytest.mark.parametrize(

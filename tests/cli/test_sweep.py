@@ -159,11 +159,11 @@ def test_refusals(invoke: Invoke, sweeps: list[tuple[Plan, Any]], arguments: lis
     [
         (
             ["--search", "3"],
-            "--search needs Optuna, which is not installed. Install it: pip install 'emotune[search]'\n",
+            "--search needs optuna, which is not installed. Install it: pip install 'emotune[search]'\n",
         ),
         (
             ["--engine", "ray"],
-            "--engine ray needs Ray, which is not installed. Install it: pip install 'emotune[ray]'\n",
+            "--engine ray needs ray, which is not installed. Install it: pip install 'emotune[ray]'\n",
         ),
     ],
 )
@@ -174,7 +174,7 @@ def test_a_missing_extra_gives_the_pip_line(
     arguments: list[str],
     expected: str,
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("emotune.system.extras.find_spec", lambda name: None)
     result = invoke("sweep", *arguments)
     assert (result.exit_code, result.stderr) == (2, expected)
     assert sweeps == []

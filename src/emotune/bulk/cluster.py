@@ -16,28 +16,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from emotune.bulk.answers import AnswerColumns, Wanted
 from emotune.bulk.local import Done, Job
 from emotune.bulk.outputs import format_for
 from emotune.bulk.packing import packed, unpacked
-from emotune.data.compression import format_suffix
-from emotune.data.files import KNOWN_SUFFIXES
+from emotune.bulk.places import Finish, file_system, is_local, output_folder
 from emotune.data.options import MAX_CHARACTERS
 from emotune.data.unlabelled import CHUNK, Chunk, Look, Unlabelled, look_through, open_unlabelled
-from emotune.data.writing import FORMATS, format_of
 from emotune.folder.load import load
 from emotune.inference.predictor import Predictor
 from emotune.system.cluster import connect
-from emotune.system.errors import ConfigError, DataError, EmotuneError, OutputError
+from emotune.system.errors import DataError, EmotuneError, OutputError
 from emotune.system.progress import SILENT, Progress
 from emotune.system.text import reason_of
-from emotune.system.wording import counted, in_full, listed
-
-SUMMARY = "_summary.json"
-"""File that is written last: a folder without it is not complete."""
-SKIPPED = "_skipped.csv"
+from emotune.system.wording import counted, in_full
 
 _SUFFIXES = {"csv": ".csv", "tsv": ".tsv", "jsonl": ".jsonl", "parquet": ".parquet"}
 
@@ -79,11 +73,9 @@ class ClusterJob:
     @contextmanager
     def opened(self, number: int) -> Iterator[Unlabelled]:
         """Open an input file; one that is not on this machine is copied for the time."""
-        import fsspec
-
         url = self.files[number]
-        system, path = fsspec.core.url_to_fs(url)
-        if _is_local(system):
+        system, path = file_system(url)
+        if is_local(system):
             yield self._open(Path(path))
             return
         with tempfile.TemporaryDirectory(prefix="emotune-") as held:
@@ -96,63 +88,6 @@ class ClusterJob:
 
     def _open(self, path: Path) -> Unlabelled:
         return open_unlabelled(path, text_column=self.text_column, max_characters=self.max_characters)
-
-
-def find_files(patterns: Sequence[str]) -> tuple[str, ...]:
-    """Return the data files that paths, URLs, patterns and folders name, sorted, each once.
-
-    Args:
-        patterns: What the user gave: "s3://bucket/day-*.parquet", a folder, a file.
-
-    Raises:
-        DataError: One of them names no data file, or they are of several formats.
-        ConfigError: The file system of a URL is not known here.
-    """
-    import fsspec
-
-    found: dict[str, None] = {}
-    for pattern in patterns:
-        try:
-            system, path = fsspec.core.url_to_fs(pattern)
-            paths = (
-                [
-                    entry
-                    for entry in system.find(path, maxdepth=1)
-                    if not posixpath.basename(entry).startswith((".", "_"))
-                ]
-                if system.isdir(path)
-                else system.glob(path)
-            )
-        except (ImportError, ValueError) as error:
-            raise ConfigError(f"{in_full(pattern)} cannot be opened: {reason_of(error)}.") from None
-        except OSError as error:
-            raise DataError(f"{in_full(pattern)} cannot be read: {reason_of(error)}.") from None
-        data = sorted(str(entry) for entry in paths if format_suffix(Path(entry)) in KNOWN_SUFFIXES)
-        if not data:
-            raise DataError(f"{in_full(pattern)} names no data file. Expected {', '.join(KNOWN_SUFFIXES)}.")
-        found.update(dict.fromkeys(entry if _is_local(system) else system.unstrip_protocol(entry) for entry in data))
-    formats = {FORMATS[format_suffix(Path(path))] for path in found}
-    if len(formats) > 1:
-        raise DataError(
-            f"The files have several formats: {listed(sorted(formats))}. Predict those of each format alone."
-        )
-    return tuple(found)
-
-
-def cluster_format(files: Sequence[str], asked: str | None) -> str:
-    """Return the format of the output: the one asked for, or that of the files.
-
-    Raises:
-        ConfigError: It is plain text, which has no columns.
-    """
-    name = format_of(asked) if asked is not None else FORMATS[format_suffix(Path(files[0]))]
-    if name == "text":
-        if asked is not None:
-            raise ConfigError(
-                "--engine ray writes rows with their columns; expected --format csv, tsv, jsonl or parquet."
-            )
-        return "jsonl"
-    return name
 
 
 def predict_on_cluster(
@@ -173,7 +108,7 @@ def predict_on_cluster(
         DataError: A file cannot be read, or has rows that cannot be predicted and `stop` is true.
         ConfigError: The cluster cannot be reached.
     """
-    with _output(job.output, overwrite) as (written, finish):
+    with output_folder(job.output, overwrite) as (written, finish):
         ray, where = connect()
         try:
             return _run(ray, where, job, written, finish, workers, progress)
@@ -182,7 +117,7 @@ def predict_on_cluster(
 
 
 def _run(
-    ray: Any, where: str, job: ClusterJob, written: str, finish: Any, workers: int | None, progress: Progress
+    ray: Any, where: str, job: ClusterJob, written: str, finish: Finish, workers: int | None, progress: Progress
 ) -> Done:
     from ray.data import DataContext, from_items
 
@@ -337,8 +272,6 @@ class Labeller:
         return pa.table({"part": [json.dumps(part)]})
 
     def _write(self, file: int, start: int, chunks: list[Chunk], look: Look) -> tuple[Done, list[Any]]:
-        import fsspec
-
         job = self._job
         with job.opened(file) as given:
             columns = AnswerColumns(
@@ -354,57 +287,11 @@ class Labeller:
                 total.add(done)
                 skipped += [[row.number, row.reason] for row in left_out]
         if total.labelled:
-            system, folder = fsspec.core.url_to_fs(self._written)
+            system, folder = file_system(self._written)
             name = f"part-{file:05}-{start:012}{_SUFFIXES[job.format]}"
             with system.open(posixpath.join(folder, name), "wb") as stream:
                 stream.write(content.getvalue())
         return total, skipped
-
-
-@contextmanager
-def _output(url: str, overwrite: bool) -> Iterator[tuple[str, Any]]:
-    """Yield the folder to write to and a function that completes it; remove it if the block fails.
-
-    On a file system of this machine, the folder appears under its name when it is complete.
-    """
-    import fsspec
-
-    system, path = fsspec.core.url_to_fs(url)
-    if system.exists(path) and not overwrite:
-        raise OutputError(f"--output {in_full(url)} exists. Add --overwrite to replace it, or choose another name.")
-    if system.exists(path) and not system.exists(posixpath.join(path, SUMMARY)):
-        raise OutputError(
-            f"--output {in_full(url)} has no {SUMMARY}, so it is no result of emotune, and --overwrite does not replace it. "
-            "Remove it yourself, or choose another name."
-        )
-    work = (
-        posixpath.join(posixpath.dirname(path), f".{posixpath.basename(path)}.partial") if _is_local(system) else path
-    )
-
-    def finish(skipped: str, summary: dict[str, Any]) -> None:
-        if skipped:
-            _write_text(system, posixpath.join(work, SKIPPED), skipped)
-        _write_text(system, posixpath.join(work, SUMMARY), json.dumps(summary, indent=2) + "\n")
-
-    try:
-        if system.exists(work):
-            system.rm(work, recursive=True)
-        system.makedirs(work, exist_ok=True)
-        yield (work if _is_local(system) else system.unstrip_protocol(work)), finish
-        if work != path:
-            if system.exists(path):
-                system.rm(path, recursive=True)
-            system.mv(work, path, recursive=True)
-    except BaseException:
-        if system.exists(work) and not system.exists(posixpath.join(work, SUMMARY)):
-            system.rm(work, recursive=True)
-        raise
-
-
-def _write_text(system: Any, path: str, text: str) -> None:
-    stream: IO[bytes]
-    with system.open(path, "wb") as stream:
-        stream.write(text.encode())
 
 
 def _skipped(job: ClusterJob, parts: Sequence[dict[str, Any]]) -> str:
@@ -440,8 +327,3 @@ def _rows(dataset: Any) -> Iterator[dict[str, Any]]:
 def _refuse(row: dict[str, Any]) -> None:
     if row["error"]:
         raise DataError(row["error"])
-
-
-def _is_local(system: Any) -> bool:
-    protocol = system.protocol
-    return "file" in ((protocol,) if isinstance(protocol, str) else protocol)

@@ -56,6 +56,15 @@ Base = Annotated[
     typer.Option(metavar="MODEL", help="The base model, for a folder whose base came from a local folder."),
 ]
 
+Device = Annotated[
+    str, typer.Option(metavar="NAME", help="cpu, cuda or mps; auto is the first available of cuda, mps and cpu.")
+]
+
+Precision = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="fp32, bf16 or int8; auto is bf16 where the hardware multiplies it, else fp32."),
+]
+
 DataConfig = Annotated[
     str | None, typer.Option(metavar="NAME", help="Configuration of a Hub data set that has several.")
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotune.cli.arguments import Base, Folder, MaxCharacters, TextColumn, whole_number
+from emotune.cli.arguments import Base, Device, Folder, MaxCharacters, TextColumn, whole_number
 from emotune.system.errors import ArtifactError
 from emotune.system.wording import counted
 
@@ -44,10 +44,7 @@ def drift(
     text_column: TextColumn = None,
     max_characters: MaxCharacters = None,
     base: Base = None,
-    device: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="cpu, cuda or mps; auto is the first available of cuda, mps and cpu."),
-    ] = "auto",
+    device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     fail: Annotated[bool, typer.Option("--fail", help="Exit with code 1 if the new texts need a look.")] = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emotune.cli.arguments import Base
+from emotune.cli.arguments import Base, Device, Precision
 
 if TYPE_CHECKING:
     from emotune.serve.models import Models
@@ -49,16 +49,8 @@ def serve(
         float | None,
         typer.Option(metavar="S", help="Time that accepted requests get when the service stops; 30 if not given."),
     ] = None,
-    device: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="cpu, cuda or mps; auto is the first available of cuda, mps and cpu."),
-    ] = "auto",
-    precision: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="fp32, bf16 or int8; auto is bf16 where the hardware multiplies it, else fp32."
-        ),
-    ] = "auto",
+    device: Device = "auto",
+    precision: Precision = "auto",
 ) -> None:
     """Serve saved folders over HTTP, until Ctrl-C or SIGTERM.
 

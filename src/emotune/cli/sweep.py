@@ -212,18 +212,15 @@ def _check_extras(engine: str, plan: Plan) -> None:
     Raises:
         ConfigError: Names the pip line.
     """
-    from importlib.util import find_spec
-
     from emotune.system.errors import ConfigError
+    from emotune.system.extras import require
 
     if engine not in ENGINES:
         raise ConfigError(f"--engine is {engine!r}; expected one of {', '.join(ENGINES)}.")
-    for wanted, package, extra, what in (
-        (bool(plan.searched), "optuna", "search", "--search needs Optuna"),
-        (engine == "ray", "ray", "ray", "--engine ray needs Ray"),
-    ):
-        if wanted and find_spec(package) is None:
-            raise ConfigError(f"{what}, which is not installed. Install it: pip install 'emotune[{extra}]'")
+    if plan.searched:
+        require("search", ["optuna"], "--search")
+    if engine == "ray":
+        require("ray", ["ray"], "--engine ray")
 
 
 def _list(plan: Plan) -> None:

@@ -52,8 +52,3 @@ class Answers:
             np.concatenate([part.logits for part in parts]),
             tuple(cut for part in parts for cut in part.truncated),
         )
-
-
-def confidences(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the probability of each text's likeliest label, shape (texts,), by which unsure texts get no label."""
-    return probabilities.max(axis=1)

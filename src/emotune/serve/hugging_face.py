@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emotune.serve.errors import RequestError
 from emotune.serve.models import Served
-from emotune.serve.native import ranked, refusals
+from emotune.serve.native import refusals
 from emotune.serve.service import Service, answer, json_router
 from emotune.system.wording import quoted
 
@@ -72,8 +72,8 @@ def hugging_face_router(service: Service) -> APIRouter:
         rows = answers.logits if raw else answers.probabilities
         names = served.predictor.labels
         scores = [
-            [{"label": label, "score": score} for label, score in ranked(names, row)[: parameters.top_k]]
-            for row in rows.tolist()
+            [{"label": label, "score": score} for label, score in row]
+            for row in served.predictor.task.ranked(rows, names, parameters.top_k or len(names))
         ]
         service.tell(request, [str(row[0]["label"]) for row in scores])
         return answer(scores)

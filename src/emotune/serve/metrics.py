@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, Summary, generate_latest
 
-from emotune.serve.answers import Answers, confidences
+from emotune.serve.answers import Answers
 from emotune.system.version import __version__
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Metrics:
         for label, number in Counts(answers.labels).items():
             self.labels.labels(name, label).inc(number)
         confidence = self.confidence.labels(name)
-        for value in confidences(answers.probabilities).tolist():
+        for value in answers.served.predictor.task.confidence(answers.probabilities).tolist():
             confidence.observe(value)
         if any(answers.truncated):
             self.truncated.labels(name).inc(sum(answers.truncated))

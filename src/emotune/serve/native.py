@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from emotune.serve.answers import Answers, confidences
+from emotune.serve.answers import Answers
 from emotune.serve.errors import RequestError
 from emotune.serve.metrics import CONTENT_TYPE
 from emotune.serve.models import ModelInfo
@@ -104,8 +104,9 @@ def labels_of(
     answers: Answers, probabilities: NDArray[np.float64], least: float = 0.0
 ) -> tuple[list[str | None], list[float]]:
     """Return the label of each text, None where its probability is below `least`, and that probability."""
-    found = confidences(probabilities).tolist()
-    return [name if value >= least else None for name, value in zip(answers.labels, found, strict=True)], found
+    predictor = answers.served.predictor
+    labels, found = predictor.task.answers(probabilities, predictor.labels, least)
+    return labels, found.tolist()
 
 
 def native_router(service: Service) -> APIRouter:
@@ -126,11 +127,10 @@ def native_router(service: Service) -> APIRouter:
         labels, best = labels_of(answers, probabilities, body.least_probability)
         service.tell(request, labels)
         names = served.predictor.labels
-        rows = probabilities.tolist()
         if body.top_k is None:
-            shown = [dict(zip(names, row, strict=True)) for row in rows]
+            shown = [dict(zip(names, row, strict=True)) for row in probabilities.tolist()]
         else:
-            shown = [dict(ranked(names, row)[: body.top_k]) for row in rows]
+            shown = [dict(row) for row in served.predictor.task.ranked(probabilities, names, body.top_k)]
         predictions = [
             {"label": label, "probability": value, "probabilities": row, "truncated": cut}
             for label, value, row, cut in zip(labels, best, shown, answers.truncated, strict=True)
@@ -163,8 +163,3 @@ def native_router(service: Service) -> APIRouter:
         return Response(service.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
     return router
-
-
-def ranked(names: Sequence[str], row: Sequence[float]) -> list[tuple[str, float]]:
-    """Return labels with their values, the highest first."""
-    return sorted(zip(names, row, strict=True), key=lambda pair: -pair[1])

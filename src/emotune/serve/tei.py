@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from emotune.inference.forward import MAX_TOKENS
 from emotune.serve.batching import TURN
 from emotune.serve.errors import RequestError
-from emotune.serve.native import ranked, refusals
+from emotune.serve.native import refusals
 from emotune.serve.service import Service, answer, json_router
 from emotune.system.version import __version__
 from emotune.system.wording import counted
@@ -92,7 +92,8 @@ def tei_router(service: Service) -> APIRouter:
             )
         rows = answers.logits if body.raw_scores else answers.probabilities
         names = served.predictor.labels
-        scores = [[{"score": score, "label": label} for label, score in ranked(names, row)] for row in rows.tolist()]
+        ranked = served.predictor.task.ranked(rows, names, len(names))
+        scores = [[{"score": score, "label": label} for label, score in row] for row in ranked]
         service.tell(request, [str(row[0]["label"]) for row in scores])
         return answer(scores if is_batch else scores[0])
 

@@ -195,12 +195,12 @@ class Task(ABC):
         """
 
     def ranked(
-        self, probabilities: NDArray[np.float64], labels: Sequence[str], count: int
+        self, probabilities: NDArray[np.floating[Any]], labels: Sequence[str], count: int
     ) -> list[list[tuple[str, float]]]:
         """Return the likeliest labels of each text with their probabilities, the likeliest first.
 
         Args:
-            probabilities: Shape (rows, classes).
+            probabilities: Shape (rows, classes); logits will do as well.
             labels: Label names.
             count: Labels per text.
         """

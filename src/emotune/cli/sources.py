@@ -1,0 +1,101 @@
+"""The source of the texts of `emotune predict`: a file, the command line, or standard input."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotune.system.errors import ConfigError, DataError
+from emotune.system.wording import in_full, word
+
+if TYPE_CHECKING:
+    from emotune.data.unlabelled import Unlabelled
+
+_STANDARD_INPUT = ("-", "/dev/stdin")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where texts come from: a file, the command line, or standard input."""
+
+    path: Path | None = None
+    texts: tuple[str, ...] = ()
+
+    @property
+    def is_standard_input(self) -> bool:
+        """True if it is neither a file nor texts of the command line."""
+        return self.path is None and not self.texts
+
+
+def find_source(folder: Path, given: Sequence[str], file: Path | None) -> Source:
+    """Return what the arguments name."""
+    if given and file is not None:
+        raise ConfigError("Texts were given both as arguments and with --file. Give one of the two.")
+    if file is not None:
+        return Source() if str(file) in _STANDARD_INPUT else Source(file)
+    if len(given) == 1 and given[0] in _STANDARD_INPUT:
+        return Source()
+    if not given:
+        if sys.stdin.isatty():
+            raise ConfigError(
+                "There is no text to label. Give a file, a text, or - for standard input:\n"
+                f'  emotune predict {word(folder)} "I did not expect this at all"'
+            )
+        return Source()
+    files = [text for text in given if _names_file(text)]
+    if len(given) == 1 and files:
+        return Source(Path(given[0]))
+    if files:
+        raise ConfigError(
+            f"{in_full(files[0])} names a file, and {len(given)} arguments were given. Give one file at a time; "
+            "to label the name itself, give it on standard input."
+        )
+    for number, text in enumerate(given, start=1):
+        # The shell's bytes that are not UTF-8 arrive as lone surrogates.
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise DataError(f"Text {number} of the command line is not UTF-8. Convert it, for example with iconv.")
+    return Source(texts=tuple(given))
+
+
+def _names_file(text: str) -> bool:
+    """Return whether a text is a file's name, or can only be one: a label of it would not be about the file's texts."""
+    from emotune.data.compression import format_suffix
+    from emotune.data.files import KNOWN_SUFFIXES
+
+    path = Path(text)
+    try:
+        if path.is_file():
+            return True
+    except (OSError, ValueError):  # a text too long to be a name, or with a NUL character
+        return False
+    return format_suffix(path) in KNOWN_SUFFIXES and not any(character.isspace() for character in text)
+
+
+@contextmanager
+def open_source(
+    source: Source, input_format: str | None, text_column: str | None, max_characters: int | None
+) -> Iterator[Unlabelled]:
+    """Open the input; standard input of rows is copied to a temporary file, since rows are read twice."""
+    from emotune.data.options import MAX_CHARACTERS
+    from emotune.data.unlabelled import lines_of, open_unlabelled, texts_of
+    from emotune.data.writing import format_of
+
+    limit = MAX_CHARACTERS if max_characters is None else max_characters
+    if source.path is not None:
+        yield open_unlabelled(source.path, text_column=text_column, max_characters=limit)
+    elif source.texts:
+        yield texts_of(source.texts, "The command line")
+    elif input_format is None or format_of(input_format) == "text":
+        yield lines_of(sys.stdin.buffer, "Standard input", limit)
+    else:
+        with tempfile.TemporaryDirectory(prefix="emotune-") as held:
+            copy = Path(held) / f"standard-input.{input_format}"
+            with copy.open("wb") as stream:
+                while block := sys.stdin.buffer.read(1 << 20):
+                    stream.write(block)
+            yield open_unlabelled(copy, text_column=text_column, max_characters=limit)
