@@ -47,8 +47,8 @@ class Model:
             "calibrated": classifier.temperature is not None,
             "report": (folder / "report.html").is_file(),
         }
-        scaled = None if classifier.temperature is None else Predictor(classifier, calibrated=True)
-        return cls(name, folder, Predictor(classifier), scaled, info)
+        scaled = None if classifier.temperature is None else Predictor(classifier, precision="fp32", calibrated=True)
+        return cls(name, folder, Predictor(classifier, precision="fp32"), scaled, info)
 
 
 @dataclass(eq=False)
