@@ -20,7 +20,8 @@ from emotune.bulk import local
 from emotune.bulk.answers import AnswerColumns, Wanted
 from emotune.bulk.local import Job, predict_to_file
 from emotune.bulk.outputs import format_for, format_name
-from emotune.data.unlabelled import look_through, open_unlabelled
+from emotune.data.look import look_through
+from emotune.data.unlabelled import open_unlabelled
 from emotune.folder.tuned import TunedClassifier
 from emotune.inference.predictor import Predictions, Predictor
 from emotune.system.errors import OutputError

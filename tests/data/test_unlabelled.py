@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from emotune.data.unlabelled import CHUNK, Unlabelled, lines_of, look_at_first, look_through, open_unlabelled, texts_of
+from emotune.data.look import look_at_first, look_through
+from emotune.data.unlabelled import CHUNK, Unlabelled, lines_of, open_unlabelled, texts_of
 from emotune.system.errors import DataError
 
 from ..facts import states

@@ -13,7 +13,8 @@ from typing import IO, Any
 from emotune.bulk.answers import AnswerColumns
 from emotune.data.cells import ObjectCells
 from emotune.data.compression import SUFFIXES, compressed
-from emotune.data.unlabelled import Chunk, Skipped, Unlabelled, refuse_mistakes
+from emotune.data.look import refuse_mistakes
+from emotune.data.unlabelled import Chunk, Skipped, Unlabelled
 from emotune.data.writing import Format, Write
 from emotune.inference.predictor import Predictor
 from emotune.system.atomic import whole

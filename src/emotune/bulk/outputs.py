@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from emotune.bulk.answers import AnswerColumns
 from emotune.data.compression import SUFFIXES, format_suffix
+from emotune.data.look import Look
 from emotune.data.quoting import TAB
-from emotune.data.unlabelled import Look, Unlabelled
+from emotune.data.unlabelled import Unlabelled
 from emotune.data.writing import FORMATS, Delimited, Format, JsonLines, Lines, ParquetFormat, format_of
 from emotune.system.errors import ConfigError
 from emotune.system.wording import in_full, quoted

@@ -53,7 +53,7 @@ def predict_here(given: Unlabelled, to: Output, asked: Asked, description: Descr
     from emotune.bulk.local import Job, predict_to_file, predict_to_stream, skipped_file
     from emotune.bulk.outputs import format_for, format_name
     from emotune.cli.console import ConsoleProgress, make_console, print_notice
-    from emotune.data.unlabelled import look_at_first, look_through
+    from emotune.data.look import look_at_first, look_through
     from emotune.system.output import check_file
     from emotune.tasks.registry import TASKS
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 CHUNK = 4096
 """Rows per chunk: enough to sort into batches of similar lengths, a few megabytes of text."""
 
-_NAMED = 8
-_BLANK = "the text is empty or blank"
+BLANK = "the text is empty or blank"
+"""Reason of a skipped row whose text is missing or blank."""
 _BLANK_LINE = "blank line"
 
 
@@ -184,10 +184,20 @@ def all_texts(given: Unlabelled) -> Iterator[tuple[int, str]]:
             raise DataError(f"{given.at(unreadable.number)}: {unreadable.reason}")
     if blank:
         raise DataError(
-            f"{given.source}: {_BLANK} in {counted(len(blank), 'row')}: {numbered(given.unit, blank)}. Fill or remove them."
+            f"{given.source}: {BLANK} in {counted(len(blank), 'row')}: {numbered(given.unit, blank)}. Fill or remove them."
         )
     if not read:
-        raise _nothing_usable(given, 0, [])
+        raise nothing_usable(given, 0, [])
+
+
+def nothing_usable(given: Unlabelled, read: int, first: Sequence[Skipped]) -> DataError:
+    """Return the error of an input without a usable row."""
+    if not read:
+        return DataError(f"{given.source} is empty.") if given.table is None else no_rows(given.table)
+    if given.blank_lines and not first:
+        return DataError(f"{given.source} has nothing but blank lines. Expected one text per line.")
+    seen = f" The first, {given.unit} {first[0].number}: {first[0].reason}" if first else ""
+    return DataError(f"{given.source}: none of its {counted(read, 'row')} can be used.{seen}")
 
 
 def lines_of(stream: BinaryIO, source: str, max_characters: int = MAX_CHARACTERS) -> Unlabelled:
@@ -222,129 +232,6 @@ def texts_of(texts: Sequence[str], source: str) -> Unlabelled:
     table = Table(source, ("text",), lambda wanted: iter([]), in_memory=True)
     rows = [(number, (text,), text) for number, text in enumerate(texts, start=1)]
     return Unlabelled(source, "row", "text", "text", _chunked(table, lambda: iter(rows), MAX_CHARACTERS), table=table)
-
-
-@dataclass(frozen=True)
-class Look:
-    """What reading an input once has shown.
-
-    Attributes:
-        read: Number of rows.
-        columns: Names of its own columns, in order of first occurrence.
-        schema: Its columns' types in Parquet; None unless it was asked for.
-    """
-
-    read: int
-    columns: tuple[str, ...]
-    schema: pa.Schema | None = None
-
-
-def look_through(given: Unlabelled, *, stop: bool, schema: bool = False) -> Look:
-    """Read an input once, before hours are spent on it.
-
-    Args:
-        given: The input.
-        stop: Refuse rows that cannot be predicted.
-        schema: Find the columns' types for Parquet.
-
-    Raises:
-        DataError: There is no usable row; or a row is not usable and `stop` is true; or the input is damaged.
-    """
-    found = given.parquet
-    columns: dict[str, None] = {}
-    read = usable = wrong = 0
-    first: list[Skipped] = []
-    for chunk in given.chunks(0):
-        read += chunk.read
-        usable += len(chunk.texts)
-        columns.update(dict.fromkeys(chunk.cells.columns))
-        mistakes = given.mistakes(chunk)
-        if stop:
-            _refuse_unreadable(given, mistakes)
-        wrong += len(mistakes)
-        first += mistakes[: _NAMED - len(first)]
-        if schema and given.parquet is None and chunk.texts:
-            found = _wider(found, chunk.cells, given)
-    if stop and wrong:
-        raise _blank(given, first, wrong)
-    if not usable:
-        raise _nothing_usable(given, read, first)
-    return Look(read, tuple(columns), found)
-
-
-def look_at_first(given: Unlabelled, *, stop: bool) -> tuple[Look, Iterator[Chunk]]:
-    """Read the first chunk of an input that can be read only once; arguments and errors as in `look_through`.
-
-    Returns:
-        What it shows, and all chunks.
-    """
-    chunks = given.chunks(0)
-    first = next(chunks, None)
-    if first is None:
-        raise _nothing_usable(given, 0, [])
-    if stop:
-        refuse_mistakes(given, first)
-    if first.read < CHUNK and not first.texts:
-        raise _nothing_usable(given, first.read, given.mistakes(first))
-    return Look(first.read, first.cells.columns), chain([first], chunks)
-
-
-def refuse_mistakes(given: Unlabelled, chunk: Chunk) -> None:
-    """Refuse a chunk with rows that cannot be predicted.
-
-    Raises:
-        DataError: There is such a row.
-    """
-    mistakes = given.mistakes(chunk)
-    _refuse_unreadable(given, mistakes)
-    if mistakes:
-        raise _blank(given, mistakes[:_NAMED], len(mistakes))
-
-
-def _refuse_unreadable(given: Unlabelled, mistakes: Sequence[Skipped]) -> None:
-    row = next((row for row in mistakes if not row.is_blank), None)
-    if row is not None:
-        raise DataError(
-            f"{given.at(row.number)}: {row.reason}\n"
-            "Such rows can also be left out, and are then listed in a file beside the output: --on-error skip"
-        )
-
-
-def _blank(given: Unlabelled, first: Sequence[Skipped], count: int) -> DataError:
-    numbers = [row.number for row in first]
-    return DataError(
-        f"{given.source}: {_BLANK} in {counted(count, 'row')}: {numbered(given.unit, numbers, count)}. "
-        "Fill or remove them, or leave them out with --on-error skip."
-    )
-
-
-def _nothing_usable(given: Unlabelled, read: int, first: Sequence[Skipped]) -> DataError:
-    if not read:
-        return DataError(f"{given.source} is empty.") if given.table is None else no_rows(given.table)
-    if given.blank_lines and not first:
-        return DataError(f"{given.source} has nothing but blank lines. Expected one text per line.")
-    seen = f" The first, {given.unit} {first[0].number}: {first[0].reason}" if first else ""
-    return DataError(f"{given.source}: none of its {counted(read, 'row')} can be used.{seen}")
-
-
-def _wider(schema: pa.Schema | None, cells: Cells, given: Unlabelled) -> pa.Schema:
-    """Return the schema that holds what another one does, and the cells."""
-    import pyarrow as pa
-
-    if isinstance(cells, RowCells):
-        return schema or pa.schema([(name, pa.string()) for name in cells.columns])
-    try:
-        objects = list(cells.objects())
-        found = pa.Table.from_pylist(
-            objects,
-            schema=pa.schema([(name, pa.infer_type([row.get(name) for row in objects])) for name in cells.columns]),
-        ).schema
-        return found if schema is None else pa.unify_schemas([schema, found], promote_options="permissive")
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-        raise DataError(
-            f"{given.source} cannot be written as Parquet, whose columns have one type each: {error}. "
-            "Write it as JSON Lines: --format jsonl."
-        ) from None
 
 
 def _identity(file: Path) -> tuple[str | int, ...]:
@@ -393,7 +280,7 @@ def _chunked(
         rows = islice(read(), start, None)
         while part := list(islice(rows, CHUNK)):
             numbers, own, cells = zip(*part, strict=True)
-            usable, skipped = _checked(table, numbers, cells, max_characters, _BLANK_LINE if lines else _BLANK)
+            usable, skipped = _checked(table, numbers, cells, max_characters, _BLANK_LINE if lines else BLANK)
             kept = [own[at] for at in usable]
             held = ObjectCells(kept) if table.objects is not None else RowCells(table.columns, kept)
             yield Chunk(len(part), *_taken(usable, numbers, cells), held, skipped)
@@ -413,7 +300,7 @@ def _of_parquet(file: Path, table: Table, column: str, max_characters: int, note
             numbers = range(number, number + held.num_rows)
             number += held.num_rows
             cells = held.column(at).to_pylist()
-            usable, skipped = _checked(table, numbers, cells, max_characters, _BLANK)
+            usable, skipped = _checked(table, numbers, cells, max_characters, BLANK)
             kept = held if len(usable) == held.num_rows else held.take(pa.array(usable, pa.int64()))
             yield Chunk(held.num_rows, *_taken(usable, numbers, cells), ArrowCells(kept), skipped)
 
