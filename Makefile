@@ -5,6 +5,8 @@ WORKERS ?= 2
 SHARED = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 BIN := .venv/bin
 export TOKENIZERS_PARALLELISM ?= false
+# Tests start many processes, and each would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup ready run test quick test-lowest lint bench lock clean

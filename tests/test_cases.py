@@ -1040,6 +1040,7 @@ def test_small(case: Case, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyP
     run(case, case.small)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", NUMBERED if FOLDER is not None else [])
 def test_of_the_folder(case: Case, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert FOLDER is not None

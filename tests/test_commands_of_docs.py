@@ -130,6 +130,7 @@ def test_no_two_write_the_same() -> None:
             assert earlier is command or {"--overwrite", "--resume"} & set(command.words), (earlier, command)
 
 
+@pytest.mark.slow
 def test_what_is_read_was_written_before() -> None:
     written = {"fine_tuned_lora_model"}  # by make run, the first command of the README
     for command in COMMANDS:

@@ -38,6 +38,7 @@ def test_importing_emotune_is_cheap() -> None:
     assert not modules & set(HEAVY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module", ["emotune.pipeline", "emotune.settings.run", "emotune.folder.verify", "emotune.folder.load"]
 )

@@ -122,6 +122,7 @@ class TestSteps:
         assert "a fresh process gives the same labels" in said
         assert len(tiny_run.progress.shown) == 3  # rows, scores, costs
 
+    @pytest.mark.slow
     def test_say_which_class_the_test_rows_lack(
         self, settings: Settings, tiny_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -322,6 +323,7 @@ class TestOutput:
 
 
 class TestVerify:
+    @pytest.mark.slow
     def test_a_folder_that_fails_is_a_failed_run(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         def fails(folder: Path, **_: Any) -> Verification:
             raise VerificationError(f"'{folder}' does not give the predictions it was saved with")
@@ -415,6 +417,7 @@ class TestInterruption:
         for name, tensor in uninterrupted.items():
             assert tensor.equal(resumed[name]), name
 
+    @pytest.mark.slow
     def test_before_the_first_checkpoint_there_is_nothing_to_keep(self, settings: Settings) -> None:
         with pytest.raises(Interrupted):
             start(settings, StopInEpoch(1))

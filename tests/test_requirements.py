@@ -83,6 +83,7 @@ def _private_names(path: Path) -> Iterator[str]:
             yield from (name for name in names[1:] if re.search(r"\._[^_.]+$", name))
 
 
+@pytest.mark.slow
 def test_private_names_of_libraries_stand_in_one_module_each() -> None:
     elsewhere = {
         (path.relative_to(PACKAGE).as_posix(), name)

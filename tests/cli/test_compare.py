@@ -66,6 +66,7 @@ def test_two_end_with_a_verdict_an_interval_and_a_report(invoke: Invoke, folders
     assert "good against bad" in report.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_margin_is_tested_against_the_first(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
     result = invoke("compare", "good", "bad", "same", "--margin", "99")
     assert result.exit_code == 0, result.output
@@ -77,6 +78,7 @@ def test_a_margin_is_tested_against_the_first(invoke: Invoke, folders: list[Path
     assert "'same' is not worse than 'good' by more than 99 points" in " ".join(again.stdout.split())
 
 
+@pytest.mark.slow
 def test_rows_that_a_model_was_trained_on_are_counted(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
     path = tmp_path / "good" / "emotune.json"
     description = json.loads(path.read_text(encoding="utf-8"))
@@ -114,6 +116,7 @@ def test_two_show_the_changes_of_each_class(invoke: Invoke, folders: list[Path],
     assert "corrected for the number of classes (Holm)" in " ".join(table.split())
 
 
+@pytest.mark.slow
 def test_predictions_from_elsewhere_beside_a_folder(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
     table = pq.read_table(folders[0] / PREDICTIONS).to_pylist()
     lines = [json.dumps({key: row[key] for key in ("text", "label", "prediction")}) for row in reversed(table)]

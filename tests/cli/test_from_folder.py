@@ -74,6 +74,7 @@ def test_a_commit_goes_with_its_model(tiny_run: Run, tmp_path: Path) -> None:
     assert (other.model.name, other.model.revision) == ("owner/other", None)
 
 
+@pytest.mark.slow
 def test_data_and_a_local_base_must_be_given(invoke: Invoke, tiny_run: Run) -> None:
     result = invoke("run", "--from-folder", tiny_run.result.folder)
     assert result.exit_code == 2
@@ -81,18 +82,21 @@ def test_data_and_a_local_base_must_be_given(invoke: Invoke, tiny_run: Run) -> N
     assert "Say where it is with --model FOLDER." in result.stderr
 
 
+@pytest.mark.slow
 def test_a_preset_beside_it_is_refused(invoke: Invoke, tiny_run: Run) -> None:
     result = invoke("run", "--preset", "quickstart", "--from-folder", tiny_run.result.folder)
     assert result.exit_code == 2
     assert "--preset and --from-folder" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_saved_from_python_is_refused(invoke: Invoke, tiny_saved: Path) -> None:
     result = invoke("run", "--from-folder", tiny_saved, "--data", "x.csv")
     assert result.exit_code == 2
     assert "does not say how it was made" in result.stderr
 
 
+@pytest.mark.slow
 def test_other_labels_are_refused(
     invoke: Invoke,
     tiny_run: Run,
@@ -113,6 +117,7 @@ def test_other_labels_are_refused(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_old_folder_is_not_overwritten(
     invoke: Invoke,
     tiny_run: Run,

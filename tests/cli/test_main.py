@@ -55,6 +55,7 @@ def test_help_of_each_command_has_examples(invoke: Invoke, command: str) -> None
     assert f"$ emotune {command} " in result.stdout or f"| emotune {command} " in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [[], *([command] for command in COMMANDS)], ids=lambda words: " ".join(words) or "all"
 )
@@ -163,6 +164,7 @@ def test_a_bug_s_traceback_is_python_s_own() -> None:
     assert "locals" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGPIPE")
 @pytest.mark.parametrize(
     "arguments",

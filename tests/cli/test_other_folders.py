@@ -87,6 +87,7 @@ def test_is_said_to_be_what_it_is(what: str, command: str, invoke: Invoke, tmp_p
     assert not (tmp_path / "page.html").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["predict", "verify"])
 def test_a_file_is_said_to_be_one(command: str, invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"weights")

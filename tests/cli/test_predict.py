@@ -417,6 +417,7 @@ def test_a_file_is_checked_whole_before_the_model_is_loaded(
     assert "line 5002" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGPIPE")
 def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
     code = (

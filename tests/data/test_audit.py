@@ -226,6 +226,7 @@ class TestValidationAndTest:
         assert "(epoch, settings, temperature)" in line
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_finds_what_is_known_of_the_real_data(real_data: str) -> None:
     data = load_data(real_data)

@@ -170,6 +170,7 @@ class TestPlanted:
             by_truth = float(note.split("an estimated ")[1].split(" %")[0])
             assert by_labels < 75 < 85 < by_truth
 
+    @pytest.mark.slow
     def test_of_one_class_alone_are_found(self) -> None:
         """The model spreads mistakes evenly; those of real data are not."""
         rng = random.Random(0)
@@ -193,6 +194,7 @@ class TestNoAlarm:
         assert found is None
         assert f"are needed with {labels} labels" in note
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("share", [0.0, 0.05, 0.2])
     def test_by_a_weak_judge(self, share: float) -> None:
         """Three texts of four say nothing of their label."""
@@ -210,6 +212,7 @@ class TestNoAlarm:
             found, _ = find(pairs)
             assert len(found or ()) <= 0.002 * len(pairs)
 
+    @pytest.mark.slow
     def test_of_the_bundled_data(self) -> None:
         audit = audit_source("bundled:sample")
         assert len(audit.label_errors or ()) < 0.01 * sum(audit.counts["train"].values())

@@ -213,6 +213,7 @@ def test_no_single_word_gives_its_class_away(rows: list[Row]) -> None:
     assert telling == {}
 
 
+@pytest.mark.slow
 def test_bag_of_words_stays_weak(rows: list[Row]) -> None:
     assert bag_of_words_accuracy(rows) < 0.6
 

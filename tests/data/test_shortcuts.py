@@ -217,6 +217,7 @@ def test_the_bundled_sample_has_few() -> None:
     assert len(found) <= 6, found
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_the_real_data_under_shuffled_labels_have_none(real_data: str) -> None:
     data = load_data(real_data)

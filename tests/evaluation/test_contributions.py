@@ -49,6 +49,7 @@ def test_few_rows_that_are_all_right_are_not_certain() -> None:
     assert rare_classes_variance(truth[:10_000] % 2, [truth[:10_000] % 2], 2) < 1e-7
 
 
+@pytest.mark.slow
 def test_their_spread_is_that_of_the_bootstrap() -> None:
     rng = np.random.default_rng(0)
     rows = 2_000

@@ -90,6 +90,7 @@ def test_is_cautious_on_few_rows() -> None:
         assert level < 0.06
 
 
+@pytest.mark.slow
 def test_says_the_same_as_the_interval_of_90_percent() -> None:
     rng = np.random.default_rng(1)
     for _ in range(60):

@@ -143,6 +143,7 @@ class TestSharing:
 
 
 class TestPredictions:
+    @pytest.mark.slow
     @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
     def test_are_bitwise_those_of_folders_loaded_by_themselves(
         self, folders: list[Path], tiny_bert: Path, tiny_data: TextDataset, precision: str
@@ -158,6 +159,7 @@ class TestPredictions:
             assert (found.labels, found.truncated) == (alone.labels, alone.truncated)
             np.testing.assert_array_equal(found.probabilities, alone.probabilities)
 
+    @pytest.mark.slow
     def test_of_many_threads_are_those_of_one(
         self, folders: list[Path], tiny_bert: Path, tiny_data: TextDataset
     ) -> None:

@@ -221,6 +221,7 @@ class TestVerify:
         assert third.startswith(f"The model can be used. Restore {PREDICTIONS}")
         assert raised.value.exit_code == 1
 
+    @pytest.mark.slow
     def test_damage_is_an_error_without_a_traceback(self, folder: Path, hub_named_bert: Path) -> None:
         (folder / "emotune.json").write_text("{")
         with pytest.raises(ArtifactError, match=r"emotune\.json' is damaged") as raised:

@@ -16,6 +16,7 @@ SAVED = Path(__file__).parents[1] / "fixtures" / "v0_1_0"
 FOLDERS = ("lora", "full")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOLDERS)
 def test_predicts_what_it_predicted(name: str) -> None:
     table = pq.read_table(SAVED / name / "predictions.parquet").to_pydict()

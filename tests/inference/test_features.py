@@ -47,6 +47,7 @@ def plain_features(base: Classifier, texts: list[str]) -> NDArray[np.float32]:
     return np.stack(rows, axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize("family", CONFIGS)
 def test_equal_the_hidden_states_of_transformers_in_every_family(

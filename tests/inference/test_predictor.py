@@ -90,6 +90,7 @@ class TestNumbers:
         np.testing.assert_array_equal(found.probabilities, expected.probabilities)
         assert found.labels == tuple(tiny_data.labels[i] for i in expected.predictions)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8", "auto"])
     def test_of_every_call_are_those_of_a_predictor_made_for_it(
         self, tiny_tuned: Classifier, requests: list[list[str]], precision: str
@@ -160,6 +161,7 @@ class TestHolding:
         for texts, before in zip(requests, expected, strict=False):
             assert_same(predictor.predict(texts), before)
 
+    @pytest.mark.slow
     def test_predictors_of_different_precision_work_beside_each_other_and_beside_evaluate(
         self, tiny_tuned: Classifier, tiny_data: TextDataset, requests: list[list[str]]
     ) -> None:
@@ -215,6 +217,7 @@ def engine_of(predictor: Predictor) -> Any:
 
 
 class TestThreads:
+    @pytest.mark.slow
     @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
     def test_get_what_a_lone_call_gives(
         self, tiny_tuned: Classifier, requests: list[list[str]], precision: str
@@ -233,6 +236,7 @@ class TestThreads:
                 for number, predictions in found:
                     assert_same(predictions, expected[number])
 
+    @pytest.mark.slow
     def test_share_a_model_that_the_fast_path_does_not_cover(
         self, tiny_base: Classifier, requests: list[list[str]]
     ) -> None:

@@ -177,6 +177,7 @@ def test_frozen_weights_in_half_precision_become_float32_before_anything_is_adde
     torch.testing.assert_close(merged.bert.encoder.layer[0].output.dense.weight, expected, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [LoRA(r=2), PiSSA(r=2), AdaLoRA(r=2), QLoRA(r=2)], ids=lambda method: method.name)
 def test_of_a_trained_model_and_of_its_folder(
     method: Method, tiny_base: Classifier, tiny_data: TextDataset, tiny_options: TrainingOptions, tmp_path: Path

@@ -283,6 +283,7 @@ class TestHeadOnly:
             method.load(tmp_path, lambda: make_model("roberta"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", METHODS)
 def test_trains_saves_and_loads(
     key: str,

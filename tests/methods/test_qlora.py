@@ -151,6 +151,7 @@ def test_the_record_counts_packed_weights_as_what_they_stand_for(
     )
 
 
+@pytest.mark.slow
 def test_trains_in_bf16_without_touching_the_packed_weights(
     tiny_base: Classifier, tiny_data: TextDataset, tiny_options: TrainingOptions, tmp_path: Path
 ) -> None:

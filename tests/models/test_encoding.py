@@ -158,6 +158,7 @@ def _cache() -> Any:
     return batching._CACHE
 
 
+@pytest.mark.slow
 def test_threads_that_share_a_tokenizer_wait_for_each_other(tiny_tokenizer: BertTokenizer) -> None:
     """A tokenizer keeps the limit of its last call, so that one thread would cut the texts of another."""
     texts = ["badi " * length for length in range(1, 40)]

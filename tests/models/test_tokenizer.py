@@ -84,6 +84,7 @@ def own_data() -> TextDataset:
     return TextDataset("lines", labels, split("train", 24), split("validation", 8), split("test", 8))
 
 
+@pytest.mark.slow
 def test_is_trained_saved_and_loaded(published: Path, own_data: TextDataset, tmp_path: Path) -> None:
     base = load_base(published, labels=own_data.labels, max_length=32)
     options = TrainingOptions(epochs=1, learning_rate=1e-3, precision="fp32", device="cpu")

@@ -85,6 +85,7 @@ def test_equal_pictures_give_equal_text() -> None:
     assert losses() == losses()
 
 
+@pytest.mark.slow
 def test_no_pyplot_and_no_global_settings(tmp_path: Path) -> None:
     script = """
 import sys, matplotlib

@@ -26,6 +26,7 @@ def assert_picture(path: Path) -> None:
         assert len(picture.convert("RGB").getcolors(100_000) or ()) > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 6, 30])
 def test_confusion_matrix_from_few_to_many_classes(tmp_path: Path, classes: int) -> None:
     labels = [f"feeling number {i}" for i in range(classes)]
@@ -53,6 +54,7 @@ def test_training_curve_of_any_length(tmp_path: Path, epochs: int) -> None:
     assert_picture(tmp_path / "curve.png")
 
 
+@pytest.mark.slow
 def test_equal_numbers_give_equal_bytes(tmp_path: Path, comparison: Comparison, record: TrainingRecord) -> None:
     for name in ("one", "two"):
         confusion_matrix(comparison.after, tmp_path / f"{name}-matrix.png")

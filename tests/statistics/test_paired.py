@@ -217,6 +217,7 @@ class TestScoreInterval:
 
 
 class TestDetectableDifference:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("rows", "changed"), [(2000, 0.1), (500, 0.2), (225, 0.4), (30, 0.2), (12, 0.5), (5, 0.0)])
     def test_is_found_four_times_out_of_five(self, rows: int, changed: float) -> None:
         difference = detectable_difference(rows, changed)

@@ -45,6 +45,7 @@ def test_the_detectable_size_is_where_significance_begins() -> None:
     assert detectable(3, 2, 0.01) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [12, 400])
 def test_counts_of_one_source_differ_as_often_as_the_level_says(rows: int) -> None:
     random = np.random.default_rng(rows)

@@ -158,6 +158,7 @@ def test_a_rate_of_another_method_is_named_before_anything_runs(
     assert line.startswith("full fine-tuning: the learning rate 0.001 is far above the 0.0001")
 
 
+@pytest.mark.slow
 def test_warnings_and_places_stand_on_the_leaderboard(
     make_plan: MakePlan, engine: FakeEngine, refits: list[RunConfig]
 ) -> None:
@@ -199,6 +200,7 @@ def test_a_base_model_that_has_changed_between_trials_is_refused(
         sweep(make_plan(), engine)
 
 
+@pytest.mark.slow
 def test_resumed_only_what_is_missing_or_failed_is_run(
     make_plan: MakePlan, engine: FakeEngine, refits: list[RunConfig]
 ) -> None:
@@ -269,6 +271,7 @@ def test_a_trial_that_saw_other_data_is_no_part_of_it(
         sweep(make_plan(), engine)
 
 
+@pytest.mark.slow
 def test_a_search_goes_before_the_trials(make_plan: MakePlan, engine: FakeEngine, refits: list[RunConfig]) -> None:
     pytest.importorskip("optuna", reason="optuna is not installed: the extra emotune[search]")
     plan = make_plan({"searched": 3})

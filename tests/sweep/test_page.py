@@ -57,6 +57,7 @@ def test_template_is_part_of_the_package() -> None:
     assert (Path(emotune.sweep.page.__file__).parent / "leaderboard.html.jinja").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1200])
 def test_the_page_fits_the_screen_and_fetches_nothing(browser: Any, plan: Plan, tmp_path: Path, width: int) -> None:
     many = [

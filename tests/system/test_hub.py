@@ -311,6 +311,7 @@ except HubError as error:
     assert [len(ids) for ids in first["ids"]] == [5, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "message"),
     [

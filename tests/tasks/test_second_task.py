@@ -122,6 +122,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TASKS, TASK.name, TASK)
 
 
+@pytest.mark.slow
 def test_trains_saves_loads_and_predicts(
     base: Classifier, data: TextDataset, tiny_bert: Path, tiny_options: TrainingOptions, tmp_path: Path
 ) -> None:

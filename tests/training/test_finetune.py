@@ -167,6 +167,7 @@ class TestLearning:
 
 
 class TestBase:
+    @pytest.mark.slow
     def test_is_left_as_it_was(self, tiny_base: Classifier, tiny_data: TextDataset, short: TrainingOptions) -> None:
         state = copy.deepcopy(tiny_base.model.state_dict())
         configuration = copy.deepcopy(tiny_base.model.config.to_dict())

@@ -290,6 +290,7 @@ class TestOneClass:
         finetune(base, data, LoRA(r=2), options, progress=progress)
         assert not any("same label" in line for line in progress.lines)
 
+    @pytest.mark.slow
     def test_is_not_said_of_a_model_that_tells_them_apart(
         self, base: Classifier, tiny_data: TextDataset, tiny_options: TrainingOptions
     ) -> None:

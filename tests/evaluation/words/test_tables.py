@@ -83,6 +83,7 @@ def test_a_verdict_comes_last_and_changes_by_class_only_where_asked_for() -> Non
     assert titles(comparison_parts(found, changes=True))[-1] == "Changes by class"
 
 
+@pytest.mark.slow
 def test_needs_nothing_of_the_report() -> None:
     script = """
 import sys
