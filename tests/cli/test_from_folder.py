@@ -38,6 +38,7 @@ def new_data(tiny_files: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_what_it_starts_from(tiny_run: Run) -> None:
     folder = tiny_run.result.folder
     start = start_from(read_description(folder), folder)
