@@ -18,8 +18,8 @@ from .conftest import Invoke
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 DONE = Pushed(
-    name="ada/emotions",
-    url="https://hub.example/ada/emotions",
+    name="user/emotions",
+    url="https://hub.example/user/emotions",
     commit=COMMIT,
     private=True,
     files=("README.md", "emotune.json"),
@@ -56,18 +56,18 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_pushed_is_said_with_the_commit_to_load(invoke: Invoke, asked: list[dict[str, Any]]) -> None:
-    result = invoke("push", "tuned", "ada/emotions", "--with-texts", "--language", "en", "--license", "mit")
+    result = invoke("push", "tuned", "user/emotions", "--with-texts", "--language", "en", "--license", "mit")
     assert result.exit_code == 0, result.exception
     assert result.stdout == (
-        "Pushed to https://hub.example/ada/emotions (private): 2 files in one commit.\n\n"
-        f'  emotune predict ada/emotions@{COMMIT} "I did not expect this at all"\n'
+        "Pushed to https://hub.example/user/emotions (private): 2 files in one commit.\n\n"
+        f'  emotune predict user/emotions@{COMMIT} "I did not expect this at all"\n'
     )
     assert "A note." in result.stderr
     assert "customers.csv" in result.stderr
     assert asked == [
         {
             "folder": Path("tuned"),
-            "name": "ada/emotions",
+            "name": "user/emotions",
             "private": True,
             "with_texts": True,
             "revision": None,
@@ -80,7 +80,7 @@ def test_what_is_pushed_is_said_with_the_commit_to_load(invoke: Invoke, asked: l
 
 
 def test_without_a_terminal_nobody_is_asked(invoke: Invoke, asked: list[dict[str, Any]]) -> None:
-    invoke("push", "tuned", "ada/emotions", "--public")
+    invoke("push", "tuned", "user/emotions", "--public")
     assert (asked[0]["with_texts"], asked[0]["private"]) == (None, False)
 
 
@@ -89,7 +89,7 @@ def test_without_a_terminal_nobody_is_asked(invoke: Invoke, asked: list[dict[str
 def test_on_a_terminal_the_texts_are_asked_for(
     answer: str, pushed: bool, invoke: Invoke, asked: list[dict[str, Any]]
 ) -> None:
-    result = invoke("push", "tuned", "ada/emotions", "--public", stdin=answer)
+    result = invoke("push", "tuned", "user/emotions", "--public", stdin=answer)
     assert "2,000 texts in predictions.parquet, 1 text in report.html" in result.stderr
     assert "everybody" in result.stderr
     assert [call["with_texts"] for call in asked] == [True] * pushed

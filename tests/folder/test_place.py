@@ -28,10 +28,10 @@ def fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, 
 @pytest.mark.parametrize(
     ("folder", "revision", "expected"),
     [
-        ("ada/emotions", None, ("ada/emotions", None)),
-        ("ada/emotions@v2", None, ("ada/emotions", "v2")),
-        ("ada/emotions@refs/pr/1", None, ("ada/emotions", "refs/pr/1")),
-        ("ada/emotions", "v2", ("ada/emotions", "v2")),
+        ("user/emotions", None, ("user/emotions", None)),
+        ("user/emotions@v2", None, ("user/emotions", "v2")),
+        ("user/emotions@refs/pr/1", None, ("user/emotions", "refs/pr/1")),
+        ("user/emotions", "v2", ("user/emotions", "v2")),
     ],
 )
 def test_names_are_looked_up(
@@ -43,7 +43,7 @@ def test_names_are_looked_up(
 
 @pytest.mark.parametrize(
     "folder",
-    ["tuned", "./ada/emotions", "../ada/emotions", "/ada/emotions", "a/b/c", "ada/", "ada\\emotions", "a b/c", ""],
+    ["tuned", "./user/emotions", "../user/emotions", "/user/emotions", "a/b/c", "ada/", "ada\\emotions", "a b/c", ""],
 )
 def test_other_texts_are_paths(folder: str, fetched: list[tuple[str, str | None]]) -> None:
     assert saved_folder(folder) == Path(folder)
@@ -52,7 +52,7 @@ def test_other_texts_are_paths(folder: str, fetched: list[tuple[str, str | None]
         saved_folder(folder, "v2")
 
 
-@pytest.mark.parametrize("name", ["ada/emotions", "ada/emotions@v2"])
+@pytest.mark.parametrize("name", ["user/emotions", "user/emotions@v2"])
 def test_a_path_that_exists_wins(name: str, fetched: list[tuple[str, str | None]]) -> None:
     Path(name).mkdir(parents=True)
     assert saved_folder(name) == Path(name)
@@ -62,13 +62,13 @@ def test_a_path_that_exists_wins(name: str, fetched: list[tuple[str, str | None]
 
 
 def test_a_path_object_is_never_a_name(fetched: list[tuple[str, str | None]]) -> None:
-    assert saved_folder(Path("ada/emotions")) == Path("ada/emotions")
+    assert saved_folder(Path("user/emotions")) == Path("user/emotions")
     assert fetched == []
 
 
 def test_an_empty_revision_is_refused(fetched: list[tuple[str, str | None]]) -> None:
     with pytest.raises(ArtifactError, match="ends with @"):
-        saved_folder("ada/emotions@")
+        saved_folder("user/emotions@")
     with pytest.raises(ArtifactError, match="one of the two"):
-        saved_folder("ada/emotions@v1", "v2")
+        saved_folder("user/emotions@v1", "v2")
     assert fetched == []

@@ -17,7 +17,7 @@ from emotune.system.errors import ArtifactError
 from ..conftest import described
 from .conftest import mistakes_in_card
 
-NAME = "ada/emotions"
+NAME = "user/emotions"
 
 
 def card(folder: Path, **changes: Any) -> str:
@@ -82,7 +82,7 @@ def test_data_that_the_hub_lacks_has_scores_in_the_card_only(folder: Path, chang
 
 def test_a_folder_without_a_card_gets_a_short_one(tiny_saved: Path) -> None:
     text = card(tiny_saved)
-    assert 'emotune.load("ada/emotions")' in text
+    assert 'emotune.load("user/emotions")' in text
     data = metadata(text)
     assert (data["library_name"], data["pipeline_tag"]) == ("peft", "text-classification")
     assert "model-index" not in data
@@ -91,7 +91,7 @@ def test_a_folder_without_a_card_gets_a_short_one(tiny_saved: Path) -> None:
 def test_code_has_the_name_on_the_hub(pushable: Path) -> None:
     text = card(pushable)
     assert "fine_tuned_lora_model" not in text
-    assert 'folder, base_folder = "ada/emotions", "where/the/base/model/is"' in text
+    assert 'folder, base_folder = "user/emotions", "where/the/base/model/is"' in text
 
 
 def test_a_file_of_the_folder_is_opened_by_its_path_on_this_machine(folder: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_file_of_the_folder_is_opened_by_its_path_on_this_machine(folder: Path
     (folder / CARD).write_text(code, encoding="utf-8")
     assert card(folder).endswith(
         "```python\nfrom huggingface_hub import snapshot_download\n"
-        'folder = snapshot_download("ada/emotions")\nload_file(f"{folder}/head.safetensors")\n```\n'
+        'folder = snapshot_download("user/emotions")\nload_file(f"{folder}/head.safetensors")\n```\n'
     )
 
 

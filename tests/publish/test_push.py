@@ -19,7 +19,7 @@ from tests.hub_server import Hub
 from .conftest import READER, STRANGER, serve, session
 
 pytestmark = pytest.mark.slow
-NAME = "ada/emotions"
+NAME = "user/emotions"
 TEXTS = ["defo pave difu", "bofa luvu"]
 SCORES = {".eval_results/accuracy.yaml", ".eval_results/macro_f1.yaml"}
 
@@ -231,7 +231,7 @@ def test_a_push_that_breaks_off_leaves_nothing_half_written(folder: Path, tmp_pa
         assert set(files_of(hub)) == {".gitattributes"}
         hub.failures.clear()
         for what, status in (("moved", HTTPStatus.PRECONDITION_FAILED), ("failed", HTTPStatus.INTERNAL_SERVER_ERROR)):
-            hub.failures["POST /api/models/ada/emotions/commit"] = status
+            hub.failures["POST /api/models/user/emotions/commit"] = status
             found |= session(hub, tmp_path / "cache", script.format(what))
             assert set(files_of(hub)) == {".gitattributes"}
         hub.failures.clear()

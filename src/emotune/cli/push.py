@@ -46,8 +46,8 @@ def push(
     The login is that of the Hub's own tools: `hf auth login`, or a token in HF_TOKEN.
 
     Examples:
-    $ emotune push fine_tuned_lora_model ada/emotions --without-texts
-    $ emotune push fine_tuned_lora_model ada/emotions --public --with-texts --license apache-2.0 --language en
+    $ emotune push fine_tuned_lora_model user/emotions --without-texts
+    $ emotune push fine_tuned_lora_model user/emotions --public --with-texts --license apache-2.0 --language en
     """
     from emotune.cli.console import print_notice
     from emotune.publish.push import push as push_folder

@@ -190,7 +190,7 @@ def _check_arguments(
     name: str, branch: str, message: str | None, languages: Sequence[str], license: str | None
 ) -> None:
     if not is_hub_id(name, with_owner=True):
-        raise ConfigError(f"{quoted(name)} is not a name on the Hub. Expected user/name, such as ada/emotions.")
+        raise ConfigError(f"{quoted(name)} is not a name on the Hub. Expected user/name, such as user/emotions.")
     if _COMMIT.fullmatch(branch) or not _BRANCH.fullmatch(branch):
         raise ConfigError(
             f"--revision is {quoted(branch)}; expected the name of a branch, since a commit never changes."
