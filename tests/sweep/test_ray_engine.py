@@ -36,11 +36,11 @@ finally:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_sweep_on_two_workers(tiny_files: Path, tiny_bert: Path, tmp_path: Path) -> None:
-    """Two trials at a time; one configuration fails on every seed, and costs only itself."""
+    """Two trials at a time; one configuration fails, and costs only itself."""
     settings = {**SHARED, "training.epochs": 1}
     command = [
         *("sweep", "--engine", "ray", "--methods", "lora", "--models", str(tiny_bert), "--data", str(tiny_files)),
-        *("--seeds", "2", "--output", str(tmp_path / "sweep"), "--grid", "training.weight_decay=0,1e30"),
+        *("--seeds", "1", "--output", str(tmp_path / "sweep"), "--grid", "training.weight_decay=0,1e30"),
         *(word for key, value in settings.items() for word in ("--set", f"{key}={value}")),
     ]
     done = subprocess.run(
@@ -52,11 +52,11 @@ def test_a_sweep_on_two_workers(tiny_files: Path, tiny_bert: Path, tmp_path: Pat
         env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
     )
     assert done.returncode == 1, done.stderr
-    assert states(done.stderr.splitlines()[-1], "2 trials failed", "leaderboard", "--resume")
+    assert states(done.stderr.splitlines()[-1], "1 trial failed", "leaderboard", "--resume")
     board = json.loads((tmp_path / "sweep" / "leaderboard.json").read_text())
     assert [row["label"] for row in board["rows"]] == ["LoRA, weight_decay 0"]
-    assert board["rows"][0]["seeds"] == [0, 1]
-    assert list(board["failures"]) == [f"LoRA, weight_decay 1e+30, seed {seed}" for seed in (0, 1)]
+    assert board["rows"][0]["seeds"] == [0]
+    assert list(board["failures"]) == ["LoRA, weight_decay 1e+30, seed 0"]
     assert all("Lower training.learning_rate" in reason for reason in board["failures"].values())
     assert "the Ray cluster of 2 machines, 2 at a time with 1 processors each" in board["places"][0]
     saved = described(tmp_path / "sweep" / "best")
