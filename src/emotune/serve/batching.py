@@ -1,7 +1,10 @@
-"""Dynamic batches: texts of requests that wait at the same time are predicted together, by one thread per process.
+"""Dynamic batches: texts of requests that wait at the same time are predicted together, by one thread per processor.
 
-No request waits for others to arrive: the thread takes what is there whenever it is free, so batches are as large as
-the load makes them. A request with many texts is spread over batches, and other requests get their turn in each.
+No request waits for others to arrive: a thread takes what is there whenever it is free, so batches are as large as the
+load makes them. A request with many texts is spread over batches, and other requests get their turn in each.
+
+Each thread multiplies alone. Threads that share a product wait for each other at the end of each one, which costs more
+the smaller the batch is and the more the event loop takes of one processor (figures in benchmarks/LOG.md).
 """
 
 from __future__ import annotations
@@ -20,9 +23,34 @@ from emotune.serve.metrics import Metrics
 from emotune.serve.models import Served
 from emotune.system.wording import counted
 
-# Texts per turn of the thread: enough for full batches of 2,048 tokens of messages, and few enough that a new request
+# Texts per turn of a thread: enough for full batches of 2,048 tokens of messages, and few enough that a new request
 # waits for a fraction of a second at most.
 TURN = 64
+_MOST_WORKERS = 8
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Threads that predict.
+
+    Attributes:
+        number: How many there are.
+        threads: Threads of PyTorch that each of them computes with.
+    """
+
+    number: int = 1
+    threads: int = 1
+
+    @classmethod
+    def on(cls, device: str) -> Workers:
+        """Return those for a device: one for a GPU; on the processor one for each thread that PyTorch may use."""
+        import torch
+
+        threads = torch.get_num_threads()
+        if device != "cpu":
+            return cls(1, threads)
+        number = min(threads, _MOST_WORKERS)
+        return cls(number, threads // number)
 
 
 @dataclass(eq=False)
@@ -34,7 +62,7 @@ class Job:
         texts: The texts.
         answer: Future of the event loop for the result.
         taken: Number of texts that turns have taken.
-        parts: Predictions of the finished turns, in order.
+        parts: Predictions of the finished turns, by the number of their first text.
         gone: True if nobody waits for the answer any more.
     """
 
@@ -42,7 +70,7 @@ class Job:
     texts: Sequence[str]
     answer: asyncio.Future[Answers]
     taken: int = 0
-    parts: list[Answers] = field(default_factory=list)
+    parts: dict[int, Answers] = field(default_factory=dict)
     gone: bool = False
 
     def abandon(self) -> None:
@@ -61,22 +89,25 @@ class _Turn:
 
 
 class Batcher:
-    """The queue of all models and the thread that works on it.
+    """The queue of all models and the threads that work on it.
 
     Args:
         max_queued: Most texts that wait at a time.
         metrics: Told about batches and the queue.
+        workers: The threads.
     """
 
-    def __init__(self, max_queued: int, metrics: Metrics) -> None:
+    def __init__(self, max_queued: int, metrics: Metrics, workers: Workers) -> None:
         self._max_queued = max_queued
         self._metrics = metrics
         self._lock = threading.Lock()
         self._jobs: deque[Job] = deque()
         self._queued = 0
         self._turn_is_coming = False
-        # A second thread would compete for the processors, all of which a matrix product uses.
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")
+        self._free = workers.number
+        self._workers = ThreadPoolExecutor(
+            workers.number, thread_name_prefix="predict", initializer=partial(_compute_with, workers.threads)
+        )
 
     @property
     def queued(self) -> int:
@@ -110,16 +141,16 @@ class Batcher:
         return job
 
     def close(self) -> None:
-        """Finish what is queued, and end the thread; no more can be submitted."""
-        self._worker.shutdown(wait=True)
+        """Finish what is queued, and end the threads; no more can be submitted."""
+        self._workers.shutdown(wait=True)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let the thread take a turn as soon as it is free, unless one is coming; its texts are decided only then."""
+        """Let the next free thread take a turn, unless one is coming; its texts are decided only then."""
         taken: list[_Turn] = []
         with self._lock:
             if self._turn_is_coming:
                 return
-            coming = self._worker.submit(self._work, taken)
+            coming = self._workers.submit(self._work, taken)
             self._turn_is_coming = True
         coming.add_done_callback(partial(self._hand_over, taken, loop))
 
@@ -129,6 +160,13 @@ class Batcher:
         if turn is None:
             return []
         taken.append(turn)
+        try:
+            return self._predict(turn)
+        finally:
+            with self._lock:
+                self._free += 1
+
+    def _predict(self, turn: _Turn) -> list[Answers]:
         served = turn.served
         predictor = served.predictor
         encoded = predictor.encode([text for job, start, stop in turn.slices for text in job.texts[start:stop]])
@@ -149,15 +187,21 @@ class Batcher:
         return answers
 
     def _take(self) -> _Turn | None:
-        """Take up to `TURN` texts of the longest waiting request's model, in equal shares for all its requests."""
+        """Take texts of the longest waiting request's model, in equal shares for all its requests.
+
+        The threads that are free share what waits; a turn has at most `TURN` texts.
+        """
         with self._lock:
             self._turn_is_coming = False
             self._drop_gone()
             if not self._jobs:
                 return None
             served = self._jobs[0].served
-            jobs = [job for job in self._jobs if job.served is served][:TURN]
-            share = max(1, TURN // len(jobs))
+            waiting = sum(len(job.texts) - job.taken for job in self._jobs if job.served is served)
+            most = min(TURN, -(-waiting // self._free))
+            self._free -= 1
+            jobs = [job for job in self._jobs if job.served is served][:most]
+            share = most // len(jobs)
             slices = []
             for job in jobs:
                 stop = min(len(job.texts), job.taken + share)
@@ -192,9 +236,15 @@ class Batcher:
                 if not job.answer.done():
                     job.answer.set_exception(error)
             return
-        for (job, _, stop), answers in zip(turn.slices, done.result(), strict=True):
+        for (job, start, _), answers in zip(turn.slices, done.result(), strict=True):
             if job.answer.done():
                 continue
-            job.parts.append(answers)
-            if stop == len(job.texts):
-                job.answer.set_result(Answers.joined(job.parts))
+            job.parts[start] = answers
+            if sum(len(part.labels) for part in job.parts.values()) == len(job.texts):
+                job.answer.set_result(Answers.joined([job.parts[at] for at in sorted(job.parts)]))
+
+
+def _compute_with(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)

@@ -91,11 +91,14 @@ class Models:
         folders: Folders by name, each checked.
         precision: As for `Predictor`.
         device: "cpu", "cuda" or "mps".
+
+    Attributes:
+        device: As given.
     """
 
     def __init__(self, folders: Mapping[str, SavedFolder], precision: str, device: str) -> None:
         self._precision = precision
-        self._device = device
+        self.device = device
         self._given = {name: saved.given for name, saved in folders.items()}
         self._served: dict[str, Served] = {}
         self._loading = threading.Lock()
@@ -186,7 +189,7 @@ class Models:
         base = _base_of(saved)
         bases, common = (SharedBases(), None) if base not in self._shared else self._shared[base]
         classifier = bases.classifier(saved)
-        classifier.model.to(self._device)
+        classifier.model.to(self.device)
         predictor = Predictor(classifier, precision=self._precision, common=common)
         _check_probes(saved, predictor)
         info = ModelInfo(

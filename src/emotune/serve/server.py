@@ -98,7 +98,7 @@ def _run(
     from emotune.serve.logs import set_up, write
 
     set_up()
-    # The thread that predicts gives up the interpreter's lock at every matrix product. By default it would get it back
+    # A thread that predicts gives up the interpreter's lock at every matrix product. By default it would get it back
     # from a busy event loop only after 5 ms.
     sys.setswitchinterval(_SWITCH_SECONDS)
     app = make_app(models, settings)

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
 from emotune.serve.answers import Answers
-from emotune.serve.batching import Batcher
+from emotune.serve.batching import Batcher, Workers
 from emotune.serve.errors import ANYTHING, RequestError
 from emotune.serve.metrics import Metrics
 from emotune.serve.models import Models, Served, default_name
@@ -43,6 +43,8 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         self.metrics.describe(models)
+        # Once, since threads that compute alone change what PyTorch reports later.
+        self._workers = Workers.on(models.device)
         self.batcher = self._new_batcher()
         self.metrics.watch(lambda: self.batcher.queued)
         self.ready = False
@@ -63,7 +65,7 @@ class Service:
         self.batcher.close()
 
     def _new_batcher(self) -> Batcher:
-        return Batcher(self.settings.max_queued_texts, self.metrics)
+        return Batcher(self.settings.max_queued_texts, self.metrics, self._workers)
 
     def find(self, name: str | None) -> Served:
         """Return the model of a name, or for None the default one.
