@@ -51,7 +51,7 @@ second = cluster.add_node(num_cpus=2, **size)
 os.environ["RAY_ADDRESS"] = cluster.address
 import emotune.bulk.cluster as bulk
 made = bulk.ClusterJob
-bulk.ClusterJob = lambda **options: made(**options, rows_per_part=4096)
+bulk.ClusterJob = lambda **options: made(**options, rows_per_part=8192)
 import emotune.data.unlabelled
 def kill():
     partial = Path(".out.partial")

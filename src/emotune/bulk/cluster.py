@@ -69,7 +69,7 @@ class ClusterJob:
     keep_formulas: bool = False
     calibrated: bool = False
     precision: str = "auto"
-    rows_per_part: int = 16 * CHUNK
+    rows_per_part: int = 8 * CHUNK
 
     @contextmanager
     def opened(self, number: int) -> Iterator[Unlabelled]:
