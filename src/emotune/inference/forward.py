@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from emotune.models.encoding import Encoded, batches_by_length
 from emotune.models.sharing import on_same_memory
 from emotune.system.errors import ConfigError
-from emotune.system.memory import keep_freed_memory
+from emotune.system.memory import keep_freed_memory, return_freed_memory
 from emotune.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # 2,048 tokens keep two cores busy and the activations of a layer in their caches (benchmarks/LOG.md).
 MAX_TOKENS = 2048
+# Batches differ in size, so that freed memory is kept in pieces: after a hundred of them 200 MB more than after sixteen.
+_BATCHES_PER_RETURN = 16
 
 
 class Engine(Protocol):
@@ -172,6 +174,8 @@ def run_batches(
                 for name, value in cut(rows).items()
             }
             outputs.append((rows, model(**batch).logits.float().cpu().numpy()))
+            if len(outputs) % _BATCHES_PER_RETURN == 0:
+                return_freed_memory()
             advance(len(rows))
     result = np.empty((len(encoded), outputs[0][1].shape[1]), dtype=np.float32)
     for rows, logits in outputs:
