@@ -57,6 +57,35 @@ def test_what_precision_costs_follows_from_what_was_measured() -> None:
     )
 
 
+def test_the_figures_of_use_follow_from_what_was_measured() -> None:
+    (bulk,) = measured("bulk")["rounds"]
+    assert f"{bulk['file_per_second']:.0f} rows per second" in WORDS
+    assert f"{bulk['ratio']:.3f} of the rate in memory" in WORDS
+    assert f"peak was {bulk['peak_mib']:,} MiB" in WORDS
+    found = measured("service")
+    half = found["service"]["half_load"]
+    assert f"{found['service']['texts_per_second']:.0f} texts per second" in WORDS
+    assert f"{found['share_of_bulk']:.2f} of bulk prediction" in WORDS
+    assert f"take {half['median_milliseconds']:.0f} ms and 99 % at most {half['p99_milliseconds']:.0f} ms" in WORDS
+    assert f"ready {found['start']['seconds']:.1f} s after its start" in WORDS
+    assert f"{found['memory']['ratio']:.2f} times the memory of one" in WORDS
+
+
+def test_the_table_of_exports_follows_from_what_was_measured() -> None:
+    page = (ROOT / "docs" / "export.md").read_text(encoding="utf-8").split("`benchmarks/exports.py`")[1]
+    names = {"merged": "`merged`", "onnx": "`onnx`", "onnx_int8": "`onnx`, int8", "openvino": "`openvino`"}
+    names |= {
+        "openvino_int8": "`openvino`, int8",
+        "emotune fp32": "emotune, fp32",
+        "emotune int8": "emotune's own int8",
+    }
+    for key, found in measured("exports")["runners"].items():
+        figures = f"{found['points_lost']:.2f} | {found['texts_per_second']} | {found['megabytes'] or ''}"
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| {names[key]} | ")]
+        assert row.startswith(f"| {names[key]} | {found['label_agreement']:.2%}".replace("%", " % |"))
+        assert row.endswith(f"| {figures} |")
+
+
 def test_the_time_of_an_audit_follows_from_what_was_measured() -> None:
     seconds = measured("audit")["seconds_by_rows"]
     assert f"400,000 rows in {seconds['400000']:.0f} seconds" in WORDS
