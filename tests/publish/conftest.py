@@ -93,8 +93,8 @@ def mistakes_in_card(card: str) -> list[str]:
 
 @contextmanager
 def serve(**more: Any) -> Iterator[Hub]:
-    """A Hub with three tokens: two of ada, of which one may write, and one of somebody else."""
-    accounts = {WRITER: Account("ada"), READER: Account("ada", may_write=False), STRANGER: Account("bob")}
+    """A Hub with three tokens: two of user, of which one may write, and one of somebody else."""
+    accounts = {WRITER: Account("user"), READER: Account("user", may_write=False), STRANGER: Account("bob")}
     with serve_hub(accounts=accounts, validator=mistakes_in_card, **more) as running:
         yield running
 

@@ -68,7 +68,7 @@ folder = {str(mine)!r}
 attempt("first", emotune.push, folder, {NAME!r}, with_texts=True, message="The first", license="mit", language="en")
 attempt("again", emotune.push, folder, {NAME!r}, with_texts=True, license="mit", language=["en"])
 attempt("branch", emotune.push, folder, {NAME!r}, with_texts=False, revision="no-texts")
-attempt("public", emotune.push, folder, "ada/open", with_texts=False, private=False)
+attempt("public", emotune.push, folder, "user/open", with_texts=False, private=False)
 """
     found = session(hub, cache, script)
     assert state(mine) == before
@@ -91,7 +91,7 @@ def test_a_pushed_folder_is_the_folder_in_one_commit(pushed: dict[str, Any], hub
 def test_a_pushed_folder_is_private_unless_told_otherwise(pushed: dict[str, Any], hub: Hub) -> None:
     assert pushed["first"]["private"] is True
     assert hub.model(NAME).private
-    assert not hub.model("ada/open").private
+    assert not hub.model("user/open").private
 
 
 def test_a_folder_that_has_not_changed_makes_no_commit(pushed: dict[str, Any], hub: Hub) -> None:
@@ -156,8 +156,8 @@ attempt("unknown", labels, "{NAME}@{"0" * 40}", None, [])
 
 
 def test_what_cannot_be_pushed_says_why(folder: Path, tiny_bert: Path, tmp_path: Path) -> None:
-    other = {"ada/other": tiny_bert, "ada/secret": tiny_bert, "bob/secret": tiny_bert}
-    with serve(models=other, private=["ada/secret", "bob/secret"]) as hub:
+    other = {"user/other": tiny_bert, "user/secret": tiny_bert, "bob/secret": tiny_bert}
+    with serve(models=other, private=["user/secret", "bob/secret"]) as hub:
         requests = len(hub.requests)
         script = f"""
 folder = {str(folder)!r}
@@ -175,17 +175,17 @@ attempt("no folder", push, folder + "s", {NAME!r}, with_texts=True)
 folder = {str(folder)!r}
 push = emotune.push
 attempt("licence", push, folder, {NAME!r}, with_texts=True, license="mine")
-attempt("not ours", push, folder, "ada/secret", with_texts=True)
-attempt("public", push, folder, "ada/other", with_texts=True, overwrite=True)
-attempt("private", push, folder, "ada/secret", with_texts=True, private=False, overwrite=True)
+attempt("not ours", push, folder, "user/secret", with_texts=True)
+attempt("public", push, folder, "user/other", with_texts=True, overwrite=True)
+attempt("private", push, folder, "user/secret", with_texts=True, private=False, overwrite=True)
 attempt("another's", push, folder, "bob/secret", with_texts=True)
 attempt("another's new", push, folder, "bob/new", with_texts=True)
-attempt("replaced", push, folder, "ada/secret", with_texts=True, overwrite=True)
+attempt("replaced", push, folder, "user/secret", with_texts=True, overwrite=True)
 """
         found |= session(hub, tmp_path / "cache", script)
         assert set(hub.repositories) == {("models", name) for name in other}
-        assert not set(files_of(hub, name="ada/secret")) - set(found["replaced"]["files"])
-        assert hub.model("ada/secret").messages == ["Push tiny-bert with LoRA"]
+        assert not set(files_of(hub, name="user/secret")) - set(found["replaced"]["files"])
+        assert hub.model("user/secret").messages == ["Push tiny-bert with LoRA"]
         script = f'attempt("reader", emotune.push, {str(folder)!r}, {NAME!r}, with_texts=True)'
         found |= session(hub, tmp_path / "cache", script, token=READER)
         found |= session(hub, tmp_path / "cache", script.replace("reader", "unknown token"), token="hf_of_nobody")
@@ -211,7 +211,7 @@ attempt("replaced", push, folder, "ada/secret", with_texts=True, overwrite=True)
         "private": ("OutputError", "private", "--public"),
         "another's": ("HubError", "403", "namespace bob"),
         "another's new": ("HubError", "403", "'bob'", "HF_TOKEN"),
-        "reader": ("HubError", "403", "'ada'", "write permission"),
+        "reader": ("HubError", "403", "'user'", "write permission"),
         "unknown token": ("HubError", "401", "Invalid credentials", "hf auth login"),
         "no token": ("HubError", "hf auth login", "HF_TOKEN"),
         "offline": ("HubError", "HF_HUB_OFFLINE"),
@@ -256,7 +256,7 @@ def test_a_smaller_folder_takes_the_old_files_with_it(folder: Path, tmp_path: Pa
 
 
 def test_what_is_damaged_or_not_ours_is_not_loaded(folder: Path, tiny_bert: Path, tmp_path: Path) -> None:
-    with serve(models={"ada/plain": tiny_bert, NAME: folder}, private=[NAME]) as hub:
+    with serve(models={"user/plain": tiny_bert, NAME: folder}, private=[NAME]) as hub:
         changed = files_of(hub)
         changed["adapter_model.safetensors"] += b"\0"
         hub.model(NAME).add("changed", changed)
@@ -264,24 +264,24 @@ def test_what_is_damaged_or_not_ours_is_not_loaded(folder: Path, tiny_bert: Path
         hub.model(NAME).add("missing", changed)
         script = f"""
 load = emotune.load
-attempt("plain", load, "ada/plain")
+attempt("plain", load, "user/plain")
 attempt("changed", load, "{NAME}@changed")
 attempt("missing", load, {NAME!r}, revision="missing")
 attempt("no revision", load, "{NAME}@v9")
 attempt("twice", load, "{NAME}@v9", revision="v9")
-attempt("nothing", load, "ada/emotion")
+attempt("nothing", load, "user/emotion")
 """
         found = session(hub, tmp_path / "cache", script)
         script = f'attempt("stranger", emotune.load, {NAME!r})'
         found |= session(hub, tmp_path / "other", script, token=STRANGER)
         assert not any(request.endswith("plain/resolve/main/model.safetensors") for request in hub.requests)
     expected = {
-        "plain": ("ArtifactError", "'ada/plain'", "no emotune.json"),
+        "plain": ("ArtifactError", "'user/plain'", "no emotune.json"),
         "changed": ("ArtifactError", NAME, "adapter_model.safetensors", "changed"),
         "missing": ("ArtifactError", NAME, "adapter_model.safetensors", "missing"),
         "no revision": ("HubError", NAME, "no such revision"),
         "twice": ("ArtifactError", "one of the two"),
-        "nothing": ("HubError", "'ada/emotion'", "private", "there is no folder of that name"),
+        "nothing": ("HubError", "'user/emotion'", "private", "there is no folder of that name"),
         "stranger": ("HubError", NAME, "private"),
     }
     for what, (kind, *words) in expected.items():
