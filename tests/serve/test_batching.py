@@ -42,7 +42,7 @@ class Numbers:
         return cast(Any, type("Encoded", (), {**vars(encoded), "__len__": lambda self: len(texts)}))()
 
     def logits_of(self, encoded: Any) -> NDArray[np.float32]:
-        time.sleep(0.2 if encoded.texts[0] == "0" else 0.02)
+        time.sleep(0.5 if encoded.texts[0] == "0" else 0.02)
         with self._lock:
             self._at_once -= 1
         if "fail" in encoded.texts:

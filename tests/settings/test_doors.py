@@ -74,7 +74,7 @@ def said_by(attempt: Callable[[], object]) -> list[str] | None:
 
 
 @pytest.mark.parametrize(("section", "model", "name"), FIELDS, ids=NAMES)
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(value=values)
 def test_both_doors_agree(section: str, model: type[Options], name: str, value: Any) -> None:
     from_python = said_by(lambda: model(**{name: value}))
