@@ -372,6 +372,11 @@ class TestNamesOfFiles:
         assert (result.exit_code, result.stdout) == (2, "")
         assert states(result.stderr, f"'{name}' names a file", "one file at a time")
 
+    def test_of_a_folder_rather_than_a_label_of_its_name(self, invoke: Invoke, tmp_path: Path) -> None:
+        result = invoke("predict", "tuned", str(tmp_path))
+        assert result.exit_code == 2
+        assert states(result.stderr, f"{tmp_path}' is a folder", "--engine ray", "standard input")
+
     def test_nor_is_what_can_only_be_one(self, invoke: Invoke) -> None:
         result = invoke("predict", "tuned", "some/where/messages.parquet")
         assert (result.exit_code, result.stdout) == (2, "")

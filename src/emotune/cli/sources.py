@@ -47,6 +47,12 @@ def find_source(folder: Path, given: Sequence[str], file: Path | None) -> Source
                 f'  emotune predict {word(folder)} "I did not expect this at all"'
             )
         return Source()
+    folder_name = next((text for text in given if "/" in text and _is_folder(text)), None)
+    if folder_name is not None:
+        raise ConfigError(
+            f"{in_full(folder_name)} is a folder. Give a file; --engine ray takes folders. To label the name itself, "
+            "give it on standard input."
+        )
     files = [text for text in given if _names_file(text)]
     if len(given) == 1 and files:
         return Source(Path(given[0]))
@@ -60,6 +66,13 @@ def find_source(folder: Path, given: Sequence[str], file: Path | None) -> Source
         if any("\ud800" <= character <= "\udfff" for character in text):
             raise DataError(f"Text {number} of the command line is not UTF-8. Convert it, for example with iconv.")
     return Source(texts=tuple(given))
+
+
+def _is_folder(text: str) -> bool:
+    try:
+        return Path(text).is_dir()
+    except (OSError, ValueError):  # a text too long to be a name, or with a NUL character
+        return False
 
 
 def _names_file(text: str) -> bool:
