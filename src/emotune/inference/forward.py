@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # 2,048 tokens keep two cores busy and the activations of a layer in their caches (benchmarks/LOG.md).
 MAX_TOKENS = 2048
-# Batches differ in size, so that freed memory is kept in pieces: after a hundred of them 200 MB more than after sixteen.
+# Batches differ in size, so that freed memory is kept in pieces, a few hundred megabytes after many (benchmarks/LOG.md).
 _BATCHES_PER_RETURN = 16
 
 
