@@ -56,6 +56,11 @@ def test_all_get_a_prefix_if_one_name_is_taken(own: tuple[str, ...], label: str)
     assert columns(Wanted(), own).label == label
 
 
+def test_more_labels_than_there_are_are_refused() -> None:
+    with pytest.raises(ConfigError, match="--top-k is 4, and the model has 3 labels"):
+        columns(Wanted(top_k=4))
+
+
 def test_names_taken_twice_are_refused() -> None:
     with pytest.raises(ConfigError, match="'predicted_label'"):
         columns(Wanted(), ("label", "predicted_label"))

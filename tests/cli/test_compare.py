@@ -139,7 +139,7 @@ def test_predictions_of_other_rows_are_refused(invoke: Invoke, folders: list[Pat
     result = invoke("compare", "good", "fewer.parquet")
     assert result.exit_code == 2
     assert (
-        "'good' with 'fewer.parquet': they were scored on different rows. 36 rows of 'test' against 35 rows"
+        "'good' with 'fewer.parquet': they were scored on different rows. 'good' has 36 rows of test, and 'fewer.parquet' 35 rows"
         in " ".join(result.stderr.split())
     )
     assert not (tmp_path / "emotune_comparison.html").exists()
@@ -275,7 +275,8 @@ def test_an_output_that_cannot_be_written_comes_up_before_any_work(
     [
         (["good"], "There is one folder or file to compare"),
         (["good", "good"], "is given twice"),
-        (["good", "missing"], "There is no folder 'missing'"),
+        (["good", "missing"], "No such file or folder: 'missing'"),
+        (["good", "missing", "--output", "good/report.html"], "No such file or folder: 'missing'"),
     ],
 )
 def test_refusals(invoke: Invoke, folders: list[Path], tmp_path: Path, arguments: list[str], expected: str) -> None:

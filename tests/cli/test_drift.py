@@ -107,8 +107,8 @@ def test_without_fingerprints_the_reason_is_told(invoke: Invoke, folder: Path, s
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["--level", "0"], "The level is 0; expected a number between 0 and 1, such as 0.01."),
-        (["--least-change", "1.5"], "The least change is 1.5; expected"),
+        (["--level", "0"], "--level is '0'; expected a number between 0 and 1, such as 0.01."),
+        (["--least-change", "1.5"], "--least-change is '1.5'; expected"),
         (["--sample", "0"], "--sample is '0'; expected a whole number of at least 1."),
     ],
 )

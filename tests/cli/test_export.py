@@ -77,9 +77,9 @@ def test_an_export_that_differs(invoke: Invoke, monkeypatch: pytest.MonkeyPatch)
     ("arguments", "message"),
     [
         (["missing", "--to", "onnx"], "no folder 'missing'"),
-        (["missing", "--to", "tflite"], "tflite"),
+        (["missing", "--to", "tflite"], "--to is"),
         (["missing", "--to", "merged", "--precision", "int8"], "int8 needs onnx or openvino"),
-        (["missing", "--to", "onnx", "--margin", "0"], "margin is 0.0"),
+        (["missing", "--to", "onnx", "--margin", "0"], "--margin is 0.0"),
     ],
 )
 def test_mistakes(arguments: list[str], message: str, invoke: Invoke) -> None:

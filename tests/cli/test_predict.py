@@ -126,12 +126,15 @@ class TestFiles:
         assert (first["label_2"], first["probability_2"]) == ("sadness", "0.250000")
         assert (first["p_sadness"], first["p_joy"]) == ("0.250000", "0.750000")
 
-    def test_more_labels_than_there_are(self, invoke: Invoke) -> None:
-        result = invoke("predict", "tuned", "--json", "--top-k", "9", "a happy day")
+    def test_all_labels_there_are_and_no_more(self, invoke: Invoke) -> None:
+        result = invoke("predict", "tuned", "--json", "--top-k", "2", "a happy day")
         assert json.loads(result.stdout)["top"] == [
             {"label": "joy", "probability": 0.75},
             {"label": "sadness", "probability": 0.25},
         ]
+        result = invoke("predict", "tuned", "--json", "--top-k", "9", "a happy day")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert states(result.stderr, "--top-k is 9, and the model has 2 labels: 'sadness', 'joy'")
 
     def test_own_columns_of_the_same_name_are_kept(self, invoke: Invoke, tmp_path: Path) -> None:
         (tmp_path / "d.csv").write_text("text,label\na happy day,old\n", encoding="utf-8")

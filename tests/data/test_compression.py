@@ -93,6 +93,12 @@ def test_what_is_no_text_inside_is_refused(tmp_path: Path) -> None:
         open_unlabelled(tmp_path / "e.csv.gz")
 
 
+def test_a_name_that_promises_compression_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv.gz").write_text("text,label\na,b\n")
+    with pytest.raises(DataError, match=r"not compressed, though its name says gzip\. Rename it to 't\.csv'"):
+        open_unlabelled(tmp_path / "t.csv.gz")
+
+
 def test_a_compressed_parquet_file_is_refused_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "t.parquet.gz").write_bytes(gzip.compress(b"PAR1 and so on"))
     with pytest.raises(DataError, match="compressed inside"):

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from emotune.data.load import load_data
 from emotune.data.options import DataSource
+from emotune.exports.formats import ExportOptions
 from emotune.methods.registry import METHODS
 from emotune.models.options import ModelSource
 from emotune.settings.keys import fields_of
 from emotune.settings.layers import Draft
 from emotune.settings.run import BaselinesSection, OutputSection, RunConfig, TrackingSection
 from emotune.system.errors import ConfigError, EmotuneError
-from emotune.system.options import Options, checked_seed
+from emotune.system.options import Options, checked_seed, read_options
 from emotune.training.options import TrainingOptions
 
 # What Python takes, by the section that takes the same.
@@ -148,6 +149,24 @@ def test_python_says_what_was_seen_and_expected(attempt: Callable[[], object], s
         attempt()
     assert said in str(raised.value)
     assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"to": "tflite"}, """--to is 'tflite'; expected one of "merged", "onnx", "openvino"."""),
+        ({"to": "merged", "precision": "int8"}, "merged is written in fp32 only; int8 needs onnx or openvino."),
+        ({"to": "onnx", "margin": 0.0}, "--margin is 0.0; expected a number above 0 and below 100."),
+        ({"to": "onnx", "margin": None}, None),
+    ],
+)
+def test_options_of_a_command_are_named_as_it_names_them(given: dict[str, Any], said: str | None) -> None:
+    if said is None:
+        assert read_options(ExportOptions, given) == ExportOptions(to="onnx")
+        return
+    with pytest.raises(ConfigError) as raised:
+        read_options(ExportOptions, given)
+    assert str(raised.value) == said
 
 
 def test_options_are_given_by_name_and_cannot_be_changed() -> None:

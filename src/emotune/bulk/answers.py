@@ -10,7 +10,7 @@ import numpy as np
 
 from emotune.inference.predictor import Predictions
 from emotune.system.errors import ConfigError
-from emotune.system.wording import listed
+from emotune.system.wording import counted, listed
 from emotune.tasks.base import Task
 
 _PREFIX = "predicted_"
@@ -30,6 +30,21 @@ class Wanted:
     probabilities: bool = False
     top_k: int = 1
 
+    def check(self, labels: Sequence[str]) -> None:
+        """Refuse what a model cannot give.
+
+        Args:
+            labels: Label names of the model.
+
+        Raises:
+            ConfigError: It has fewer labels than are wanted.
+        """
+        if self.top_k > len(labels):
+            raise ConfigError(
+                f"--top-k is {self.top_k}, and the model has {counted(len(labels), 'label')}: {listed(labels)}. "
+                f"Give at most {len(labels)}, or --probabilities."
+            )
+
 
 class AnswerColumns:
     """Names and values of the added columns.
@@ -43,7 +58,7 @@ class AnswerColumns:
             labels one list.
 
     Raises:
-        ConfigError: The names with the prefix occur in the input too.
+        ConfigError: The names with the prefix occur in the input too, or the model has fewer labels than are wanted.
     """
 
     def __init__(
@@ -53,6 +68,7 @@ class AnswerColumns:
         self._labels = tuple(labels)
         self._wanted = wanted
         self._nested = nested
+        wanted.check(self._labels)
         self._prefix = ""
         if set(self.names) & set(own):
             self._prefix = _PREFIX
@@ -94,7 +110,7 @@ class AnswerColumns:
             if self._nested:
                 columns.append([[{"label": label, "probability": share} for label, share in row] for row in ranked])
             else:
-                for place in range(1, min(self._wanted.top_k, len(self._labels))):
+                for place in range(1, self._wanted.top_k):
                     columns.append([row[place][0] for row in ranked])
                     columns.append(np.array([row[place][1] for row in ranked]))
         if self._wanted.probabilities:
@@ -108,7 +124,7 @@ class AnswerColumns:
     def _plain_names(self) -> list[str]:
         names = ["label", "probability"]
         if self._wanted.top_k > 1:
-            places = range(2, min(self._wanted.top_k, len(self._labels)) + 1)
+            places = range(2, self._wanted.top_k + 1)
             names += ["top"] if self._nested else [f"{name}_{place}" for place in places for name in names[:2]]
         if self._wanted.probabilities:
             names += ["probabilities"] if self._nested else [f"p_{label}" for label in self._labels]

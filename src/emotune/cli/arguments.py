@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from emotune.system.errors import ConfigError
+from emotune.system.wording import quoted
 
 
 def whole_number(option: str, least: int) -> Callable[[str | int], int]:
@@ -27,6 +29,29 @@ def whole_number(option: str, least: int) -> Callable[[str | int], int]:
         if number < least:
             raise ConfigError(f"{option} is {str(value)!r}; expected a whole number of at least {least}.")
         return number
+
+    return read
+
+
+def share(option: str, example: str, *, ends: bool) -> Callable[[str | float], float]:
+    """Return the parser of a share or a probability; `float` would accept "nan", and explain mistakes badly.
+
+    Args:
+        option: The option, for the message: "--level".
+        example: A value that is usual.
+        ends: Accept 0 and 1.
+    """
+
+    def read(value: str | float) -> float:
+        try:
+            found = float(value)
+        except ValueError:
+            found = math.nan
+        # Both are false for NaN.
+        if not (0 <= found <= 1 if ends else 0 < found < 1):
+            limits = "from 0 to 1" if ends else "between 0 and 1"
+            raise ConfigError(f"{option} is {quoted(value)}; expected a number {limits}, such as {example}.")
+        return found
 
     return read
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emotune.system.errors import ConfigError
+from emotune.system.wording import in_full
 
 if TYPE_CHECKING:
     from emotune.evaluation.scores import Evaluation
@@ -71,8 +72,13 @@ def compare(
     if twice is not None:
         raise ConfigError(f"{twice} is given twice. A model does not differ from itself.")
     names = told_apart(places)
+    absent = next((folder for folder in folders if not folder.exists()), None)
+    if absent is not None:
+        raise ConfigError(
+            f"No such file or folder: {in_full(absent)}. Give folders that emotune run saved, or files of predictions."
+        )
+    descriptions = [None if folder.is_file() else read_description(folder) for folder in folders]
     with open_output(output, overwrite, mark=MARK) as target:
-        descriptions = [None if folder.is_file() else read_description(folder) for folder in folders]
         evaluations = in_one_order(read_all(folders, names, descriptions))
         temperatures = [None if description is None else description.temperature for description in descriptions]
         repeats = [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotune.cli.arguments import Base, Device, Folder, MaxCharacters, TextColumn, whole_number
+from emotune.cli.arguments import Base, Device, Folder, MaxCharacters, TextColumn, share, whole_number
 from emotune.system.errors import ArtifactError
 from emotune.system.wording import counted
 
@@ -27,11 +27,20 @@ def drift(
         typer.Option(metavar="FILE", help="Texts to compare with, instead of the folder's saved test rows."),
     ] = None,
     level: Annotated[
-        float, typer.Option(metavar="P", help="Probability of a false alarm, for all tests together.")
+        float,
+        typer.Option(
+            metavar="P",
+            parser=share("--level", "0.01", ends=False),
+            help="Probability of a false alarm, for all tests together.",
+        ),
     ] = 0.01,
     least_change: Annotated[
         float,
-        typer.Option(metavar="SHARE", help="Share of texts that a significant difference must have to count."),
+        typer.Option(
+            metavar="SHARE",
+            parser=share("--least-change", "0.1", ends=False),
+            help="Share of texts that a significant difference must have to count.",
+        ),
     ] = 0.1,
     sample: Annotated[
         int,
@@ -58,12 +67,11 @@ def drift(
     $ emotune drift fine_tuned_lora_model this_week.csv --level 0.001 --least-change 0.2 --fail
     """
     from emotune.cli.console import make_console
-    from emotune.evaluation.drift import check_limits, find_drift
+    from emotune.evaluation.drift import find_drift
     from emotune.folder.format import read_description
     from emotune.settings.stored import seen_by
     from emotune.tasks.registry import TASKS
 
-    check_limits(level, least_change)
     description = read_description(folder)
     # Everything about paths and files comes before the model is loaded.
     new_texts = _drawn(file, text_column, max_characters, sample)

@@ -48,8 +48,11 @@ def export(
     from emotune.cli.console import ConsoleProgress
     from emotune.exports.export import STEPS
     from emotune.exports.export import export as export_folder
+    from emotune.exports.formats import ExportOptions
+    from emotune.system.options import read_options
     from emotune.system.text import printable
 
+    read_options(ExportOptions, {"to": to, "precision": precision, "margin": margin})
     found = export_folder(
         folder,
         to=to,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from emotune.cli.arguments import Base, Device, Folder, MaxCharacters, Precision, TextColumn, whole_number
+from emotune.cli.arguments import Base, Device, Folder, MaxCharacters, Precision, TextColumn, share, whole_number
 from emotune.cli.prediction import Asked, Output, predict_here, predict_on_ray
 from emotune.cli.sources import find_source, open_source
 from emotune.system.errors import ConfigError
@@ -40,17 +39,6 @@ class PredictCommand(TyperCommand):
                 f"{message}. A text that begins with - goes after --, which ends the options:\n"
                 f"  emotune predict {folder} -- {word(text)}"
             ) from None
-
-
-def _probability(value: str | float) -> float:
-    """Parse the value of --least-probability; `float` would accept "nan", and explain mistakes badly."""
-    try:
-        found = float(value)
-    except ValueError:
-        found = math.nan
-    if not 0 <= found <= 1:  # also true for NaN
-        raise ConfigError(f"--least-probability is {quoted(value)}; expected a number from 0 to 1, such as 0.8.")
-    return found
 
 
 def predict(
@@ -125,7 +113,7 @@ def predict(
         float,
         typer.Option(
             metavar="P",
-            parser=_probability,
+            parser=share("--least-probability", "0.8", ends=True),
             help="Give no label to a text whose best label has a lower probability than this, from 0 to 1.",
         ),
     ] = 0.0,

@@ -55,8 +55,11 @@ def predict_here(given: Unlabelled, to: Output, asked: Asked, description: Descr
     from emotune.cli.console import ConsoleProgress, make_console, print_notice
     from emotune.data.look import look_at_first, look_through
     from emotune.system.output import check_file
+    from emotune.system.parts import Parts
     from emotune.tasks.registry import TASKS
 
+    wanted = Wanted(asked.least_probability, asked.probabilities, asked.top_k)
+    wanted.check(description.labels)
     name = format_name(given, to.path, to.form)
     if to.path is not None:
         check_file(to.path, to.overwrite)
@@ -64,6 +67,8 @@ def predict_here(given: Unlabelled, to: Output, asked: Asked, description: Descr
         raise ConfigError("Parquet is binary, and a terminal cannot show it. Add -o FILE, or --format jsonl.")
     if given.once and to.resume:
         raise ConfigError("Standard input can be read only once, so its job cannot be continued. Leave --resume out.")
+    if to.path is not None and to.resume and not Parts(to.path).left:
+        print_notice("There is nothing to resume, so the job begins at the first row.")
     for note in given.notes:
         print_notice(note)
     chunks: Iterator[Chunk] | None = None
@@ -71,7 +76,6 @@ def predict_here(given: Unlabelled, to: Output, asked: Asked, description: Descr
         look, chunks = look_at_first(given, stop=to.stop)
     else:
         look = look_through(given, stop=to.stop, schema=name == "parquet")
-    wanted = Wanted(asked.least_probability, asked.probabilities, asked.top_k)
     own = () if name == "text" else look.columns
     columns = AnswerColumns(TASKS[description.task], description.labels, wanted, own, nested=name == "jsonl")
     if columns.is_prefixed:
@@ -124,6 +128,8 @@ def predict_on_ray(given: list[str], to: Output, asked: Asked, workers: int | No
     from emotune.folder.format import read_description
 
     description = read_description(asked.folder)
+    wanted = Wanted(asked.least_probability, asked.probabilities, asked.top_k)
+    wanted.check(description.labels)
     files = find_files(given)
     began = time.monotonic()
     done = predict_on_cluster(
@@ -133,7 +139,7 @@ def predict_on_ray(given: list[str], to: Output, asked: Asked, workers: int | No
             output=place(to.path),
             format=cluster_format(files, to.form),
             base=asked.base,
-            wanted=Wanted(asked.least_probability, asked.probabilities, asked.top_k),
+            wanted=wanted,
             text_column=asked.text_column,
             max_characters=MAX_CHARACTERS if asked.max_characters is None else asked.max_characters,
             stop=to.stop,

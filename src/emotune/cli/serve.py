@@ -66,6 +66,7 @@ def serve(
     require("serve", ("fastapi", "prometheus_client", "uvicorn"), "emotune serve")
     from emotune.serve.server import serve as serve_folders
     from emotune.serve.settings import ServeSettings, read_keys
+    from emotune.system.options import read_options
 
     given: dict[str, Any] = {
         "host": host,
@@ -77,12 +78,7 @@ def serve(
         "max_queued_texts": max_queued_texts,
         "grace_seconds": grace_seconds,
     }
-    settings = ServeSettings(
-        **{name: value for name, value in given.items() if value is not None},
-        page=page,
-        log_texts=log_texts,
-        keys=read_keys(api_keys),
-    )
+    settings = read_options(ServeSettings, given | {"page": page, "log_texts": log_texts, "keys": read_keys(api_keys)})
 
     def started(address: str, models: Models) -> None:
         typer.echo(f"Serving {', '.join(models.names)} at {address}. Stop with Ctrl-C.")

@@ -87,6 +87,12 @@ def _refuse_unreadable(path: Path) -> None:
                 start = stream.read(_BYTES_LOOKED_AT)
     except OSError as error:
         raise _unreadable(path, error) from None
+    named = SUFFIXES.get(path.suffix.lower())
+    if start and named is not None and kind is None:
+        raise DataError(
+            f"{escaped(path)} is not compressed, though its name says {named}. Rename it to {quoted(path.stem)}, or copy or "
+            "download it again."
+        )
     if not start:
         raise DataError(f"{escaped(path)} is empty (0 bytes{'' if kind is None else f' when decompressed ({kind})'}).")
     suffix = format_suffix(path)

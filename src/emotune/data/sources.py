@@ -108,15 +108,10 @@ def local_path(source: str | Path) -> Path | None:
     Raises:
         DataError: It is neither; or nothing exists at the path, or something that can be read only once.
     """
-    try:
-        refuse_place(source)
-        path = Path(source).expanduser()
-        exists = str(source) != "" and path.exists()
-    except (OSError, RuntimeError) as error:  # a name too long, no permission on the way, an unknown ~user
-        raise DataError(f"{in_full(source)} cannot be read: {reason_of(error)}.") from None
-    if exists:
+    path = _existing(source)
+    if path is not None:
         return path
-    if isinstance(source, str) and is_hub_id(source) and format_suffix(path) not in KNOWN_SUFFIXES:
+    if isinstance(source, str) and is_hub_id(source) and format_suffix(Path(source)) not in KNOWN_SUFFIXES:
         return None
     raise DataError(
         f"No such file or folder: {in_full(source)}. Expected a file ({', '.join(KNOWN_SUFFIXES)}), "
@@ -125,11 +120,27 @@ def local_path(source: str | Path) -> Path | None:
 
 
 def local_file(path: str | Path) -> Path:
-    """Return the path of a file; what looks like a Hub id is a missing file where the Hub is not allowed."""
-    found = local_path(path)
+    """Return the path of a file, where neither the Hub nor bundled data is allowed.
+
+    Raises:
+        DataError: Nothing exists at the path, or something that can be read only once.
+    """
+    found = _existing(path)
     if found is None:
-        raise DataError(f"No such file: {escaped(path)}.")
+        raise DataError(
+            f"No such file: {in_full(path)}. Expected a file ({', '.join(KNOWN_SUFFIXES)}), compressed or not."
+        )
     return found
+
+
+def _existing(source: str | Path) -> Path | None:
+    """Return the path if something exists there."""
+    try:
+        refuse_place(source)
+        path = Path(source).expanduser()
+        return path if str(source) != "" and path.exists() else None
+    except (OSError, RuntimeError) as error:  # a name too long, no permission on the way, an unknown ~user
+        raise DataError(f"{in_full(source)} cannot be read: {reason_of(error)}.") from None
 
 
 def _base_name(path: Path) -> str:

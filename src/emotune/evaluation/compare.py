@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
-from emotune.data.dataset import Split
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.margin import checked_margin
 from emotune.evaluation.scores import Evaluation
@@ -59,7 +58,7 @@ def compare(
         if other.split.fingerprint != before.split.fingerprint:
             raise DataError(
                 f"Cannot compare '{before.name}' with '{other.name}': they were scored on different rows. "
-                f"{_how_they_differ(before.split, other.split)}"
+                f"{_how_they_differ(before, other)}"
             )
     before, after, *others = _told_apart([before, after, *baselines])
     return PrintedComparison(before, after, tuple(others), margin=margin)
@@ -80,8 +79,9 @@ def _told_apart(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     return apart
 
 
-def _how_they_differ(first: Split, second: Split) -> str:
-    """Return the difference between the rows of two splits, and what to do about it."""
+def _how_they_differ(before: Evaluation, other: Evaluation) -> str:
+    """Return the difference between the rows of two evaluations, and what to do about it."""
+    first, second = before.split, other.split
     texts, others = Counter(first.texts), Counter(second.texts)
     rows, other_rows = (Counter(zip(part.texts, part.label_ids.tolist(), strict=True)) for part in (first, second))
     if rows == other_rows:
@@ -94,6 +94,7 @@ def _how_they_differ(first: Split, second: Split) -> str:
             "Score both on the same labels."
         )
     return (
-        f"{counted(len(first), 'row')} of '{first.name}' against {counted(len(second), 'row')} of '{second.name}', "
+        f"'{before.name}' has {counted(len(first), 'row')} of {first.name}, and '{other.name}' {counted(len(second), 'row')} "
+        f"of {second.name}, "
         f"with {counted((texts & others).total(), 'text')} in common. Score both on the same split."
     )

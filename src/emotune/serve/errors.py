@@ -73,12 +73,35 @@ def of_validation(error: RequestValidationError) -> RequestError:
     )
 
 
+# What was expected, by pydantic's type of mistake, with its context in braces.
+_EXPECTED = {
+    "string_type": "a text",
+    "list_type": "a list",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a number",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "too_short": "at least {min_length} of them",
+    "too_long": "at most {max_length} of them",
+    "literal_error": "{expected}",
+}
+
+
 def _mistake(detail: Mapping[str, Any]) -> str:
     place = ".".join(printable(str(step), 40) for step in detail["loc"][1:]) or "the body"
     if detail["type"] == "missing":
         return f"{place} is missing"
     if detail["type"] == "extra_forbidden":
         return f"{place} is not known"
+    wanted = _EXPECTED.get(detail["type"])
+    if wanted is not None:
+        return f"{place}: expected {wanted.format_map(detail.get('ctx', {}))}"
     message = str(detail["msg"])
     message = message[0].lower() + message[1:] if message else "is not valid"
     return f"{place}: {printable(message.removeprefix('value error, '), _LONGEST_SHOWN)}"

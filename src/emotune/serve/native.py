@@ -30,7 +30,9 @@ class PredictRequest(BaseModel):
         default=0.0, ge=0, le=1, description="Give no label to a text whose best label has a lower probability."
     )
     top_k: int | None = Field(
-        default=None, ge=1, description="Return only this many probabilities per text, the highest first."
+        default=None,
+        ge=1,
+        description="Return only this many probabilities per text, the highest first; all of them if there are fewer.",
     )
 
 

@@ -7,10 +7,11 @@ files validate it with `model_validate`. Both report mistakes in the words of `m
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -97,6 +98,9 @@ class Options(BaseModel, metaclass=_Checked):
         return type(self)(**{**dict(self), **changes})
 
 
+Read = TypeVar("Read", bound=Options)
+
+
 @dataclass(frozen=True)
 class Mistake:
     """One mistake in given values.
@@ -116,6 +120,33 @@ class Mistake:
 
     def __str__(self) -> str:
         return self.text if self.is_rule else f"{'.'.join(self.path)} {self.text}"
+
+
+def read_options(model: type[Read], given: Mapping[str, Any]) -> Read:
+    """Return the options of a command, whose mistakes are reported under the command's names: "--port is -1; …".
+
+    Args:
+        model: The options.
+        given: Their values by field; None leaves the default.
+
+    Raises:
+        EmotuneError: Some are not valid.
+    """
+    values = {name: value for name, value in given.items() if value is not None}
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        found = [f"{_under_command_names(model, mistake)}." for mistake in mistakes_in(model, values, error)]
+        raise model.error(in_lines("The command line", found)) from None
+
+
+def _under_command_names(model: type[Options], mistake: Mistake) -> str:
+    """Return a mistake with the names of options as the command has them."""
+    names = {name: f"--{name.replace('_', '-')}" for name in model.option_names()}
+    # The text of one option may hold any word as a value; that of a rule names the options itself.
+    if mistake.is_rule:
+        return re.sub(r"\w+", lambda found: names.get(found[0], found[0]), mistake.text)
+    return f"{names.get('.'.join(mistake.path), '.'.join(mistake.path))} {mistake.text}"
 
 
 def mistakes_in(model: type[BaseModel], values: Any, error: ValidationError) -> list[Mistake]:

@@ -184,9 +184,12 @@ def check_file(path: Path, overwrite: bool) -> Path:
         raise OutputError(f"--output {path} exists and is not a file. Name a file.")
     if path.exists() and not overwrite:
         raise OutputError(f"--output {path} exists. Add --overwrite to replace it, or choose another name.")
-    if not os.access(path.parent, os.W_OK):
-        reason = "its folder may not be written to" if path.parent.is_dir() else "there is no such folder"
-        raise OutputError(f"--output {path} cannot be written: {reason}. Choose a folder you can write to.")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        reason = (error.strerror or str(error)) if path.parent.is_dir() else "there is no such folder"
+        raise OutputError(f"--output {path} cannot be written: {reason}. Choose a folder you can write to.") from None
     return path
 
 

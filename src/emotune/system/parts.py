@@ -49,6 +49,11 @@ class Parts:
         self._folder = output.with_name(f".{output.name}.parts")
         self.done: list[Part] = []
 
+    @property
+    def left(self) -> int:
+        """Number of complete parts of an interrupted job."""
+        return len(list(self._records())) if (self._folder / _JOB).exists() else 0
+
     @contextmanager
     def begun(self, job: Mapping[str, Any], *, resume: bool, overwrite: bool, keep: bool = True) -> Iterator[None]:
         """Begin or continue a job; meanwhile no other process can work on the same output.
@@ -91,7 +96,7 @@ class Parts:
 
     def _begin(self, job: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
         written = self._folder / _JOB
-        left = len(list(self._records())) if written.exists() else 0
+        left = self.left
         if left and not resume and not overwrite:
             raise OutputError(
                 f"An interrupted job left {counted(left, 'part')} of {escaped(self._output)}. "

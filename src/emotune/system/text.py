@@ -53,9 +53,11 @@ def reason_of(error: BaseException) -> str:
     """Return a library's reason for an error as part of a message: on one line, safe to show, without full stop.
 
     Returns:
-        At most `LONGEST_REASON` characters; the error's type if it has no message.
+        At most `LONGEST_REASON` characters; the error's type if it has no message. An error of the system gives its
+        reason only, without number and path.
     """
-    words = " ".join(str(error).split())
+    reason = error.strerror if isinstance(error, OSError) and error.errno is not None and error.strerror else error
+    words = " ".join(str(reason).split())
     if words.endswith(".") and not words.endswith(".."):
         words = words[:-1]
     return printable(words, LONGEST_REASON) or type(error).__name__
