@@ -28,8 +28,8 @@ from emotune.system.wording import counted, numbered
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHUNK = 8192
-"""Rows per chunk: enough to sort into batches of similar lengths (half as many cost 4 % of the rate), some megabytes of text."""
+CHUNK = 32768
+"""Rows per chunk: enough to sort into batches of equal lengths (8,192 cost a sixth of the rate), some megabytes of text."""
 
 BLANK = "the text is empty or blank"
 """Reason of a skipped row whose text is missing or blank."""

@@ -16,6 +16,8 @@ from emotune.system.locks import lock_of
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+_TEXTS_AT_A_TIME = 4096
+
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
@@ -82,17 +84,25 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length:
 
 def _encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> Encoded:
     # One token more than the limit distinguishes a text that was cut from one that just fits.
-    whole = tokenizer(list(texts), truncation=True, max_length=max_length + 1, return_attention_mask=False)["input_ids"]
-    long_rows = [row for row, ids in enumerate(whole) if len(ids) > max_length]
+    arrays = _token_ids(tokenizer, texts, max_length + 1)
+    long_rows = [row for row, ids in enumerate(arrays) if len(ids) > max_length]
     if long_rows:
-        cut = tokenizer(
-            [texts[row] for row in long_rows], truncation=True, max_length=max_length, return_attention_mask=False
-        )
-        for row, ids in zip(long_rows, cut["input_ids"], strict=True):
-            whole[row] = ids
-    arrays = tuple(np.asarray(ids, dtype=np.int32) for ids in whole)
+        cut = _token_ids(tokenizer, [texts[row] for row in long_rows], max_length)
+        for row, ids in zip(long_rows, cut, strict=True):
+            arrays[row] = ids
     lengths = np.fromiter((len(ids) for ids in arrays), dtype=np.int64, count=len(arrays))
-    return Encoded(arrays, lengths, len(long_rows), int(tokenizer.pad_token_id), frozenset(long_rows))
+    return Encoded(tuple(arrays), lengths, len(long_rows), int(tokenizer.pad_token_id), frozenset(long_rows))
+
+
+def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], limit: int) -> list[NDArray[np.int32]]:
+    """Return the token ids of each text, cut to a limit."""
+    found: list[NDArray[np.int32]] = []
+    # In pieces, since a tokenizer's own result also holds every token as a string, with its place in the text.
+    for start in range(0, len(texts), _TEXTS_AT_A_TIME):
+        piece = list(texts[start : start + _TEXTS_AT_A_TIME])
+        encoded = tokenizer(piece, truncation=True, max_length=limit, return_attention_mask=False)
+        found += [np.asarray(ids, dtype=np.int32) for ids in encoded["input_ids"]]
+    return found
 
 
 _CACHE: OrderedDict[tuple[str, int, int], tuple[PreTrainedTokenizerBase, Encoded]] = OrderedDict()
