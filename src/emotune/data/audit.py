@@ -172,12 +172,7 @@ def audit_source(
         if split not in tables:
             continue
         with advising_on_unlabelled(asked, tables, split):
-            read = read_all(
-                tables[split],
-                text_column=asked.text_column,
-                label_column=asked.label_column,
-                max_characters=asked.max_characters,
-            )
+            read = read_all(tables[split], asked)
             if not read.texts:
                 raise none_usable(tables[split], split, read)
         unusable[split] = read.unusable

@@ -103,9 +103,7 @@ def load_data(
     for split in SPLIT_NAMES:
         if split in tables:
             with advising_on_unlabelled(asked, tables, split):
-                rows[split] = read_labelled(
-                    tables[split], text_column=text_column, label_column=label_column, max_characters=max_characters
-                )
+                rows[split] = read_labelled(tables[split], asked)
 
     train = rows["train"]
     refuse_lists(Counter(train.names), train.source)
@@ -182,7 +180,7 @@ def reading_notes(tables: Mapping[str, Table], columns: Mapping[str, Columns]) -
 
 def open_splits(asked: DataSource) -> tuple[Source, dict[str, Table]]:
     """Find a source and open its splits by name, without reading their rows; errors as in `load_data`."""
-    found = find_source(asked.source, config=asked.config, revision=asked.revision, max_characters=asked.max_characters)
+    found = find_source(asked)
     # A single file is the training data.
     tables = {"train": next(iter(found.tables.values()))} if found.is_one_file else dict(found.tables)
     for split, file in (("validation", asked.validation), ("test", asked.test)):
@@ -230,7 +228,7 @@ def load_split(
         ConfigError: `max_characters` is out of range.
         HubError: The Hub cannot be reached, or does not have the data set.
     """
-    DataSource(
+    asked = DataSource(
         source=source,
         config=config,
         revision=revision,
@@ -239,7 +237,7 @@ def load_split(
         labels=labels,
         max_characters=max_characters,
     )
-    found = find_source(source, config=config, revision=revision, max_characters=max_characters)
+    found = find_source(asked)
     if found.is_one_file:
         if split is not None:
             kind = "file" if isinstance(source, (str, Path)) else "table"
@@ -256,7 +254,7 @@ def load_split(
                 "Choose one with --split NAME."
             )
         table = found.tables[own_name]
-    rows = read_labelled(table, text_column=text_column, label_column=label_column, max_characters=max_characters)
+    rows = read_labelled(table, asked)
     # Models may have been trained with names that were not cleaned.
     of_model = {clean_name(label): label for label in labels}
     rows = replace(rows, names=tuple(name if name in labels else of_model.get(name, name) for name in rows.names))

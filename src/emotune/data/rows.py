@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from emotune.data.columns import Columns, UnlabelledError, text_and_label_columns
 from emotune.data.label_names import respelt_note
 from emotune.data.labels import LabelError, WithheldError, label_name
+from emotune.data.options import DataSource
 from emotune.data.table import Broken, Table
 from emotune.system.errors import DataError
 from emotune.system.text import is_blank, is_unicode
@@ -45,22 +46,18 @@ class LabelledRows:
     notes: tuple[str, ...] = ()
 
 
-def read_labelled(
-    table: Table, *, text_column: str | None, label_column: str | None, max_characters: int
-) -> LabelledRows:
+def read_labelled(table: Table, asked: DataSource) -> LabelledRows:
     """Read a table's texts and labels.
 
     Args:
         table: The table.
-        text_column: The column of texts, or None to find it by name.
-        label_column: The column of labels, or None to find it by name.
-        max_characters: The longest text allowed.
+        asked: How rows are read.
 
     Raises:
         DataError: A column is not found; there are no rows; or texts or labels are missing or not valid.
     """
-    columns = text_and_label_columns(table, text_column, label_column)
-    rows = _read(table, columns, max_characters)
+    columns = text_and_label_columns(table, asked.text_column, asked.label_column)
+    rows = _read(table, columns, asked.max_characters)
     if rows.faulty:
         raise _refusal(table, rows)
     if not rows.usable:
@@ -107,14 +104,14 @@ class AllRows:
     notes: tuple[str, ...] = ()
 
 
-def read_all(table: Table, *, text_column: str | None, label_column: str | None, max_characters: int) -> AllRows:
+def read_all(table: Table, asked: DataSource) -> AllRows:
     """Read a table's texts and labels as `read_labelled` does, but continue after a row that cannot be used.
 
     Raises:
         DataError: A column is not found; the table cannot be read; or more rows cannot be read than can be used.
     """
-    columns = text_and_label_columns(table, text_column, label_column)
-    rows = _read(table, columns, max_characters)
+    columns = text_and_label_columns(table, asked.text_column, asked.label_column)
+    rows = _read(table, columns, asked.max_characters)
     # If nothing or little can be read, the file is not what its name says, and the advice is for all of it.
     if rows.mostly_broken:
         broken = rows.broken

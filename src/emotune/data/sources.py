@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from emotune.data.compression import format_stem, format_suffix
 from emotune.data.dataset import SPLIT_NAMES
@@ -14,6 +13,7 @@ from emotune.data.files import KNOWN_SUFFIXES, open_table
 from emotune.data.foreign import refuse_folder, refuse_place
 from emotune.data.hub_dataset import open_hub_dataset
 from emotune.data.memory import called, kind_of, open_tables
+from emotune.data.options import DataSource
 from emotune.data.table import Table
 from emotune.system.errors import DataError
 from emotune.system.names import is_hub_id
@@ -53,33 +53,31 @@ class Source:
     also: Mapping[str, str] = field(default_factory=dict)
 
 
-def find_source(source: Any, *, config: str | None, revision: str | None, max_characters: int) -> Source:
+def find_source(asked: DataSource) -> Source:
     """Find out the kind of a source and open it.
 
     A path that exists on this machine has precedence over a Hub data set of the same name.
 
     Args:
-        source: "bundled:sample", a path, the id of a Hub data set, or rows in memory (`emotune.data.memory`).
-        config: The configuration of a Hub data set; other sources have none.
-        revision: The revision of a Hub data set; other sources have none.
-        max_characters: The longest text allowed.
+        asked: The source, and how it is read.
 
     Raises:
         DataError: There is no such file, no data in the folder, or the files are not valid.
         HubError: The Hub cannot be reached, or does not have the data set.
     """
+    source, config, revision = asked.source, asked.config, asked.revision
     if not isinstance(source, (str, Path)):
         found = _in_memory(source)
     elif isinstance(source, str) and source.startswith("bundled:"):
         if source != SAMPLE:
             raise DataError(f"There is no bundled data {quoted(source)}. What is bundled is '{SAMPLE}'.")
-        found = _open_local(SAMPLE_FOLDER, max_characters)
+        found = _open_local(SAMPLE_FOLDER, asked)
         found = Source(SAMPLE, found.tables)
     else:
         path = local_path(source)
         if path is None:
             return _under_our_names(str(source), open_hub_dataset(str(source), config=config, revision=revision))
-        found = _open_local(path, max_characters)
+        found = _open_local(path, asked)
     for setting, value in (("config", config), ("revision", revision)):
         if value is not None:
             raise DataError(
@@ -148,9 +146,10 @@ def _base_name(path: Path) -> str:
     return path.name if path.name not in ("", "..") else path.resolve().name
 
 
-def _open_local(path: Path, max_characters: int) -> Source:
+def _open_local(path: Path, asked: DataSource) -> Source:
     if not path.is_dir():
-        return Source(_base_name(path), {path.name: open_table(path, max_characters=max_characters)}, is_one_file=True)
+        table = open_table(path, max_characters=asked.max_characters)
+        return Source(_base_name(path), {path.name: table}, is_one_file=True)
     try:
         files = sorted(file for file in path.iterdir() if _is_data(file))
         refuse_folder(path, files)
@@ -197,7 +196,7 @@ def _open_local(path: Path, max_characters: int) -> Source:
         notes.append(f"Not used, as no split has such a name: {listed(file.name for file in unused)}.{advice}")
     return Source(
         name=_base_name(path),
-        tables={split: open_table(file, max_characters=max_characters) for split, file in chosen.items()},
+        tables={split: open_table(file, max_characters=asked.max_characters) for split, file in chosen.items()},
         is_one_file=not claims,
         notes=tuple(notes),
         also=also,
