@@ -351,12 +351,11 @@ CASES = [
         files(d__csv=delimited([(t, LABELS.index(k), k) for t, k in ROWS], "text,label,label_text")),
         said=columns("text", "label", "'label_text'"),
     ),
-    Case(
+    reads(
         "a24_comment_text",
         "audit d.csv",
         files(d__csv=delimited(ROWS, "comment_text,toxic")),
-        said=["its first line, 'comment_text,toxic', " + NO_NAME],
-        unsaid=["has no header"],
+        said=["Texts from column 'comment_text', labels from column 'toxic'"],
     ),
     reads(
         "a24_comment_text",

@@ -8,14 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
 
+from emotune.data.column_names import KNOWN_NAMES, Role, has_clear_name, is_commonest, named_like, normal
 from emotune.data.quoting import TAB
 from emotune.data.table import Table
 from emotune.system.errors import DataError
 from emotune.system.wording import listed, quoted, shown, word
-
-Role = Literal["text", "label"]
 
 # Names that programs give to the column of row numbers.
 _INDEX = re.compile(r"|id|idx|index|unnamed: [0-9.]+|__index_level_[0-9]+__")
@@ -30,11 +28,6 @@ _PAIRS = (
 )
 _ONE_HOT = {"0": "0", "0.0": "0", "false": "0", "1": "1", "1.0": "1", "true": "1"}
 _ROWS_LOOKED_AT = 1000
-
-KNOWN_NAMES: dict[Role, tuple[str, ...]] = {
-    "text": ("text", "sentence", "message", "tweet", "content", "review", "document", "comment", "utterance"),
-    "label": ("label", "label_name", "labels", "emotion", "sentiment", "category", "class", "target"),
-}
 
 
 class UnlabelledError(DataError):
@@ -91,6 +84,8 @@ def text_and_label_columns(table: Table, text_column: str | None, label_column: 
 def column_notes(columns: Mapping[str, Columns]) -> Iterator[str]:
     """Say which columns are used, and which are not, if any of those could be meant; columns of row numbers could not.
 
+    Columns that are not named as most are, are said too.
+
     Args:
         columns: By split. If they differ between splits, each sentence begins with the splits that it is about.
     """
@@ -98,13 +93,11 @@ def column_notes(columns: Mapping[str, Columns]) -> Iterator[str]:
     for split, found in columns.items():
         splits.setdefault(found, []).append(split)
     for found, named in splits.items():
-        if not all(_INDEX.fullmatch(column.strip().lower()) for column in found.unused):
+        others = not all(_INDEX.fullmatch(column.strip().lower()) for column in found.unused)
+        if others or not (is_commonest(found.text, "text") and is_commonest(found.label, "label")):
             where = f"{', '.join(named)}: texts" if len(splits) > 1 else "Texts"
-            unused = [column or "(no name)" for column in found.unused]
-            yield (
-                f"{where} from column {quoted(found.text)}, labels from column {quoted(found.label)}; "
-                f"not used: {listed(unused)}."
-            )
+            unused = f"; not used: {listed([column or '(no name)' for column in found.unused])}" if others else ""
+            yield f"{where} from column {quoted(found.text)}, labels from column {quoted(found.label)}{unused}."
 
 
 def text_only_column(table: Table, text_column: str | None) -> str:
@@ -125,7 +118,7 @@ def text_column_note(table: Table, column: str) -> Iterator[str]:
 
 def known_columns(table: Table, role: Role) -> list[str]:
     """Return the columns whose names say that they hold texts, or labels."""
-    return [column for column in table.columns if column.lower() in KNOWN_NAMES[role]]
+    return named_like(table.columns, role)
 
 
 def columns_of_objects(objects: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
@@ -141,7 +134,7 @@ def columns_of_objects(objects: Iterable[Mapping[str, object]]) -> tuple[str, ..
     counts = Counter(str(key) for row in looked_at for key in row)
     slips: set[str] = set()
     for names in KNOWN_NAMES.values():
-        known = [key for key in counts if key.lower() in names]
+        known = [key for key in counts if normal(key) in set(map(normal, names))]
         if len(known) > 1:
             main = max(known, key=counts.__getitem__)
             slips |= {key for key in known if key != main and not any(main in row and key in row for row in looked_at)}
@@ -159,7 +152,7 @@ def _refuse_repeated(table: Table) -> None:
 
 def _refuse_missing_header(table: Table, roles: tuple[Role, ...]) -> None:
     """Refuse a first line without a known name: it is probably a row, which would be lost silently as column names."""
-    if table.header is None or any(known_columns(table, role) for role in roles):
+    if table.header is None or any(has_clear_name(table.columns, role) for role in roles):
         return
     hint = _separator_hint(table)
     if hint:
@@ -205,7 +198,7 @@ def _separator_hint(table: Table) -> str:
 
 def _fields_with_known_name(header: str, separator: str) -> bool:
     """Return whether the separator splits a line into several fields, one of them a known name of a text column."""
-    return separator in header and any(name.strip().lower() in KNOWN_NAMES["text"] for name in header.split(separator))
+    return separator in header and has_clear_name(header.split(separator), "text")
 
 
 def _wrong_suffix(header: str, missing: str, suffix: str, separators: str, better: str) -> str:
@@ -255,7 +248,7 @@ def _pair_hint(table: Table) -> str:
 
 def _one_hot_hint(table: Table) -> str:
     """Return advice where every label has a column of zeros and ones; "" where the first rows show otherwise."""
-    others = [column for column in table.columns if column and column.lower() not in KNOWN_NAMES["text"]]
+    others = [column for column in table.columns if column and not has_clear_name([column], "text")]
     seen: dict[str, set[str]] = {column: set() for column in others}
     for _, values in islice(table.read(others), _ROWS_LOOKED_AT):
         for column, value in zip(others, values, strict=True):
