@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.data.columns import KNOWN_NAMES
+from emotune.data.column_names import KNOWN_NAMES
 from emotune.evaluation.saved import read_evaluation
 from emotune.folder.format import PREDICTIONS, read_description
 from emotune.system.output import DESCRIPTION
