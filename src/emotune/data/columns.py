@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from emotune.data.column_names import KNOWN_NAMES, Role, has_clear_name, is_commonest, named_like, normal
@@ -53,11 +53,13 @@ class Columns:
         text: The column of texts.
         label: The column of labels.
         unused: All others.
+        further: Columns of groups and times, if they are read.
     """
 
     text: str
     label: str
     unused: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
 
 
 def text_and_label_columns(table: Table, text_column: str | None, label_column: str | None) -> Columns:
@@ -81,6 +83,29 @@ def text_and_label_columns(table: Table, text_column: str | None, label_column: 
     return Columns(text, label, tuple(column for column in table.columns if column not in (text, label)))
 
 
+def with_further(table: Table, columns: Columns, further: Sequence[str]) -> Columns:
+    """Return the columns with further ones that are read, which the user has named.
+
+    Args:
+        table: The table.
+        columns: The columns of texts and labels.
+        further: The names.
+
+    Raises:
+        DataError: One does not exist, or holds the texts or the labels.
+    """
+    for name in further:
+        if name not in table.columns:
+            raise DataError(f"{table.source} has no column {quoted(name)}. Its columns are {listed(table.columns)}.")
+        if name not in columns.unused:
+            raise DataError(
+                f"{table.source}: the column {quoted(name)} holds the texts or the labels, so it cannot also split them."
+            )
+    return replace(
+        columns, unused=tuple(name for name in columns.unused if name not in further), further=tuple(further)
+    )
+
+
 def column_notes(columns: Mapping[str, Columns]) -> Iterator[str]:
     """Say which columns are used, and which are not, if any of those could be meant; columns of row numbers could not.
 
@@ -97,7 +122,8 @@ def column_notes(columns: Mapping[str, Columns]) -> Iterator[str]:
         if others or not (is_commonest(found.text, "text") and is_commonest(found.label, "label")):
             where = f"{', '.join(named)}: texts" if len(splits) > 1 else "Texts"
             unused = f"; not used: {listed([column or '(no name)' for column in found.unused])}" if others else ""
-            yield f"{where} from column {quoted(found.text)}, labels from column {quoted(found.label)}{unused}."
+            further = "".join(f", splits from column {quoted(name)}" for name in found.further)
+            yield f"{where} from column {quoted(found.text)}, labels from column {quoted(found.label)}{further}{unused}."
 
 
 def text_only_column(table: Table, text_column: str | None) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from emotune.data.columns import Columns, UnlabelledError, text_and_label_columns
+from emotune.data.columns import Columns, UnlabelledError, text_and_label_columns, with_further
 from emotune.data.label_names import respelt_note
 from emotune.data.labels import LabelError, WithheldError, label_name
 from emotune.data.options import DataSource
@@ -36,6 +37,8 @@ class LabelledRows:
         class_names: All label names in order, if the data has them.
         columns: The columns that were read.
         notes: Notes on the labels, one sentence each.
+        places: The place of each row, for messages: "reviews.csv, line 7". Only read with further columns.
+        further: The cells of each further column that was asked for, by its name.
     """
 
     source: str
@@ -44,27 +47,36 @@ class LabelledRows:
     class_names: tuple[str, ...] | None
     columns: Columns
     notes: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    further: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
 
 
-def read_labelled(table: Table, asked: DataSource) -> LabelledRows:
+def read_labelled(table: Table, asked: DataSource, further: Sequence[str] = ()) -> LabelledRows:
     """Read a table's texts and labels.
 
     Args:
         table: The table.
         asked: How rows are read.
+        further: Columns whose cells are read with the rows, as they are.
 
     Raises:
         DataError: A column is not found; there are no rows; or texts or labels are missing or not valid.
     """
-    columns = text_and_label_columns(table, asked.text_column, asked.label_column)
+    columns = with_further(table, text_and_label_columns(table, asked.text_column, asked.label_column), further)
     rows = _read(table, columns, asked.max_characters)
     if rows.faulty:
         raise _refusal(table, rows)
     if not rows.usable:
         raise no_rows(table)
-    _, texts, names = zip(*rows.usable, strict=True)
     return LabelledRows(
-        table.source, texts, names, table.class_names.get(columns.label), columns, _notes_on_labels(table, rows.respelt)
+        table.source,
+        tuple(row.text for row in rows.usable),
+        tuple(row.name for row in rows.usable),
+        table.class_names.get(columns.label),
+        columns,
+        _notes_on_labels(table, rows.respelt),
+        tuple(table.at(row.number) for row in rows.usable) if further else (),
+        rows.further(columns),
     )
 
 
@@ -93,6 +105,8 @@ class AllRows:
         lack_labels: True if a missing or withheld label is all that is wrong with those.
         columns: The columns that were read.
         notes: Notes on the labels, one sentence each.
+        places: As in `LabelledRows`.
+        further: As in `LabelledRows`.
     """
 
     numbers: tuple[int, ...]
@@ -102,25 +116,34 @@ class AllRows:
     lack_labels: bool
     columns: Columns
     notes: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    further: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
 
 
-def read_all(table: Table, asked: DataSource) -> AllRows:
+def read_all(table: Table, asked: DataSource, further: Sequence[str] = ()) -> AllRows:
     """Read a table's texts and labels as `read_labelled` does, but continue after a row that cannot be used.
 
     Raises:
         DataError: A column is not found; the table cannot be read; or more rows cannot be read than can be used.
     """
-    columns = text_and_label_columns(table, asked.text_column, asked.label_column)
+    columns = with_further(table, text_and_label_columns(table, asked.text_column, asked.label_column), further)
     rows = _read(table, columns, asked.max_characters)
     # If nothing or little can be read, the file is not what its name says, and the advice is for all of it.
     if rows.mostly_broken:
         broken = rows.broken
         seen = f"{counted(len(broken), 'row')} of {len(broken) + len(rows.usable):,} cannot be read."
         raise DataError(f"{broken[0].message}\n{seen}")
-    numbers, texts, names = zip(*rows.usable, strict=True) if rows.usable else ((), (), ())
-    unusable = tuple(UnusableRow(row.number, row.reason) for row in rows.faulty)
-    lack_labels = all(row.kind in ("withheld", "unlabelled") for row in rows.faulty)
-    return AllRows(numbers, texts, names, unusable, lack_labels, columns, _notes_on_labels(table, rows.respelt))
+    return AllRows(
+        numbers=tuple(row.number for row in rows.usable),
+        texts=tuple(row.text for row in rows.usable),
+        names=tuple(row.name for row in rows.usable),
+        unusable=tuple(UnusableRow(row.number, row.reason) for row in rows.faulty),
+        lack_labels=all(row.kind in ("withheld", "unlabelled") for row in rows.faulty),
+        columns=columns,
+        notes=_notes_on_labels(table, rows.respelt),
+        places=tuple(table.at(row.number) for row in rows.usable) if further else (),
+        further=rows.further(columns),
+    )
 
 
 @dataclass(frozen=True)
@@ -140,13 +163,28 @@ class _Faulty:
     message: str
 
 
+class _Usable(NamedTuple):
+    """A row that can be used: its number, text and label, and the cells of further columns."""
+
+    number: int
+    text: str
+    name: str
+    further: tuple[object, ...] = ()
+
+
 @dataclass(frozen=True)
 class _Rows:
     """Usable and faulty rows of a table, each in the table's order, and counts of labels read in another spelling."""
 
-    usable: list[tuple[int, str, str]]
+    usable: list[_Usable]
     faulty: list[_Faulty]
     respelt: Counter[str]
+
+    def further(self, columns: Columns) -> dict[str, tuple[object, ...]]:
+        """Return the cells of the usable rows by further column."""
+        return {
+            column: tuple(row.further[place] for row in self.usable) for place, column in enumerate(columns.further)
+        }
 
     @property
     def broken(self) -> list[_Faulty]:
@@ -164,7 +202,7 @@ def _read(table: Table, columns: Columns, max_characters: int) -> _Rows:
     """Check every text and label of a table."""
     class_names = table.class_names.get(columns.label)
     rows = _Rows([], [], Counter())
-    for number, (text_cell, label_cell) in table.read((columns.text, columns.label)):
+    for number, (text_cell, label_cell, *further) in table.read((columns.text, columns.label, *columns.further)):
         try:
             text = checked_text(table, number, text_cell, max_characters)
             name = _checked_label(table, number, label_cell, class_names)
@@ -177,7 +215,7 @@ def _read(table: Table, columns: Columns, max_characters: int) -> _Rows:
         elif name is None:
             rows.faulty.append(_Faulty(number, "unlabelled", NO_LABEL, ""))
         else:
-            rows.usable.append((number, text, name))
+            rows.usable.append(_Usable(number, text, name, tuple(further)))
             _count_respelt(label_cell, name, rows.respelt)
     return _without_swallowing(table, columns, rows)
 
@@ -194,8 +232,8 @@ def _without_swallowing(table: Table, columns: Columns, rows: _Rows) -> _Rows:
     """Return the rows with those counted as faulty whose text seems to hold other rows."""
     if table.delimiter is None:
         return rows
-    labels = {name for _, _, name in rows.usable}
-    holding = {number: _holds_rows(table, text, columns.label, labels) for number, text, _ in rows.usable}
+    labels = {row.name for row in rows.usable}
+    holding = {row.number: _holds_rows(table, row.text, columns.label, labels) for row in rows.usable}
     swallowing = [
         _Faulty(number, "other", reason.split(". ")[0], f"{table.at(number)}: {reason}")
         for number, reason in holding.items()
@@ -203,7 +241,7 @@ def _without_swallowing(table: Table, columns: Columns, rows: _Rows) -> _Rows:
     ]
     if not swallowing:
         return rows
-    usable = [row for row in rows.usable if not holding[row[0]]]
+    usable = [row for row in rows.usable if not holding[row.number]]
     return _Rows(usable, sorted([*rows.faulty, *swallowing], key=lambda row: row.number), rows.respelt)
 
 
