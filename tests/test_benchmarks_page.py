@@ -59,9 +59,11 @@ def test_what_precision_costs_follows_from_what_was_measured() -> None:
 
 def test_the_figures_of_use_follow_from_what_was_measured() -> None:
     (bulk,) = measured("bulk")["rounds"]
-    assert f"{bulk['file_per_second']:.0f} rows per second" in WORDS
-    assert f"{bulk['ratio']:.3f} of the rate in memory" in WORDS
-    assert f"peak was {bulk['peak_mib']:,} MiB" in WORDS
+    assert f"{bulk['file_per_second']:,.0f} rows per second" in WORDS
+    assert f"this is {bulk['ratio']:.3f} of their mean" in WORDS
+    assert f"a peak of {bulk['peak_mib']:,} MiB" in WORDS
+    before, after = bulk["in_memory_per_second"]
+    assert f"{before:,.0f} before and {after:,.0f} after it" in WORDS
     found = measured("service")
     half = found["service"]["half_load"]
     assert f"{found['service']['texts_per_second']:.0f} texts per second" in WORDS
