@@ -106,20 +106,17 @@ def test_the_command_for_other_json(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     check(Path("d-lines.jsonl"))
 
 
-@pytest.mark.parametrize("several", [True, False])
-def test_the_lines_for_save_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, several: bool) -> None:
-    import datasets
-
-    monkeypatch.chdir(tmp_path)
-    rows = datasets.Dataset.from_list([{"text": text, "label": label} for text, label in ROWS])
-    (datasets.DatasetDict({"train": rows, "test": rows}) if several else rows).save_to_disk("ds")
-    advice = refusal(Path("ds")).splitlines()[1:]
-    exec("\n".join(advice), {})  # our own advice
-    check(Path("ds_parquet"))
-
-
 def test_the_options_for_other_names(tmp_path: Path) -> None:
-    for part in ("train", "validation", "test"):
-        (tmp_path / f"{part}-00000-of-00001.csv").write_text(lines(","), encoding="utf-8")
-    train, validation, test = re.findall(r"\S+-of-00001\.csv(?=[ .])", refusal(tmp_path).partition("or give")[2])
+    """Two names of training files could be meant; what is advised reads."""
+    for part in ("my_train", "my_validation", "test_of_may"):
+        (tmp_path / f"{part}.csv").write_text(lines(","), encoding="utf-8")
+    train, validation, test = re.findall(r"\S+\.csv(?=[ .])", refusal(tmp_path).partition("or give")[2])
     check(DataSource(source=Path(train), validation=Path(validation), test=Path(test)))
+
+
+def test_the_pattern_for_parts_of_one_table(tmp_path: Path) -> None:
+    for part in ("one", "two"):
+        (tmp_path / f"{part}.csv").write_text(lines(","), encoding="utf-8")
+    found = re.search(r"or ('.*\*\.csv') if", refusal(tmp_path))
+    assert found is not None
+    assert found[1] == f"'{tmp_path}/*.csv'"

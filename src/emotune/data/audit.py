@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from emotune.data.columns import UnlabelledError
 from emotune.data.dataset import SPLIT_NAMES, TextDataset
 from emotune.data.duplicates import Groups, find_duplicates
 from emotune.data.label_errors import SuspectLabel, find_label_errors
 from emotune.data.label_names import label_findings
 from emotune.data.lengths import Lengths
-from emotune.data.load import advising_on_unlabelled, open_splits, reading_notes
+from emotune.data.load import left_out_note, open_splits, reading_notes
 from emotune.data.located import Place, Row
 from emotune.data.memory import called
 from emotune.data.options import DataSource
@@ -171,10 +172,13 @@ def audit_source(
     for split in SPLIT_NAMES:
         if split not in tables:
             continue
-        with advising_on_unlabelled(asked, tables, split):
+        try:
             read = read_all(tables[split], asked)
             if not read.texts:
                 raise none_usable(tables[split], split, read)
+        except UnlabelledError as error:
+            notes.append(left_out_note(asked, tables, split, error))
+            continue
         unusable[split] = read.unusable
         columns[split] = read.columns
         notes += read.notes

@@ -37,10 +37,11 @@ class UnlabelledError(DataError):
         where: The table, and the row if one was looked at.
         reason: Finding that shows it, as a clause.
         rest: The rest of the message; None if the reason is all of it.
+        whole: The whole message, if it does not begin with the place.
     """
 
-    def __init__(self, where: str, reason: str, rest: str | None = None) -> None:
-        super().__init__(f"{where}: {reason}." if rest is None else f"{where}: {rest}")
+    def __init__(self, where: str, reason: str, rest: str | None = None, *, whole: str | None = None) -> None:
+        super().__init__(whole or (f"{where}: {reason}." if rest is None else f"{where}: {rest}"))
         self.seen = where
         self.reason = reason
 
@@ -240,10 +241,12 @@ def _column(table: Table, role: Role, chosen: str | None) -> str:
         if chosen in table.columns:
             return chosen
         hint = _separator_hint(table) or table.hint or _nested_hint(table, chosen)
-        raise DataError(
-            f"{table.source} has no column {quoted(chosen)}. {columns}"
-            + (f"\n{hint[0].upper()}{hint[1:]}" if hint else "")
+        message = f"{table.source} has no column {quoted(chosen)}. {columns}" + (
+            f"\n{hint[0].upper()}{hint[1:]}" if hint else ""
         )
+        if role == "label":
+            raise UnlabelledError(table.source, f"it has no column {quoted(chosen)}", whole=message)
+        raise DataError(message)
     found = known_columns(table, role)
     if len(found) == 1:
         return found[0]

@@ -96,7 +96,7 @@ def refuse_place(source: str | Path) -> None:
                 "Write them to a file first, and give that."
             )
     elif any(character in name for character in "*?["):
-        found = [file for file in _entries(path.parent) if fnmatchcase(file.name, path.name)]
+        found = [file for file in entries_of(path.parent) if fnmatchcase(file.name, path.name)]
         matching = f" It would match {listed(file.name for file in found)}." if found else ""
         raise DataError(
             f"{in_full(name)} is a pattern, and patterns are not expanded.{matching} "
@@ -104,33 +104,18 @@ def refuse_place(source: str | Path) -> None:
         )
 
 
-def refuse_folder(path: Path, data_files: list[Path]) -> None:
-    """Refuse a folder with the layout of another program, or without data files of its own.
+def refuse_folder(path: Path) -> None:
+    """Refuse a folder without data files of its own that has others in it, and say what to give.
 
     Args:
         path: The folder.
-        data_files: The files in it that look like data.
 
     Raises:
-        DataError: It is such a folder.
+        DataError: There are such folders in it.
     """
     shown = escaped(path)
-    names = {file.name for file in data_files}
-    if "dataset_dict.json" in names or {"state.json", "dataset_info.json"} <= names:
-        loaded, target = f"datasets.load_from_disk({str(path)!r})", f"{path.resolve().name}_parquet"
-        if "dataset_dict.json" in names:
-            write = f"for name, rows in {loaded}.items(): rows.to_parquet(f'{target}/{{name}}.parquet')"
-        else:
-            write = f"{loaded}.to_parquet({target + '/train.parquet'!r})"
-        raise DataError(
-            f"{shown} was written by save_to_disk of the datasets library, which emotune does not read. "
-            f"Write it as Parquet, in Python, and give the folder {target!r}:\n"
-            f"import datasets, pathlib; pathlib.Path({target!r}).mkdir()\n{write}"
-        )
-    if data_files:
-        return
-    folders = [folder for folder in _entries(path) if _is_folder(folder)]
-    holding = [folder for folder in folders if any(_is_table(file) for file in _entries(folder))]
+    folders = [folder for folder in entries_of(path) if is_folder(folder)]
+    holding = [folder for folder in folders if any(_is_table(file) for file in entries_of(folder))]
     if holding:
         raise DataError(
             f"The folder {shown} holds no data files itself, but {'a folder' if len(holding) == 1 else 'folders'} with some: "
@@ -140,8 +125,8 @@ def refuse_folder(path: Path, data_files: list[Path]) -> None:
     if texts is not None:
         raise DataError(
             f"The folder {shown} holds no data files, but folders with .txt files, such as {in_full(texts.relative_to(path))}. "
-            "One file per text, in a folder for each class, is not read. Put the texts into one table for each split, "
-            "such as train.csv with the columns text and label."
+            "Texts are read from one folder per class (DIR/CLASS/1.txt or DIR/train/CLASS/1.txt), with at least two classes. "
+            "Give the folder that holds these."
         )
 
 
@@ -151,7 +136,7 @@ def _some_in_full(paths: Sequence[Path]) -> str:
     return ", ".join(map(in_full, paths[:_PATHS_NAMED])) + (f" and {rest:,} more" if rest > 0 else "")
 
 
-def _entries(folder: Path) -> list[Path]:
+def entries_of(folder: Path) -> list[Path]:
     """Return the sorted entries of a folder; none if it is not a folder or may not be read."""
     try:
         return sorted(folder.iterdir())
@@ -159,7 +144,8 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
-def _is_folder(path: Path) -> bool:
+def is_folder(path: Path) -> bool:
+    """Return whether a path is a folder to look into: neither a link nor hidden."""
     try:
         return path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
     except OSError:
@@ -172,12 +158,12 @@ def _first_text(folders: Sequence[Path]) -> Path | None:
     for _ in range(_LEVELS_LOOKED_AT):
         below: list[Path] = []
         for folder in level:
-            entries = _entries(folder)[: max(0, left)]
+            entries = entries_of(folder)[: max(0, left)]
             left -= len(entries)
             found = next((entry for entry in entries if entry.suffix == ".txt"), None)
             if found is not None or left <= 0:
                 return found
-            below += [entry for entry in entries if _is_folder(entry)]
+            below += [entry for entry in entries if is_folder(entry)]
         level = below
     return None
 

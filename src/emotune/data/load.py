@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,14 @@ from emotune.data.columns import Columns, UnlabelledError, column_notes
 from emotune.data.dataset import SPLIT_NAMES, Split, TextDataset
 from emotune.data.duplicates import KnownGroups, find_duplicates
 from emotune.data.files import open_table
+from emotune.data.found import Source
 from emotune.data.label_names import clean_name, refuse_lists
 from emotune.data.labels import ordered_labels
 from emotune.data.memory import called, kind_of, open_object
 from emotune.data.options import MAX_CHARACTERS, DataSource
 from emotune.data.rows import LabelledRows, read_labelled
-from emotune.data.sources import Source, find_source, local_file, split_name
+from emotune.data.sources import find_source, local_file
+from emotune.data.split_names import split_name
 from emotune.data.splitting import Cut, cut_splits
 from emotune.data.table import Table
 from emotune.system.errors import DataError
@@ -100,10 +101,13 @@ def load_data(
         notes_on_it = "".join(f"\n{note}" for note in found.notes)
         raise DataError(f"{called(source)} has no train split. What it has: {listed(tables)}.{notes_on_it}")
     rows = {}
+    left_out: list[str] = []
     for split in SPLIT_NAMES:
         if split in tables:
-            with advising_on_unlabelled(asked, tables, split):
+            try:
                 rows[split] = read_labelled(tables[split], asked)
+            except UnlabelledError as error:
+                left_out.append(left_out_note(asked, tables, split, error))
 
     train = rows["train"]
     refuse_lists(Counter(train.names), train.source)
@@ -117,7 +121,12 @@ def load_data(
     missing = {split: size for split, size in sizes.items() if split not in splits}
     known = None
     columns = {split: split_rows.columns for split, split_rows in rows.items()}
-    notes = [*found.notes, *reading_notes(tables, columns), *(note for read in rows.values() for note in read.notes)]
+    notes = [
+        *found.notes,
+        *left_out,
+        *reading_notes(tables, columns),
+        *(note for read in rows.values() for note in read.notes),
+    ]
     notes += _notes_on_left_out(tables, train, order)
     notes += _notes_on_balance(splits["train"])
     if missing:
@@ -136,35 +145,28 @@ def load_data(
     )
 
 
-@contextmanager
-def advising_on_unlabelled(asked: DataSource, tables: Mapping[str, Table], split: str) -> Iterator[None]:
-    """Add advice to the error of a validation or test split without labels; errors of training rows stay as they are.
+def left_out_note(asked: DataSource, tables: Mapping[str, Table], split: str, error: UnlabelledError) -> str:
+    """Return the note on a validation or test split without labels that is left out, as in a competition's folder.
 
     Args:
         asked: Source of the rows.
         tables: By split.
-        split: The name of the split that is read.
+        split: The name of the split.
+        error: What shows that it has no labels.
 
     Raises:
-        DataError: The split has no labels.
+        UnlabelledError: It is training rows, or there are none.
+        DataError: The split was given by itself, so that leaving it out would ignore what was asked for.
     """
-    try:
-        yield
-    except UnlabelledError as error:
-        if split == "train" or "train" not in tables:
-            raise
-        given = asked.validation if split == "validation" else asked.test
-        if given is not None:
-            without = f"Leave --{split}-data out"
-        elif isinstance(asked.source, (str, Path)) and Path(asked.source).expanduser().exists():
-            without = f"Give only {tables['train'].source}"
-        else:
-            without = "Give only the training rows, as a file"
+    if split == "train" or "train" not in tables:
+        raise error
+    if (asked.validation if split == "validation" else asked.test) is not None:
         raise DataError(
             f"{error.seen}: the {split} split has no labels, and scores need them ({error.reason}).\n"
-            f"{without}, and rows are set aside for {split} from training. "
+            f"Leave --{split}-data out, and rows are set aside for {split} from training. "
             "For texts without labels there is emotune predict."
         ) from None
+    return f"The {split} split has no labels and is left out ({error.seen}: {error.reason})."
 
 
 def reading_notes(tables: Mapping[str, Table], columns: Mapping[str, Columns]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from emotune.data.options import DataSource
 from emotune.data.table import Broken, Table
 from emotune.system.errors import DataError
 from emotune.system.text import is_blank, is_unicode
-from emotune.system.wording import LONGER, UNCLOSED_QUOTE, counted, numbered, quoted
+from emotune.system.wording import LONGER, UNCLOSED_QUOTE, counted, quoted
 
 # Number of reasons that a message names if no row can be used.
 MOST_REASONS = 3
@@ -259,7 +259,7 @@ def _refusal(table: Table, rows: _Rows) -> DataError:
         return _blank(table, blank)
     unlabelled = [row.number for row in rows.faulty]
     seen = f"the label is missing (empty, null or NaN) in {counted(len(unlabelled), 'row')}"
-    message = f"{seen}: {numbered(table.unit, unlabelled)}. Label or remove them{_cleaning(table, rows)}."
+    message = f"{seen}: {table.numbered(unlabelled)}. Label or remove them{_cleaning(table, rows)}."
     return DataError(f"{table.source}: {message}") if rows.usable else UnlabelledError(table.source, seen, message)
 
 
@@ -269,7 +269,7 @@ def _with_others(table: Table, said: str, rows: _Rows) -> DataError:
     if len(numbers) == 1:
         return DataError(said)
     return DataError(
-        f"{said}\n{counted(len(numbers), 'row')} cannot be read or used: {numbered(table.unit, numbers)}"
+        f"{said}\n{counted(len(numbers), 'row')} cannot be read or used: {table.numbered(numbers)}"
         f"{_cleaning(table, rows, len(numbers))}."
     )
 
@@ -406,5 +406,5 @@ def _half_a_character(table: Table, number: int, what: str) -> DataError:
 def _blank(table: Table, numbers: Sequence[int]) -> DataError:
     return DataError(
         f"{table.source}: the text is empty or blank in {counted(len(numbers), 'row')}: "
-        f"{numbered(table.unit, numbers)}. Fill or remove them."
+        f"{table.numbered(numbers)}. Fill or remove them."
     )

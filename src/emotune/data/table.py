@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from emotune.system.errors import DataError
+from emotune.system.wording import numbered
+
+# Rows whose places are named one by one.
+_PLACES_NAMED = 5
 
 Row = tuple[int, Sequence[object]]
 """Line or row number of a row's start, counted from 1, and its values; only `Broken` if the row cannot be read."""
@@ -42,6 +46,7 @@ class Table:
         notes: Notes on reading the rows, one sentence each.
         hint: Advice, with the apparent kind of the source, if it lacks the columns wanted.
         objects: Reads the rows of JSON Lines as they are, with their line numbers; an error for what is no object.
+        place: Returns the place of a row that has been read, where the source and a number are not the place.
     """
 
     source: str
@@ -56,7 +61,15 @@ class Table:
     notes: tuple[str, ...] = ()
     hint: str = ""
     objects: Callable[[], Iterator[tuple[int, dict[str, Any] | DataError]]] | None = None
+    place: Callable[[int], str] | None = None
 
     def at(self, number: int) -> str:
         """Return the place of a row, for the start of a message: "reviews.csv, line 7"."""
-        return f"{self.source}, {self.unit} {number}"
+        return f"{self.source}, {self.unit} {number}" if self.place is None else self.place(number)
+
+    def numbered(self, numbers: Sequence[int]) -> str:
+        """Return the places of some rows, the first of them if there are many: "lines 7, 9"."""
+        if self.place is None:
+            return numbered(self.unit, numbers)
+        rest = len(numbers) - _PLACES_NAMED
+        return "; ".join(map(self.place, numbers[:_PLACES_NAMED])) + (f" and {rest:,} more" if rest > 0 else "")
