@@ -30,6 +30,13 @@ def audit(
     data_revision: DataRevision = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    group_column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Column of groups, such as authors: report those in several splits."),
+    ] = None,
+    time_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column of times: report from when to when each split goes.")
+    ] = None,
     max_characters: MaxCharacters = None,
     model: Annotated[
         str | None,
@@ -70,6 +77,7 @@ def audit(
     $ emotune audit reviews.csv --text-column body --label-column stars
     $ emotune audit reviews.csv --model bert-base-uncased --max-length 256
     $ emotune audit folder_with_train_and_test/ --write-clean cleaned
+    $ emotune audit folder_with_train_and_test/ --group-column author
     """
     from emotune.cli.console import make_console, print_notice
     from emotune.data.audit import audit_source
@@ -101,6 +109,8 @@ def audit(
         revision=data_revision,
         text_column=text_column,
         label_column=label_column,
+        group_column=group_column,
+        time_column=time_column,
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
     )
     limit = MAX_LENGTH if max_length is None else max_length
@@ -137,6 +147,7 @@ def _findings(audit: Audit) -> dict[str, Any]:
         "repeats": [asdict(repeat) for repeat in audit.repeats],
         "leaks": [asdict(leak) for leak in audit.leaks],
         "validation_leaks": [asdict(leak) for leak in audit.validation_leaks],
+        "group_leaks": [asdict(crossing) for crossing in audit.crossings],
         "contradictions": [asdict(found) for found in audit.contradictions],
         "label_errors": None if audit.label_errors is None else [asdict(error) for error in audit.label_errors],
         "shortcuts": [asdict(shortcut) for shortcut in audit.shortcuts],

@@ -21,6 +21,8 @@ FLAGS = {
     "data_revision": Flag("data.revision", "NAME"),
     "text_column": Flag("data.text_column", "NAME"),
     "label_column": Flag("data.label_column", "NAME"),
+    "group_column": Flag("data.group_column", "NAME"),
+    "time_column": Flag("data.time_column", "NAME"),
     "max_characters": Flag("data.max_characters", "N"),
     "model": Flag("model.name", "MODEL"),
     "max_length": Flag("model.max_length", "N"),

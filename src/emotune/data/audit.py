@@ -7,22 +7,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from emotune.data.by_time import period_notes
 from emotune.data.columns import UnlabelledError
 from emotune.data.dataset import SPLIT_NAMES, TextDataset
 from emotune.data.duplicates import Groups, find_duplicates
+from emotune.data.groups import Crossing, Names, crossings, group_names, missing_note
 from emotune.data.label_errors import SuspectLabel, find_label_errors
 from emotune.data.label_names import label_findings
 from emotune.data.lengths import Lengths
-from emotune.data.load import left_out_note, open_splits, reading_notes
+from emotune.data.load import left_out_note, open_splits, reading_notes, times_of
 from emotune.data.located import Place, Row
 from emotune.data.memory import called
 from emotune.data.options import DataSource
-from emotune.data.rows import UnusableRow, none_usable, read_all
+from emotune.data.rows import AllRows, UnusableRow, none_usable, read_all
 from emotune.data.shortcuts import Shortcut, find_shortcuts
 from emotune.data.tokens import TokenCounts
 from emotune.system.errors import DataError
@@ -89,6 +91,9 @@ class Audit:
         tokens: Lengths of the texts in a model's tokens (`emotune.data.tokens`); None if no model was named.
         label_findings: Suspicious features of the labels' names, one sentence each.
         placeholders: Rows whose text is a word for a missing one, such as "nan".
+        crossings: Rows whose group is in another split as well; empty without a column of groups.
+        group_column: The column of groups.
+        further: The cells of the columns of groups and times, in the order of `rows`, by column.
     """
 
     name: str
@@ -107,6 +112,9 @@ class Audit:
     tokens: TokenCounts | None = None
     label_findings: tuple[str, ...] = ()
     placeholders: tuple[Row, ...] = ()
+    crossings: tuple[Crossing, ...] = ()
+    group_column: str | None = None
+    further: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
 
     def texts(self) -> dict[str, list[str]]:
         """The usable texts of each split."""
@@ -138,7 +146,14 @@ def audit_data(data: TextDataset, *, label_errors: bool = False) -> Audit:
         for number, (text, label) in enumerate(zip(split.texts, split.label_ids, strict=True), start=1)
     ]
     known = None if data.known_groups is None else data.known_groups.of([split.texts for split in data.splits])
-    return _audit(data.name, rows, {}, label_errors, known)
+    audit = _audit(data.name, rows, {}, label_errors, known)
+    if not data.train.groups:
+        return audit
+    return replace(
+        audit,
+        crossings=tuple(crossings({split.name: split.groups for split in data.splits})),
+        group_column=data.group_column,
+    )
 
 
 def audit_source(
@@ -168,6 +183,7 @@ def audit_source(
     rows: list[Row] = []
     unusable = {}
     columns = {}
+    reads: dict[str, AllRows] = {}
     notes: list[str] = []
     for split in SPLIT_NAMES:
         if split not in tables:
@@ -181,13 +197,28 @@ def audit_source(
             continue
         unusable[split] = read.unusable
         columns[split] = read.columns
+        reads[split] = read
         notes += read.notes
         rows += [
             Row(Place(split, number), text, label)
             for number, text, label in zip(read.numbers, read.texts, read.names, strict=True)
         ]
+    groups: dict[str, Names] = {}
+    if asked.group_column is not None:
+        groups = {split: group_names(read.further[asked.group_column], read.places) for split, read in reads.items()}
+        notes += missing_note(asked.group_column, groups)
+    if asked.time_column is not None:
+        notes += period_notes(times_of(reads, asked.time_column), asked.time_column)
     audit = _audit(found.name, rows, unusable, label_errors, features=features)
-    return replace(audit, notes=(*found.notes, *reading_notes(tables, columns), *notes, *audit.notes))
+    return replace(
+        audit,
+        notes=(*found.notes, *reading_notes(tables, columns), *notes, *audit.notes),
+        crossings=tuple(crossings(groups)),
+        group_column=asked.group_column,
+        further={
+            column: tuple(cell for read in reads.values() for cell in read.further[column]) for column in asked.further
+        },
+    )
 
 
 def _audit(

@@ -63,6 +63,8 @@ def choose_dropped(audit: Audit) -> list[Dropped]:
 def write_clean(audit: Audit, folder: str | Path) -> list[Dropped]:
     """Write the cleaned splits as CSV files into a new folder, and the rows left out, with reasons, into `dropped.csv`.
 
+    Columns of groups and times that were read are written as well, so that splits can be cut by them.
+
     Args:
         audit: The audit of the data.
         folder: The folder to write; it must be empty or not exist. It is written completely or not at all.
@@ -78,12 +80,18 @@ def write_clean(audit: Audit, folder: str | Path) -> list[Dropped]:
     left_out = {drop.row for drop in dropped}
     with written_whole(Path(folder), overwrite=None, option=OPTION) as work:
         for split in audit.counts:
-            kept = [row for row in audit.rows if row.place.split == split and row not in left_out]
-            if not kept:
+            numbers = [
+                number for number, row in enumerate(audit.rows) if row.place.split == split and row not in left_out
+            ]
+            if not numbers:
                 raise DataError(
                     f"No row of {split} would be left, so the cleaned copy was not written. See the audit for the reasons."
                 )
-            _write(work / f"{split}.csv", ("text", "label"), ((row.text, row.label) for row in kept))
+            kept = ((audit.rows[number].text, audit.rows[number].label) for number in numbers)
+            further = zip(*([cells[number] for number in numbers] for cells in audit.further.values()), strict=True)
+            lines = [(*row, *cells) for row, cells in zip(kept, further, strict=True)] if audit.further else kept
+            names = (f"{name}_2" if name in ("text", "label") else name for name in audit.further)
+            _write(work / f"{split}.csv", ("text", "label", *names), lines)
         unusable = ((split, row.number, "", "", row.reason) for split, rows in audit.unusable.items() for row in rows)
         rows = (
             (drop.row.place.split, drop.row.place.number, drop.row.label, drop.row.text, drop.reason)

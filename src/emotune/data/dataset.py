@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from emotune.data.columns import Columns
 from emotune.data.duplicates import KnownGroups
+from emotune.data.groups import Names
 from emotune.tasks.base import Targets, Task
 from emotune.tasks.single_label import SINGLE_LABEL
 
@@ -30,6 +31,7 @@ class Split:
         notes: Notes on reading rows that were loaded on their own, one sentence each; empty in a data set, which has
             its own.
         task: Kind of label of the rows.
+        groups: The name of each row's group, such as its author, and None for a row that is its own; () without groups.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Split:
     labels: tuple[str, ...]
     notes: tuple[str, ...] = ()
     task: Task = SINGLE_LABEL
+    groups: Names = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -70,6 +73,7 @@ class Split:
             label_ids=self.label_ids[np.asarray(rows, dtype=np.int64)],
             labels=self.labels,
             task=self.task,
+            groups=tuple(self.groups[row] for row in rows) if self.groups else (),
         )
 
 
@@ -86,6 +90,7 @@ class TextDataset:
         notes: Changes to the data when it was loaded, one sentence each (for example a split cut from training).
         known_groups: Groups of texts that repeat, if they were searched while loading.
         columns: The columns of the source that were read, by split; without splits that were cut from training.
+        periods: First and last time of each split's rows, in words, if a column of times was read.
     """
 
     name: str
@@ -96,11 +101,17 @@ class TextDataset:
     notes: tuple[str, ...] = ()
     known_groups: KnownGroups | None = None
     columns: Mapping[str, Columns] = field(default_factory=dict)
+    periods: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:
         """Kind of label of the rows."""
         return self.train.task
+
+    @property
+    def group_column(self) -> str | None:
+        """The column of the groups, if one was read."""
+        return self.columns["train"].further[0] if self.train.groups and "train" in self.columns else None
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:

@@ -91,6 +91,30 @@ def choose_groups(rows: Rows, size: int, *, least_left: int, seed: int | Sequenc
     return chosen[rows.numbers]
 
 
+def choose_best(rows: Rows, size: int, *, least_left: int, seed: Sequence[int], tries: int) -> NDArray[np.bool_]:
+    """Return the best of several results of `choose_groups`: the one nearest to the rows wanted in sum and per class.
+
+    One that has every class on both sides is better than any that has not.
+
+    Args:
+        rows: The rows; every class has at least one.
+        size: Number of rows to choose.
+        least_left: As for `choose_groups`.
+        seed: Chooses among groups that are alike.
+        tries: Number of results.
+    """
+    wanted = rows.counts * size / len(rows)
+
+    def badness(chosen: NDArray[np.bool_]) -> tuple[int, float]:
+        lost = int((rows.groups_of(chosen) < 1).sum() + (rows.groups_of(~chosen) < least_left).sum())
+        gaps = rows.counts_of(chosen) - wanted
+        present = wanted > 0
+        return lost, float((gaps[present] ** 2 / wanted[present]).sum() + (chosen.sum() - size) ** 2 / size)
+
+    found = [choose_groups(rows, size, least_left=least_left, seed=(*seed, number)) for number in range(tries)]
+    return min(found, key=badness)
+
+
 def _targets(counts: NDArray[np.int64], size: int, least_left: int) -> NDArray[np.int64]:
     """Return the rows to choose per class: its share in whole numbers, `size` in sum, at least one and never all."""
     exact = counts * size / counts.sum()

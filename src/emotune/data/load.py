@@ -11,19 +11,20 @@ from typing import Any
 import numpy as np
 
 from emotune.data.columns import Columns, UnlabelledError, column_notes
+from emotune.data.cutting import make_splits
 from emotune.data.dataset import SPLIT_NAMES, Split, TextDataset
-from emotune.data.duplicates import KnownGroups, find_duplicates
 from emotune.data.files import open_table
 from emotune.data.found import Source
+from emotune.data.groups import group_names
 from emotune.data.label_names import clean_name, refuse_lists
 from emotune.data.labels import ordered_labels
 from emotune.data.memory import called, kind_of, open_object
 from emotune.data.options import MAX_CHARACTERS, DataSource
-from emotune.data.rows import LabelledRows, read_labelled
+from emotune.data.rows import AllRows, LabelledRows, read_labelled
 from emotune.data.sources import find_source, local_file
 from emotune.data.split_names import split_name
-from emotune.data.splitting import Cut, cut_splits
 from emotune.data.table import Table
+from emotune.data.times import Times, read_times
 from emotune.system.errors import DataError
 from emotune.system.options import checked_seed
 from emotune.system.wording import counted, listed, quoted, shown
@@ -47,6 +48,8 @@ def load_data(
     labels: Sequence[str] | None = None,
     validation_size: float = 0.15,
     test_size: float = 0.15,
+    group_column: str | None = None,
+    time_column: str | None = None,
     max_characters: int = MAX_CHARACTERS,
     seed: int = 0,
 ) -> TextDataset:
@@ -74,6 +77,9 @@ def load_data(
         labels: Label names in the order wanted: exactly those of the training rows.
         validation_size: The share of training rows to cut for validation, if that is needed.
         test_size: The share of training rows to cut for test, if that is needed.
+        group_column: The column of groups, such as authors: rows of one group are never on both sides of a cut.
+        time_column: The column of times: the newest rows are cut for test, those before them for validation, without
+            texts that an earlier split has.
         max_characters: The longest text allowed; a longer one is usually an unclosed quote.
         seed: Chooses the rows that are cut; 0 to 2**32 - 1.
 
@@ -93,6 +99,8 @@ def load_data(
         labels=labels,
         validation_size=validation_size,
         test_size=test_size,
+        group_column=group_column,
+        time_column=time_column,
         max_characters=max_characters,
     )
     checked_seed(seed)
@@ -115,11 +123,8 @@ def load_data(
     order = ordered_labels(train.names, class_names=train.class_names, requested=asked.labels)
     for split_rows in rows.values():
         _refuse_labels_outside(order, split_rows, "the training rows lack")
-    splits = {split: _split(split, split_rows, order) for split, split_rows in rows.items()}
+    splits = {split: _split(split, split_rows, order, group_column) for split, split_rows in rows.items()}
 
-    sizes = {"test": test_size, "validation": validation_size}
-    missing = {split: size for split, size in sizes.items() if split not in splits}
-    known = None
     columns = {split: split_rows.columns for split, split_rows in rows.items()}
     notes = [
         *found.notes,
@@ -129,19 +134,17 @@ def load_data(
     ]
     notes += _notes_on_left_out(tables, train, order)
     notes += _notes_on_balance(splits["train"])
-    if missing:
-        cut, known = _cut_apart(splits, missing, seed)
-        splits |= cut.splits
-        notes += cut.notes
+    made = make_splits(splits, times_of(rows, time_column), asked, seed)
     return TextDataset(
         name=found.name,
         labels=order,
-        train=splits["train"],
-        validation=splits["validation"],
-        test=splits["test"],
-        notes=tuple(notes),
-        known_groups=known,
+        train=made.splits["train"],
+        validation=made.splits["validation"],
+        test=made.splits["test"],
+        notes=(*notes, *made.notes),
+        known_groups=made.known,
         columns=columns,
+        periods=made.periods,
     )
 
 
@@ -265,40 +268,33 @@ def load_split(
     return replace(_split(name or own_name, rows, labels), notes=notes)
 
 
-def _split(name: str, rows: LabelledRows, labels: tuple[str, ...]) -> Split:
+def times_of(rows: Mapping[str, LabelledRows | AllRows], column: str | None) -> dict[str, Times]:
+    """Return the times of rows by split, all of one kind; empty without a column of times.
+
+    Args:
+        rows: The rows by split.
+        column: The column of times.
+
+    Raises:
+        DataError: One is not valid.
+    """
+    if column is None:
+        return {}
+    cells = [cell for read in rows.values() for cell in read.further[column]]
+    found = read_times(cells, [place for read in rows.values() for place in read.places], column)
+    ends = np.cumsum([len(read.texts) for read in rows.values()])[:-1]
+    return {split: Times(found.kind, keys) for split, keys in zip(rows, np.split(found.keys, ends), strict=True)}
+
+
+def _split(name: str, rows: LabelledRows, labels: tuple[str, ...], group_column: str | None = None) -> Split:
     ids = {label: i for i, label in enumerate(labels)}
     return Split(
         name=name,
         texts=rows.texts,
         label_ids=np.fromiter((ids[label] for label in rows.names), dtype=np.int64, count=len(rows.names)),
         labels=labels,
+        groups=() if group_column is None else group_names(rows.further[group_column], rows.places),
     )
-
-
-def _cut_apart(splits: Mapping[str, Split], missing: Mapping[str, float], seed: int) -> tuple[Cut, KnownGroups]:
-    """Cut the missing splits, so that no text is in two of the cut splits, or in a cut split and a given one.
-
-    Args:
-        splits: The given splits, "train" among them.
-        missing: The share of the training rows for each missing split.
-        seed: Chooses the rows.
-
-    Returns:
-        The cut, and the repeated texts of all splits.
-    """
-    given = [split for split in splits if split != "train"]
-    train = splits["train"]
-    groups = find_duplicates([*train.texts, *(text for split in given for text in splits[split].texts)])
-    near, near_given = groups.near[: len(train)], groups.near[len(train) :]
-    cut = cut_splits(train, missing, seed, near, np.isin(near, near_given))
-    rows = dict(cut.rows)
-    start = len(train)
-    for split in given:
-        rows[split] = np.arange(start, start + len(splits[split]))
-        start += len(splits[split])
-    order = np.concatenate([rows[split] for split in SPLIT_NAMES])
-    texts = tuple((cut.splits.get(split) or splits[split]).texts for split in SPLIT_NAMES)
-    return cut, KnownGroups(texts, groups.take(order))
 
 
 def _refuse_untrainable(train: LabelledRows) -> None:

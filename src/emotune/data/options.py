@@ -47,6 +47,14 @@ class DataSource(Options):
         lt=1,
         description="Share of the training rows cut off for the test where there is no such split.",
     )
+    group_column: Text | None = Field(
+        default=None,
+        description="Column of groups, such as authors or threads: rows of one group are never on both sides of a cut.",
+    )
+    time_column: Text | None = Field(
+        default=None,
+        description="Column of times: the newest rows are cut for test, those before them for validation.",
+    )
     max_characters: int = Field(
         default=20_000,
         ge=1,
@@ -60,6 +68,20 @@ class DataSource(Options):
                 f"validation_size and test_size are {self.validation_size} and {self.test_size}; expected a sum below 1"
             )
         return self
+
+    @model_validator(mode="after")
+    def _groups_or_times(self) -> Self:
+        if self.group_column is not None and self.time_column is not None:
+            raise ValueError(
+                f"group_column is {self.group_column!r} and time_column is {self.time_column!r}; expected one of them: a group with rows "
+                "before and after a date cannot be on one side of it"
+            )
+        return self
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """Columns that are read in addition to texts and labels."""
+        return tuple(column for column in (self.group_column, self.time_column) if column is not None)
 
 
 MAX_CHARACTERS: int = DataSource.model_fields["max_characters"].default

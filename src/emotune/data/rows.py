@@ -51,18 +51,17 @@ class LabelledRows:
     further: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
 
 
-def read_labelled(table: Table, asked: DataSource, further: Sequence[str] = ()) -> LabelledRows:
+def read_labelled(table: Table, asked: DataSource) -> LabelledRows:
     """Read a table's texts and labels.
 
     Args:
         table: The table.
         asked: How rows are read.
-        further: Columns whose cells are read with the rows, as they are.
 
     Raises:
         DataError: A column is not found; there are no rows; or texts or labels are missing or not valid.
     """
-    columns = with_further(table, text_and_label_columns(table, asked.text_column, asked.label_column), further)
+    columns = with_further(table, text_and_label_columns(table, asked.text_column, asked.label_column), asked.further)
     rows = _read(table, columns, asked.max_characters)
     if rows.faulty:
         raise _refusal(table, rows)
@@ -75,7 +74,7 @@ def read_labelled(table: Table, asked: DataSource, further: Sequence[str] = ()) 
         table.class_names.get(columns.label),
         columns,
         _notes_on_labels(table, rows.respelt),
-        tuple(table.at(row.number) for row in rows.usable) if further else (),
+        tuple(table.at(row.number) for row in rows.usable) if asked.further else (),
         rows.further(columns),
     )
 
@@ -120,13 +119,13 @@ class AllRows:
     further: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
 
 
-def read_all(table: Table, asked: DataSource, further: Sequence[str] = ()) -> AllRows:
+def read_all(table: Table, asked: DataSource) -> AllRows:
     """Read a table's texts and labels as `read_labelled` does, but continue after a row that cannot be used.
 
     Raises:
         DataError: A column is not found; the table cannot be read; or more rows cannot be read than can be used.
     """
-    columns = with_further(table, text_and_label_columns(table, asked.text_column, asked.label_column), further)
+    columns = with_further(table, text_and_label_columns(table, asked.text_column, asked.label_column), asked.further)
     rows = _read(table, columns, asked.max_characters)
     # If nothing or little can be read, the file is not what its name says, and the advice is for all of it.
     if rows.mostly_broken:
@@ -141,7 +140,7 @@ def read_all(table: Table, asked: DataSource, further: Sequence[str] = ()) -> Al
         lack_labels=all(row.kind in ("withheld", "unlabelled") for row in rows.faulty),
         columns=columns,
         notes=_notes_on_labels(table, rows.respelt),
-        places=tuple(table.at(row.number) for row in rows.usable) if further else (),
+        places=tuple(table.at(row.number) for row in rows.usable) if asked.further else (),
         further=rows.further(columns),
     )
 

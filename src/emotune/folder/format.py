@@ -113,6 +113,7 @@ class DataEntry(Record):
         counts: Rows by split and label.
         notes: Notes on reading it, one sentence each.
         columns: The columns that were read, by split.
+        periods: First and last time of the rows, by split, if a column of times was read.
     """
 
     name: Name
@@ -122,6 +123,7 @@ class DataEntry(Record):
     counts: dict[str, dict[str, int]] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
     columns: dict[str, Any] = Field(default_factory=dict)
+    periods: dict[str, tuple[str, str]] = Field(default_factory=dict)
 
 
 class Evidence(Record):

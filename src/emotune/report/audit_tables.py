@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from emotune.data.audit import Audit, Repeat
+from emotune.data.groups import Crossing
 from emotune.data.located import Row
 from emotune.data.shortcuts import Shortcut
 from emotune.data.tokens import ANOTHER_MODEL, TokenCounts, is_unreadable
@@ -36,6 +38,7 @@ def audit_page(audit: Audit, examples: int = EXAMPLES) -> Group:
     """
     parts: list[RenderableType] = [_rows_table(audit), _findings_table(audit)]
     parts += [Text(note) for note in (*audit.label_findings, *audit.notes)]
+    parts += [Text(f"{_crossing_line(found, audit.group_column)}.") for found in audit.crossings]
     if audit.tokens is not None:
         parts.append(Text(f"With {printable(audit.tokens.model)}: {tokens_line(audit.tokens)}."))
         parts += [Text(f"{line}.") for line in unknown_lines(audit.tokens)]
@@ -71,6 +74,7 @@ def audit_lines(audit: Audit) -> Iterator[str]:
     if audit.validation_leaks:
         leaks = list(audit.validation_leaks)
         yield f"{counted(len(leaks), 'row')} of test {_are(leaks)} also in validation ({_kinds(leaks)})"
+    yield from map(partial(_crossing_line, column=audit.group_column), audit.crossings)
     repeats = audit.repeated("train", ("exact", "trivial"))
     if repeats:
         yield f"{counted(len(repeats), 'training row')} {'repeats' if len(repeats) == 1 else 'repeat'} another's text"
@@ -84,6 +88,18 @@ def audit_lines(audit: Audit) -> Iterator[str]:
         yield tokens_line(audit.tokens)
     if audit.tokens is not None:
         yield from unknown_lines(audit.tokens)
+
+
+def _crossing_line(found: Crossing, column: str | None) -> str:
+    by = "" if column is None else f" by '{printable(column, _LONGEST_TEXT)}'"
+    into = "training" if found.into == "train" else found.into
+    line = (
+        f"{counted(found.rows, 'row')} of {found.split} {'is' if found.rows == 1 else 'are'} of {counted(found.groups, 'group')}{by} "
+        f"that {'is' if found.groups == 1 else 'are'} also in {into}, such as '{printable(found.example, _LONGEST_TEXT)}'"
+    )
+    return (
+        f"{line}; {OPTIMISTIC}" if found.split == "validation" else f"{line}: scores may be too good for other groups"
+    )
 
 
 def _kinds(leaks: Sequence[Repeat]) -> str:
@@ -166,6 +182,11 @@ def finding_counts(audit: Audit) -> Iterator[tuple[str, dict[str, int]]]:
         for kind, words in KINDS.items():
             found = sum(leak.kind == kind for leak in audit.validation_leaks)
             yield f"is also in validation: {words}", {"test": found}
+    if audit.group_column is not None:
+        for into, where in (("train", "training"), ("validation", "validation")):
+            rows = {found.split: found.rows for found in audit.crossings if found.into == into}
+            if rows:
+                yield f"is of a group that is also in {where}", rows
     if audit.placeholders:
         missing = Counter(row.place.split for row in audit.placeholders)
         yield "texts such as 'nan' or 'None'", {split: missing[split] for split in audit.counts}

@@ -67,6 +67,7 @@ class Report:
         seeds: Its scores over several seeds, by name.
         trust: Calibration of its probabilities.
         audit: The audit of the data.
+        data_notes: Notes on reading and splitting the data, one sentence each.
         leaks: The comparison without the test rows that repeat a training row.
         attributions: Weights of words in predictions, by row number of the test split.
         commands: Commands that reproduce the results.
@@ -82,6 +83,7 @@ class Report:
     seeds: Mapping[str, SeedSummary] = field(default_factory=dict)
     trust: Trust | None = None
     audit: Audit | None = None
+    data_notes: Sequence[str] = ()
     leaks: Leaks | None = None
     attributions: Mapping[int, Words] = field(default_factory=dict)
     commands: Sequence[str] = ()
@@ -160,7 +162,7 @@ def _article(report: Report) -> dict[str, Any]:
         "training": training_part(report.training) if report.training else None,
         "calibration": calibration_part(report.trust) if report.trust else None,
         "examples": _examples(comparison, report.attributions),
-        "audit": _audit(report.audit, comparison.after.split.labels) if report.audit else None,
+        "audit": _audit(report, comparison.after.split.labels) if report.audit else None,
         "commands": list(report.commands),
         "versions": ", ".join(f"{name} {version}" for name, version in report.versions.items()),
     }
@@ -404,8 +406,11 @@ def _about_mistakes(evaluation: Evaluation, rows: Sequence[int]) -> str:
     return f"The mistakes with the highest confidence, {low if low == high else f'{low} to {high}'} %."
 
 
-def _audit(audit: Audit, order: Sequence[str]) -> dict[str, Any]:
+def _audit(report: Report, order: Sequence[str]) -> dict[str, Any]:
     """Return the template's variables for the data; `order` is the order of the labels everywhere on the page."""
+    audit = report.audit
+    if audit is None:
+        raise ValueError("the report has no audit")
     splits = list(audit.counts)
     rows = [("rows", [f"{sum(counts.values()):,}" for counts in audit.counts.values()])]
     found = dict.fromkeys(label for counts in audit.counts.values() for label in counts)
@@ -419,5 +424,5 @@ def _audit(audit: Audit, order: Sequence[str]) -> dict[str, Any]:
     return {
         "splits": splits,
         "rows": [{"name": name, "cells": cells} for name, cells in rows],
-        "lines": list(audit_lines(audit)),
+        "lines": [*report.data_notes, *audit_lines(audit)],
     }
