@@ -11,6 +11,7 @@ from typing import Any
 
 from emotune.data.audit import Audit
 from emotune.data.dataset import TextDataset
+from emotune.data.sources import is_portable
 from emotune.evaluation.attribution import Words, explain
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.leaks import Leaks
@@ -114,7 +115,7 @@ def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> Evidence:
         configuration=portable.configuration(config),
         data=DataEntry(
             name=data.name,
-            was_local=Path(config.data.source).expanduser().exists(),
+            was_local=not is_portable(config.data.source),
             fingerprint=data.fingerprint,
             rows={split.name: len(split) for split in data.splits},
             counts={split.name: split.counts for split in data.splits},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +11,8 @@ import typer
 
 from emotune.system.errors import ConfigError
 from emotune.system.wording import quoted
+
+LABELLED_ROWS = "Labelled rows: a file, a folder, a pattern of files, a URL, - for standard input, a Hub data set id, or bundled:sample."
 
 
 def whole_number(option: str, least: int) -> Callable[[str | int], int]:
@@ -52,6 +54,22 @@ def share(option: str, example: str, *, ends: bool) -> Callable[[str | float], f
             limits = "from 0 to 1" if ends else "between 0 and 1"
             raise ConfigError(f"{option} is {quoted(value)}; expected a number {limits}, such as {example}.")
         return found
+
+    return read
+
+
+def choice(option: str, values: Sequence[str]) -> Callable[[str], str]:
+    """Return the parser of an option whose value is one of some words.
+
+    Args:
+        option: The option, for the message: "--on-error".
+        values: The words.
+    """
+
+    def read(value: str) -> str:
+        if value not in values:
+            raise ConfigError(f"{option} is {quoted(value)}; expected {', '.join(values[:-1])} or {values[-1]}.")
+        return value
 
     return read
 
@@ -102,6 +120,15 @@ TextColumn = Annotated[
 
 LabelColumn = Annotated[
     str | None, typer.Option(metavar="NAME", help="Column of the labels; found by its name if not given.")
+]
+
+InputFormat = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        parser=choice("--input-format", ("csv", "tsv", "jsonl", "json", "parquet", "text")),
+        help="Format of standard input, a pipe or a URL: csv, tsv, jsonl, json, parquet or text; found out if not given.",
+    ),
 ]
 
 MaxCharacters = Annotated[

@@ -5,11 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from emotune.cli.arguments import DataConfig, DataRevision, LabelColumn, MaxCharacters, TextColumn, whole_number
+from emotune.cli.arguments import (
+    LABELLED_ROWS,
+    DataConfig,
+    DataRevision,
+    InputFormat,
+    LabelColumn,
+    MaxCharacters,
+    TextColumn,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     from emotune.data.audit import Audit
@@ -18,7 +27,10 @@ if TYPE_CHECKING:
 def audit(
     data: Annotated[
         str,
-        typer.Argument(metavar="DATA", help="Labelled rows: a file, a folder, a Hub data set id, or bundled:sample."),
+        typer.Argument(
+            metavar="DATA",
+            help=LABELLED_ROWS,
+        ),
     ],
     validation_data: Annotated[
         str | None, typer.Option(metavar="FILE", help="File with the validation rows, if the data has none.")
@@ -37,6 +49,7 @@ def audit(
     time_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Column of times: report from when to when each split goes.")
     ] = None,
+    input_format: InputFormat = None,
     max_characters: MaxCharacters = None,
     model: Annotated[
         str | None,
@@ -111,6 +124,7 @@ def audit(
         label_column=label_column,
         group_column=group_column,
         time_column=time_column,
+        input_format=cast(Any, input_format),
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
     )
     limit = MAX_LENGTH if max_length is None else max_length

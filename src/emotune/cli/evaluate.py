@@ -6,11 +6,21 @@ import json
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from emotune.cli.arguments import Base, DataConfig, DataRevision, Folder, LabelColumn, MaxCharacters, TextColumn
+from emotune.cli.arguments import (
+    LABELLED_ROWS,
+    Base,
+    DataConfig,
+    DataRevision,
+    Folder,
+    InputFormat,
+    LabelColumn,
+    MaxCharacters,
+    TextColumn,
+)
 from emotune.system.errors import ConfigError
 from emotune.system.wording import counted, quoted
 
@@ -23,7 +33,11 @@ if TYPE_CHECKING:
 def evaluate(
     folder: Folder,
     data: Annotated[
-        str, typer.Option(metavar="DATA", help="Labelled rows: a file, a folder, a Hub data set id, or bundled:sample.")
+        str,
+        typer.Option(
+            metavar="DATA",
+            help=LABELLED_ROWS,
+        ),
     ],
     split: Annotated[
         str | None, typer.Option(metavar="NAME", help="Split of a folder or Hub data set; its test split if not given.")
@@ -32,6 +46,7 @@ def evaluate(
     data_revision: DataRevision = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    input_format: InputFormat = None,
     max_characters: MaxCharacters = None,
     base: Base = None,
     output: Annotated[
@@ -74,6 +89,7 @@ def evaluate(
         revision=data_revision,
         text_column=text_column,
         label_column=label_column,
+        input_format=cast(Any, input_format),
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
     )
     for note in rows.notes:

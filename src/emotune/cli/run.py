@@ -23,6 +23,7 @@ FLAGS = {
     "label_column": Flag("data.label_column", "NAME"),
     "group_column": Flag("data.group_column", "NAME"),
     "time_column": Flag("data.time_column", "NAME"),
+    "input_format": Flag("data.input_format", "NAME"),
     "max_characters": Flag("data.max_characters", "N"),
     "model": Flag("model.name", "MODEL"),
     "max_length": Flag("model.max_length", "N"),

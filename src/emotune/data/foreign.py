@@ -73,18 +73,20 @@ def _arrow_to_parquet(path: Path, start: bytes) -> str:
 
 
 def refuse_place(source: str | Path) -> None:
-    """Refuse what is not a file on this machine: a URL, standard input, a pattern, a pipe.
+    """Refuse what is not a file on this machine where one is expected: a URL, standard input, a pattern, a pipe.
 
     Raises:
         DataError: It is one of these; the message says what to give instead.
     """
     name = str(source)
-    scheme, separator, rest = name.partition("://")
+    scheme, separator, _ = name.partition("://")
     if separator and scheme.isalnum():
-        raise DataError(_instead_of_url(name, rest))
+        raise DataError(
+            f"{in_full(name)} is a URL, and a file is expected here. Download it and give its path: curl -LO {word(name)}"
+        )
     if name in _STANDARD_INPUT:
         raise DataError(
-            f"{in_full(name)} is standard input, from which rows are not read: they are needed more than once. "
+            f"{in_full(name)} is standard input, and a file is expected here: its rows are needed more than once. "
             "Write them to a file first, and give that."
         )
     path = Path(source).expanduser()
@@ -98,10 +100,7 @@ def refuse_place(source: str | Path) -> None:
     elif any(character in name for character in "*?["):
         found = [file for file in entries_of(path.parent) if fnmatchcase(file.name, path.name)]
         matching = f" It would match {listed(file.name for file in found)}." if found else ""
-        raise DataError(
-            f"{in_full(name)} is a pattern, and patterns are not expanded.{matching} "
-            "Give one file, or a folder with one file for each split (train, validation, test)."
-        )
+        raise DataError(f"{in_full(name)} is a pattern, and one file is expected here.{matching} Give one file.")
 
 
 def refuse_folder(path: Path) -> None:
@@ -178,21 +177,6 @@ def how_to_convert(path: Path, encoding: str) -> str:
     return (
         f"Save it as UTF-8, for example: iconv -f {encoding} -t UTF-8 {word(path)} > {word(target)} "
         f"(if {encoding} is what it is in)."
-    )
-
-
-def _instead_of_url(url: str, rest: str) -> str:
-    parts = rest.partition("?")[0].split("/")
-    if parts[0] in ("huggingface.co", "www.huggingface.co"):
-        parts = parts[1:]
-    if parts[:1] == ["datasets"] and len(parts) >= 3 and ("huggingface.co" in url or url.startswith("hf:")):
-        return (
-            f"{in_full(url)} is a URL, and URLs are not read. For a data set of the Hugging Face Hub give its id: "
-            f"{'/'.join(parts[1:3])}"
-        )
-    return (
-        f"{in_full(url)} is a URL, and URLs are not read. Download the file and give its path, for example: "
-        f"curl -LO {word(url)}\nFor a data set of the Hugging Face Hub give its id, owner/name."
     )
 
 

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 
 from emotune.data.columns import Columns, UnlabelledError, column_notes
+from emotune.data.copies import InputFormat
 from emotune.data.cutting import make_splits
 from emotune.data.dataset import SPLIT_NAMES, Split, TextDataset
-from emotune.data.files import open_table
 from emotune.data.found import Source
 from emotune.data.groups import group_names
 from emotune.data.label_names import clean_name, refuse_lists
 from emotune.data.labels import ordered_labels
-from emotune.data.memory import called, kind_of, open_object
+from emotune.data.memory import called
 from emotune.data.options import MAX_CHARACTERS, DataSource
 from emotune.data.rows import AllRows, LabelledRows, read_labelled
-from emotune.data.sources import find_source, local_file
+from emotune.data.sources import find_source, open_split_file
 from emotune.data.split_names import split_name
 from emotune.data.table import Table
 from emotune.data.times import Times, read_times
@@ -45,6 +45,7 @@ def load_data(
     revision: str | None = None,
     text_column: str | None = None,
     label_column: str | None = None,
+    input_format: InputFormat | None = None,
     labels: Sequence[str] | None = None,
     validation_size: float = 0.15,
     test_size: float = 0.15,
@@ -74,6 +75,7 @@ def load_data(
         revision: The branch, tag or commit of a Hub data set.
         text_column: The column of texts; None finds it by name ("text", "sentence", ...).
         label_column: The column of labels; None finds it by name ("label", "emotion", ...).
+        input_format: Format of what has no suffix, such as standard input; None finds it out and notes it.
         labels: Label names in the order wanted: exactly those of the training rows.
         validation_size: The share of training rows to cut for validation, if that is needed.
         test_size: The share of training rows to cut for test, if that is needed.
@@ -96,6 +98,7 @@ def load_data(
         revision=revision,
         text_column=text_column,
         label_column=label_column,
+        input_format=input_format,
         labels=labels,
         validation_size=validation_size,
         test_size=test_size,
@@ -196,10 +199,8 @@ def open_splits(asked: DataSource) -> tuple[Source, dict[str, Table]]:
                 f"{called(asked.source)} has a {split} split of its own; {called(file)} cannot be one as well. "
                 "Leave one of them out."
             )
-        if isinstance(file, (str, Path)):
-            tables[split] = open_table(local_file(file), max_characters=asked.max_characters)
-        else:
-            tables[split] = open_object(file, f"{kind_of(file)} ({split})")
+        tables[split], notes = open_split_file(split, file, asked)
+        found = replace(found, notes=(*found.notes, *notes))
     return found, tables
 
 
@@ -213,6 +214,7 @@ def load_split(
     revision: str | None = None,
     text_column: str | None = None,
     label_column: str | None = None,
+    input_format: InputFormat | None = None,
     max_characters: int = MAX_CHARACTERS,
 ) -> Split:
     """Load rows to score with a model that already has its labels.
@@ -226,6 +228,7 @@ def load_split(
         revision: The branch, tag or commit of a Hub data set.
         text_column: The column of texts; None finds it by name.
         label_column: The column of labels; None finds it by name.
+        input_format: Format of what has no suffix, such as standard input.
         max_characters: The longest text allowed.
 
     Raises:
@@ -239,6 +242,7 @@ def load_split(
         revision=revision,
         text_column=text_column,
         label_column=label_column,
+        input_format=input_format,
         labels=labels,
         max_characters=max_characters,
     )

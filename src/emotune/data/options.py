@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from emotune.data.copies import InputFormat
 from emotune.system.options import Options, Text, Texts
 
 
@@ -24,7 +25,8 @@ class DataSource(Options):
 
     source: Any = Field(
         default="dair-ai/emotion",
-        description="The data: a Hub data set id, a file, a folder with one file per split, or bundled:sample.",
+        description="The data: a Hub data set id, a file, a folder, a pattern of files, a URL, - for standard input, or "
+        "bundled:sample.",
     )
     validation: Any = Field(default=None, description="File of the validation split.")
     test: Any = Field(default=None, description="File of the test split.")
@@ -32,6 +34,10 @@ class DataSource(Options):
     revision: Text | None = Field(default=None, description="Branch, tag or commit of a Hub data set.")
     text_column: Text | None = Field(default=None, description="Column of the texts; found by its name if not given.")
     label_column: Text | None = Field(default=None, description="Column of the labels; found by its name if not given.")
+    input_format: InputFormat | None = Field(
+        default=None,
+        description="Format of standard input, a pipe or a URL: csv, tsv, jsonl, json, parquet or text; found out if not given.",
+    )
     labels: Annotated[Texts, AfterValidator(_several_distinct)] | None = Field(
         default=None, description="All labels in the order to use; the data's own if not given."
     )

@@ -1,4 +1,4 @@
-"""Configuration and command line as saved folders hold them: every path of this machine is cut to its last part."""
+"""Configuration and command line as saved folders hold them: paths are cut to their last part, URLs lose their secrets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from emotune.data.downloads import is_url, without_secrets
 from emotune.settings.run import RunConfig
 
 
@@ -24,7 +25,9 @@ def configuration(config: RunConfig) -> dict[str, Any]:
         ("output", "folder"),
     ):
         value = values[section][key]
-        if value is not None and (section == "output" or _is_path(value)):
+        if value is not None and section == "data" and is_url(value):
+            values[section][key] = without_secrets(value)
+        elif value is not None and (section == "output" or _is_path(value)):
             values[section][key] = _last_part(value)
     return values
 
@@ -40,8 +43,10 @@ def command() -> str:
 def _portable_word(word: str) -> str:
     """Cut the path in a word of the command line ("--data=/home/me/x.csv") to its last part."""
     option, equals, value = word.partition("=")
-    if not equals or _is_path(word):
-        option, value = "", word
+    if not equals or _is_path(word) or is_url(word):
+        option, equals, value = "", "", word
+    if is_url(value):
+        return option + equals + without_secrets(value)
     value = value.strip("'\"")  # TOML's quotes, as in --set data.source="/home/me/x.csv"
     return option + equals + _last_part(value) if _is_path(value) else word
 
