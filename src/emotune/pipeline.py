@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from emotune.data.audit import audit_data
 from emotune.data.dataset import TextDataset
 from emotune.data.labels import OtherLabelsError
+from emotune.data.left_out import check_left_out, write_left_out
 from emotune.data.load import load_data
 from emotune.data.tokens import TokenCounts, count_tokens
 from emotune.evaluation.baselines import bag_of_words, frozen_features, majority_class
@@ -128,6 +129,8 @@ def run(
     if previous is not None:
         inputs.append(previous.folder)
     check_output(folder, config.output.overwrite, inputs)
+    if config.data.on_error == "skip":
+        check_left_out(folder, config.output.overwrite)
     checkpoints.check()
     device = choose_device(config.training.device)
     with tracked(config, progress, name=BEST if group else None, group=group) as tracking:
@@ -225,6 +228,10 @@ def _run(
         write_folder(folder, config, found, {**watch.seconds, "total": watch.total}, progress)
         checkpoints.remove()
         progress.say(f"saved to {folder}, with {REPORT}")
+        if config.data.on_error == "skip" or config.output.overwrite:
+            skipped = write_left_out(folder, data.left_out)
+            if skipped is not None:
+                progress.say(f"the rows that were skipped are listed in {skipped}")
 
     with watch.step("Verify"):
         verification = verify(folder, base=None if tuned.portable_source else tuned.source)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.data.load import load_data
+from emotune.data.sources import reads_once
 from emotune.evaluation.compare import compare
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.saved import read_evaluation
@@ -127,6 +128,8 @@ def configuration_of(description: Description, folder: Path, given: dict[str, st
         )
     if "model.name" in given:
         values.pop("model.revision", None)  # that of the stored name
+    if "data.source" in given and not reads_once(given["data.source"]):
+        values.pop("data.input_format", None)  # that of the stored place
     values |= {"output.folder": str(output), "output.overwrite": False, "training.resume": False}
     try:
         return RunConfig.load(overrides=values | given)

@@ -74,6 +74,26 @@ def choice(option: str, values: Sequence[str]) -> Callable[[str], str]:
     return read
 
 
+def renamed(given: Sequence[str] | None) -> dict[str, str] | None:
+    """Return new names by old ones from the values of --map.
+
+    Args:
+        given: Values such as "joyful=joy".
+
+    Raises:
+        ConfigError: One has no "=", or two are about the same name.
+    """
+    names: dict[str, str] = {}
+    for value in given or ():
+        old, equals, new = value.partition("=")
+        if not equals or not old.strip() or not new.strip():
+            raise ConfigError(f"--map is {quoted(value)}; expected OLD=NEW, such as --map joyful=joy.")
+        if names.get(old.strip(), new.strip()) != new.strip():
+            raise ConfigError(f"--map names {quoted(old.strip())} twice, with different new names. Give it once.")
+        names[old.strip()] = new.strip()
+    return names or None
+
+
 def _at_its_place(context: typer.Context, folder: Any) -> Any:
     """Return the folder of an argument on this machine; one on the Hub is fetched, except to complete a command line."""
     if context.resilient_parsing or not isinstance(folder, str):
@@ -128,6 +148,24 @@ InputFormat = Annotated[
         metavar="NAME",
         parser=choice("--input-format", ("csv", "tsv", "jsonl", "json", "parquet", "text")),
         help="Format of standard input, a pipe or a URL: csv, tsv, jsonl, json, parquet or text; found out if not given.",
+    ),
+]
+
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="OLD=NEW", help="New name of a label; repeat for more. Several may become one."),
+]
+
+DropUnlabelled = Annotated[
+    bool, typer.Option("--drop-unlabelled", help="Leave out rows without a label, and say how many.")
+]
+
+OnError = Annotated[
+    str | None,
+    typer.Option(
+        metavar="stop|skip",
+        parser=choice("--on-error", ("stop", "skip")),
+        help="What to do about rows that cannot be read or are blank: stop, or skip them and list them beside --output.",
     ),
 ]
 

@@ -13,10 +13,14 @@ from emotune.cli.arguments import (
     LABELLED_ROWS,
     DataConfig,
     DataRevision,
+    DropUnlabelled,
     InputFormat,
     LabelColumn,
+    Map,
     MaxCharacters,
     TextColumn,
+    choice,
+    renamed,
     whole_number,
 )
 
@@ -50,6 +54,17 @@ def audit(
         str | None, typer.Option(metavar="NAME", help="Column of times: report from when to when each split goes.")
     ] = None,
     input_format: InputFormat = None,
+    names: Map = None,
+    drop_unlabelled: DropUnlabelled = False,
+    on_error: Annotated[
+        str | None,
+        typer.Option(
+            metavar="stop|skip",
+            parser=choice("--on-error", ("stop", "skip")),
+            help="stop at rows that cannot be read or are blank, as a run does; or skip them even if they are most of the rows. "
+            "If not given, they are listed.",
+        ),
+    ] = None,
     max_characters: MaxCharacters = None,
     model: Annotated[
         str | None,
@@ -125,6 +140,9 @@ def audit(
         group_column=group_column,
         time_column=time_column,
         input_format=cast(Any, input_format),
+        map=renamed(names),
+        drop_unlabelled=drop_unlabelled,
+        on_error=cast(Any, on_error),
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
     )
     limit = MAX_LENGTH if max_length is None else max_length

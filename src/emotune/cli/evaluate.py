@@ -15,11 +15,15 @@ from emotune.cli.arguments import (
     Base,
     DataConfig,
     DataRevision,
+    DropUnlabelled,
     Folder,
     InputFormat,
     LabelColumn,
+    Map,
     MaxCharacters,
+    OnError,
     TextColumn,
+    renamed,
 )
 from emotune.system.errors import ConfigError
 from emotune.system.wording import counted, quoted
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
     from emotune.data.dataset import Split
     from emotune.evaluation.scores import Evaluation
     from emotune.folder.format import Description
+
+# Skipped rows whose places are shown if there is no file to list them in.
+_MOST_PLACES = 5
 
 
 def evaluate(
@@ -47,6 +54,9 @@ def evaluate(
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     input_format: InputFormat = None,
+    names: Map = None,
+    drop_unlabelled: DropUnlabelled = False,
+    on_error: OnError = None,
     max_characters: MaxCharacters = None,
     base: Base = None,
     output: Annotated[
@@ -73,6 +83,7 @@ def evaluate(
     if output is not None and output.suffix.lower() not in FORMATS:
         raise ConfigError(f"--output is {quoted(output)}; its suffix names the format, {' or '.join(FORMATS)}.")
     from emotune.cli.console import ConsoleProgress, make_console, print_notice
+    from emotune.data.left_out import check_left_out, write_left_out
     from emotune.data.load import load_split
     from emotune.data.options import MAX_CHARACTERS
     from emotune.evaluation.saved import write_evaluation
@@ -90,10 +101,21 @@ def evaluate(
         text_column=text_column,
         label_column=label_column,
         input_format=cast(Any, input_format),
+        map=renamed(names),
+        drop_unlabelled=drop_unlabelled,
+        on_error=cast(Any, on_error),
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
     )
     for note in rows.notes:
         print_notice(note)
+    skipped = [row for row in rows.left_out if not row.unlabelled]
+    if skipped and output is not None:
+        check_left_out(output, overwrite)
+    elif skipped:
+        rest = (
+            f" and {len(skipped) - _MOST_PLACES:,} more; --output FILE lists all" if len(skipped) > _MOST_PLACES else ""
+        )
+        print_notice(f"Skipped: {'; '.join(row.place for row in skipped[:_MOST_PLACES])}{rest}.")
     seen = seen_rows(folder, description, rows)
     from emotune.evaluation.evaluate import evaluate as score_split
     from emotune.folder.load import load
@@ -104,6 +126,8 @@ def evaluate(
         scored = score_split(classifier, rows, progress=ConsoleProgress(1, make_console(stderr=True)))
         if target is not None and output is not None:
             write_evaluation(scored, target, output.suffix.lower())
+    if output is not None and (on_error == "skip" or overwrite) and (listed := write_left_out(output, rows.left_out)):
+        print_notice(f"The rows that were skipped are listed in {listed}.")
     if seen:
         print_notice(
             f"The model was trained on {counted(seen, 'row')} of these {len(rows):,} (equal but for case and "

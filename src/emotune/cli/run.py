@@ -24,6 +24,9 @@ FLAGS = {
     "group_column": Flag("data.group_column", "NAME"),
     "time_column": Flag("data.time_column", "NAME"),
     "input_format": Flag("data.input_format", "NAME"),
+    "map": Flag("data.map", "OLD=NEW", is_map=True),
+    "drop_unlabelled": Flag("data.drop_unlabelled"),
+    "on_error": Flag("data.on_error", "stop|skip"),
     "max_characters": Flag("data.max_characters", "N"),
     "model": Flag("model.name", "MODEL"),
     "max_length": Flag("model.max_length", "N"),
@@ -72,7 +75,7 @@ def run(
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print the configuration as TOML and exit.")
     ] = False,
-    **flags: str | bool | None,
+    **flags: str | list[str] | bool | None,
 ) -> None:
     """Fine-tune a model, compare before and after on the same rows, save it, and verify what was saved.
 

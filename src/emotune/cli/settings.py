@@ -25,6 +25,7 @@ class Flag:
         text: Help text that replaces the setting's own.
         default: Default that replaces the setting's own in the help.
         is_list: True if the value may be names separated by commas.
+        is_map: True if the option is repeated, each time with OLD=NEW.
     """
 
     key: str
@@ -32,6 +33,7 @@ class Flag:
     text: str = ""
     default: str = ""
     is_list: bool = False
+    is_map: bool = False
 
 
 def settings_command(flags: Mapping[str, Flag]) -> type[TyperCommand]:
@@ -81,7 +83,7 @@ def with_flags(flags: Mapping[str, Flag]) -> Callable[[Callable[..., None]], Cal
                 inspect.Parameter.KEYWORD_ONLY,
                 default=None,
                 annotation=Annotated[
-                    str | None if flag.metavar else bool | None,
+                    list[str] | None if flag.is_map else str | None if flag.metavar else bool | None,
                     typer.Option(
                         f"--{name.replace('_', '-')}",
                         metavar=flag.metavar or None,
@@ -98,21 +100,22 @@ def with_flags(flags: Mapping[str, Flag]) -> Callable[[Callable[..., None]], Cal
     return decorate
 
 
-def overrides(flags: Mapping[str, Flag], given: Mapping[str, str | bool | None]) -> list[Override]:
+def overrides(flags: Mapping[str, Flag], given: Mapping[str, str | list[str] | bool | None]) -> list[Override]:
     """Return the settings for the given options.
 
     Args:
         flags: Flags by parameter name.
         given: Values by parameter name; None where an option was not given.
     """
-    return [_override(flags[name], name, value) for name, value in given.items() if value is not None]
+    return [_override(flags[name], name, value) for name, value in given.items() if value not in (None, [])]
 
 
-def _override(flag: Flag, name: str, value: str | bool) -> Override:
+def _override(flag: Flag, name: str, value: Any) -> Override:
     """Return the setting for an option."""
+    from emotune.cli.arguments import renamed
     from emotune.settings.layers import Override
 
-    setting: Any = value
+    setting: Any = renamed(value) if flag.is_map else value
     # Names; text with other characters is a regular expression of modules.
     if flag.is_list and isinstance(value, str) and value != "all-linear" and re.fullmatch(r"[\w.,]+", value):
         setting = value.split(",")

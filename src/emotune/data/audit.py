@@ -24,6 +24,7 @@ from emotune.data.load import left_out_note, open_splits, reading_notes, times_o
 from emotune.data.located import Place, Row
 from emotune.data.memory import called
 from emotune.data.options import DataSource
+from emotune.data.renaming import renaming_notes
 from emotune.data.rows import AllRows, UnusableRow, none_usable, read_all
 from emotune.data.shortcuts import Shortcut, find_shortcuts
 from emotune.data.tokens import TokenCounts
@@ -203,6 +204,7 @@ def audit_source(
             Row(Place(split, number), text, label)
             for number, text, label in zip(read.numbers, read.texts, read.names, strict=True)
         ]
+    notes += renaming_notes(asked.map, [read.found for read in reads.values()])
     groups: dict[str, Names] = {}
     if asked.group_column is not None:
         groups = {split: group_names(read.further[asked.group_column], read.places) for split, read in reads.items()}

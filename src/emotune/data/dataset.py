@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from emotune.data.columns import Columns
 from emotune.data.duplicates import KnownGroups
 from emotune.data.groups import Names
+from emotune.data.left_out import LeftOut
 from emotune.tasks.base import Targets, Task
 from emotune.tasks.single_label import SINGLE_LABEL
 
@@ -32,6 +33,7 @@ class Split:
             its own.
         task: Kind of label of the rows.
         groups: The name of each row's group, such as its author, and None for a row that is its own; () without groups.
+        left_out: Rows that were left out of those loaded on their own, as the user asked for.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Split:
     notes: tuple[str, ...] = ()
     task: Task = SINGLE_LABEL
     groups: Names = ()
+    left_out: tuple[LeftOut, ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -90,6 +93,7 @@ class TextDataset:
         notes: Changes to the data when it was loaded, one sentence each (for example a split cut from training).
         known_groups: Groups of texts that repeat, if they were searched while loading.
         columns: The columns of the source that were read, by split; without splits that were cut from training.
+        left_out: Rows that were left out, as the user asked for.
         periods: First and last time of each split's rows, in words, if a column of times was read.
     """
 
@@ -101,6 +105,7 @@ class TextDataset:
     notes: tuple[str, ...] = ()
     known_groups: KnownGroups | None = None
     columns: Mapping[str, Columns] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = field(default=(), repr=False)
     periods: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from emotune.data.label_names import clean_name, refuse_lists
 from emotune.data.labels import ordered_labels
 from emotune.data.memory import called
 from emotune.data.options import MAX_CHARACTERS, DataSource
+from emotune.data.renaming import renaming_notes
 from emotune.data.rows import AllRows, LabelledRows, read_labelled
 from emotune.data.sources import find_source, open_split_file
 from emotune.data.split_names import split_name
@@ -46,6 +47,9 @@ def load_data(
     text_column: str | None = None,
     label_column: str | None = None,
     input_format: InputFormat | None = None,
+    map: dict[str, str] | None = None,
+    drop_unlabelled: bool = False,
+    on_error: Literal["stop", "skip"] | None = None,
     labels: Sequence[str] | None = None,
     validation_size: float = 0.15,
     test_size: float = 0.15,
@@ -76,6 +80,9 @@ def load_data(
         text_column: The column of texts; None finds it by name ("text", "sentence", ...).
         label_column: The column of labels; None finds it by name ("label", "emotion", ...).
         input_format: Format of what has no suffix, such as standard input; None finds it out and notes it.
+        map: New names of labels by old ones; several may become one.
+        drop_unlabelled: Leave out rows without a label, with a note.
+        on_error: "skip" leaves out rows that cannot be read or are blank, with a note; anything else refuses them.
         labels: Label names in the order wanted: exactly those of the training rows.
         validation_size: The share of training rows to cut for validation, if that is needed.
         test_size: The share of training rows to cut for test, if that is needed.
@@ -99,6 +106,9 @@ def load_data(
         text_column=text_column,
         label_column=label_column,
         input_format=input_format,
+        map=map,
+        drop_unlabelled=drop_unlabelled,
+        on_error=on_error,
         labels=labels,
         validation_size=validation_size,
         test_size=test_size,
@@ -120,6 +130,7 @@ def load_data(
             except UnlabelledError as error:
                 left_out.append(left_out_note(asked, tables, split, error))
 
+    renamed = renaming_notes(asked.map, [read.found for read in rows.values()])
     train = rows["train"]
     refuse_lists(Counter(train.names), train.source)
     _refuse_untrainable(train)
@@ -134,6 +145,7 @@ def load_data(
         *left_out,
         *reading_notes(tables, columns),
         *(note for read in rows.values() for note in read.notes),
+        *renamed,
     ]
     notes += _notes_on_left_out(tables, train, order)
     notes += _notes_on_balance(splits["train"])
@@ -147,6 +159,7 @@ def load_data(
         notes=(*notes, *made.notes),
         known_groups=made.known,
         columns=columns,
+        left_out=tuple(row for read in rows.values() for row in read.left_out),
         periods=made.periods,
     )
 
@@ -215,6 +228,9 @@ def load_split(
     text_column: str | None = None,
     label_column: str | None = None,
     input_format: InputFormat | None = None,
+    map: dict[str, str] | None = None,
+    drop_unlabelled: bool = False,
+    on_error: Literal["stop", "skip"] | None = None,
     max_characters: int = MAX_CHARACTERS,
 ) -> Split:
     """Load rows to score with a model that already has its labels.
@@ -229,6 +245,9 @@ def load_split(
         text_column: The column of texts; None finds it by name.
         label_column: The column of labels; None finds it by name.
         input_format: Format of what has no suffix, such as standard input.
+        map: New names of labels by old ones.
+        drop_unlabelled: Leave out rows without a label, with a note.
+        on_error: "skip" leaves out rows that cannot be read or are blank, with a note.
         max_characters: The longest text allowed.
 
     Raises:
@@ -243,6 +262,9 @@ def load_split(
         text_column=text_column,
         label_column=label_column,
         input_format=input_format,
+        map=map,
+        drop_unlabelled=drop_unlabelled,
+        on_error=on_error,
         labels=labels,
         max_characters=max_characters,
     )
@@ -264,12 +286,13 @@ def load_split(
             )
         table = found.tables[own_name]
     rows = read_labelled(table, asked)
+    renamed = renaming_notes(asked.map, [rows.found])
     # Models may have been trained with names that were not cleaned.
     of_model = {clean_name(label): label for label in labels}
     rows = replace(rows, names=tuple(name if name in labels else of_model.get(name, name) for name in rows.names))
     _refuse_labels_outside(labels, rows, "the model does not have")
-    notes = (*found.notes, *reading_notes({own_name: table}, {own_name: rows.columns}), *rows.notes)
-    return replace(_split(name or own_name, rows, labels), notes=notes)
+    notes = (*found.notes, *reading_notes({own_name: table}, {own_name: rows.columns}), *rows.notes, *renamed)
+    return replace(_split(name or own_name, rows, labels), notes=notes, left_out=rows.left_out)
 
 
 def times_of(rows: Mapping[str, LabelledRows | AllRows], column: str | None) -> dict[str, Times]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from emotune.data.copies import InputFormat
 from emotune.system.options import Options, Text, Texts
@@ -14,6 +15,17 @@ def _several_distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
     if not len(labels) == len(set(labels)) >= 2:
         raise ValueError("expected at least two labels, none of them twice")
     return labels
+
+
+def _as_names(value: Any) -> Any:
+    """Return names by names as a dict."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or not all(
+        isinstance(name, str) and name.strip() for pair in value.items() for name in pair
+    ):
+        raise ValueError('expected old and new names of labels, such as {joyful = "joy"}')
+    return dict(value)
 
 
 class DataSource(Options):
@@ -37,6 +49,15 @@ class DataSource(Options):
     input_format: InputFormat | None = Field(
         default=None,
         description="Format of standard input, a pipe or a URL: csv, tsv, jsonl, json, parquet or text; found out if not given.",
+    )
+    map: Annotated[dict[str, str], BeforeValidator(_as_names)] | None = Field(
+        default=None, description="New names of labels by old ones; several may become one."
+    )
+    drop_unlabelled: bool = Field(default=False, description="Leave out rows without a label, and say how many.")
+    on_error: Literal["stop", "skip"] | None = Field(
+        default=None,
+        description="What to do about rows that cannot be read or are blank: stop, or skip them and list them beside the "
+        "output. If not given, an audit lists them and goes on, and everything else stops.",
     )
     labels: Annotated[Texts, AfterValidator(_several_distinct)] | None = Field(
         default=None, description="All labels in the order to use; the data's own if not given."

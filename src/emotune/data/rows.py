@@ -10,7 +10,9 @@ from typing import NamedTuple
 from emotune.data.columns import Columns, UnlabelledError, text_and_label_columns, with_further
 from emotune.data.label_names import respelt_note
 from emotune.data.labels import LabelError, WithheldError, label_name
+from emotune.data.left_out import SKIP_KINDS, UNLABELLED_KINDS, LeftOut, left_out_notes
 from emotune.data.options import DataSource
+from emotune.data.renaming import Renaming
 from emotune.data.table import Broken, Table
 from emotune.system.errors import DataError
 from emotune.system.text import is_blank, is_unicode
@@ -39,6 +41,8 @@ class LabelledRows:
         notes: Notes on the labels, one sentence each.
         places: The place of each row, for messages: "reviews.csv, line 7". Only read with further columns.
         further: The cells of each further column that was asked for, by its name.
+        found: Number of usable rows per label, before labels were renamed.
+        left_out: Rows that were left out, as the user asked for.
     """
 
     source: str
@@ -49,6 +53,8 @@ class LabelledRows:
     notes: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
     further: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    found: Mapping[str, int] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def read_labelled(table: Table, asked: DataSource) -> LabelledRows:
@@ -62,7 +68,8 @@ def read_labelled(table: Table, asked: DataSource) -> LabelledRows:
         DataError: A column is not found; there are no rows; or texts or labels are missing or not valid.
     """
     columns = with_further(table, text_and_label_columns(table, asked.text_column, asked.label_column), asked.further)
-    rows = _read(table, columns, asked.max_characters)
+    renaming = Renaming(asked.map)
+    rows, left_out = _without(table, _read(table, columns, asked.max_characters, renaming), asked)
     if rows.faulty:
         raise _refusal(table, rows)
     if not rows.usable:
@@ -71,11 +78,13 @@ def read_labelled(table: Table, asked: DataSource) -> LabelledRows:
         table.source,
         tuple(row.text for row in rows.usable),
         tuple(row.name for row in rows.usable),
-        table.class_names.get(columns.label),
+        renaming.of_classes(table.class_names.get(columns.label)),
         columns,
-        _notes_on_labels(table, rows.respelt),
+        (*_notes_on_labels(table, rows.respelt), *left_out_notes(table.source, left_out)),
         tuple(table.at(row.number) for row in rows.usable) if asked.further else (),
         rows.further(columns),
+        renaming.found,
+        left_out,
     )
 
 
@@ -106,6 +115,8 @@ class AllRows:
         notes: Notes on the labels, one sentence each.
         places: As in `LabelledRows`.
         further: As in `LabelledRows`.
+        found: As in `LabelledRows`.
+        left_out: As in `LabelledRows`; of these only rows without a label.
     """
 
     numbers: tuple[int, ...]
@@ -117,6 +128,8 @@ class AllRows:
     notes: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
     further: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    found: Mapping[str, int] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def read_all(table: Table, asked: DataSource) -> AllRows:
@@ -126,9 +139,14 @@ def read_all(table: Table, asked: DataSource) -> AllRows:
         DataError: A column is not found; the table cannot be read; or more rows cannot be read than can be used.
     """
     columns = with_further(table, text_and_label_columns(table, asked.text_column, asked.label_column), asked.further)
-    rows = _read(table, columns, asked.max_characters)
+    renaming = Renaming(asked.map)
+    rows = _read(table, columns, asked.max_characters, renaming)
+    # Rows that are skipped are listed like all others.
+    rows, left_out = _without(table, rows, asked.changed(on_error=None))
+    if rows.faulty and asked.on_error == "stop":
+        raise _refusal(table, rows)
     # If nothing or little can be read, the file is not what its name says, and the advice is for all of it.
-    if rows.mostly_broken:
+    if rows.mostly_broken and asked.on_error != "skip":
         broken = rows.broken
         seen = f"{counted(len(broken), 'row')} of {len(broken) + len(rows.usable):,} cannot be read."
         raise DataError(f"{broken[0].message}\n{seen}")
@@ -139,9 +157,11 @@ def read_all(table: Table, asked: DataSource) -> AllRows:
         unusable=tuple(UnusableRow(row.number, row.reason) for row in rows.faulty),
         lack_labels=all(row.kind in ("withheld", "unlabelled") for row in rows.faulty),
         columns=columns,
-        notes=_notes_on_labels(table, rows.respelt),
+        notes=(*_notes_on_labels(table, rows.respelt), *left_out_notes(table.source, left_out)),
         places=tuple(table.at(row.number) for row in rows.usable) if asked.further else (),
         further=rows.further(columns),
+        found=renaming.found,
+        left_out=left_out,
     )
 
 
@@ -197,8 +217,21 @@ class _Rows:
         return broken > len(self.usable) and (not self.usable or broken >= FEW_BROKEN)
 
 
-def _read(table: Table, columns: Columns, max_characters: int) -> _Rows:
-    """Check every text and label of a table."""
+def _without(table: Table, rows: _Rows, asked: DataSource) -> tuple[_Rows, tuple[LeftOut, ...]]:
+    """Return the rows without those faulty ones that are to be left out, and these; all as they are if none would be left."""
+    kinds = (*(SKIP_KINDS if asked.on_error == "skip" else ()), *(UNLABELLED_KINDS if asked.drop_unlabelled else ()))
+    if not rows.usable:
+        return rows, ()
+    left_out = tuple(
+        LeftOut(table.at(row.number), row.reason, row.kind in UNLABELLED_KINDS)
+        for row in rows.faulty
+        if row.kind in kinds
+    )
+    return _Rows(rows.usable, [row for row in rows.faulty if row.kind not in kinds], rows.respelt), left_out
+
+
+def _read(table: Table, columns: Columns, max_characters: int, renaming: Renaming) -> _Rows:
+    """Check every text and label of a table, and rename labels."""
     class_names = table.class_names.get(columns.label)
     rows = _Rows([], [], Counter())
     for number, (text_cell, label_cell, *further) in table.read((columns.text, columns.label, *columns.further)):
@@ -214,9 +247,9 @@ def _read(table: Table, columns: Columns, max_characters: int) -> _Rows:
         elif name is None:
             rows.faulty.append(_Faulty(number, "unlabelled", NO_LABEL, ""))
         else:
-            rows.usable.append(_Usable(number, text, name, tuple(further)))
+            rows.usable.append(_Usable(number, text, renaming(name), tuple(further)))
             _count_respelt(label_cell, name, rows.respelt)
-    return _without_swallowing(table, columns, rows)
+    return _without_swallowing(table, columns, rows, set(renaming.found))
 
 
 def _faulty(table: Table, number: int, kind: str, error: Exception) -> _Faulty:
@@ -227,11 +260,10 @@ def _faulty(table: Table, number: int, kind: str, error: Exception) -> _Faulty:
     return _Faulty(number, kind, said.splitlines()[0], message)
 
 
-def _without_swallowing(table: Table, columns: Columns, rows: _Rows) -> _Rows:
-    """Return the rows with those counted as faulty whose text seems to hold other rows."""
+def _without_swallowing(table: Table, columns: Columns, rows: _Rows, labels: Set[str]) -> _Rows:
+    """Return the rows with those counted as faulty whose text seems to hold other rows, which end in one of the labels."""
     if table.delimiter is None:
         return rows
-    labels = {row.name for row in rows.usable}
     holding = {row.number: _holds_rows(table, row.text, columns.label, labels) for row in rows.usable}
     swallowing = [
         _Faulty(number, "other", reason.split(". ")[0], f"{table.at(number)}: {reason}")

@@ -14,7 +14,7 @@ from emotune.system.errors import ArtifactError, ConfigError, DataError, HubErro
 from emotune.system.output import DESCRIPTION
 
 # Settings of [data] that say where the rows are; the others say how to read them.
-PLACES = ("source", "validation", "test", "config", "revision")
+PLACES = ("source", "validation", "test", "config", "revision", "input_format")
 
 
 def stored_settings(description: Description, folder: Path) -> dict[str, dict[str, Any]]:

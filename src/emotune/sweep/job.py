@@ -12,6 +12,7 @@ from typing import Any
 
 from emotune import pipeline
 from emotune.data.load import load_data
+from emotune.data.sources import reads_once
 from emotune.evaluation.saved import read_evaluation
 from emotune.folder.format import read_description
 from emotune.methods.refusals import check_refusal
@@ -119,6 +120,11 @@ def _sweep(
 ) -> tuple[Leaderboard, RunResult | None]:
     """Run the steps of a sweep whose folder has been checked; return the leaderboard and the best one's main job."""
     group = tracking.group() if plan.base.tracking.to else None
+    given = plan.base.data
+    if any(map(reads_once, (given.source, given.validation, given.test))):
+        raise ConfigError(
+            "A sweep starts processes, and standard input or a pipe can be read only once. Save it as a file, and give that."
+        )
     with progress.step("Data"):
         data = load_data(**plan.candidates[0].config.data_arguments())
         progress.show(tables.data_table(data))
