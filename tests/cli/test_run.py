@@ -67,10 +67,14 @@ def test_each_option_sets_its_setting(invoke: Invoke, runs: list[RunConfig], nam
             "precision": "fp32",
             "device": "cpu",
             "margin": 1.5,
+            "input_format": "csv",
+            "on_error": "skip",
+            "map": {"old": "new"},
         }
         value = own.get(name, "xyz*")
     option = f"--{name.replace('_', '-')}"
-    result = invoke("run", option, *([str(value)] if flag.metavar else []))
+    words = [f"{old}={new}" for old, new in value.items()] if flag.is_map else [str(value)]
+    result = invoke("run", option, *(words if flag.metavar else []))
     assert result.exit_code == 0, result.stderr
     assert runs == [RunConfig.load(overrides={flag.key: value})]
     assert runs[0] != RunConfig()
