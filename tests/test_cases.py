@@ -270,7 +270,7 @@ CASES = [
         "a09b_float_some_nan",
         "run --data d.csv",
         files(d__csv=delimited(labelled(lambda i, _: "" if i == 9 else float(i % 2)))),
-        said=["the label is missing", "audit DATA --write-clean DIR"],
+        said=["the label is missing", "--drop-unlabelled", "audit DATA --write-clean DIR"],
     ),
     reads(
         "a10_bool_autotrain93",
@@ -294,7 +294,7 @@ CASES = [
         "run --data d.csv",
         files(d__csv=delimited(labelled(lambda i, _: ("joy", "Joy", "anger")[i % 3]))),
         code=2,
-        said=[REACHED, "differ only in case"],
+        said=[REACHED, "differ only in case", "--map Joy=joy"],
     ),
     Case(
         "a12c_nfc_nfd_labels",
@@ -611,7 +611,7 @@ CASES = [
             ),
             said=said,
         )
-        for folder, said in (("ds", ["Read from the folder 'data' in ds"]), ("ds/data", []))
+        for folder, said in (("ds", ["Read from the folder 'data' in 'ds'"]), ("ds/data", []))
     ),
     reads("b13_parquet_categorical", "audit d.parquet", categories),
     reads(
@@ -770,7 +770,7 @@ CASES = [
         "b18_glob",
         "audit 'ds/*.csv'",
         files(ds___a__csv=delimited(ROWS[:15]), ds___b__csv=delimited(ROWS[15:])),
-        said=["'ds/\\*.csv' matches 'a.csv', 'b.csv', read as one table"],
+        said=["'\\*.csv' matches 'a.csv', 'b.csv', read as one table"],
     ),
     reads(
         "b18b_shards",
@@ -801,7 +801,7 @@ CASES = [
         "b22_case_test",
         "run --data tr.csv --test-data te.csv",
         files(tr__csv=delimited(ROWS), te__csv=delimited(labelled(lambda _, k: k.title()))),
-        said=["labels that the training rows lack"],
+        said=["labels that the training rows lack", "If they differ only in case: --map Anger=anger --map Fear=fear"],
     ),
     Case(
         "b23b_test_one_class",

@@ -227,9 +227,7 @@ class TestSplitsWithoutLabels:
         write(tmp_path / "train.csv", rows(0, 60))
         (tmp_path / "test.csv").write_text("text\na\nb\n", encoding="utf-8")
         data = load_data(tmp_path)
-        assert data.notes[0] == (
-            f"The test split has no labels and is left out ({tmp_path}/test.csv: its columns are 'text')."
-        )
+        assert data.notes[0] == "The test split has no labels and is left out (test.csv: its columns are 'text')."
         assert any(note.startswith("No test split was given: 9 of the 60") for note in data.notes)
         assert audit_source(tmp_path, label_errors=False).notes[0] == data.notes[0]
 

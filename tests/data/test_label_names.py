@@ -84,9 +84,9 @@ class TestAlike:
         lines = list(audit_lines(audit_data(data)))
         assert [line for line in lines if "case" in line] == [
             "The labels 'Joy' (12 rows) and 'joy' (12 rows) differ only in case, quotes or spelling, and are separate classes. "
-            "Spell them alike if they mean the same.",
+            "If they mean the same: --map Joy=joy.",
             "The labels 'FEAR' (12 rows) and 'fear' (12 rows) differ only in case, quotes or spelling, and are separate classes. "
-            "Spell them alike if they mean the same.",
+            "If they mean the same: --map FEAR=fear.",
         ]
 
     @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ class TestDropUnlabelled:
         with pytest.raises(DataError, match="the label is missing"):
             load_data(path)
         data = load_data(path, drop_unlabelled=True)
-        note = f"{path}: 2 rows without a label left out (--drop-unlabelled)."
+        note = "d.csv: 2 rows without a label left out (--drop-unlabelled)."
         assert note in data.notes
         assert sum(map(len, data.splits)) == 80
         found = audited(path, drop_unlabelled=True)
@@ -120,7 +120,7 @@ class TestOnError:
         path = write(tmp_path / "d.csv", extra=self.EXTRA)
         data = load_data(path, on_error="skip")
         assert (
-            f"{path}: 3 rows left out (--on-error skip): 3 fields, but the header has 2 (2); "
+            "d.csv: 3 rows left out (--on-error skip): 3 fields, but the header has 2 (2); "
             "the text is empty or blank (1)." in data.notes
         )
         assert [row.place for row in data.left_out] == [f"{path}, line {line}" for line in (82, 83, 84)]

@@ -133,7 +133,7 @@ def test_columns_of_a_data_frame() -> None:
     made = frame({"body": [f"text {i}" for i in range(40)], "stars": [1, 5] * 20, "title": ["t"] * 40})
     data = load_data(made, text_column="body", label_column="stars")
     assert data.columns == {"train": Columns("body", "stars", ("title",))}
-    with pytest.raises(DataError, match=facts("DataFrame", "no column")):
+    with pytest.raises(DataError, match=facts("DataFrame", "'body', 'title'", "--text-column")):
         load_data(made)
 
 

@@ -10,7 +10,7 @@ from emotune.data.foreign import entries_of, is_folder
 from emotune.data.split_names import SPLIT_ALIASES, by_number, read_name
 from emotune.data.table import Broken, Row, Table
 from emotune.system.errors import DataError
-from emotune.system.wording import counted, escaped, listed
+from emotune.system.wording import counted, escaped, listed, quoted
 
 MOST_FILES = 1_000_000
 """Files of one split; more are refused."""
@@ -67,7 +67,9 @@ def open_class_folders(folder: Path, classes: Classes) -> tuple[Table, list[str]
     notes = []
     without = [name for name in classes if name.lower() in UNLABELLED]
     if without:
-        notes.append(f"Left out, as the texts in it have no label: the folder {listed(without)} in {escaped(folder)}.")
+        notes.append(
+            f"Left out, as the texts in it have no label: the folder {listed(without)} in {quoted(folder.name)}."
+        )
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:
         for number, (file, name) in enumerate(files, start=1):

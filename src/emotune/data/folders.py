@@ -203,7 +203,7 @@ def _of_inner_folders(folder: Path, name: str, asked: DataSource) -> Source:
         )
     if holding.get(folder / _HUB_FOLDER):
         found = open_folder(folder / _HUB_FOLDER, name, asked)
-        note = f"Read from the folder {quoted(_HUB_FOLDER)} in {escaped(folder)}."
+        note = f"Read from the folder {quoted(_HUB_FOLDER)} in {quoted(name)}."
         return Source(found.name, found.tables, found.is_one_file, (note, *found.notes), found.also)
     refuse_folder(folder)
     raise DataError(

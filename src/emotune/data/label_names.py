@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from emotune.system.errors import DataError
-from emotune.system.wording import counted, listed, quoted
+from emotune.system.wording import counted, last_part, listed, quoted, word
 
 # Soft hyphen, zero-width space, direction marks, word joiner and byte order mark are no part of a name. Joiners belong
 # to an emoji or a Persian word, but not at the ends.
@@ -27,6 +27,8 @@ _LIST = re.compile(rf"[\[({{]\s*{_ITEM}(?P<more>[\s,;]+{_ITEM})*\s*,?\s*[\])}}]"
 _QUOTED = re.compile(r"""['"]""")
 _QUOTES = "\"'\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
 _SEPARATORS = ("|", ";", ",", "/", "+", "&")
+# Characters of two names that stand in an advised option.
+_LONGEST_ADVICE = 120
 # Number of names of a kind that are shown.
 _SHOWN = 3
 MULTI_LABEL = "Several labels per row (multi-label) are not supported: give each row one label, such as the first, or leave such rows out"
@@ -56,7 +58,7 @@ def respelt_note(source: str, respelt: Mapping[str, int]) -> str:
     shown = ", ".join(f"{_spelt(name, clean_name(name))} as {quoted(clean_name(name))}" for name in names[:_SHOWN])
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return (
-        f"{source}: labels are read without invisible characters and in one Unicode form; that changed them "
+        f"{last_part(source)}: labels are read without invisible characters and in one Unicode form; that changed them "
         f"in {counted(sum(respelt.values()), 'row')}: {shown}{more}."
     )
 
@@ -91,11 +93,13 @@ def label_findings(names: Mapping[str, int]) -> Iterator[str]:
         alike[_likeness(name)].append(name)
     several = [sorted(same) for same in alike.values() if len(same) > 1]
     for same in several[:_SHOWN]:
+        names_fit = len(same[0]) + len(same[-1]) <= _LONGEST_ADVICE
+        advice = f"--map {word(f'{same[0]}={same[-1]}')}" if names_fit else "--map OLD=NEW"
         spelt = [f"{_spelt(name, _compatible(name))} ({counted(names[name], 'row')})" for name in same[:_SHOWN]]
         more = f" and {counted(len(same) - _SHOWN, 'more label')}" if len(same) > _SHOWN else ""
         yield (
             f"The labels {' and '.join(spelt)}{more} differ only in case, quotes or spelling, and are separate classes. "
-            "Spell them alike if they mean the same."
+            f"If they mean the same: {advice}."
         )
     if len(several) > _SHOWN:
         rest = len(several) - _SHOWN

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from emotune.system.atomic import whole
 from emotune.system.errors import OutputError
-from emotune.system.wording import counted, escaped
+from emotune.system.wording import counted, escaped, last_part
 
 SKIP_KINDS = ("broken", "blank", "other")
 """Kinds of faulty rows that --on-error skip leaves out."""
@@ -41,6 +41,7 @@ def left_out_notes(source: str, rows: Sequence[LeftOut]) -> Iterator[str]:
         source: Name of the table.
         rows: The rows.
     """
+    source = last_part(source)
     unlabelled = sum(row.unlabelled for row in rows)
     if unlabelled:
         yield f"{source}: {counted(unlabelled, 'row')} without a label left out (--drop-unlabelled)."

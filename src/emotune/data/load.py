@@ -28,7 +28,7 @@ from emotune.data.table import Table
 from emotune.data.times import Times, read_times
 from emotune.system.errors import DataError
 from emotune.system.options import checked_seed
-from emotune.system.wording import counted, listed, quoted, shown
+from emotune.system.wording import counted, last_part, listed, quoted, shown, word
 
 # Rows in memory, as opened by `emotune.data.memory`.
 InMemory = Any
@@ -185,7 +185,7 @@ def left_out_note(asked: DataSource, tables: Mapping[str, Table], split: str, er
             f"Leave --{split}-data out, and rows are set aside for {split} from training. "
             "For texts without labels there is emotune predict."
         ) from None
-    return f"The {split} split has no labels and is left out ({error.seen}: {error.reason})."
+    return f"The {split} split has no labels and is left out ({last_part(error.seen)}: {error.reason})."
 
 
 def reading_notes(tables: Mapping[str, Table], columns: Mapping[str, Columns]) -> Iterator[str]:
@@ -340,9 +340,14 @@ def _refuse_labels_outside(labels: Sequence[str], rows: LabelledRows, lacking: s
     known = set(labels)
     unknown = Counter(name for name in rows.names if name not in known)
     if unknown:
+        alike = {name.casefold(): name for name in labels}
+        names = [
+            f"--map {word(f'{name}={alike[name.casefold()]}')}" for name in sorted(unknown) if name.casefold() in alike
+        ]
+        hint = f"\nIf they differ only in case: {' '.join(names)}" if len(names) == len(unknown) else ""
         raise DataError(
             f"{rows.source} has labels that {lacking}: {listed(sorted(unknown))} "
-            f"({counted(unknown.total(), 'row')}). Known are {listed(labels)}."
+            f"({counted(unknown.total(), 'row')}). Known are {listed(labels)}.{hint}"
         )
 
 

@@ -25,6 +25,8 @@ FEW_BROKEN = 20
 NO_LABEL = "the label is missing"
 BLANK = "the text is empty or blank"
 CR_ENDS = "Some lines seem to end with carriage returns only (old Mac OS). Write all line ends as line feeds."
+DROP = "--drop-unlabelled (drop_unlabelled=True in Python)"
+SKIP = '--on-error skip (on_error="skip" in Python)'
 _OTHERS = "choose other columns with --text-column NAME and --label-column NAME."
 
 
@@ -290,7 +292,7 @@ def _refusal(table: Table, rows: _Rows) -> DataError:
         return _blank(table, blank)
     unlabelled = [row.number for row in rows.faulty]
     seen = f"the label is missing (empty, null or NaN) in {counted(len(unlabelled), 'row')}"
-    message = f"{seen}: {table.numbered(unlabelled)}. Label or remove them{_cleaning(table, rows)}."
+    message = f"{seen}: {table.numbered(unlabelled)}. Label them, or add {DROP}{_cleaning(table, rows)}."
     return DataError(f"{table.source}: {message}") if rows.usable else UnlabelledError(table.source, seen, message)
 
 
@@ -315,7 +317,7 @@ def _cleaning(table: Table, rows: _Rows, listed_rows: int = 0) -> str:
     without = "--write-clean DIR writes a copy without them, and without repeats, contradictions and leaks"
     if not listed_rows:
         return f"; emotune audit DATA {without}"
-    return f". emotune audit DATA --examples {listed_rows} lists each with its reason, and {without}"
+    return f". {SKIP} leaves them out. emotune audit DATA --examples {listed_rows} lists each with its reason, and {without}"
 
 
 def _count_respelt(cell: object, name: str, respelt: Counter[str]) -> None:
@@ -437,5 +439,5 @@ def _half_a_character(table: Table, number: int, what: str) -> DataError:
 def _blank(table: Table, numbers: Sequence[int]) -> DataError:
     return DataError(
         f"{table.source}: the text is empty or blank in {counted(len(numbers), 'row')}: "
-        f"{table.numbered(numbers)}. Fill or remove them."
+        f"{table.numbered(numbers)}. Fill or remove them, or add {SKIP}."
     )

@@ -209,7 +209,7 @@ def _of_pattern(source: str | Path, asked: DataSource) -> Source | None:
     if len(formats) > 1:
         raise DataError(f"{in_full(name)} matches files of several formats: {listed(names)}. Give a narrower pattern.")
     base = Path(name).name
-    note = f"{in_full(name)} matches {listed(names)}" + ("." if len(files) == 1 else ", read as one table.")
+    note = f"{in_full(base)} matches {listed(names)}" + ("." if len(files) == 1 else ", read as one table.")
     return Source(base, {base: open_shards(files, name, asked)}, is_one_file=True, notes=(note,))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 
@@ -10,6 +11,8 @@ from emotune.system.text import printable
 _LONGEST_VALUE = 60
 _LONGEST_PATH = 4096
 _MOST_ITEMS = 8
+# An absolute path, or one from here or from home, up to its last part; a Hub id and a URL are none.
+_FOLDERS = re.compile(r"^(?:~[^/]*|\.{0,2}|[A-Za-z]:)[/\\](?:.*[/\\])?(?=[^/\\])")
 
 UNCLOSED_QUOTE = "Usually a quote was opened there and never closed. "
 LONGER = "--max-characters (max_characters in Python)"
@@ -35,6 +38,11 @@ def word(value: object) -> str:
 def in_full(value: object) -> str:
     """Return a path or an id between single quotes, shortened only if it is longer than any path."""
     return f"'{printable(str(value), _LONGEST_PATH)}'"
+
+
+def last_part(place: object) -> str:
+    """Return a place in data without the folders of this machine, for notes that are saved: "reviews.csv, line 7"."""
+    return escaped(_FOLDERS.sub("", str(place)))
 
 
 def quoted(value: object) -> str:
