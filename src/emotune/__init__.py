@@ -24,6 +24,7 @@ _HOMES = {
     "TrainingOptions": "emotune.training.options",
     "TunedClassifier": "emotune.folder.tuned",
     "compare": "emotune.evaluation.compare",
+    "cross_validate": "emotune.cross_validation",
     "evaluate": "emotune.evaluation.evaluate",
     "export": "emotune.exports.export",
     "finetune": "emotune.training.finetune",
@@ -42,6 +43,7 @@ _HOMES = {
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604  # the names above, and nothing else
 
 if TYPE_CHECKING:
+    from emotune.cross_validation import cross_validate as cross_validate
     from emotune.data.dataset import Split as Split
     from emotune.data.dataset import TextDataset as TextDataset
     from emotune.data.load import load_data as load_data

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from emotune.data.audit import Audit
 from emotune.data.dataset import TextDataset
 from emotune.data.sources import is_portable
@@ -75,7 +77,9 @@ def write_folder(
     created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     after, tuned = found.comparison.after, found.tuned
     trust = trust_in(after, tuned.temperature)
-    report = report_of(found, trust, explain_most_telling(tuned, found.comparison, progress), folder.name, created)
+    # The predictions of folds are not those of the saved model, so its reasons would not be theirs.
+    attributions = {} if found.data.folds else explain_most_telling(tuned, found.comparison, progress)
+    report = report_of(found, trust, attributions, folder.name, created)
     card = model_card(
         classifier=tuned,
         dataset_name=found.data.name,
@@ -89,7 +93,7 @@ def write_folder(
     )
     with written_whole(folder, config.output.overwrite) as work:
         write_model(tuned, work)
-        write_evaluation(after, work / PREDICTIONS)
+        write_evaluation(after, work / PREDICTIONS, further=_folds_of_rows(found.data))
         Fingerprints.of(found.data).write(work / FINGERPRINTS)
         figures.confusion_matrix(after, work / PICTURES[0])
         figures.training_curve(tuned.training, work / PICTURES[1])
@@ -97,6 +101,16 @@ def write_folder(
         (work / REPORT).write_text(render_report(report), encoding="utf-8")
         evidence = evidence_of(found, trust, config)
         describe(tuned, work, evidence.changed(created=created, seconds=dict(seconds)))
+
+
+def _folds_of_rows(data: TextDataset) -> dict[str, list[int]]:
+    """Return the fold that scored each row in the first repeat, from 1, as a column; none without folds."""
+    if not data.folds:
+        return {}
+    found = np.zeros(len(data.train), dtype=np.int64)
+    for number, fold in enumerate(data.folds[0], start=1):
+        found[fold.scored] = number
+    return {"fold": found.tolist()}
 
 
 def trust_in(evaluation: Evaluation, temperature: float | None) -> Trust:
@@ -117,8 +131,8 @@ def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> Evidence:
             name=data.name,
             was_local=not is_portable(config.data.source),
             fingerprint=data.fingerprint,
-            rows={split.name: len(split) for split in data.splits},
-            counts={split.name: split.counts for split in data.splits},
+            rows={split.name: len(split) for split in data.splits if len(split)},
+            counts={split.name: split.counts for split in data.splits if len(split)},
             notes=data.notes,
             columns={split: asdict(columns) for split, columns in data.columns.items()},
             periods=dict(data.periods),
@@ -130,14 +144,22 @@ def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> Evidence:
             "best_baseline": None if comparison.best_baseline is None else comparison.best_baseline.name,
             "rows_fixed": len(comparison.fixed),
             "rows_broken": len(comparison.broken),
+            "scored": "test split"
+            if comparison.folds is None
+            else "all rows, each by the model of the fold that left it out, in the first repeat of a cross-validation",
             "without_leaked_rows": None if found.leaks is None else found.leaks.figures(),
         },
         previous=None if found.previous is None else dict(found.previous),
         verdict=verdict(comparison, leaks=found.leaks),
-        statistics={
+        statistics={}
+        if comparison.folds is not None
+        else {
             evaluation.name: asdict(comparison.against(evaluation))
             for evaluation in (comparison.before, *comparison.baselines)
         },
+        cross_validation=None
+        if comparison.folds is None
+        else comparison.folds.figures(comparison.after, (comparison.before, *comparison.baselines)),
         margin=None
         if comparison.margin is None
         else {

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotune.data.audit import audit_data
+from emotune.cross_validation import score_folds, train_on_all
+from emotune.data.audit import Audit, audit_data
 from emotune.data.dataset import TextDataset
 from emotune.data.labels import OtherLabelsError
 from emotune.data.left_out import check_left_out, write_left_out
@@ -47,7 +48,7 @@ from emotune.report.probabilities import probabilities_sentence
 from emotune.settings.run import RunConfig
 from emotune.system.errors import ConfigError
 from emotune.system.output import check_output
-from emotune.system.precision import choose_device
+from emotune.system.precision import Precision, choose_device
 from emotune.system.processes import processes
 from emotune.system.progress import SILENT, Progress
 from emotune.tracking.results import results_of
@@ -59,7 +60,7 @@ from emotune.training.options import TrainingOptions
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
-STEPS = 8
+STEPS, STEPS_OF_FOLDS = 8, 7
 # Name of the main job in the group of a sweep.
 BEST = "best"
 
@@ -103,6 +104,11 @@ class RunResult:
         return None if self.classifier.portable_source else self.classifier.source
 
 
+def steps(config: RunConfig) -> int:
+    """Return the number of steps that a run shows."""
+    return STEPS if config.data.folds is None else STEPS_OF_FOLDS
+
+
 def run(
     config: RunConfig, progress: Progress = SILENT, *, previous: Previous | None = None, group: Group | None = None
 ) -> RunResult:
@@ -122,6 +128,8 @@ def run(
             f"{processes()} processes were started, and emotune run is for one. Start a single emotune run; "
             "for several GPUs call emotune.finetune from your own script under torchrun."
         )
+    if config.data.folds is not None:
+        check_folds(config, previous)
     folder = Path(config.output.folder)
     checkpoints = checkpoints_of(config)
     read = (config.model.name, config.data.source, config.data.validation, config.data.test)
@@ -163,7 +171,7 @@ def _run(
         base.model.to(device)
         tokens = count_tokens(
             base.tokenizer,
-            {split.name: split.texts for split in data.splits},
+            {split.name: split.texts for split in data.splits if len(split)},
             model=base.name,
             max_length=base.max_length,
         )
@@ -171,6 +179,54 @@ def _run(
         say_base(base, tokens, progress)
         check_refusal(method, base.model)
         progress.say(f"{method.title} will train {method.trains(base.model)}")
+
+    job = Job(config, checkpoints, device, data, audit, base, precision, tracking, previous, watch, progress)
+    found = over_folds(job) if data.folds else on_test(job)
+    tuned, comparison, leaks = found.tuned, found.comparison, found.leaks
+
+    with watch.step("Save"):
+        write_folder(folder, config, found, {**watch.seconds, "total": watch.total}, progress)
+        checkpoints.remove()
+        progress.say(f"saved to {folder}, with {REPORT}")
+        if config.data.on_error == "skip" or config.output.overwrite:
+            skipped = write_left_out(folder, data.left_out)
+            if skipped is not None:
+                progress.say(f"the rows that were skipped are listed in {skipped}")
+
+    with watch.step("Verify"):
+        verification = verify(folder, base=None if tuned.portable_source else tuned.source)
+        progress.say(
+            f"a fresh process gives the same labels on {verification.rows} texts; the largest difference is "
+            f"{verification.largest_difference:.1e} (at most {verification.tolerance:.0e} passes)"
+        )
+        if config.tracking.to:
+            tracking.finish(results_of(found, config, folder))
+
+    return RunResult(folder, tuned, comparison, verification, watch.total, leaks)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Everything that training and scoring need, once data and base model are loaded."""
+
+    config: RunConfig
+    checkpoints: Checkpoints
+    device: str
+    data: TextDataset
+    audit: Audit
+    base: Classifier
+    precision: Precision
+    tracking: Tracking
+    previous: Previous | None
+    watch: Stopwatch
+    progress: Progress
+
+
+def on_test(job: Job) -> Findings:
+    """Score before and after training on the test split."""
+    config, data, base, previous = job.config, job.data, job.base, job.previous
+    method, options, watch, progress = config.method, config.training, job.watch, job.progress
+    precision, tracking = job.precision, job.tracking
 
     with watch.step("Before"):
         before = evaluate(base, data.test, progress=progress)
@@ -183,15 +239,15 @@ def _run(
             progress.say(f"{evaluation.name}: {tables.scores_line(evaluation)}")
         if previous is not None:
             baselines += (before,)
-            before = previous.score(data.test, base=config.model.name, device=device, progress=progress)
+            before = previous.score(data.test, base=config.model.name, device=job.device, progress=progress)
             progress.say(f"{before.name}: {tables.scores_line(before)}")
         absent = absent_classes(before.metrics)
         if absent:
             progress.say(absent)
 
     with watch.step(f"Fine-tune with {method.title}"):
-        progress.say(f"{precision.name} on {device}: {precision.reason}")
-        with checkpoints.claimed(data) as kept:
+        progress.say(f"{precision.name} on {job.device}: {precision.reason}")
+        with job.checkpoints.claimed(data) as kept:
             tuned, others = train_seeds(base, data, method, options, config, kept, tracking, progress)
             if config.baselines.full:
                 baselines += (full_baseline(base, data, options, config, kept, tracking, progress),)
@@ -218,31 +274,68 @@ def _run(
         comparison = replace(comparison, seeds=(after, *others) if others else ())
         if previous is not None:
             comparison = replace(comparison, seen=previous.seen(data.test))
-        leaks = find_leaks(comparison, audit)
+        leaks = find_leaks(comparison, job.audit)
         progress.show(tables.comparison_table(comparison, leaks=leaks))
         progress.show(tables.cost_table(training))
-
-    with watch.step("Save"):
         entry = None if previous is None or comparison.seen is None else previous.figures(comparison.seen)
-        found = Findings(data, audit, comparison, tuned, seeds, leaks, entry)
-        write_folder(folder, config, found, {**watch.seconds, "total": watch.total}, progress)
-        checkpoints.remove()
-        progress.say(f"saved to {folder}, with {REPORT}")
-        if config.data.on_error == "skip" or config.output.overwrite:
-            skipped = write_left_out(folder, data.left_out)
-            if skipped is not None:
-                progress.say(f"the rows that were skipped are listed in {skipped}")
+    return Findings(data, job.audit, comparison, tuned, seeds, leaks, entry)
 
-    with watch.step("Verify"):
-        verification = verify(folder, base=None if tuned.portable_source else tuned.source)
-        progress.say(
-            f"a fresh process gives the same labels on {verification.rows} texts; the largest difference is "
-            f"{verification.largest_difference:.1e} (at most {verification.tolerance:.0e} passes)"
+
+def over_folds(job: Job) -> Findings:
+    """Score every row by models that have not seen it, and train the final model on all rows."""
+    config, data, base, method, progress = job.config, job.data, job.base, job.config.method, job.progress
+    seed = config.training.seed
+
+    with job.watch.step(f"Cross-validate {method.title}"):
+        progress.say(f"{job.precision.name} on {job.device}: {job.precision.reason}")
+        scored = score_folds(
+            base,
+            data,
+            method,
+            config.training,
+            seed=seed,
+            full=config.baselines.full,
+            dtype=job.precision.products,
+            curves=job.tracking.training,
+            progress=progress,
         )
-        if config.tracking.to:
-            tracking.finish(results_of(found, config, folder))
 
-    return RunResult(folder, tuned, comparison, verification, watch.total, leaks)
+    with job.watch.step("Train on all rows"):
+        with job.tracking.training("all-rows") as curves:
+            tuned = train_on_all(base, data, method, scored, seed=seed, callbacks=curves, progress=progress)
+        progress.say(f"kept epoch {scored.study.kept_epoch}, the median of the epochs that the folds kept")
+
+    with job.watch.step("Compare"):
+        progress.show(tables.comparison_table(scored.comparison))
+        progress.show(tables.cost_table(tuned.training))
+        progress.say(probabilities_sentence(trust_in(scored.comparison.after, tuned.temperature)))
+    return Findings(data, job.audit, scored.comparison, tuned, {})
+
+
+def check_folds(config: RunConfig, previous: Previous | None) -> None:
+    """Refuse settings that cross-validation cannot follow.
+
+    Raises:
+        ConfigError: Names them all.
+    """
+    training = config.training
+    reasons = (
+        (
+            training.seeds > 1,
+            f"training.seeds is {training.seeds}; every repeat has a seed of its own (--fold-repeats)",
+        ),
+        (training.resume, "training.resume is true; a cross-validation that was stopped starts anew"),
+        (
+            config.baselines.margin is not None,
+            f"baselines.margin is {config.baselines.margin}; margins are tested on a test split only",
+        ),
+        (previous is not None, "--from-folder compares two models on a test split, and folds have none"),
+    )
+    mistakes = [text for wrong, text in reasons if wrong]
+    if mistakes:
+        raise ConfigError(
+            f"With data.folds = {config.data.folds}: {'; '.join(mistakes)}. Leave them out, or unset the folds with --folds none."
+        )
 
 
 def load_for(config: RunConfig, previous: Previous | None) -> TextDataset:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from emotune.evaluation.words.tables import TextTable
+from emotune.evaluation.words.texts import TextTable
 from emotune.settings.run import RunConfig
 from emotune.system.errors import ConfigError
 from emotune.tracking.tracker import Results

@@ -82,7 +82,7 @@ def compare(
         evaluations = in_one_order(read_all(folders, names, descriptions))
         temperatures = [None if description is None else description.temperature for description in descriptions]
         repeats = [
-            "" if description is None else repeats_of_training(name, description)
+            "" if description is None else " ".join(filter(None, cautions(name, description)))
             for name, description in zip(names, descriptions, strict=True)
         ]
         pages = reports(evaluations, temperatures, margin, repeats)
@@ -157,6 +157,28 @@ def told_apart(places: Sequence[Path]) -> list[str]:
         depth = next(n for n in range(1, len(parts) + 1) if not any(other[-n:] == parts[-n:] for other in others))
         names.append("/".join(parts[-depth:]))
     return names
+
+
+def cautions(name: str, description: Description) -> tuple[str, str]:
+    """Return sentences on what a model's predictions are; "" where there is nothing to say.
+
+    Args:
+        name: Name of the model.
+        description: Its `emotune.json`.
+    """
+    return repeats_of_training(name, description), of_folds(name, description)
+
+
+def of_folds(name: str, description: Description) -> str:
+    """Say that the predictions are those of a cross-validation, if they are; else return ""."""
+    from emotune.system.text import printable
+
+    if description.cross_validation is None:
+        return ""
+    return (
+        f"'{printable(name)}' was cross-validated: its predictions are those of the folds' models, each of rows that it had not seen, in "
+        "the first repeat. The tests count the rows, but not that the folds share training rows, so p is somewhat too small."
+    )
 
 
 def repeats_of_training(name: str, description: Description) -> str:

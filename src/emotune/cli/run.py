@@ -27,6 +27,8 @@ FLAGS = {
     "map": Flag("data.map", "OLD=NEW", is_map=True),
     "drop_unlabelled": Flag("data.drop_unlabelled"),
     "on_error": Flag("data.on_error", "stop|skip"),
+    "folds": Flag("data.folds", "K"),
+    "fold_repeats": Flag("data.fold_repeats", "R"),
     "max_characters": Flag("data.max_characters", "N"),
     "model": Flag("model.name", "MODEL"),
     "max_length": Flag("model.max_length", "N"),
@@ -84,6 +86,8 @@ def run(
     $ emotune run
     $ emotune run --model distilbert-base-uncased --epochs 3 --output tuned
     $ emotune run --data reviews.csv --text-column review --label-column stars
+    $ emotune run --data posts.csv --group-column author
+    $ emotune run --data small.csv --folds 5
     $ emotune run --full-baseline --margin 1
     $ emotune run --from-folder last_month --data this_month.csv --output this_month
     $ emotune run --config my.toml --set training.patience=3 --show-config
@@ -118,7 +122,7 @@ def run(
 
         previous = Previous(from_folder, description, *seen_by(description, from_folder))
     try:
-        result = pipeline.run(configuration, ConsoleProgress(pipeline.STEPS), previous=previous)
+        result = pipeline.run(configuration, ConsoleProgress(pipeline.steps(configuration)), previous=previous)
     except KeyboardInterrupt as error:
         if pipeline.checkpoints_of(configuration).unfinished:
             kept = "The finished epochs are kept; the same command with --resume continues from there."

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.data.by_time import cut_by_time, period_notes, periods
-from emotune.data.dataset import SPLIT_NAMES, Split
+from emotune.data.dataset import SPLIT_NAMES, Fold, Split
 from emotune.data.duplicates import Groups, KnownGroups, find_duplicates
+from emotune.data.folding import make_folds
 from emotune.data.groups import group_numbers, missing_note, united
 from emotune.data.options import DataSource
 from emotune.data.splitting import Together, cut_splits
@@ -26,12 +27,14 @@ class Made:
         notes: Notes on groups, times and cuts, one sentence each.
         known: The repeated texts of all splits, if they were searched.
         periods: First and last time of each split, in words, by split; empty without times.
+        folds: The folds of each repeat; () without.
     """
 
     splits: Mapping[str, Split]
     notes: tuple[str, ...]
     known: KnownGroups | None = None
     periods: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    folds: tuple[tuple[Fold, ...], ...] = ()
 
 
 def make_splits(splits: Mapping[str, Split], times: Mapping[str, Times], asked: DataSource, seed: int) -> Made:
@@ -51,6 +54,8 @@ def make_splits(splits: Mapping[str, Split], times: Mapping[str, Times], asked: 
     notes: list[str] = []
     if asked.group_column is not None:
         notes += missing_note(asked.group_column, {name: split.groups for name, split in splits.items()})
+    if asked.folds is not None:
+        return _folded(splits["train"], asked, asked.folds, seed, notes)
     known = None
     if missing:
         given = [split for split in SPLIT_NAMES if split in splits and split != "train"]
@@ -68,6 +73,26 @@ def make_splits(splits: Mapping[str, Split], times: Mapping[str, Times], asked: 
     if asked.time_column is not None:
         notes += period_notes(times, asked.time_column)
     return Made(splits, tuple(notes), known, periods(times))
+
+
+def _folded(train: Split, asked: DataSource, folds: int, seed: int, notes: list[str]) -> Made:
+    """Leave all rows in training, and assign them to folds."""
+    repeats = find_duplicates(train.texts)
+    together = repeats.near
+    if asked.group_column is not None:
+        together = united(together, group_numbers(train.groups))
+    found = make_folds(
+        train,
+        folds,
+        asked.fold_repeats,
+        validation_size=asked.validation_size,
+        seed=seed,
+        groups=together,
+        together=Together(asked.group_column),
+    )
+    splits = {"train": train, **{name: train.take([], name) for name in ("validation", "test")}}
+    known = KnownGroups(tuple(splits[name].texts for name in SPLIT_NAMES), repeats)
+    return Made(splits, (*notes, *found.notes), known, folds=found.repeats)
 
 
 def _apart(

@@ -81,8 +81,25 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
+class Fold:
+    """Row numbers of one fold of cross-validation, each in ascending order.
+
+    Attributes:
+        train: Rows to train on.
+        validation: Rows on which everything is chosen.
+        scored: Rows that are scored.
+    """
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    scored: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
 class TextDataset:
     """A labelled data set with its three splits.
+
+    A data set for cross-validation has all rows in `train`, and no others: its folds say which of them are for what.
 
     Attributes:
         name: The Hub id, "bundled:sample", or the base name of the file or folder: never a path of one machine.
@@ -95,6 +112,7 @@ class TextDataset:
         columns: The columns of the source that were read, by split; without splits that were cut from training.
         left_out: Rows that were left out, as the user asked for.
         periods: First and last time of each split's rows, in words, if a column of times was read.
+        folds: For each repeat of a cross-validation its folds; () without.
     """
 
     name: str
@@ -107,6 +125,7 @@ class TextDataset:
     columns: Mapping[str, Columns] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = field(default=(), repr=False)
     periods: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    folds: tuple[tuple[Fold, ...], ...] = ()
 
     @property
     def task(self) -> Task:
@@ -117,6 +136,16 @@ class TextDataset:
     def group_column(self) -> str | None:
         """The column of the groups, if one was read."""
         return self.columns["train"].further[0] if self.train.groups and "train" in self.columns else None
+
+    def of_fold(self, fold: Fold) -> TextDataset:
+        """Return the rows of one fold as a data set, whose test rows are those that the fold scores."""
+        return TextDataset(
+            self.name,
+            self.labels,
+            train=self.train.take(fold.train, "train"),
+            validation=self.train.take(fold.validation, "validation"),
+            test=self.train.take(fold.scored, "test"),
+        )
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:

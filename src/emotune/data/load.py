@@ -19,7 +19,7 @@ from emotune.data.groups import group_names
 from emotune.data.label_names import clean_name, refuse_lists
 from emotune.data.labels import ordered_labels
 from emotune.data.memory import called
-from emotune.data.options import MAX_CHARACTERS, DataSource
+from emotune.data.options import FOLD_REPEATS, MAX_CHARACTERS, DataSource
 from emotune.data.renaming import renaming_notes
 from emotune.data.rows import AllRows, LabelledRows, read_labelled
 from emotune.data.sources import find_source, open_split_file
@@ -55,6 +55,8 @@ def load_data(
     test_size: float = 0.15,
     group_column: str | None = None,
     time_column: str | None = None,
+    folds: int | None = None,
+    fold_repeats: int = FOLD_REPEATS,
     max_characters: int = MAX_CHARACTERS,
     seed: int = 0,
 ) -> TextDataset:
@@ -89,6 +91,9 @@ def load_data(
         group_column: The column of groups, such as authors: rows of one group are never on both sides of a cut.
         time_column: The column of times: the newest rows are cut for test, those before them for validation, without
             texts that an earlier split has.
+        folds: The number of folds of a cross-validation. Then no split is cut: all rows are in `train`, with their
+            `folds`, and `cross_validate` takes them.
+        fold_repeats: The number of times that rows are assigned to folds anew.
         max_characters: The longest text allowed; a longer one is usually an unclosed quote.
         seed: Chooses the rows that are cut; 0 to 2**32 - 1.
 
@@ -114,6 +119,8 @@ def load_data(
         test_size=test_size,
         group_column=group_column,
         time_column=time_column,
+        folds=folds,
+        fold_repeats=fold_repeats,
         max_characters=max_characters,
     )
     checked_seed(seed)
@@ -131,6 +138,11 @@ def load_data(
                 left_out.append(left_out_note(asked, tables, split, error))
 
     renamed = renaming_notes(asked.map, [read.found for read in rows.values()])
+    if folds is not None and len(rows) > 1:
+        raise DataError(
+            f"{called(source)} has splits of its own: {listed(list(rows)[1:])}. Folds score every row of the training data instead.\n"
+            f"Give only {tables['train'].source} for cross-validation, or leave folds out."
+        )
     train = rows["train"]
     refuse_lists(Counter(train.names), train.source)
     _refuse_untrainable(train)
@@ -161,6 +173,7 @@ def load_data(
         columns=columns,
         left_out=tuple(row for read in rows.values() for row in read.left_out),
         periods=made.periods,
+        folds=made.folds,
     )
 
 

@@ -82,6 +82,15 @@ class DataSource(Options):
         default=None,
         description="Column of times: the newest rows are cut for test, those before them for validation.",
     )
+    folds: int | None = Field(
+        default=None,
+        ge=2,
+        description="Number of folds of a cross-validation, for data too small for a test split: every row is scored by "
+        "models that have not seen it, and the final model is trained on all rows.",
+    )
+    fold_repeats: int = Field(
+        default=3, ge=1, description="Number of times that rows are assigned to folds anew, with --folds."
+    )
     max_characters: int = Field(
         default=20_000,
         ge=1,
@@ -105,6 +114,25 @@ class DataSource(Options):
             )
         return self
 
+    @model_validator(mode="after")
+    def _folds_or_splits(self) -> Self:
+        if self.folds is None:
+            if (
+                "fold_repeats" in self.model_fields_set
+                and self.fold_repeats != type(self).model_fields["fold_repeats"].default
+            ):
+                raise ValueError(f"fold_repeats is {self.fold_repeats}, but there are no folds; give folds as well")
+            return self
+        for name in ("validation", "test", "time_column"):
+            if getattr(self, name) is not None:
+                why = (
+                    "some folds would train on rows newer than those that they score"
+                    if name == "time_column"
+                    else "folds score every row of the training data, and each sets its own validation rows aside"
+                )
+                raise ValueError(f"folds is {self.folds} and {name} is given; expected one of them: {why}")
+        return self
+
     @property
     def further(self) -> tuple[str, ...]:
         """Columns that are read in addition to texts and labels."""
@@ -112,3 +140,4 @@ class DataSource(Options):
 
 
 MAX_CHARACTERS: int = DataSource.model_fields["max_characters"].default
+FOLD_REPEATS: int = DataSource.model_fields["fold_repeats"].default

@@ -9,6 +9,7 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.evaluation.folds import FoldDifference, FoldStudy
 from emotune.evaluation.margin import MarginTest, corrected, margin_test, margin_test_over_seeds
 from emotune.evaluation.scores import Evaluation
 from emotune.evaluation.seeds import SeedDifference, SeedStudy
@@ -47,6 +48,7 @@ class Comparison:
         margin: Points of accuracy that the second model may be behind the others and still count as not worse; None
             for no such test.
         seen: Rows that the first model has seen, if that is the tuned model of another run.
+        folds: Scores by fold of a cross-validation, whose predictions, in the first repeat, the evaluations are.
     """
 
     before: Evaluation
@@ -55,6 +57,7 @@ class Comparison:
     seeds: tuple[Evaluation, ...] = ()
     margin: float | None = None
     seen: SeenRows | None = None
+    folds: FoldStudy | None = None
 
     @property
     def fixed(self) -> NDArray[np.int64]:
@@ -74,7 +77,10 @@ class Comparison:
 
     @property
     def mean_scores(self) -> tuple[float, float]:
-        """Accuracy and macro-F1 of the second model, as means over its seeds if there are several."""
+        """Accuracy and macro-F1 of the second model, as means over its seeds if there are several, or over folds."""
+        if self.folds is not None:
+            accuracy, macro_f1 = self.folds.scores(self.after.name)
+            return accuracy.mean, macro_f1.mean
         found = [model.metrics for model in self.seeds or (self.after,)]
         return fmean(metrics.accuracy for metrics in found), fmean(metrics.macro_f1 for metrics in found)
 
@@ -92,6 +98,16 @@ class Comparison:
         statistics = split.task.compare(split.label_ids, other.predictions, self.after.predictions, split.labels)
         self._found.append((other, statistics))
         return statistics
+
+    def over_folds(self, other: Evaluation) -> FoldDifference:
+        """Return the mean difference of the second model from another over all folds of all repeats.
+
+        Raises:
+            ValueError: The comparison is not one of a cross-validation.
+        """
+        if self.folds is None:
+            raise ValueError("this comparison has no folds")
+        return self.folds.difference(other, self.after)
 
     def over_seeds(self, other: Evaluation) -> SeedDifference:
         """Return the mean of the second model's seeds against another model, counting the variance of seeds and rows.

@@ -13,6 +13,7 @@ import numpy as np
 
 from emotune.data.dataset import Split
 from emotune.evaluation.comparison import Comparison
+from emotune.evaluation.folds import FoldDifference
 from emotune.evaluation.scores import Evaluation
 from emotune.evaluation.seeds import SeedDifference
 from emotune.statistics.paired import LEVEL, Interval, PairedStatistics
@@ -116,9 +117,7 @@ def score_differences(
     Returns:
         Both, or only accuracy if macro-F1 cannot be compared on these rows.
     """
-    found: PairedStatistics | SeedDifference = (
-        comparison.over_seeds(other) if comparison.seeds else comparison.against(other)
-    )
+    found = difference_from(comparison, other)
     corrected = corrected_p or {}
 
     def difference(score: str, interval: Interval, p_value: float) -> ScoreDifference:
@@ -129,3 +128,10 @@ def score_differences(
         return (accuracy,)
     macro_f1 = difference(MACRO_F1, found.macro_f1, found.macro_f1_p)
     return (macro_f1, accuracy) if is_unbalanced(comparison.after.split) else (accuracy, macro_f1)
+
+
+def difference_from(comparison: Comparison, other: Evaluation) -> PairedStatistics | SeedDifference | FoldDifference:
+    """Return the statistics of the second model against another: over folds, over seeds, or of two sets of predictions."""
+    if comparison.folds is not None:
+        return comparison.over_folds(other)
+    return comparison.over_seeds(other) if comparison.seeds else comparison.against(other)

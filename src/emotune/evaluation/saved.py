@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +20,23 @@ from emotune.tasks.registry import TASKS
 from emotune.tasks.single_label import SINGLE_LABEL
 
 
-def write_evaluation(evaluation: Evaluation, path: Path, suffix: str = ".parquet") -> None:
+def write_evaluation(
+    evaluation: Evaluation, path: Path, suffix: str = ".parquet", *, further: Mapping[str, Sequence[Any]] | None = None
+) -> None:
     """Write an evaluation's predictions.
 
     Args:
         evaluation: The evaluation.
         path: The file to write.
         suffix: The format, one of `folder.predictions.FORMATS`.
+        further: Further columns by name, behind the others.
 
     Raises:
         ValueError: It has no probabilities.
     """
     if evaluation.probabilities is None:
         raise ValueError(f"'{evaluation.name}' has no probabilities to write")
-    write_predictions(evaluation.split, evaluation.predictions, evaluation.probabilities, path, suffix)
+    write_predictions(evaluation.split, evaluation.predictions, evaluation.probabilities, path, suffix, further)
 
 
 def read_evaluation(folder: str | Path, *, name: str | None = None) -> Evaluation:

@@ -58,6 +58,11 @@ def rows_to_check(folder: Path, description: Description, data: str | Path | Non
             f"'{folder}' has no {PREDICTIONS}, so it keeps no test rows to check the export with. "
             "Give labelled rows that were not trained on: --data FILE (data=... in Python)."
         )
+    if description.cross_validation is not None:
+        raise ArtifactError(
+            f"'{folder}' was trained on all rows that it keeps, after cross-validation, so they cannot check the export. "
+            "Give labelled rows that were not trained on: --data FILE (data=... in Python)."
+        )
     return read_evaluation(folder).split
 
 

@@ -49,7 +49,8 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
     difference = probe_difference = _largest_difference(logits, np.asarray(probes.logits))
     rows = len(probes.texts)
     changed_labels = 0
-    if (folder / PREDICTIONS).is_file():
+    # Those of a cross-validation are by the models of its folds; their checksum was compared.
+    if (folder / PREDICTIONS).is_file() and description.cross_validation is None:
         table = read_table(folder / PREDICTIONS, classifier.labels)
         texts, labels = table["text"], table["prediction"]
         saved = numbers_of(table, classifier.labels, folder / PREDICTIONS)

@@ -144,6 +144,8 @@ class Evidence(Record):
         calibration: Calibration of the probabilities, plain and scaled.
         peak_memory_bytes: Peak memory of the process.
         seconds: Wall time by step.
+        cross_validation: Scores by fold, if the scores are cross-validated: then no figure is of the saved model, which
+            was trained on all rows, and the predictions are those of the folds' models. None if a test split was scored.
     """
 
     created: str | None = None
@@ -159,6 +161,7 @@ class Evidence(Record):
     calibration: dict[str, Any] | None = None
     peak_memory_bytes: int | None = None
     seconds: dict[str, float] | None = None
+    cross_validation: dict[str, Any] | None = None
 
 
 class Description(Evidence):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ def write_predictions(
     probabilities: NDArray[np.float64],
     path: Path,
     suffix: str = ".parquet",
+    further: Mapping[str, Sequence[Any]] | None = None,
 ) -> None:
     """Write a split's predictions: `text`, `label`, `prediction` (names), and `p_<label>` for each label.
 
@@ -33,10 +35,12 @@ def write_predictions(
         probabilities: Shape (rows, classes).
         path: The file to write.
         suffix: The format: ".parquet", or ".csv" with numbers that are read back exactly.
+        further: Further columns by name, behind the others.
     """
     columns: dict[str, Any] = {
         "text": list(split.texts),
         **split.task.columns(split.label_ids, predictions, probabilities, split.labels),
+        **{name: list(values) for name, values in (further or {}).items()},
     }
     if suffix == ".csv":
         with path.open("w", encoding="utf-8", newline="") as file:

@@ -26,7 +26,7 @@ class Epoch(Record):
         train_loss: Mean over the rows of the minimized loss, with dropout, label smoothing, class weights (their mean
             over the training rows is 1), offsets to the logits and the focal factor. Comparable between epochs, and
             between runs with the same of these options.
-        validation: Scores of validation by name, from the task.
+        validation: Scores of validation by name, from the task; none if the epoch to keep was chosen elsewhere.
         seconds: Wall time of the epoch's training, without validation.
         clipped_steps: Share of the epoch's steps whose gradient was longer than `max_grad_norm` and was clipped.
     """
@@ -102,6 +102,11 @@ class TrainingRecord(Record):
     def clipped_steps(self) -> float:
         """Share of all steps that were clipped; in these, rows of long texts weigh more than those of short ones."""
         return sum(epoch.clipped_steps for epoch in self.epochs) / len(self.epochs)
+
+    @property
+    def is_validated(self) -> bool:
+        """True if every epoch was scored on validation; false if cross-validation chose the epoch to keep."""
+        return all(epoch.validation for epoch in self.epochs)
 
     @property
     def best(self) -> Epoch:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +39,18 @@ class Encoded:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Encoded:
+        """Return some of the texts, in the given order."""
+        chosen = [int(row) for row in rows]
+        cut = frozenset(place for place, row in enumerate(chosen) if row in self.cut_rows)
+        return replace(
+            self,
+            ids=tuple(self.ids[row] for row in chosen),
+            lengths=self.lengths[chosen],
+            truncated=len(cut),
+            cut_rows=cut,
+        )
 
     def batch(self, rows: Sequence[int] | NDArray[np.int64]) -> dict[str, Any]:
         """Return the given rows, padded on the right to the longest.
@@ -126,6 +138,29 @@ def encode_split(tokenizer: PreTrainedTokenizerBase, split: Split, max_length: i
         if len(_CACHE) > _CACHE_SPLITS:
             _CACHE.popitem(last=False)
     return _CACHE[key][1]
+
+
+def share_encoding(
+    tokenizer: PreTrainedTokenizerBase,
+    whole: Split,
+    parts: Iterable[tuple[Split, NDArray[np.int64]]],
+    max_length: int,
+) -> None:
+    """Let `encode_split` take parts of a split from the whole, so that its texts are tokenized once.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        whole: The split.
+        parts: Parts of it, each with its row numbers in the whole.
+        max_length: As for `encode_split`.
+    """
+    encoded = encode_split(tokenizer, whole, max_length)
+    for part, rows in parts:
+        key = (part.fingerprint, id(tokenizer), max_length)
+        _CACHE[key] = (tokenizer, encoded.take(rows))
+        _CACHE.move_to_end(key)
+    while len(_CACHE) > _CACHE_SPLITS:
+        _CACHE.popitem(last=False)
 
 
 def batches_by_length(lengths: NDArray[np.int64], max_tokens: int) -> list[NDArray[np.int64]]:

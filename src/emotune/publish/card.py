@@ -105,7 +105,9 @@ def _scores(description: Description) -> tuple[str | None, Any]:
 
 
 def _after(description: Description) -> dict[str, float] | None:
-    """Return the tuned model's scores; None where a run did not save them."""
+    """Return the tuned model's scores on a test split; None where a run did not save them."""
+    if description.cross_validation is not None:
+        return None
     after = (description.metrics or {}).get("after")
     if not isinstance(after, dict) or not all(isinstance(after.get(key), (int, float)) for key in SCORES):
         return None

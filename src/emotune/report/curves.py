@@ -50,6 +50,11 @@ _SECOND = {"color": SECOND, "marker": "o", "linestyle": "-"}
 def draw_training_curve(record: TrainingRecord) -> Figure:
     """Draw losses to the left, validation accuracy and macro-F1 to the right, by epoch, with the best epoch marked."""
     figure = new_figure(8.0, 3.8)
+    if not record.is_validated:
+        draw_title(
+            draw_losses(figure, record), "Loss", "in training, lower is better; cross-validation chose the epoch"
+        )
+        return figure
     halves: Any = figure.subfigures(1, 2)
     left, right = halves
     draw_title(draw_losses(left, record), "Loss", "cross-entropy, lower is better")
@@ -60,13 +65,13 @@ def draw_training_curve(record: TrainingRecord) -> Figure:
 def draw_losses(paper: FigureBase, record: TrainingRecord) -> Axes:
     """Draw the loss in training and on validation by epoch."""
     training = [epoch.train_loss for epoch in record.epochs]
-    validation = [epoch.validation_loss for epoch in record.epochs]
-    axes = new_axes(paper, "epoch", "cross-entropy", nice_ticks(0, max(*training, *validation)))
+    validation = [epoch.validation_loss for epoch in record.epochs] if record.is_validated else []
+    axes = new_axes(paper, "epoch", "cross-entropy", nice_ticks(0, max([*training, *validation])))
     numbers = _epochs(axes, record)
-    _draw(
-        axes,
-        [Line("training, with dropout", numbers, training, _FIRST), Line("validation", numbers, validation, _SECOND)],
-    )
+    lines = [Line("training, with dropout", numbers, training, _FIRST)]
+    if validation:
+        lines.append(Line("validation", numbers, validation, _SECOND))
+    _draw(axes, lines)
     paper.legend(**_LEGEND)
     return axes
 

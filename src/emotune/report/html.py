@@ -20,6 +20,7 @@ from emotune.evaluation.leaks import Leaks
 from emotune.evaluation.rivals import rivals, yardstick
 from emotune.evaluation.scores import Evaluation, absent_classes
 from emotune.evaluation.seeds import SeedSummary
+from emotune.evaluation.words.folds import by_fold, folds_sentences, folds_table
 from emotune.evaluation.words.formats import (
     duration,
     interval_bounds,
@@ -135,6 +136,7 @@ def _article(report: Report) -> dict[str, Any]:
         "margin": margin_lines(comparison) if report.margin is None else list(report.margin),
         "seeds": [f"{name}: {seeds_line(summary)}" for name, summary in report.seeds.items()],
         "rows": f"{counted(len(comparison.after.split), 'row')} of {comparison.after.split.name}",
+        "folds": _folds(comparison),
         "before_name": comparison.before.name,
         "before_is_chance": comparison.before.is_chance,
         "after_name": comparison.after.name,
@@ -165,6 +167,20 @@ def _article(report: Report) -> dict[str, Any]:
         "audit": _audit(report, comparison.after.split.labels) if report.audit else None,
         "commands": list(report.commands),
         "versions": ", ".join(f"{name} {version}" for name, version in report.versions.items()),
+    }
+
+
+def _folds(comparison: Comparison) -> dict[str, Any] | None:
+    """Return the tables of a cross-validation; None for other comparisons."""
+    if comparison.folds is None:
+        return None
+    return {
+        "about": folds_sentences(comparison),
+        "tables": [
+            {"caption": table.title, "headings": table.headings, "rows": table.rows, "note": table.note}
+            for table in (folds_table(comparison), by_fold(comparison))
+        ],
+        "repeats": comparison.folds.repeats,
     }
 
 
@@ -288,7 +304,7 @@ def _classes(comparison: Comparison) -> list[dict[str, Any]]:
                 "broken": f"{change.broken:,}",
                 "recall": points_number(change.recall_difference),
                 "direction": _direction(change.recall_difference),
-                "p": "" if first.is_chance else p_number(change.adjusted_p),
+                "p": "" if first.is_chance or comparison.folds is not None else p_number(change.adjusted_p),
             }
         )
     return rows

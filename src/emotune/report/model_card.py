@@ -16,10 +16,11 @@ from typing import Any
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.leaks import Leaks
 from emotune.evaluation.rivals import yardstick
-from emotune.evaluation.scores import Evaluation, absent_classes, accuracy_interval
+from emotune.evaluation.scores import absent_classes, accuracy_interval
+from emotune.evaluation.words.folds import folds_sentences, folds_table, score_interval
 from emotune.evaluation.words.formats import duration, nats, nats_difference, percent, points, share
 from emotune.evaluation.words.margin import margin_lines
-from emotune.evaluation.words.tables import TextTable
+from emotune.evaluation.words.texts import TextTable
 from emotune.evaluation.words.verdict import of_seeds, sentences
 from emotune.folder.record import TrainingRecord
 from emotune.folder.tuned import TunedClassifier
@@ -71,7 +72,7 @@ def model_card(
         _environment()
         .from_string(_TEMPLATE.read_text(encoding="utf-8"))
         .render(
-            front_matter=_Markdown(_front_matter(classifier, method, dataset_name, comparison.after)),
+            front_matter=_Markdown(_front_matter(classifier, method, dataset_name, comparison)),
             classifier=classifier,
             labels=_listed(classifier.labels),
             base_is_on_hub=_is_on_hub(classifier),
@@ -92,7 +93,8 @@ def model_card(
             probabilities=probabilities_sentence(trust),
             notes=[(evaluation.name, evaluation.note) for evaluation in evaluations if evaluation.note],
             absent=absent_classes(comparison.after.metrics),
-            interval=accuracy_interval(comparison.after),
+            folds=folds_sentences(comparison),
+            interval=accuracy_interval(comparison.after) if comparison.folds is None else score_interval(comparison),
             rarest=min(comparison.after.metrics.per_class.items(), key=lambda item: item[1].support),
             score_table=_score_table(comparison),
             class_table=_class_table(comparison),
@@ -184,10 +186,14 @@ def _longest_run_of_ticks(text: str) -> int:
     return max(map(len, re.findall("`+", text)), default=0)
 
 
-def _front_matter(classifier: TunedClassifier, method: Method, dataset_name: str, after: Evaluation) -> str:
+def _front_matter(classifier: TunedClassifier, method: Method, dataset_name: str, comparison: Comparison) -> str:
     """Return the card's metadata in the Hub's format, as YAML, without names that are not Hub ids."""
     on_hub = is_hub_id(dataset_name, with_owner=True)
+    after = comparison.after
     metrics = after.metrics
+    scores = {"accuracy": metrics.accuracy, "macro_f1": metrics.macro_f1}
+    if comparison.folds is not None:
+        scores["accuracy"], scores["macro_f1"] = comparison.mean_scores
     data = card_data(
         method=method,
         base_model=classifier.name if _is_on_hub(classifier) else None,
@@ -198,7 +204,7 @@ def _front_matter(classifier: TunedClassifier, method: Method, dataset_name: str
             on_hub=on_hub,
             split=after.split.name,
             rows=len(after.split),
-            scores={"accuracy": metrics.accuracy, "macro_f1": metrics.macro_f1},
+            scores=scores,
         ),
     )
     return str(data.to_yaml())
@@ -217,6 +223,9 @@ def _options(method: Method) -> _Markdown:
 
 def _score_table(comparison: Comparison) -> _Markdown:
     """Return the overall scores: after, baselines, before. A base that is chance comes last, without a difference."""
+    if comparison.folds is not None:
+        table = folds_table(comparison)
+        return _table(table.headings, [[str(cell) for cell in row] for row in table.rows])
     before, after, baselines = comparison.before, comparison.after, comparison.baselines
     old, new = f"before: {before.name}", f"after: {after.name}"
     if before.is_chance:
@@ -266,6 +275,11 @@ def _class_table(comparison: Comparison) -> _Markdown:
 
 def _epoch_table(record: TrainingRecord) -> _Markdown:
     """Return the table of epochs."""
+    if not record.is_validated:
+        return _table(
+            ["epoch", "training loss", "time"],
+            [[f"{epoch.number}", nats(epoch.train_loss), duration(epoch.seconds)] for epoch in record.epochs],
+        )
     rows = [
         [
             f"{epoch.number} (kept)" if epoch.number == record.best_epoch else f"{epoch.number}",

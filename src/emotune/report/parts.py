@@ -20,6 +20,8 @@ COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 def training_part(record: TrainingRecord) -> dict[str, Any]:
     """Return the template's variables for a training run: two charts, a row per epoch, and the cost."""
     epochs = record.epochs
+    if not record.is_validated:
+        return _unvalidated_training(record)
     losses, scores = new_figure(*CHART), new_figure(*CHART)
     draw_losses(losses, record)
     draw_scores(scores, record)
@@ -64,6 +66,28 @@ def training_part(record: TrainingRecord) -> dict[str, Any]:
             ]
             for e in epochs
         ],
+        "costs": costs(record),
+    }
+
+
+def _unvalidated_training(record: TrainingRecord) -> dict[str, Any]:
+    """Return the template's variables for a training on all rows, whose epoch cross-validation chose."""
+    losses = new_figure(*CHART)
+    draw_losses(losses, record)
+    first, last = record.epochs[0].train_loss, record.epochs[-1].train_loss
+    return {
+        "charts": [
+            {
+                "svg": inline_svg(
+                    losses,
+                    title="Loss by epoch",
+                    description=f"Training loss goes from {first:.3f} to {last:.3f}.",
+                ),
+                "caption": "Loss in training on all rows, with dropout. No rows are left for validation.",
+            }
+        ],
+        "headings": ["epoch", "training loss", "time"],
+        "rows": [[f"{epoch.number}", nats(epoch.train_loss), duration(epoch.seconds)] for epoch in record.epochs],
         "costs": costs(record),
     }
 

@@ -14,7 +14,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from emotune.data.dataset import TextDataset
+from emotune.data.dataset import Split, TextDataset
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.leaks import Leaks
 from emotune.evaluation.scores import Evaluation, absent_classes
@@ -26,7 +26,8 @@ from emotune.evaluation.words.formats import (
     percent,
     share,
 )
-from emotune.evaluation.words.tables import LOSS, Change, Footnotes, TextTable, Verdict, comparison_parts, rows_of
+from emotune.evaluation.words.tables import LOSS, Footnotes, Verdict, comparison_parts, rows_of
+from emotune.evaluation.words.texts import Change, TextTable
 from emotune.folder.record import TrainingRecord
 from emotune.system.text import printable
 from emotune.system.wording import counted
@@ -66,15 +67,20 @@ def scores_line(evaluation: Evaluation) -> str:
 def data_table(dataset: TextDataset) -> Table:
     """Return the rows of each class in each split, with totals."""
     table = new_table(
-        ["class", *(split.name for split in dataset.splits)],
+        ["class", *(split.name for split in _shown_splits(dataset))],
         title=f"Rows of {printable(dataset.name)}",
     )
-    counts = [split.counts for split in dataset.splits]
+    counts = [split.counts for split in _shown_splits(dataset)]
     for label in dataset.labels:
         table.add_row(_name(label), *(f"{count[label]:,}" for count in counts))
     table.add_section()
-    table.add_row("all", *(f"{len(split):,}" for split in dataset.splits))
+    table.add_row("all", *(f"{len(split):,}" for split in _shown_splits(dataset)))
     return table
+
+
+def _shown_splits(dataset: TextDataset) -> list[Split]:
+    """Return the splits that a table shows: not those that cross-validation leaves empty."""
+    return [dataset.train] if dataset.folds else list(dataset.splits)
 
 
 def evaluation_table(evaluation: Evaluation) -> Group:
@@ -175,7 +181,9 @@ def costs(record: TrainingRecord) -> dict[str, str]:
     return {
         "trained parameters": f"{record.trainable_parameters:,} of {record.total_parameters:,} ({trained})",
         "adapted modules": f"{len(record.target_modules):,}" if record.target_modules else "none",
-        "epochs": f"{len(record.epochs)}{stopped}; the best is number {record.best_epoch}",
+        "epochs": f"{len(record.epochs)}{stopped}; the best is number {record.best_epoch}"
+        if record.is_validated
+        else f"{len(record.epochs)}, the median of those that the folds kept",
         "clipped steps": f"{percent(record.clipped_steps, 1)} of all, whose gradient was longer than the limit",
         "time": f"{duration(record.seconds)}, validation included",
         "speed": f"{record.train_examples_per_second:,.1f} examples/s, validation not counted",

@@ -103,6 +103,11 @@ def sweep(plan: Plan, make_engine: Callable[[SweepFolder], Engine], progress: Pr
         raise ConfigError(
             f"{processes()} processes were started, and a sweep starts its own. Start a single emotune sweep, with --workers."
         )
+    if plan.base.data.folds is not None:
+        raise ConfigError(
+            f"data.folds is {plan.base.data.folds}, and a sweep chooses on one validation split and scores one test split. Leave the folds "
+            "out, or cross-validate the chosen configuration with emotune run --folds."
+        )
     started = time.perf_counter()
     folder = SweepFolder(plan)
     folder.check()

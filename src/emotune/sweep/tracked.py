@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emotune.evaluation.words.tables import TextTable
+from emotune.evaluation.words.texts import TextTable
 from emotune.sweep.documents import leaderboard_markdown
 from emotune.sweep.folder import LEADERBOARDS
 from emotune.sweep.leaderboard import Leaderboard

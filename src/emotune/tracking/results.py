@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from emotune.evaluation.comparison import Comparison
+from emotune.evaluation.folds import FoldStudy
 from emotune.evaluation.rivals import score_differences
 from emotune.evaluation.scores import Evaluation, accuracy_interval
 from emotune.evaluation.words.margin import margin_lines
@@ -81,12 +82,12 @@ def figures_of(comparison: Comparison) -> Mapping[str, float]:
     The second model's names begin with the split, "test/accuracy", so that runs can be compared by them.
     """
     split = slug(comparison.after.split.name)
-    found = _scores(split, comparison.after)
+    found = _scores(split, comparison.after, comparison.folds)
     for place, model in (
         ("base", comparison.before),
         *((f"baselines/{slug(baseline.name)}", baseline) for baseline in comparison.baselines),
     ):
-        found |= _scores(place, model)
+        found |= _scores(place, model, comparison.folds)
         if model.is_chance:
             continue
         for difference in score_differences(comparison, model):
@@ -96,7 +97,14 @@ def figures_of(comparison: Comparison) -> Mapping[str, float]:
     return found
 
 
-def _scores(place: str, model: Evaluation) -> dict[str, float]:
+def _scores(place: str, model: Evaluation, folds: FoldStudy | None) -> dict[str, float]:
+    if folds is not None:
+        named = zip(("accuracy", "macro_f1"), folds.scores(model.name), strict=True)
+        found: dict[str, float] = {}
+        for name, mean in named:
+            ends = mean.interval(0.0, 1.0)
+            found |= {f"{place}/{name}": mean.mean, f"{place}/{name}_low": ends.low, f"{place}/{name}_high": ends.high}
+        return found
     interval = accuracy_interval(model)
     found = {f"{place}/{_score(name)}": value for name, value in model.metrics.named().items()}
     found |= {f"{place}/accuracy_low": interval.low, f"{place}/accuracy_high": interval.high}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from emotune.evaluation.words.tables import TextTable
+from emotune.evaluation.words.texts import TextTable
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback

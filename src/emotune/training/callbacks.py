@@ -65,7 +65,7 @@ class ProgressBar(TrainerCallback):
             ", ".join(
                 [
                     f"epoch {round(state.epoch or 0)}: training loss {train_loss:.3f}",
-                    f"validation loss {found['eval_loss']:.3f}",
+                    *([f"validation loss {found['eval_loss']:.3f}"] if "eval_loss" in found else []),
                     *scores,
                     f"{found['train_seconds']:.0f} s",
                 ]
@@ -124,6 +124,22 @@ class Patience(TrainerCallback):
         """Return whether the best epoch is too long ago."""
         scores = validation_scores(state.log_history)
         return bool(scores) and len(scores) - 1 - best_epoch(scores) >= self.epochs
+
+
+class StopAfter(TrainerCallback):
+    """End training after an epoch that was chosen before.
+
+    Args:
+        epoch: Its number, from 1.
+    """
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Stop once the epoch is done."""
+        if round(state.epoch or 0) >= self.epoch:
+            control.should_training_stop = True
 
 
 class WeightsMoved(TrainerCallback):

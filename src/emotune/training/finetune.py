@@ -30,7 +30,7 @@ from emotune.models.drawing import with_head_of
 from emotune.models.encoding import encode_split
 from emotune.models.families import position_limit, precision_for
 from emotune.models.quantization import element_count
-from emotune.system.errors import DataError, MethodError, OutputError, TrainingError
+from emotune.system.errors import ConfigError, DataError, MethodError, OutputError, TrainingError
 from emotune.system.internals.transformers import report_nowhere, use_one_gpu
 from emotune.system.memory import keep_freed_memory, peak_memory_bytes
 from emotune.system.options import checked_seed
@@ -42,6 +42,7 @@ from emotune.training.callbacks import (
     Patience,
     ProgressBar,
     RenewMasks,
+    StopAfter,
     WeightsMoved,
     validation_scores,
 )
@@ -68,6 +69,7 @@ def finetune(
     checkpoints: str | Path | None = None,
     resume: bool = False,
     callbacks: Sequence[TrainerCallback] = (),
+    keep_epoch: int | None = None,
     progress: Progress = SILENT,
 ) -> TunedClassifier:
     """Fine-tune a base model; the base itself is left unchanged.
@@ -88,6 +90,9 @@ def finetune(
             removes them. A temporary folder if not given.
         resume: Resume from the newest checkpoint in `checkpoints`.
         callbacks: Callbacks for transformers' Trainer, in addition to emotune's own.
+        keep_epoch: Keep this epoch, from 1, and train no further, whatever validation says, which may be empty: the
+            epoch was chosen elsewhere, such as by cross-validation. The schedule of the learning rate is that of all
+            `epochs`, as it was there.
         progress: Front end that shows a bar, and one line per epoch.
 
     Returns:
@@ -121,6 +126,13 @@ def finetune(
         raise DataError(
             f"The base model was loaded for {base.task.name}; the data is {data.task.name}. Load it with task=data.task."
         )
+    if keep_epoch is None and not len(data.validation):
+        raise DataError(
+            "The data has no validation rows, on which the epoch to keep is chosen. Data that was loaded with folds is for "
+            "cross_validate; else give a validation split."
+        )
+    if keep_epoch is not None and not 1 <= keep_epoch <= (options.epochs or keep_epoch):
+        raise ConfigError(f"keep_epoch is {keep_epoch}; expected an epoch from 1 to {options.epochs}.")
     data.task.check_options(options)
     check_positions(base, method)
     if processes() > 1 and checkpoints is None:
@@ -131,7 +143,7 @@ def finetune(
     if resume and checkpoints is None:
         raise OutputError("resume needs the checkpoints folder of the interrupted run.")
     with _folder(checkpoints) as folder:
-        return _train(_Job(base, data, method, options, seed, folder, resume), callbacks, progress)
+        return _train(_Job(base, data, method, options, seed, folder, resume, keep_epoch), callbacks, progress)
 
 
 @contextmanager
@@ -155,6 +167,7 @@ class _Job:
     seed: int
     checkpoints: Path
     resume: bool
+    keep_epoch: int | None = None
 
     @property
     def device(self) -> str:
@@ -230,7 +243,8 @@ def _train(job: _Job, callbacks: Sequence[TrainerCallback], progress: Progress) 
         options = options.changed(epochs=epochs)
         job = replace(job, options=options)
     keep_freed_memory()
-    own = [RenewMasks(pools), WeightsMoved(method.must_move(model)), FiniteLoss(), Patience(options.patience)]
+    stop = Patience(options.patience) if job.keep_epoch is None else StopAfter(job.keep_epoch)
+    own = [RenewMasks(pools), WeightsMoved(method.must_move(model)), FiniteLoss(), stop]
     trainer = AdapterTrainer(
         method=method,
         model=model,
@@ -240,6 +254,7 @@ def _train(job: _Job, callbacks: Sequence[TrainerCallback], progress: Progress) 
         encoded_validation=encode_split(base.tokenizer, data.validation, base.max_length),
         options=options,
         packed=reason is None,
+        keep_epoch=job.keep_epoch,
         clock=ProgressBar(progress),
         callbacks=[*own, *callbacks],
     )
@@ -332,7 +347,9 @@ def _run(trainer: AdapterTrainer, checkpoint: str | None, patience: int, progres
     trainer.remove_callback(PrinterCallback)
     if checkpoint is not None:
         state = TrainerState.load_from_json(str(Path(checkpoint) / "trainer_state.json"))
-        if Patience(patience).is_exhausted(state):  # training had ended; only the best weights remain to be loaded
+        if trainer.keep_epoch is None and Patience(patience).is_exhausted(
+            state
+        ):  # training had ended; only the best weights remain to be loaded
             trainer.args.num_train_epochs = round(state.epoch or 0)
     steps = len(trainer.batches) * int(trainer.args.num_train_epochs)
     for callback in trainer.method.begin(trainer.model, steps):
@@ -346,6 +363,8 @@ def _run(trainer: AdapterTrainer, checkpoint: str | None, patience: int, progres
 
 def _one_class(trainer: AdapterTrainer, base: Classifier) -> list[str]:
     """Return a warning if the kept epoch gives every validation text the same label: nothing was learned."""
+    if trainer.keep_epoch is not None:
+        return []
     scores = validation_scores(trainer.state.log_history)
     if not scores[best_epoch(scores)].get("one_class"):
         return []
@@ -375,12 +394,12 @@ def _record(
     trainer: AdapterTrainer, job: _Job, targets: tuple[str, ...], seconds: float, warnings: Sequence[str]
 ) -> TrainingRecord:
     epochs = _epochs(trainer.state.log_history)
-    best = epochs[best_epoch([epoch.validation for epoch in epochs])]
+    best = epochs[-1] if job.keep_epoch else epochs[best_epoch([epoch.validation for epoch in epochs])]
     rows, model = len(trainer.encoded), trainer.model
     return TrainingRecord(
         epochs=epochs,
         best_epoch=best.number,
-        stopped_early=len(epochs) < (job.options.epochs or 0),
+        stopped_early=job.keep_epoch is None and len(epochs) < (job.options.epochs or 0),
         trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         # PEFT keeps the untrained head in addition to the trained one.
         total_parameters=sum(

@@ -79,6 +79,7 @@ class AdapterTrainer(HookedTrainer):
         encoded_validation: The validation rows.
         options: Options of training.
         packed: True if the model takes packed batches.
+        keep_epoch: Number of the epoch to keep if it was chosen before; then validation rows are not scored.
         clock: Progress bar, which also measures the time per epoch.
         callbacks: Further callbacks.
     """
@@ -94,6 +95,7 @@ class AdapterTrainer(HookedTrainer):
         encoded_validation: Encoded,
         options: TrainingOptions,
         packed: bool,
+        keep_epoch: int | None = None,
         clock: ProgressBar,
         callbacks: Sequence[TrainerCallback],
     ) -> None:
@@ -104,6 +106,7 @@ class AdapterTrainer(HookedTrainer):
         self.validation = data.validation
         self.encoded_validation = encoded_validation
         self.packed = packed
+        self.keep_epoch = keep_epoch
         self.batches = TokenBudgetBatches(
             encoded.lengths,
             options.batch_tokens,
@@ -257,16 +260,12 @@ class AdapterTrainer(HookedTrainer):
         self.method.save_checkpoint(self.model, folder)
 
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
-        """Score the validation split in the precision of training."""
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            dtype = torch.bfloat16 if self.args.bf16 else None
-            logits = run_batches(self.model, self.encoded_validation, packed=self.packed, dtype=dtype)
-        finally:
-            self.model.train(was_training)
-        scores = self.task.validate(self.validation.label_ids, logits, self.validation.labels)
-        scores[NAME] = criterion(scores)
+        """Score the validation split in the precision of training, unless the epoch to keep was chosen before."""
+        if self.keep_epoch is not None:
+            scores = {NAME: float(abs(self.keep_epoch - round(self.state.epoch or 0)))}
+        else:
+            scores = self._validate()
+            scores[NAME] = criterion(scores)
         result = {
             **{f"{metric_key_prefix}_{name}": value for name, value in scores.items()},
             "train_seconds": self.clock.epoch_seconds[-1],
@@ -276,3 +275,13 @@ class AdapterTrainer(HookedTrainer):
         self.log(dict(result))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, result)
         return result
+
+    def _validate(self) -> dict[str, float]:
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            dtype = torch.bfloat16 if self.args.bf16 else None
+            logits = run_batches(self.model, self.encoded_validation, packed=self.packed, dtype=dtype)
+        finally:
+            self.model.train(was_training)
+        return self.task.validate(self.validation.label_ids, logits, self.validation.labels)

@@ -12,14 +12,8 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from emotune.evaluation.comparison import Comparison
-from emotune.evaluation.words.tables import (
-    Change,
-    TextTable,
-    Verdict,
-    comparison_parts,
-    comparison_text,
-    results_table,
-)
+from emotune.evaluation.words.tables import Verdict, comparison_parts, comparison_text, results_table
+from emotune.evaluation.words.texts import Change, TextTable
 from emotune.report.tables import comparison_table, render
 
 from ...report.conftest import HOSTILE, make_comparison, make_comparison_without

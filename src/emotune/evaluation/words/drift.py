@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emotune.evaluation.drift import Drift, Shift
 from emotune.evaluation.words.formats import LONGEST_NAME, p_number, p_value
-from emotune.evaluation.words.tables import TextTable
+from emotune.evaluation.words.texts import TextTable
 from emotune.system.text import printable
 from emotune.system.wording import counted
 

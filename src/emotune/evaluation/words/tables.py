@@ -14,6 +14,7 @@ from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.leaks import Leaks
 from emotune.evaluation.rivals import ACCURACY, MACRO_F1, score_differences
 from emotune.evaluation.scores import Evaluation, absent_classes, accuracy_interval
+from emotune.evaluation.words.folds import folds_sentences, folds_table
 from emotune.evaluation.words.formats import (
     LONGEST_NAME,
     duration,
@@ -27,6 +28,7 @@ from emotune.evaluation.words.formats import (
     signed_points,
 )
 from emotune.evaluation.words.margin import margin_lines
+from emotune.evaluation.words.texts import Change, TextTable
 from emotune.evaluation.words.verdict import of_seeds, sentences
 from emotune.statistics.paired import Interval
 from emotune.system.text import printable
@@ -35,46 +37,6 @@ from emotune.system.wording import counted
 LOSS = "loss (cross-entropy), lower is better"
 _WIDTH = 100
 _GAP = "   "
-
-
-@dataclass(frozen=True)
-class Change:
-    """A cell that holds a difference.
-
-    Attributes:
-        text: The difference with its sign.
-        lower_is_better: True if a decrease is a gain.
-    """
-
-    text: str
-    lower_is_better: bool = False
-
-    def __str__(self) -> str:
-        return self.text
-
-    @property
-    def is_gain(self) -> bool | None:
-        """True for a gain; None if the digits shown do not change, or there is nothing to compare."""
-        if not any(digit in self.text for digit in "123456789"):
-            return None
-        return (self.text[0] == "-") == self.lower_is_better
-
-
-@dataclass(frozen=True)
-class TextTable:
-    """A table of texts that are safe to show: names to the left, numbers to the right.
-
-    Attributes:
-        title: Its title.
-        headings: One per column.
-        rows: One cell per column.
-        note: Explanation below the table, or "".
-    """
-
-    title: str
-    headings: Sequence[str]
-    rows: Sequence[Sequence[str | Change]]
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,12 +94,17 @@ def comparison_parts(
         f"Before: {printable(comparison.before.name)}\nAfter:  {printable(comparison.after.name)}\n"
         f"Both scored on the same {rows_of(comparison.after)}."
     ]
+    if comparison.folds is not None:
+        parts[0] = "\n".join(folds_sentences(comparison))
     if comparison.seeds:
         parts.append(of_seeds(comparison))
     overall = _overall(comparison, before, after)
     baselines = [_baselines(comparison, notes)] if comparison.baselines else []
-    # A difference from chance says little, so the difference from the baselines comes first.
-    parts += [*baselines, overall] if comparison.before.is_chance else [overall, *baselines]
+    if comparison.folds is not None:
+        parts.append(folds_table(comparison))
+    else:
+        # A difference from chance says little, so the difference from the baselines comes first.
+        parts += [*baselines, overall] if comparison.before.is_chance else [overall, *baselines]
     parts.append(_by_class(comparison, before, after))
     if changes:
         parts.append(_changes(comparison))
@@ -154,6 +121,8 @@ def results_table(comparison: Comparison) -> TextTable:
     The lead is that of the second model over each other one, from paired rows; there is none over a model that is
     chance.
     """
+    if comparison.folds is not None:
+        return folds_table(comparison)
     models = (comparison.after, *comparison.baselines, comparison.before)
     return TextTable(
         f"Results on {rows_of(comparison.after)}",
@@ -241,7 +210,8 @@ def _by_class(comparison: Comparison, before_heading: str, after_heading: str) -
             ("", "", after_heading, new),
         ):
             rows.append((name, support, heading, share(found.precision), share(found.recall), share(found.f1)))
-    return TextTable("By class", ["class", "rows", "", "precision", "recall", "F1"], rows)
+    title = "By class" if comparison.folds is None or comparison.folds.repeats == 1 else "By class, in the first repeat"
+    return TextTable(title, ["class", "rows", "", "precision", "recall", "F1"], rows)
 
 
 def _changes(comparison: Comparison) -> TextTable:

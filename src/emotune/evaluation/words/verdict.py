@@ -12,7 +12,14 @@ import numpy as np
 
 from emotune.evaluation.comparison import Comparison, SeenRows
 from emotune.evaluation.leaks import Leaks, without_rows
-from emotune.evaluation.rivals import Rival, ScoreDifference, is_unbalanced, rivals, score_differences
+from emotune.evaluation.rivals import (
+    Rival,
+    ScoreDifference,
+    difference_from,
+    is_unbalanced,
+    rivals,
+    score_differences,
+)
 from emotune.evaluation.scores import Evaluation, absent_classes
 from emotune.evaluation.seeds import SeedSummary
 from emotune.evaluation.words.formats import LONGEST_NAME, interval_in_points, p_value, share, signed_points
@@ -130,6 +137,8 @@ def figures(difference: ScoreDifference, seeds: str = "") -> str:
 
 def seeds_behind(comparison: Comparison, other: Evaluation) -> str:
     """Return the number of seeds of both sides: "one seed", "one seed each", "mean of 5 seeds"; "" without any."""
+    if comparison.folds is not None:
+        return f"mean of {comparison.folds.folds * comparison.folds.repeats} folds"
     if comparison.seeds:
         return f"mean of {len(comparison.seeds)} seeds{' against one' if other.has_seed else ''}"
     if comparison.after.has_seed and other.has_seed:
@@ -139,7 +148,7 @@ def seeds_behind(comparison: Comparison, other: Evaluation) -> str:
 
 def untested(comparison: Comparison, other: Evaluation) -> str:
     """Return a sentence with the reason why macro-F1 is not compared."""
-    why = (comparison.over_seeds(other) if comparison.seeds else comparison.against(other)).macro_f1_withheld
+    why = difference_from(comparison, other).macro_f1_withheld
     if is_unbalanced(comparison.after.split):
         return f"Classes are unbalanced, so macro-F1 would say more, but it is not compared: {why}."
     return f"Macro-F1 is not compared: {why}."
@@ -221,6 +230,8 @@ def alone(comparison: Comparison) -> str:
     """Return the scores of a model without rivals."""
     after = comparison.after
     seeds = f"mean of {len(comparison.seeds)} seeds" if comparison.seeds else "one seed" if after.has_seed else ""
+    if comparison.folds is not None:
+        seeds = seeds_behind(comparison, after)
     accuracy, macro_f1 = comparison.mean_scores
     return (
         f"'{_name(after)}' has an accuracy of {share(accuracy)} and a macro-F1 of {share(macro_f1)} on "
@@ -246,6 +257,13 @@ def limits(comparison: Comparison, other: Evaluation, *, corrected: bool = False
         other: The model from which the second one does not differ significantly.
         corrected: True if p-values are corrected for a number of comparisons, which requires a larger difference.
     """
+    if comparison.folds is not None:
+        study = comparison.folds
+        found = comparison.over_folds(other).of_accuracy.detectable()
+        return (
+            f"With {study.folds * study.repeats} folds of {counted(len(comparison.after.split), 'row')} a true difference in accuracy of "
+            f"{100 * min(found, 1.0):.1f} points would be found four times out of five, a smaller one less often."
+        )
     paired = comparison.against(other)
     rows = counted(paired.rows, "test row")
     if paired.detectable is None:

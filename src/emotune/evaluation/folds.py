@@ -1,0 +1,187 @@
+"""Results of a cross-validation: scores of every model in every fold, and differences with corrected intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotune.evaluation.scores import Evaluation
+from emotune.statistics.paired import Interval, mcnemar
+from emotune.statistics.resampled import Resampled, corrected_resampled
+
+SPLIT = "cross-validation"
+"""Name of the rows in results: every row once, predicted by the model of the fold that left it out."""
+
+
+@dataclass(frozen=True)
+class FoldRecord:
+    """Training of one fold.
+
+    Attributes:
+        repeat: Number of the repeat, from 1.
+        fold: Number of the fold, from 1.
+        trained: Rows it was trained on.
+        validated: Rows on which everything was chosen.
+        scored: Rows it was scored on.
+        epochs: Epochs that ran.
+        kept: Number of the epoch that was kept.
+        temperature: Divisor of the logits fitted on its validation rows; None if these cannot determine it.
+        seconds: Wall time of the training.
+    """
+
+    repeat: int
+    fold: int
+    trained: int
+    validated: int
+    scored: int
+    epochs: int
+    kept: int
+    temperature: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class FoldDifference:
+    """Mean difference of two models over all folds of all repeats, the second minus the first.
+
+    Attributes:
+        of_accuracy: Difference in accuracy.
+        of_macro_f1: Difference in macro-F1.
+        changed: Rows on which the two differ in being right, in the first repeat.
+        relabelled: Rows on which they predict different labels, in the first repeat.
+    """
+
+    of_accuracy: Resampled
+    of_macro_f1: Resampled
+    changed: int
+    relabelled: int
+    macro_f1_withheld: str = ""
+
+    @property
+    def accuracy(self) -> Interval:
+        """The difference in accuracy with its interval."""
+        return self.of_accuracy.interval(-1.0, 1.0)
+
+    @property
+    def macro_f1(self) -> Interval:
+        """The difference in macro-F1 with its interval."""
+        return self.of_macro_f1.interval(-1.0, 1.0)
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided p of no difference in accuracy, never smaller than so few changed rows can give."""
+        return max(self.of_accuracy.p_value, mcnemar(self.changed, 0)[1])
+
+    @property
+    def macro_f1_p(self) -> float:
+        """Two-sided p of no difference in macro-F1, likewise."""
+        return max(self.of_macro_f1.p_value, mcnemar(self.relabelled, 0)[1])
+
+
+@dataclass(frozen=True, eq=False)
+class FoldStudy:
+    """Scores of several models in the same folds.
+
+    Attributes:
+        accuracy: Shape (repeats, folds), by the model's name.
+        macro_f1: Likewise.
+        records: The trainings, in their order.
+        kept_epoch: The epoch that the final model keeps: the median of those that the folds kept.
+    """
+
+    accuracy: Mapping[str, NDArray[np.float64]]
+    macro_f1: Mapping[str, NDArray[np.float64]]
+    records: tuple[FoldRecord, ...]
+    kept_epoch: int
+
+    @property
+    def repeats(self) -> int:
+        """Number of repeats."""
+        return max(record.repeat for record in self.records)
+
+    @property
+    def folds(self) -> int:
+        """Number of folds per repeat."""
+        return max(record.fold for record in self.records)
+
+    @property
+    def test_to_train(self) -> float:
+        """Rows that a fold scores per row that it trains or chooses on."""
+        return 1 / (self.folds - 1)
+
+    def scores(self, name: str) -> tuple[Resampled, Resampled]:
+        """Return accuracy and macro-F1 of a model, as means over all folds."""
+        return (
+            corrected_resampled(self.accuracy[name], self.test_to_train),
+            corrected_resampled(self.macro_f1[name], self.test_to_train),
+        )
+
+    def difference(self, first: Evaluation, second: Evaluation) -> FoldDifference:
+        """Return the difference of two models, the second minus the first.
+
+        Args:
+            first: Predictions of the first model in the first repeat.
+            second: Those of the second.
+        """
+        accuracy, macro_f1 = (
+            corrected_resampled(found[second.name] - found[first.name], self.test_to_train)
+            for found in (self.accuracy, self.macro_f1)
+        )
+        return FoldDifference(
+            accuracy,
+            macro_f1,
+            changed=int((first.correct != second.correct).sum()),
+            relabelled=int((_rows(first.predictions) != _rows(second.predictions)).any(axis=1).sum()),
+        )
+
+    def figures(self, after: Evaluation, others: Sequence[Evaluation]) -> dict[str, Any]:
+        """Return the scores of all folds and the differences for a file.
+
+        Args:
+            after: The second model of the comparison.
+            others: Those that it is compared with.
+        """
+
+        def summary(values: NDArray[np.float64], found: Resampled) -> dict[str, Any]:
+            interval = found.interval(0.0, 1.0)
+            return {
+                "mean": found.mean,
+                "low": interval.low,
+                "high": interval.high,
+                "by_repeat_and_fold": values.tolist(),
+            }
+
+        def lead(other: Evaluation) -> dict[str, Any]:
+            found = self.difference(other, after)
+            return {
+                score: {"mean": interval.estimate, "low": interval.low, "high": interval.high, "p_value": p}
+                for score, interval, p in (
+                    ("accuracy", found.accuracy, found.p_value),
+                    ("macro_f1", found.macro_f1, found.macro_f1_p),
+                )
+            }
+
+        return {
+            "folds": self.folds,
+            "repeats": self.repeats,
+            "interval": "corrected resampled t (Nadeau and Bengio 2003)",
+            "kept_epoch": self.kept_epoch,
+            "scores": {
+                model.name: {
+                    "accuracy": summary(self.accuracy[model.name], self.scores(model.name)[0]),
+                    "macro_f1": summary(self.macro_f1[model.name], self.scores(model.name)[1]),
+                }
+                for model in (after, *others)
+            },
+            "leads": {other.name: lead(other) for other in others},
+            "trainings": [vars(record) for record in self.records],
+        }
+
+
+def _rows(predictions: NDArray[Any]) -> NDArray[Any]:
+    """Return predictions with one or several numbers per row as shape (rows, numbers)."""
+    return predictions.reshape(len(predictions), -1)
