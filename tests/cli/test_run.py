@@ -47,8 +47,8 @@ def test_suggested_command_quotes_the_folder(invoke: Invoke, runs: list[RunConfi
     assert "emotune predict 'my model' " in invoke("run", "--output", "my model").stdout
 
 
-# Trackers are one of a few names, and a model needs one: tests/tracking has them.
-@pytest.mark.parametrize("name", [name for name in FLAGS if name not in ("track", "track_model")])
+# Trackers are one of a few names, and a model needs one: tests/tracking has them. Repeats need folds.
+@pytest.mark.parametrize("name", [name for name in FLAGS if name not in ("track", "track_model", "fold_repeats")])
 def test_each_option_sets_its_setting(invoke: Invoke, runs: list[RunConfig], name: str) -> None:
     flag = FLAGS[name]
     section, key = flag.key.split(".")
@@ -67,6 +67,7 @@ def test_each_option_sets_its_setting(invoke: Invoke, runs: list[RunConfig], nam
             "precision": "fp32",
             "device": "cpu",
             "margin": 1.5,
+            "folds": 4,
             "input_format": "csv",
             "on_error": "skip",
             "map": {"old": "new"},
