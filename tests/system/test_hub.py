@@ -192,6 +192,28 @@ def test_cached_model_and_data_load_offline(online: dict[str, Any], cache: Path)
     assert run_script(LOAD, nowhere) == online
 
 
+@pytest.mark.slow
+def test_urls_of_data_sets_and_their_files_are_read(hub: Hub, cache: Path) -> None:
+    """hf:// goes through the Hub's library, and pages of the Hub become ids; a file that lacks is said."""
+    file = f"hf://datasets/{DATASET}/split/test-00000-of-00001.parquet"
+    found = run_script(
+        f"{ATTEMPT}"
+        f"one = load_data({file!r}, validation_size=0.3, test_size=0.3, "
+        "map={str(i): 'ab'[i % 2] for i in range(6)})\n"
+        f"whole = load_data('{hub.endpoint}/datasets/{DATASET}/viewer')\n"
+        f"attempt('missing', load_data, 'hf://datasets/{DATASET}/none.csv')\n"
+        "found |= {'rows': sum(map(len, one.splits)), 'notes': [one.notes[0], whole.notes[0]], 'name': whole.name}\n",
+        hub.environment(cache),
+    )
+    assert found["rows"] == SPLIT_SIZES["test"]
+    assert found["name"] == DATASET
+    assert found["notes"][0].startswith(
+        f"Read split/test-00000-of-00001.parquet of the data set {DATASET} of the Hugging Face Hub"
+    )
+    assert found["notes"][1].endswith(f"is the data set {DATASET} of the Hugging Face Hub.")
+    assert "lacks a file that is needed" in found["missing"]
+
+
 def test_pickled_weights_are_refused(refusals: dict[str, str], hub: Hub) -> None:
     assert refusals["pickled"].startswith("ModelError: 'owner/pickled' has no model.safetensors")
     assert not any(request.endswith("pytorch_model.bin") for request in hub.requests)

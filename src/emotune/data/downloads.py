@@ -29,7 +29,7 @@ from emotune.data.copies import (
 from emotune.data.files import KNOWN_SUFFIXES
 from emotune.system.errors import ConfigError, DataError, HubError
 from emotune.system.extras import require_package
-from emotune.system.hub import translate_hub_errors
+from emotune.system.hub import translate_hub_errors, without_bars
 from emotune.system.names import is_hub_id
 from emotune.system.text import printable, reason_of
 from emotune.system.version import __version__
@@ -174,11 +174,9 @@ def fetch_from_hub(place: HubPlace, url: str, revision: str | None) -> Copy:
     Raises:
         HubError: The Hub cannot be reached, or does not have it.
     """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub import hf_hub_download, utils
 
-    with translate_hub_errors(place.id, "dataset"):
-        disable_progress_bars()
+    with translate_hub_errors(place.id, "dataset"), without_bars(utils):
         path = hf_hub_download(place.id, place.file, repo_type="dataset", revision=revision or place.revision)
     note = f"Read {place.file} of the data set {place.id} of the Hugging Face Hub: {Path(path).stat().st_size:,} bytes."
     return Copy(Path(path), printable(without_secrets(url)), (note,))
