@@ -406,17 +406,21 @@ CASES = [
         code=EITHER,
         said=["(?i)several labels|more than one label|multi-label|look like lists"],
     ),
-    Case(
+    reads(
         "a29_pair",
         "audit d.csv",
         files(d__csv=delimited([(t, "she is", k) for t, k in ROWS], "premise,hypothesis,label")),
-        said=["pairs of texts, which are not supported"],
+        said=["Pairs of texts from columns 'premise' and 'hypothesis', labels from column 'label'\\."],
     ),
     Case(
         "a29b_qnli",
         "run --data d.csv",
         files(d__csv=delimited([("why?", t, k) for t, k in BINARY], "question,sentence,label")),
-        said=[REACHED, *columns("sentence", "label", "'question'")],
+        said=[
+            REACHED,
+            *columns("sentence", "label", "'question'"),
+            "--text-column question --text-pair-column sentence",
+        ],
     ),
     reads(
         "a29c_text_pair",

@@ -33,7 +33,7 @@ def test_columns_left_out_are_named(tmp_path: Path, header: str, note: str) -> N
     file = write(tmp_path / "d.csv", header)
     assert load_data(file).notes[0] == note
     assert audit_source(file, label_errors=False).notes[0] == note
-    assert load_split(file, labels=("a", "b")).notes == (note,)
+    assert load_split(file, labels=("a", "b")).notes[0] == note
 
 
 @pytest.mark.parametrize("header", ["text,label", "id,text,label", ",text,label", "Unnamed: 0.1,Unnamed: 0,text,label"])

@@ -138,6 +138,11 @@ TextColumn = Annotated[
     str | None, typer.Option(metavar="NAME", help="Column of the texts; found by its name if not given.")
 ]
 
+TextPairColumn = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Column of the second texts, where every row is a pair of texts."),
+]
+
 LabelColumn = Annotated[
     str | None, typer.Option(metavar="NAME", help="Column of the labels; found by its name if not given.")
 ]

@@ -23,6 +23,7 @@ from emotune.cli.arguments import (
     MaxCharacters,
     OnError,
     TextColumn,
+    TextPairColumn,
     renamed,
 )
 from emotune.system.errors import ConfigError
@@ -52,6 +53,7 @@ def evaluate(
     data_config: DataConfig = None,
     data_revision: DataRevision = None,
     text_column: TextColumn = None,
+    text_pair_column: TextPairColumn = None,
     label_column: LabelColumn = None,
     input_format: InputFormat = None,
     names: Map = None,
@@ -87,18 +89,20 @@ def evaluate(
     from emotune.data.load import load_split
     from emotune.data.options import MAX_CHARACTERS
     from emotune.evaluation.saved import write_evaluation
+    from emotune.folder.columns import described_columns
     from emotune.folder.format import read_description
     from emotune.system.output import file_written_whole
 
     # Loading the model takes longest, so it comes after all checks of paths.
     description = read_description(folder)
+    columns = described_columns(description, text_column, text_pair_column)
     rows = load_split(
         data,
         labels=description.labels,
         split=split,
         config=data_config,
         revision=data_revision,
-        text_column=text_column,
+        **columns,
         label_column=label_column,
         input_format=cast(Any, input_format),
         map=renamed(names),

@@ -20,6 +20,7 @@ FLAGS = {
     "data_config": Flag("data.config", "NAME"),
     "data_revision": Flag("data.revision", "NAME"),
     "text_column": Flag("data.text_column", "NAME"),
+    "text_pair_column": Flag("data.text_pair_column", "NAME"),
     "label_column": Flag("data.label_column", "NAME"),
     "group_column": Flag("data.group_column", "NAME"),
     "time_column": Flag("data.time_column", "NAME"),

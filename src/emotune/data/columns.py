@@ -18,14 +18,17 @@ from emotune.system.wording import listed, quoted, shown, word
 # Names that programs give to the column of row numbers.
 _INDEX = re.compile(r"|id|idx|index|unnamed: [0-9.]+|__index_level_[0-9]+__")
 
-# Pairs of columns of data sets whose rows are pairs of texts.
+# Names of the two columns of data sets whose rows are pairs of texts; taken where no column is named like one of texts.
 _PAIRS = (
     ("premise", "hypothesis"),
     ("sentence1", "sentence2"),
     ("question1", "question2"),
     ("text1", "text2"),
     ("text_a", "text_b"),
+    ("query", "passage"),
 )
+# Further pairs, one of which is named like a column of texts. That one alone is read, and the pair is only offered.
+_OFFERED_PAIRS = (("text", "text_pair"), ("question", "sentence"), ("sentence", "question"))
 _ONE_HOT = {"0": "0", "0.0": "0", "false": "0", "1": "1", "1.0": "1", "true": "1"}
 _ROWS_LOOKED_AT = 1000
 
@@ -55,21 +58,27 @@ class Columns:
         label: The column of labels.
         unused: All others.
         further: Columns of groups and times, if they are read.
+        pair: The column of second texts; None if rows have one text.
     """
 
     text: str
     label: str
     unused: tuple[str, ...] = ()
     further: tuple[str, ...] = ()
+    pair: str | None = None
 
 
-def text_and_label_columns(table: Table, text_column: str | None, label_column: str | None) -> Columns:
+def text_and_label_columns(
+    table: Table, text_column: str | None, label_column: str | None, text_pair_column: str | None = None
+) -> Columns:
     """Return the columns of texts and of labels.
 
     Args:
         table: The table.
         text_column: The user's choice, or None to find it by name, in any case.
         label_column: Likewise.
+        text_pair_column: The user's choice of the column of second texts, or None for rows of one text. Where no column
+            of texts has a known name, two columns with known names of pairs are taken.
 
     Raises:
         DataError: There is no header; a column occurs twice; the chosen column does not exist; or no column, or more
@@ -78,10 +87,46 @@ def text_and_label_columns(table: Table, text_column: str | None, label_column: 
     _refuse_repeated(table)
     if text_column is None and label_column is None:
         _refuse_missing_header(table, ("text", "label"))
-    text, label = _column(table, "text", text_column), _column(table, "label", label_column)
-    if text == label:
-        raise DataError(f"{table.source}: the column {quoted(text)} cannot hold both the texts and the labels.")
-    return Columns(text, label, tuple(column for column in table.columns if column not in (text, label)))
+    text, pair = _text_columns(table, text_column, text_pair_column)
+    label = _column(table, "label", label_column)
+    if label in (text, pair):
+        raise DataError(f"{table.source}: the column {quoted(label)} cannot hold both the texts and the labels.")
+    used = (text, pair, label)
+    return Columns(text, label, tuple(column for column in table.columns if column not in used), pair=pair)
+
+
+def _text_columns(table: Table, text_column: str | None, text_pair_column: str | None) -> tuple[str, str | None]:
+    """Return the column of texts and that of second texts, None for the latter if rows have one text."""
+    if text_pair_column is None:
+        if text_column is None and not has_clear_name(table.columns, "text"):
+            found = _known_pair(table, _PAIRS)
+            if found is not None:
+                return found
+        return _column(table, "text", text_column), None
+    if text_column is None:
+        partners = [one for one, other in _known_pairs(table, (*_PAIRS, *_OFFERED_PAIRS)) if other == text_pair_column]
+        text_column = partners[0] if partners else None
+    text, pair = _column(table, "text", text_column), _column(table, "text", text_pair_column)
+    if text == pair:
+        raise DataError(
+            f"{table.source}: the column {quoted(text)} cannot hold both texts of a pair. "
+            "Name two columns with --text-column NAME and --text-pair-column NAME."
+        )
+    return text, pair
+
+
+def _known_pairs(table: Table, names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of columns that have known names of pairs."""
+    found = {normal(column): column for column in table.columns}
+    for one, other in names:
+        if normal(one) in found and normal(other) in found:
+            yield found[normal(one)], found[normal(other)]
+
+
+def _known_pair(table: Table, names: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
+    """Return the columns with known names of pairs if there is exactly one such pair, else None."""
+    found = list(_known_pairs(table, names))
+    return found[0] if len(found) == 1 else None
 
 
 def with_further(table: Table, columns: Columns, further: Sequence[str]) -> Columns:
@@ -119,12 +164,19 @@ def column_notes(columns: Mapping[str, Columns]) -> Iterator[str]:
     for split, found in columns.items():
         splits.setdefault(found, []).append(split)
     for found, named in splits.items():
+        further = "".join(f", splits from column {quoted(name)}" for name in found.further)
         others = not all(_INDEX.fullmatch(column.strip().lower()) for column in found.unused)
-        if others or not (is_commonest(found.text, "text") and is_commonest(found.label, "label")):
+        unused = f"; not used: {listed([column or '(no name)' for column in found.unused])}" if others else ""
+        if found.pair is not None:
+            where = f"{', '.join(named)}: pairs" if len(splits) > 1 else "Pairs"
+            yield (
+                f"{where} of texts from columns {quoted(found.text)} and {quoted(found.pair)}, "
+                f"labels from column {quoted(found.label)}{further}{unused}."
+            )
+        elif others or not (is_commonest(found.text, "text") and is_commonest(found.label, "label")):
             where = f"{', '.join(named)}: texts" if len(splits) > 1 else "Texts"
-            unused = f"; not used: {listed([column or '(no name)' for column in found.unused])}" if others else ""
-            further = "".join(f", splits from column {quoted(name)}" for name in found.further)
             yield f"{where} from column {quoted(found.text)}, labels from column {quoted(found.label)}{further}{unused}."
+            yield from _pair_offer(found)
 
 
 def text_only_column(table: Table, text_column: str | None) -> str:
@@ -179,7 +231,11 @@ def _refuse_repeated(table: Table) -> None:
 
 def _refuse_missing_header(table: Table, roles: tuple[Role, ...]) -> None:
     """Refuse a first line without a known name: it is probably a row, which would be lost silently as column names."""
-    if table.header is None or any(has_clear_name(table.columns, role) for role in roles):
+    if (
+        table.header is None
+        or any(has_clear_name(table.columns, role) for role in roles)
+        or _known_pair(table, _PAIRS) is not None
+    ):
         return
     hint = _separator_hint(table)
     if hint:
@@ -256,23 +312,31 @@ def _column(table: Table, role: Role, chosen: str | None) -> str:
             f"Choose one with --{role}-column NAME."
         )
     message = f"no column is named like one of {role}s ({', '.join(KNOWN_NAMES[role])}). {columns}\n"
-    hint = table.hint or (_pair_hint(table) if role == "text" else _one_hot_hint(table))
+    hint = table.hint or (_pairs_hint(table) if role == "text" else _one_hot_hint(table))
     message += hint or f"Name it with --{role}-column NAME."
     if role == "label":
         raise UnlabelledError(table.source, columns[0].lower() + columns[1:].removesuffix("."), message)
     raise DataError(f"{table.source}: {message}")
 
 
-def _pair_hint(table: Table) -> str:
-    """Return advice where the columns are those of two texts per row; else ""."""
-    lower = {column.lower(): column for column in table.columns}
-    for first, second in _PAIRS:
-        if first in lower and second in lower:
-            return (
-                f"{quoted(lower[first])} and {quoted(lower[second])} look like pairs of texts, which are not supported. "
-                "Choose one of them with --text-column NAME, or join them into one column."
+def _pairs_hint(table: Table) -> str:
+    """Return advice where several pairs of columns have names of pairs of texts; else ""."""
+    found = [
+        f"--text-column {word(one)} --text-pair-column {word(other)}" for one, other in _known_pairs(table, _PAIRS)
+    ]
+    return f"Several pairs of texts are there. Choose one: {', or '.join(found)}." if len(found) > 1 else ""
+
+
+def _pair_offer(found: Columns) -> Iterator[str]:
+    """Say how to read pairs of texts, if two columns that are not both read have names of pairs."""
+    names = {normal(column): column for column in (found.text, *found.unused)}
+    for one, other in ((normal(one), normal(other)) for one, other in (*_OFFERED_PAIRS, *_PAIRS)):
+        if one in names and other in names:
+            yield (
+                f"To classify pairs of {quoted(names[one])} and {quoted(names[other])} instead: "
+                f"--text-column {word(names[one])} --text-pair-column {word(names[other])}."
             )
-    return ""
+            return
 
 
 def _one_hot_hint(table: Table) -> str:

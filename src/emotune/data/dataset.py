@@ -14,6 +14,7 @@ from emotune.data.columns import Columns
 from emotune.data.duplicates import KnownGroups
 from emotune.data.groups import Names
 from emotune.data.left_out import LeftOut
+from emotune.system.pairs import sides_of
 from emotune.tasks.base import Targets, Task
 from emotune.tasks.single_label import SINGLE_LABEL
 
@@ -26,7 +27,7 @@ class Split:
 
     Attributes:
         name: "train", "validation", "test", or the name of a file scored on its own.
-        texts: The messages, one per row.
+        texts: The messages, one per row; `TextPair`s if every row is a pair of texts.
         label_ids: Shape (rows,), int64; indices into `labels`. Other tasks define their own targets.
         labels: The label names, in the data set's order. The same tuple in every split of a data set.
         notes: Notes on reading rows that were loaded on their own, one sentence each; empty in a data set, which has
@@ -49,10 +50,17 @@ class Split:
         return len(self.texts)
 
     @cached_property
+    def pairs(self) -> tuple[str, ...] | None:
+        """The second text of each row; None if rows have one text."""
+        seconds = sides_of(self.texts)[1]
+        return None if seconds is None else tuple(seconds)
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over texts, labels and their order: equal for equal rows, on every machine."""
         digest = hashlib.sha256()
-        for part in ("\x1f".join(self.labels), *self.texts):
+        firsts, seconds = sides_of(self.texts)
+        for part in ("\x1f".join(self.labels), *firsts, *(seconds or ())):
             data = part.encode("utf-8", "surrogatepass")
             digest.update(len(data).to_bytes(8, "little") + data)
         digest.update(self.label_ids.astype("<i8" if self.label_ids.dtype.kind in "iu" else "<f8").tobytes())

@@ -35,6 +35,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.system.pairs import sides_of
+
 # Texts of fewer words than this are not near duplicates if one word differs: "i feel happy" is not "i feel sad".
 LEAST_WORDS = 7
 # Least share of word pairs that two longer texts must have in common, of all pairs in either.
@@ -163,8 +165,11 @@ def find_duplicates(texts: Sequence[str]) -> Groups:
     Time and memory grow with the number of words, not with the number of pairs.
 
     Args:
-        texts: The texts.
+        texts: The texts. Pairs of texts are equal, or nearly equal, if both sides are.
     """
+    firsts, seconds = sides_of(texts)
+    if seconds is not None:
+        return _both(find_duplicates(firsts), find_duplicates(seconds))
     exact = _first_of_each(texts)
     split = [[sys.intern(word) for word in words(text)] for text in texts]
     # A text without words is its own key.
@@ -183,6 +188,20 @@ def find_duplicates(texts: Sequence[str]) -> Groups:
     near[representatives] = representatives[chosen[union.roots()][np.searchsorted(chosen, same)]]
     counts = np.fromiter((len(found) for found in split), np.int64, len(split))
     return Groups(exact, trivial, near[trivial], counts)
+
+
+def _both(first: Groups, second: Groups) -> Groups:
+    """Return the groups of pairs whose first texts are in one group and whose second texts are in one."""
+
+    def joined(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+        return _renumbered(one * max(1, len(other)) + other)
+
+    return Groups(
+        joined(first.exact, second.exact),
+        joined(first.trivial, second.trivial),
+        joined(first.near, second.near),
+        first.words + second.words,
+    )
 
 
 def _compared(text: str, found: list[str]) -> list[str]:

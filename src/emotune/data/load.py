@@ -50,6 +50,7 @@ def load_data(
     map: dict[str, str] | None = None,
     drop_unlabelled: bool = False,
     on_error: Literal["stop", "skip"] | None = None,
+    text_pair_column: str | None = None,
     labels: Sequence[str] | None = None,
     validation_size: float = 0.15,
     test_size: float = 0.15,
@@ -85,6 +86,8 @@ def load_data(
         map: New names of labels by old ones; several may become one.
         drop_unlabelled: Leave out rows without a label, with a note.
         on_error: "skip" leaves out rows that cannot be read or are blank, with a note; anything else refuses them.
+        text_pair_column: The column of second texts, if every row is a pair of texts to classify together. Columns
+            named premise and hypothesis, and the like, are found where no column is named like one of texts.
         labels: Label names in the order wanted: exactly those of the training rows.
         validation_size: The share of training rows to cut for validation, if that is needed.
         test_size: The share of training rows to cut for test, if that is needed.
@@ -114,6 +117,7 @@ def load_data(
         map=map,
         drop_unlabelled=drop_unlabelled,
         on_error=on_error,
+        text_pair_column=text_pair_column,
         labels=labels,
         validation_size=validation_size,
         test_size=test_size,
@@ -143,6 +147,7 @@ def load_data(
             f"{called(source)} has splits of its own: {listed(list(rows)[1:])}. Folds score every row of the training data instead.\n"
             f"Give only {tables['train'].source} for cross-validation, or leave folds out."
         )
+    _refuse_some_pairs(rows)
     train = rows["train"]
     refuse_lists(Counter(train.names), train.source)
     _refuse_untrainable(train)
@@ -244,6 +249,7 @@ def load_split(
     map: dict[str, str] | None = None,
     drop_unlabelled: bool = False,
     on_error: Literal["stop", "skip"] | None = None,
+    text_pair_column: str | None = None,
     max_characters: int = MAX_CHARACTERS,
 ) -> Split:
     """Load rows to score with a model that already has its labels.
@@ -261,6 +267,7 @@ def load_split(
         map: New names of labels by old ones.
         drop_unlabelled: Leave out rows without a label, with a note.
         on_error: "skip" leaves out rows that cannot be read or are blank, with a note.
+        text_pair_column: The column of second texts, as in `load_data`.
         max_characters: The longest text allowed.
 
     Raises:
@@ -278,6 +285,7 @@ def load_split(
         map=map,
         drop_unlabelled=drop_unlabelled,
         on_error=on_error,
+        text_pair_column=text_pair_column,
         labels=labels,
         max_characters=max_characters,
     )
@@ -306,6 +314,17 @@ def load_split(
     _refuse_labels_outside(labels, rows, "the model does not have")
     notes = (*found.notes, *reading_notes({own_name: table}, {own_name: rows.columns}), *rows.notes, *renamed)
     return replace(_split(name or own_name, rows, labels), notes=notes, left_out=rows.left_out)
+
+
+def _refuse_some_pairs(rows: Mapping[str, LabelledRows]) -> None:
+    """Refuse splits of which some hold pairs of texts and others single ones, as their columns' names say."""
+    pairs = [split for split, found in rows.items() if found.columns.pair is not None]
+    if pairs and len(pairs) < len(rows):
+        single = next(found for found in rows.values() if found.columns.pair is None)
+        raise DataError(
+            f"The rows of {listed(pairs)} are pairs of texts, those of {single.source} are not: its texts are in the "
+            f"column {quoted(single.columns.text)}. Name the columns with --text-column NAME and --text-pair-column NAME."
+        )
 
 
 def times_of(rows: Mapping[str, LabelledRows | AllRows], column: str | None) -> dict[str, Times]:

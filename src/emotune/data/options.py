@@ -45,6 +45,9 @@ class DataSource(Options):
     config: Text | None = Field(default=None, description="Configuration of a Hub data set that has several.")
     revision: Text | None = Field(default=None, description="Branch, tag or commit of a Hub data set.")
     text_column: Text | None = Field(default=None, description="Column of the texts; found by its name if not given.")
+    text_pair_column: Text | None = Field(
+        default=None, description="Column of the second texts, where every row is a pair of texts to classify together."
+    )
     label_column: Text | None = Field(default=None, description="Column of the labels; found by its name if not given.")
     input_format: InputFormat | None = Field(
         default=None,

@@ -15,7 +15,8 @@ from emotune.data.options import DataSource
 from emotune.data.renaming import Renaming
 from emotune.data.table import Broken, Table
 from emotune.system.errors import DataError
-from emotune.system.text import is_blank, is_unicode
+from emotune.system.pairs import TextPair, blank_side
+from emotune.system.text import is_unicode
 from emotune.system.wording import LONGER, UNCLOSED_QUOTE, counted, quoted
 
 # Number of reasons that a message names if no row can be used.
@@ -23,11 +24,15 @@ MOST_REASONS = 3
 # Up to this many rows that cannot be read are listed, even if they are most of the rows.
 FEW_BROKEN = 20
 NO_LABEL = "the label is missing"
-BLANK = "the text is empty or blank"
 CR_ENDS = "Some lines seem to end with carriage returns only (old Mac OS). Write all line ends as line feeds."
 DROP = "--drop-unlabelled (drop_unlabelled=True in Python)"
 SKIP = '--on-error skip (on_error="skip" in Python)'
 _OTHERS = "choose other columns with --text-column NAME and --label-column NAME."
+
+
+def blank(side: str) -> str:
+    """Return the reason of a row with a blank text: "the text is empty or blank"; of pairs, the first or second text."""
+    return f"the {side} is empty or blank"
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ def read_labelled(table: Table, asked: DataSource) -> LabelledRows:
     Raises:
         DataError: A column is not found; there are no rows; or texts or labels are missing or not valid.
     """
-    columns = with_further(table, text_and_label_columns(table, asked.text_column, asked.label_column), asked.further)
+    found = text_and_label_columns(table, asked.text_column, asked.label_column, asked.text_pair_column)
+    columns = with_further(table, found, asked.further)
     renaming = Renaming(asked.map)
     rows, left_out = _without(table, _read(table, columns, asked.max_characters, renaming), asked)
     if rows.faulty:
@@ -140,7 +146,8 @@ def read_all(table: Table, asked: DataSource) -> AllRows:
     Raises:
         DataError: A column is not found; the table cannot be read; or more rows cannot be read than can be used.
     """
-    columns = with_further(table, text_and_label_columns(table, asked.text_column, asked.label_column), asked.further)
+    found = text_and_label_columns(table, asked.text_column, asked.label_column, asked.text_pair_column)
+    columns = with_further(table, found, asked.further)
     renaming = Renaming(asked.map)
     rows = _read(table, columns, asked.max_characters, renaming)
     # Rows that are skipped are listed like all others.
@@ -236,16 +243,21 @@ def _read(table: Table, columns: Columns, max_characters: int, renaming: Renamin
     """Check every text and label of a table, and rename labels."""
     class_names = table.class_names.get(columns.label)
     rows = _Rows([], [], Counter())
-    for number, (text_cell, label_cell, *further) in table.read((columns.text, columns.label, *columns.further)):
+    pair = () if columns.pair is None else (columns.pair,)
+    for number, (text_cell, label_cell, *rest) in table.read((columns.text, columns.label, *pair, *columns.further)):
+        pair_cell, further = rest[: len(pair)], rest[len(pair) :]
         try:
             text = checked_text(table, number, text_cell, max_characters)
+            for cell in pair_cell:
+                text = TextPair(text, checked_text(table, number, cell, max_characters))
             name = _checked_label(table, number, label_cell, class_names)
         except (DataError, LabelError) as error:
             kind = "broken" if isinstance(text_cell, Broken) else "other"
             rows.faulty.append(_faulty(table, number, "withheld" if isinstance(error, WithheldError) else kind, error))
             continue
-        if is_blank(text):
-            rows.faulty.append(_Faulty(number, "blank", BLANK, ""))
+        side = blank_side(text)
+        if side is not None:
+            rows.faulty.append(_Faulty(number, "blank", blank(side), ""))
         elif name is None:
             rows.faulty.append(_Faulty(number, "unlabelled", NO_LABEL, ""))
         else:
@@ -287,9 +299,9 @@ def _refusal(table: Table, rows: _Rows) -> DataError:
     said = next((row.message for row in rows.faulty if row.message), "")
     if said:
         return _with_others(table, said, rows)
-    blank = [row.number for row in rows.faulty if row.kind == "blank"]
-    if blank:
-        return _blank(table, blank)
+    blank_rows = [row for row in rows.faulty if row.kind == "blank"]
+    if blank_rows:
+        return _blank(table, blank_rows)
     unlabelled = [row.number for row in rows.faulty]
     seen = f"the label is missing (empty, null or NaN) in {counted(len(unlabelled), 'row')}"
     message = f"{seen}: {table.numbered(unlabelled)}. Label them, or add {DROP}{_cleaning(table, rows)}."
@@ -436,8 +448,10 @@ def _half_a_character(table: Table, number: int, what: str) -> DataError:
     )
 
 
-def _blank(table: Table, numbers: Sequence[int]) -> DataError:
-    return DataError(
-        f"{table.source}: the text is empty or blank in {counted(len(numbers), 'row')}: "
-        f"{table.numbered(numbers)}. Fill or remove them, or add {SKIP}."
-    )
+def _blank(table: Table, rows: Sequence[_Faulty]) -> DataError:
+    found = [
+        f"{reason} in {counted(len(numbers), 'row')}: {table.numbered(numbers)}"
+        for reason in dict.fromkeys(row.reason for row in rows)
+        for numbers in [[row.number for row in rows if row.reason == reason]]
+    ]
+    return DataError(f"{table.source}: {'; '.join(found)}. Fill or remove them, or add {SKIP}.")

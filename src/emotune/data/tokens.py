@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.data.lengths import Lengths
+from emotune.system.pairs import are_pairs, sides_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -94,16 +95,19 @@ def is_unreadable(tokens: TokenCounts) -> bool:
     )
 
 
-def are_unreadable(tokenizer: PreTrainedTokenizerBase, ids: Sequence[NDArray[np.int32]]) -> bool:
+def are_unreadable(
+    tokenizer: PreTrainedTokenizerBase, ids: Sequence[NDArray[np.int32]], *, pairs: bool = False
+) -> bool:
     """Return the same for existing token ids, including special tokens.
 
     Args:
         tokenizer: The tokenizer that made them.
         ids: One array per text.
+        pairs: True if the texts are pairs.
     """
     unknown_id = _unknown_id(tokenizer)
     unknown = np.array([0 if unknown_id is None else (row == unknown_id).sum() for row in ids], dtype=np.int64)
-    plain = np.array([len(row) for row in ids], dtype=np.int64) - tokenizer.num_special_tokens_to_add()
+    plain = np.array([len(row) for row in ids], dtype=np.int64) - tokenizer.num_special_tokens_to_add(pair=pairs)
     share = float(unknown.sum() / max(1, plain.sum()))
     return _too_many(len(ids), share, _with_unknown(plain, unknown), int((unknown == plain).sum()))
 
@@ -137,8 +141,10 @@ def _tokens(
     for start in range(0, len(texts), _TEXTS_AT_A_TIME):
         # Without verbose=False, transformers warns about every text longer than the model's limit, which is counted
         # here.
+        firsts, seconds = sides_of(texts[start : start + _TEXTS_AT_A_TIME])
         found = tokenizer(
-            list(texts[start : start + _TEXTS_AT_A_TIME]),
+            firsts,
+            seconds,
             truncation=False,
             return_attention_mask=False,
             return_token_type_ids=False,
@@ -147,4 +153,4 @@ def _tokens(
         counts += [len(ids) for ids in found["input_ids"]]
         unknown += [0 if unknown_id is None else ids.count(unknown_id) for ids in found["input_ids"]]
     every = np.array(counts, dtype=np.int64)
-    return every, every - tokenizer.num_special_tokens_to_add(), np.array(unknown, dtype=np.int64)
+    return every, every - tokenizer.num_special_tokens_to_add(pair=are_pairs(texts)), np.array(unknown, dtype=np.int64)

@@ -25,8 +25,17 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def embed(encoder: nn.Module, input_ids: torch.Tensor, layout: Layout) -> torch.Tensor:
-    """Return the embeddings of a packed batch, shape (tokens, hidden)."""
+def embed(
+    encoder: nn.Module, input_ids: torch.Tensor, layout: Layout, token_type_ids: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return the embeddings of a packed batch, shape (tokens, hidden).
+
+    Args:
+        encoder: The encoder.
+        input_ids: Shape (tokens,).
+        layout: Positions of the texts.
+        token_type_ids: Shape (tokens,), types of the tokens; None if all are of type 0.
+    """
     positions = layout.positions
     embeddings: Any = encoder.embeddings
     # RoBERTa and related families number positions from padding id + 1, and skip padding tokens inside a text.
@@ -35,7 +44,8 @@ def embed(encoder: nn.Module, input_ids: torch.Tensor, layout: Layout) -> torch.
         real = input_ids.ne(padding).long()
         counted = real.cumsum(0)
         positions = (counted - (counted - real)[layout.first][layout.text]) * real + padding
-    return embeddings(input_ids=input_ids[None], position_ids=positions[None])[0]
+    types = {} if token_type_ids is None else {"token_type_ids": token_type_ids[None]}
+    return embeddings(input_ids=input_ids[None], position_ids=positions[None], **types)[0]
 
 
 def inner_model(model: nn.Module) -> PreTrainedModel:
@@ -109,7 +119,7 @@ def install(
         lengths = kwargs.pop("lengths", None)
         if lengths is None or input_ids is None:
             return plain(self, input_ids, *args, **kwargs)
-        return _encode(self, stack, input_ids, Layout.of(lengths, input_ids.device))
+        return _encode(self, stack, input_ids, Layout.of(lengths, input_ids.device), kwargs.get("token_type_ids"))
 
     module.forward = MethodType(forward, module)
     return None
@@ -129,14 +139,23 @@ class PackedEncoder(nn.Module):
         self.pooler = getattr(encoder, "pooler", None)
         self.stack = stack
 
-    def forward(self, input_ids: torch.Tensor, *, lengths: NDArray[np.int64], **_: Any) -> Any:
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        *,
+        lengths: NDArray[np.int64],
+        token_type_ids: torch.Tensor | None = None,
+        **_: Any,
+    ) -> Any:
         """Return the hidden states of first tokens, shape (texts, 1, hidden), and the pooler's output for them.
 
         Args:
             input_ids: Shape (tokens,), the texts one after another.
             lengths: Shape (texts,), tokens per text, in main memory.
+            token_type_ids: Shape (tokens,), types of the tokens; None if all are of type 0.
         """
-        return _encode(self, self.stack, input_ids, Layout.of(lengths, input_ids.device, soon=True))
+        layout = Layout.of(lengths, input_ids.device, soon=True)
+        return _encode(self, self.stack, input_ids, layout, token_type_ids)
 
 
 def packed(model: nn.Module, dtype: torch.dtype, common: CommonWeights | None = None) -> nn.Module:
@@ -160,8 +179,10 @@ def packed(model: nn.Module, dtype: torch.dtype, common: CommonWeights | None = 
     return found.eval()
 
 
-def _encode(encoder: Any, stack: Encoder, input_ids: torch.Tensor, layout: Layout) -> BaseModelOutputWithPooling:
+def _encode(
+    encoder: Any, stack: Encoder, input_ids: torch.Tensor, layout: Layout, token_type_ids: torch.Tensor | None
+) -> BaseModelOutputWithPooling:
     """Return an encoder's output for a packed batch, in the class of transformers' encoders."""
-    hidden = stack(embed(encoder, input_ids, layout), layout, training=encoder.training)[:, None]
+    hidden = stack(embed(encoder, input_ids, layout, token_type_ids), layout, training=encoder.training)[:, None]
     pooler = getattr(encoder, "pooler", None)
     return BaseModelOutputWithPooling(hidden, None if pooler is None else pooler(hidden))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.models.classifier import Classifier
+from emotune.system.pairs import TextPair, sides_of
 from emotune.system.progress import SILENT, Progress
 
 # Steps from the empty text to the text; with this number, weights of words are accurate to a percent or two.
@@ -56,8 +57,9 @@ def explain(
         return None
     device = next(model.parameters()).device
 
-    def logits(input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
-        return model(input_ids=input_ids, attention_mask=attention_mask).logits
+    def logits(input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None) -> Any:
+        types = {} if token_type_ids is None else {"token_type_ids": token_type_ids.expand(len(input_ids), -1)}
+        return model(input_ids=input_ids, attention_mask=attention_mask, **types).logits
 
     method = LayerIntegratedGradients(logits, model.get_input_embeddings())
     was_training = model.training
@@ -66,31 +68,47 @@ def explain(
     try:
         with progress.bar("explaining", len(texts)) as advance:
             for text, label in zip(texts, label_ids, strict=True):
+                (first,), seconds = sides_of([text])
                 encoded = tokenizer(
-                    text,
-                    truncation=True,
+                    first,
+                    None if seconds is None else seconds[0],
+                    truncation="longest_first",
                     max_length=classifier.max_length,
                     return_offsets_mapping=True,
                     return_special_tokens_mask=True,
                 )
+                types = encoded.get("token_type_ids") if seconds is not None else None
+                typed = None if types is None else torch.tensor([types], device=device)
                 ids = torch.tensor([encoded["input_ids"]], device=device)
                 special = torch.tensor([encoded["special_tokens_mask"]], device=device, dtype=torch.bool)
                 empty = torch.where(special, ids, torch.full_like(ids, int(tokenizer.pad_token_id)))
                 attributed = method.attribute(
                     ids,
                     baselines=empty,
-                    additional_forward_args=(torch.ones_like(ids),),
+                    additional_forward_args=(torch.ones_like(ids), typed),
                     target=int(label),
                     n_steps=STEPS,
                     internal_batch_size=STEPS,
                 )
                 by_token = attributed.sum(-1)[0].detach().float().cpu().numpy()
-                found.append(_by_word(text, by_token, encoded["offset_mapping"]))
+                found.append(_by_word(text, by_token, _places(text, encoded)))
                 advance(1)
     finally:
         model.train(was_training)
         model.zero_grad(set_to_none=True)
     return found
+
+
+def _places(text: str, encoded: Any) -> list[tuple[int, int]]:
+    """Return the place of each token in the text; the second text of a pair begins after the first."""
+    offsets: list[tuple[int, int]] = encoded["offset_mapping"]
+    if not isinstance(text, TextPair):
+        return offsets
+    start = len(text) - len(text.second)
+    return [
+        (one + start, other + start) if side == 1 else (one, other)
+        for (one, other), side in zip(offsets, encoded.sequence_ids(), strict=True)
+    ]
 
 
 def _by_word(text: str, by_token: NDArray[np.float32], offsets: Sequence[tuple[int, int]]) -> Words:

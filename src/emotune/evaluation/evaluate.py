@@ -13,6 +13,7 @@ from emotune.models.classifier import Classifier
 from emotune.models.encoding import encode_split
 from emotune.models.quantization import element_count
 from emotune.system.errors import DataError, ModelError
+from emotune.system.pairs import are_pairs
 from emotune.system.progress import SILENT, Progress
 from emotune.system.wording import counted
 
@@ -59,6 +60,7 @@ def evaluate(
             f"The classifier's task is {classifier.task.name}; that of '{split.name}' is {split.task.name}. "
             "Score it on data of its own kind."
         )
+    refuse_other_kind(classifier, split)
     if len(split) == 0:
         raise DataError(f"'{split.name}' has no rows to score.")
     started = time.perf_counter()
@@ -84,6 +86,25 @@ def evaluate(
         parameters=sum(map(element_count, classifier.model.parameters())),
         is_chance=classifier.has_new_head,
         has_seed=classifier.is_tuned,
+    )
+
+
+def refuse_other_kind(classifier: Classifier, split: Split) -> None:
+    """Refuse single texts for a model of pairs, and pairs for a model of single texts.
+
+    Raises:
+        DataError: The rows are of the other kind.
+    """
+    if classifier.pairs is None or not len(split) or classifier.pairs == are_pairs(split.texts):
+        return
+    if classifier.pairs:
+        raise DataError(
+            f"The model was trained on pairs of texts, and '{split.name}' has one text per row. "
+            "Name both columns with --text-column NAME and --text-pair-column NAME."
+        )
+    raise DataError(
+        f"The model was trained on single texts, and the rows of '{split.name}' are pairs. "
+        "Choose one column with --text-column NAME."
     )
 
 

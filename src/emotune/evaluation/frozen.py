@@ -115,7 +115,8 @@ def _logits(
     parts = []
     for start in range(0, len(split), ROWS_AT_A_TIME):
         rows = slice(start, start + ROWS_AT_A_TIME)
-        part = replace(encoded, ids=encoded.ids[rows], lengths=encoded.lengths[rows])
+        types = None if encoded.types is None else encoded.types[rows]
+        part = replace(encoded, ids=encoded.ids[rows], lengths=encoded.lengths[rows], types=types)
         features = layer_features(
             base, part, dtype=dtype, layers=probe.states, progress=progress, description=description
         )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from emotune.data.dataset import Split
 from emotune.evaluation.scores import Evaluation, score
 from emotune.folder.format import PREDICTIONS, read_description, sha256
-from emotune.folder.predictions import numbers_of, read_table, write_predictions
+from emotune.folder.predictions import numbers_of, read_table, texts_of, write_predictions
 from emotune.system.errors import ArtifactError
 from emotune.system.wording import counted, listed, quoted
 from emotune.tasks.base import Task
@@ -82,7 +82,7 @@ def read_predictions(path: Path, labels: tuple[str, ...], name: str, task: Task 
         ArtifactError: It is damaged.
     """
     table = read_table(path, labels)
-    split = Split("test", tuple(table["text"]), _targets(table["label"], task, labels, path), labels, task=task)
+    split = Split("test", tuple(texts_of(table)), _targets(table["label"], task, labels, path), labels, task=task)
     probabilities = numbers_of(table, labels, path)
     predictions = _targets(table["prediction"], task, labels, path)
     _refuse_wrong_rows(predictions, probabilities, task, labels, path)

@@ -25,6 +25,7 @@ from emotune.folder.load import load
 from emotune.folder.tuned import TunedClassifier
 from emotune.inference.predictor import Predictor
 from emotune.models.encoding import encode
+from emotune.system.errors import ConfigError
 from emotune.system.output import EXPORT_DESCRIPTION, check_output, written_whole
 from emotune.system.progress import SILENT, Progress
 from emotune.system.wording import counted
@@ -97,6 +98,10 @@ def export(
     options.check_installed()
     folder = Path(folder)
     description = read_description(folder)
+    if description.pairs:
+        raise ConfigError(
+            f"'{folder}' was trained on pairs of texts, and exports take single texts. Use emotune predict or serve."
+        )
     source = folder.resolve().name
     target = Path(f"{source}_{options.name}" if output is None else output)
     check_output(target, overwrite, [folder, *_local(data, calibration)], mark=EXPORT_DESCRIPTION)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from emotune.folder.format import PREDICTIONS, read_description, sha256
 from emotune.folder.load import load
-from emotune.folder.predictions import numbers_of, read_table
+from emotune.folder.predictions import numbers_of, read_table, texts_of
 from emotune.folder.verification import Verification
 from emotune.inference.forward import compute_logits
 from emotune.models.classifier import Classifier
@@ -45,14 +45,14 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
     )
     classifier = load(folder, base=base)
     probes = description.verification
-    logits = plain_logits(classifier, probes.texts)
+    logits = plain_logits(classifier, probes.inputs)
     difference = probe_difference = _largest_difference(logits, np.asarray(probes.logits))
     rows = len(probes.texts)
     changed_labels = 0
     # Those of a cross-validation are by the models of its folds; their checksum was compared.
     if (folder / PREDICTIONS).is_file() and description.cross_validation is None:
         table = read_table(folder / PREDICTIONS, classifier.labels)
-        texts, labels = table["text"], table["prediction"]
+        texts, labels = texts_of(table), table["prediction"]
         saved = numbers_of(table, classifier.labels, folder / PREDICTIONS)
         again = classifier.task.probabilities(plain_logits(classifier, texts))
         found = classifier.task.names(classifier.task.decide(again), classifier.labels)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,6 +21,7 @@ from emotune.models.folder import what_it_is
 from emotune.system.errors import ArtifactError
 from emotune.system.options import SEEDS, mistakes_in
 from emotune.system.output import DESCRIPTION
+from emotune.system.pairs import TextPair
 from emotune.system.text import reason_of
 from emotune.system.version import __version__
 from emotune.tasks.registry import TASKS
@@ -91,6 +93,7 @@ class VerificationEntry(Record):
 
     Attributes:
         texts: Emotune's own probe texts.
+        seconds: The second texts, for a model of pairs.
         logits: Their logits when the folder was saved, one row per text.
         tolerance: The largest absolute difference that passes.
     """
@@ -98,8 +101,25 @@ class VerificationEntry(Record):
     model_config = ConfigDict(allow_inf_nan=False)
 
     texts: tuple[Name, ...] = Field(min_length=1)
+    seconds: tuple[Name, ...] | None = None
     logits: tuple[tuple[float, ...], ...]
     tolerance: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _seconds_fit(self) -> Self:
+        if self.seconds is not None and len(self.seconds) != len(self.texts):
+            raise ValueError("seconds is of another length than texts; expected one second text per text")
+        return self
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The probes as the model takes them."""
+        return self.inputs_of(self.texts, self.seconds)
+
+    @staticmethod
+    def inputs_of(texts: Sequence[str], seconds: Sequence[str] | None) -> tuple[str, ...]:
+        """Return texts, or pairs of them with second texts."""
+        return tuple(texts) if seconds is None else tuple(map(TextPair, texts, seconds))
 
 
 class DataEntry(Record):
@@ -174,6 +194,7 @@ class Description(Evidence):
         task: The name of the task.
         labels: Label names, in the order of the logits.
         max_length: Tokens per text.
+        pairs: True if the model was trained on pairs of texts.
         method: The method with its options, saved by its name.
         temperature: Divisor of the logits for calibrated probabilities.
         training: Record of the training.
@@ -189,6 +210,7 @@ class Description(Evidence):
     task: Annotated[Name, AfterValidator(_is_task)]
     labels: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_are_distinct)]
     max_length: int = Field(ge=1, lt=SEEDS)
+    pairs: bool = False
     method: AnyMethod
     temperature: Annotated[float, Field(ge=COLDEST, le=HOTTEST, allow_inf_nan=False)] | None = None
     training: TrainingRecord
@@ -200,6 +222,8 @@ class Description(Evidence):
     @model_validator(mode="after")
     def _logits_fit(self) -> Description:
         rows = self.verification.logits
+        if (self.verification.seconds is not None) != self.pairs:
+            raise ValueError("verification.seconds is for a model of pairs, and only for one")
         if len(rows) != len(self.verification.texts) or any(len(row) != len(self.labels) for row in rows):
             raise ValueError(
                 "verification.logits is of another shape; expected one row per text and one number per label"

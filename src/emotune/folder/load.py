@@ -12,6 +12,7 @@ from emotune.folder.format import PREDICTIONS, Description, read_description, sh
 from emotune.folder.place import saved_folder
 from emotune.folder.tuned import TunedClassifier
 from emotune.methods.base import Method
+from emotune.models.encoding import keep_types_of
 from emotune.models.folder import TOKENIZER_FILES
 from emotune.models.load import OpenBase, untrained_model
 from emotune.system.errors import ArtifactError
@@ -124,6 +125,7 @@ class SavedFolder:
         """
         model = self.method.load(self.folder, base if self.method.needs_base else lambda: untrained_model(self.folder))
         tokenizer = self._tokenizer({} if tokenizers is None else tokenizers)
+        keep_types_of(model, tokenizer)
         recorded = self.description.base_model
         return TunedClassifier(
             name=recorded.name,
@@ -133,6 +135,7 @@ class SavedFolder:
             tokenizer=tokenizer,
             labels=self.labels,
             max_length=self.max_length,
+            pairs=self.description.pairs,
             task=self.task,
             method=self.method,
             training=self.description.training,

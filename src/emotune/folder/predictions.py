@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from emotune.data.dataset import Split
 from emotune.system.errors import ArtifactError
+from emotune.system.pairs import TextPair, sides_of
 from emotune.system.text import reason_of
 from emotune.system.wording import listed
 
 # Formats of files of predictions, by suffix.
 FORMATS = (".parquet", ".csv")
+# Column of second texts.
+PAIR = "text_pair"
 
 
 def write_predictions(
@@ -29,6 +32,8 @@ def write_predictions(
 ) -> None:
     """Write a split's predictions: `text`, `label`, `prediction` (names), and `p_<label>` for each label.
 
+    Rows that are pairs have their second text in `text_pair`.
+
     Args:
         split: The rows.
         predictions: Shape (rows,), label ids.
@@ -37,8 +42,10 @@ def write_predictions(
         suffix: The format: ".parquet", or ".csv" with numbers that are read back exactly.
         further: Further columns by name, behind the others.
     """
+    firsts, seconds = sides_of(split.texts)
     columns: dict[str, Any] = {
-        "text": list(split.texts),
+        "text": firsts,
+        **({} if seconds is None else {PAIR: seconds}),
         **split.task.columns(split.label_ids, predictions, probabilities, split.labels),
         **{name: list(values) for name, values in (further or {}).items()},
     }
@@ -62,7 +69,7 @@ def read_table(path: Path, labels: tuple[str, ...]) -> dict[str, list[Any]]:
         labels: The model's labels.
 
     Returns:
-        "text", "label", "prediction", and "p_<label>" for each label.
+        "text", "label", "prediction", and "p_<label>" for each label; and "text_pair" if rows are pairs of texts.
 
     Raises:
         ArtifactError: The file is damaged, lacks a column or a text, or has no rows.
@@ -76,16 +83,22 @@ def read_table(path: Path, labels: tuple[str, ...]) -> dict[str, list[Any]]:
         raise ArtifactError(
             f"'{path}' is damaged: {reason_of(error)}. Restore the file, or run the job again."
         ) from None
-    wanted = ["text", "label", "prediction", *(f"p_{label}" for label in labels)]
+    texts = ["text", PAIR] if PAIR in table.column_names else ["text"]
+    wanted = [*texts, "label", "prediction", *(f"p_{label}" for label in labels)]
     missing = [column for column in wanted if column not in table.column_names]
     if missing:
         raise ArtifactError(f"'{path}' has no column {listed(missing)}. Restore the file, or run the job again.")
     if not len(table):
         raise ArtifactError(f"'{path}' has no rows. Restore the file, or run the job again.")
     columns = {column: table.column(column).to_pylist() for column in wanted}
-    if not all(isinstance(text, str) and text.strip() for text in columns["text"]):
+    if not all(isinstance(text, str) and text.strip() for column in texts for text in columns[column]):
         raise ArtifactError(f"'{path}': a text is missing. Restore the file, or run the job again.")
     return columns
+
+
+def texts_of(table: dict[str, list[Any]]) -> list[str]:
+    """Return the texts of a table, as pairs if it has second texts."""
+    return list(map(TextPair, table["text"], table[PAIR])) if PAIR in table else table["text"]
 
 
 def numbers_of(table: dict[str, list[Any]], labels: tuple[str, ...], path: Path) -> NDArray[np.float64]:

@@ -130,8 +130,13 @@ def describe(classifier: TunedClassifier, folder: Path, evidence: Evidence | Non
         folder: The folder, all other files in place.
         evidence: Settings and results of a run, to be saved with it.
     """
-    logits = compute_logits(classifier.model, encode(classifier.tokenizer, PROBES, classifier.max_length))
-    verification = VerificationEntry(texts=PROBES, logits=tuple(map(tuple, logits.tolist())), tolerance=LOGIT_TOLERANCE)
+    # Each with the next one, for a model of pairs.
+    seconds = (*PROBES[1:], PROBES[0]) if classifier.pairs else None
+    probes = VerificationEntry.inputs_of(PROBES, seconds)
+    logits = compute_logits(classifier.model, encode(classifier.tokenizer, probes, classifier.max_length))
+    verification = VerificationEntry(
+        texts=PROBES, seconds=seconds, logits=tuple(map(tuple, logits.tolist())), tolerance=LOGIT_TOLERANCE
+    )
     description = Description(
         emotune=versions()["emotune"],
         base_model=BaseModelEntry(
@@ -140,6 +145,7 @@ def describe(classifier: TunedClassifier, folder: Path, evidence: Evidence | Non
         task=classifier.task.name,
         labels=classifier.labels,
         max_length=classifier.max_length,
+        pairs=bool(classifier.pairs),
         method=classifier.method,
         temperature=classifier.temperature,
         training=classifier.training,

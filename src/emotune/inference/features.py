@@ -114,7 +114,9 @@ def _packed_means(
             sums = torch.zeros(len(rows), hidden.shape[1], device=hidden.device)
             return sums.index_add_(0, layout.text, hidden.float()) / lengths
 
-        embeddings = embed(encoder, batch["input_ids"].to(first.device), layout)
+        types = batch.get("token_type_ids")
+        types = None if types is None else types.to(first.device)
+        embeddings = embed(encoder, batch["input_ids"].to(first.device), layout, types)
         return torch.stack(stack.states(embeddings, layout, mean, wanted))
 
     return means

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from emotune.inference.predictor import Predictions, Predictor, checked_list, refuse_no_list
+from emotune.inference.predictor import Pair, Predictions, Predictor, checked_list, refuse_no_list
 from emotune.models.classifier import Classifier
 from emotune.system.progress import SILENT, Progress
 
 
 def predict(
     classifier: Classifier,
-    texts: Sequence[str],
+    texts: Sequence[str | Pair],
     *,
     precision: str = "auto",
     calibrated: bool = False,
@@ -21,7 +21,7 @@ def predict(
 
     Args:
         classifier: A tuned classifier.
-        texts: The texts, none of them blank.
+        texts: The texts, none of them blank; pairs (first, second) for a model of pairs.
         precision: As for `Predictor`.
         calibrated: As for `Predictor`.
         progress: Front end that shows a bar.
@@ -30,13 +30,13 @@ def predict(
         ConfigError: The precision is unknown, or this model or device does not support it; or there is no temperature.
         DataError: There is no text, a text is blank, or an entry is not text.
     """
-    checked = checked_list(texts, "predict", "predict(classifier, [text])")
+    checked = checked_list(texts, "predict", "predict(classifier, [text])", classifier.pairs)
     return Predictor(classifier, precision=precision, calibrated=calibrated).predict(checked, progress=progress)
 
 
 def predict_stream(
     classifier: Classifier,
-    texts: Iterable[str],
+    texts: Iterable[str | Pair],
     *,
     precision: str = "auto",
     calibrated: bool = False,

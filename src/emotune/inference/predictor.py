@@ -19,14 +19,15 @@ from emotune.models.encoding import Encoded, encode
 from emotune.models.families import precision_for
 from emotune.system.errors import ConfigError, DataError
 from emotune.system.memory import return_freed_memory
+from emotune.system.pairs import TextPair, blank_side
 from emotune.system.progress import SILENT, Progress
-from emotune.system.text import is_blank
 
 if TYPE_CHECKING:
     from emotune.engine.linear import CommonWeights
 
 # Texts that a stream holds at a time: enough to sort into batches of similar lengths, a few megabytes of text.
 CHUNK = 4096
+Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +71,7 @@ class Predictor:
     Attributes:
         labels: Label names, in the order of the logits.
         max_length: Longest text, in tokens; longer ones are cut.
+        pairs: True for a model of pairs of texts, False for one of single texts, None for a base model.
         precision: Name of the arithmetic in use.
         task: Kind of label.
 
@@ -105,17 +107,18 @@ class Predictor:
         chosen = precision_for(classifier.model, precision, device, prediction=True)
         self.labels = classifier.labels
         self.max_length = classifier.max_length
+        self.pairs = classifier.pairs
         self.precision = chosen.name
         self._temperature = classifier.temperature if calibrated else None
         self._tokenizer = classifier.tokenizer
         self.task = classifier.task
         self._engine: Engine | None = TorchEngine(classifier.model, chosen.products, common=common)
 
-    def predict(self, texts: Sequence[str], *, progress: Progress = SILENT) -> Predictions:
+    def predict(self, texts: Sequence[str | Pair], *, progress: Progress = SILENT) -> Predictions:
         """Predict the label of each text.
 
         Args:
-            texts: The texts, none of them blank.
+            texts: The texts, none of them blank; pairs (first, second) for a model of pairs.
             progress: Front end that shows a bar.
 
         Raises:
@@ -123,10 +126,10 @@ class Predictor:
             DataError: There is no text, a text is blank, or an entry is not text.
         """
         engine = self._held()
-        checked = checked_list(texts, "predict", "predictor.predict([text])")
+        checked = checked_list(texts, "predict", "predictor.predict([text])", self.pairs)
         return self._label(engine, checked, self.encode(checked), progress)
 
-    def logits(self, texts: Sequence[str], *, progress: Progress = SILENT) -> NDArray[np.float32]:
+    def logits(self, texts: Sequence[str | Pair], *, progress: Progress = SILENT) -> NDArray[np.float32]:
         """Return the logits of each text, shape (texts, classes), as the model gives them: without a temperature.
 
         Args:
@@ -138,10 +141,10 @@ class Predictor:
             DataError: There is no text, a text is blank, or an entry is not text.
         """
         engine = self._held()
-        checked = checked_list(texts, "logits", "predictor.logits([text])")
+        checked = checked_list(texts, "logits", "predictor.logits([text])", self.pairs)
         return engine.logits(self.encode(checked), progress=progress)
 
-    def stream(self, texts: Iterable[str], *, progress: Progress = SILENT) -> Iterator[Predictions]:
+    def stream(self, texts: Iterable[str | Pair], *, progress: Progress = SILENT) -> Iterator[Predictions]:
         """Predict the labels of a stream of texts in constant memory.
 
         Chunks of 4,096 texts are labelled one after another; the next one is read and tokenized meanwhile. A stream
@@ -161,9 +164,11 @@ class Predictor:
         """
         engine = self._held()
         refuse_no_list(texts, "stream", "predictor.stream([text])")
-        return self._chunks_labelled(engine, _chunks(iter(texts)), progress)
+        return self._chunks_labelled(engine, _chunks(iter(texts), self.pairs), progress)
 
-    def predict_each(self, lists: Iterable[Sequence[str]], *, progress: Progress = SILENT) -> Iterator[Predictions]:
+    def predict_each(
+        self, lists: Iterable[Sequence[str | Pair]], *, progress: Progress = SILENT
+    ) -> Iterator[Predictions]:
         """Predict the labels of each of many lists of texts, one after another.
 
         The next list is read and tokenized while one is labelled. The predictions of a list do not depend on the others.
@@ -180,7 +185,7 @@ class Predictor:
             ConfigError: The predictor is closed.
         """
         engine = self._held()
-        return self._chunks_labelled(engine, (tuple(_checked(texts, 1)) for texts in lists), progress)
+        return self._chunks_labelled(engine, (tuple(_checked(texts, 1, self.pairs)) for texts in lists), progress)
 
     def close(self) -> None:
         """Release the weights. Running calls of other threads finish normally; further calls are refused."""
@@ -248,19 +253,20 @@ class Predictor:
                     raise mistake
 
 
-def checked_list(texts: Iterable[object], function: str, call: str) -> tuple[str, ...]:
+def checked_list(texts: Iterable[object], function: str, call: str, pairs: bool | None) -> tuple[str, ...]:
     """Return the texts of a list, an array or a column, each checked.
 
     Args:
         texts: The caller's argument.
         function: Name of the called function, for messages.
         call: A correct call with one text, for messages.
+        pairs: True if pairs are expected, False if single texts, None if either.
 
     Raises:
         DataError: There is no text, a text is blank, or an entry is not text.
     """
     refuse_no_list(texts, function, call)
-    checked = tuple(_checked(texts, 1))
+    checked = tuple(_checked(texts, 1, pairs))
     if not checked:
         raise DataError("There is no text to predict. Give at least one.")
     return checked
@@ -293,19 +299,38 @@ def refuse_no_list(texts: object, function: str, call: str) -> None:
     raise DataError(f"{function} takes a list of texts, and was given {given}. {remedy}")
 
 
-def _chunks(texts: Iterator[object]) -> Iterator[tuple[str, ...]]:
+def _chunks(texts: Iterator[object], pairs: bool | None) -> Iterator[tuple[str, ...]]:
     """Yield the texts in chunks, checked."""
     start = 1
-    while chunk := tuple(_checked(islice(texts, CHUNK), start)):
+    while chunk := tuple(_checked(islice(texts, CHUNK), start, pairs)):
         yield chunk
         start += len(chunk)
 
 
-def _checked(texts: Iterable[object], start: int) -> Iterator[str]:
-    """Yield the texts, each checked; `start` is the number of the first."""
-    for number, text in enumerate(texts, start):
-        if not isinstance(text, str):
-            raise DataError(f"Text {number:,} is {type(text).__name__}, not a string. Convert it, or drop it.")
-        if is_blank(text):
-            raise DataError(f"Text {number:,} is blank: there is nothing to classify in it. Drop it, or fill it in.")
+def _checked(texts: Iterable[object], start: int, pairs: bool | None) -> Iterator[str]:
+    """Yield the texts, each checked, or the pairs as `TextPair`s; `start` is the number of the first."""
+    for number, given in enumerate(texts, start):
+        text = as_text(given)
+        if text is None:
+            kind = type(given).__name__
+            raise DataError(f"Text {number:,} is {kind}, not a string. Convert it, or drop it.")
+        is_pair = isinstance(text, TextPair)
+        if pairs is None:  # what the first one is, all are
+            pairs = is_pair
+        if is_pair != pairs:
+            seen, expected = ("a pair", "single texts") if is_pair else ("a single text", "pairs (first, second)")
+            raise DataError(f"Text {number:,} is {seen}, where {expected} are expected, as in the model's training.")
+        side = blank_side(text)
+        if side is not None:
+            where = "Text" if side == "text" else f"The {side} of pair"
+            raise DataError(f"{where} {number:,} is blank: there is nothing to classify in it. Drop it, or fill it in.")
         yield text
+
+
+def as_text(given: object) -> str | None:
+    """Return a text or a pair of texts as `TextPair`; None for anything else."""
+    if isinstance(given, str):
+        return given
+    if isinstance(given, (tuple, list)) and len(given) == 2 and all(isinstance(side, str) for side in given):
+        return TextPair(*given)
+    return None

@@ -29,6 +29,7 @@ class Classifier:
         labels: Label names; logit i belongs to `labels[i]`.
         task: The kind of label.
         max_length: Tokens per text, special tokens included; longer texts are cut.
+        pairs: True if it was trained on pairs of texts, False if on single texts, None for a base model.
         temperature: Divisor of the logits for calibrated probabilities, fitted on validation; None if none was fitted,
             or validation could not determine one.
         checkpoint_head: The head in the base's checkpoint, with the decision to keep it or not; None if the checkpoint
@@ -44,6 +45,7 @@ class Classifier:
     tokenizer: PreTrainedTokenizerBase
     labels: tuple[str, ...]
     max_length: int
+    pairs: bool | None = None
     temperature: float | None = None
     task: Task = SINGLE_LABEL
     checkpoint_head: CheckpointHead | None = None

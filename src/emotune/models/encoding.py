@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from emotune.data.dataset import Split
 from emotune.system.locks import lock_of
+from emotune.system.pairs import sides_of
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _TEXTS_AT_A_TIME = 4096
+_TYPES = "token_type_ids"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +31,8 @@ class Encoded:
         truncated: Number of texts that were longer than the limit and were cut.
         pad_id: Id of the padding token.
         cut_rows: Numbers of those that were cut.
+        types: One int8 array per text, the type of each token: 0 in the first text of a pair, 1 in the second. None if
+            all tokens are of type 0: the texts are no pairs, or the model does not distinguish their sides.
     """
 
     ids: tuple[NDArray[np.int32], ...]
@@ -36,6 +40,7 @@ class Encoded:
     truncated: int
     pad_id: int
     cut_rows: frozenset[int] = frozenset()
+    types: tuple[NDArray[np.int8], ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -56,65 +61,102 @@ class Encoded:
         """Return the given rows, padded on the right to the longest.
 
         Returns:
-            "input_ids" and "attention_mask", both int64 of shape (rows, longest).
+            "input_ids" and "attention_mask", both int64 of shape (rows, longest); and "token_type_ids", if there are
+            types.
         """
         import torch
 
         longest = int(self.lengths[np.asarray(rows)].max())
         ids = np.full((len(rows), longest), self.pad_id, dtype=np.int64)
         mask = np.zeros((len(rows), longest), dtype=np.int64)
+        types = None if self.types is None else np.zeros((len(rows), longest), dtype=np.int64)
         for place, row in enumerate(rows):
             length = self.lengths[row]
             ids[place, :length] = self.ids[row]
             mask[place, :length] = 1
-        return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+            if types is not None and self.types is not None:
+                types[place, :length] = self.types[row]
+        found = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+        return found if types is None else found | {"token_type_ids": torch.from_numpy(types)}
 
     def packed(self, rows: Sequence[int] | NDArray[np.int64]) -> dict[str, Any]:
         """Return the given rows one after another, without padding.
 
         Returns:
             "input_ids", an int64 tensor of shape (tokens,), and "lengths", an int64 NumPy array of shape (rows,), which
-            stays in main memory for computing the layout of the batch.
+            stays in main memory for computing the layout of the batch; and "token_type_ids", like "input_ids", if there
+            are types.
         """
         import torch
 
         ids = np.concatenate([self.ids[row] for row in rows]).astype(np.int64)
-        return {"input_ids": torch.from_numpy(ids), "lengths": self.lengths[np.asarray(rows)]}
+        found = {"input_ids": torch.from_numpy(ids), "lengths": self.lengths[np.asarray(rows)]}
+        if self.types is None:
+            return found
+        types = np.concatenate([self.types[row] for row in rows]).astype(np.int64)
+        return found | {"token_type_ids": torch.from_numpy(types)}
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> Encoded:
     """Tokenize texts.
 
+    Pairs of texts are encoded as the tokenizer encodes pairs. Of a pair that is too long, the longer text is cut, token
+    by token, until both together fit.
+
     Args:
         tokenizer: The model's tokenizer.
         texts: The texts.
-        max_length: Largest number of tokens per text, special tokens included; longer texts are cut.
+        max_length: Largest number of tokens per text or pair, special tokens included; longer ones are cut.
     """
     with lock_of(tokenizer):  # the tokenizer stores the limit as its state
         return _encode(tokenizer, texts, max_length)
 
 
+def keep_types_of(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Let a tokenizer give the types of tokens only to a model that distinguishes two types or more."""
+    if (getattr(model.config, "type_vocab_size", 0) or 0) < 2:
+        tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != _TYPES]
+
+
 def _encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> Encoded:
+    firsts, seconds = sides_of(texts)
     # One token more than the limit distinguishes a text that was cut from one that just fits.
-    arrays = _token_ids(tokenizer, texts, max_length + 1)
-    long_rows = [row for row, ids in enumerate(arrays) if len(ids) > max_length]
+    ids, types = _token_ids(tokenizer, firsts, seconds, max_length + 1)
+    long_rows = [row for row, found in enumerate(ids) if len(found) > max_length]
     if long_rows:
-        cut = _token_ids(tokenizer, [texts[row] for row in long_rows], max_length)
-        for row, ids in zip(long_rows, cut, strict=True):
-            arrays[row] = ids
-    lengths = np.fromiter((len(ids) for ids in arrays), dtype=np.int64, count=len(arrays))
-    return Encoded(tuple(arrays), lengths, len(long_rows), int(tokenizer.pad_token_id), frozenset(long_rows))
+        long_seconds = None if seconds is None else [seconds[row] for row in long_rows]
+        cut = _token_ids(tokenizer, [firsts[row] for row in long_rows], long_seconds, max_length)
+        for place, row in enumerate(long_rows):
+            ids[row] = cut[0][place]
+            if types:
+                types[row] = cut[1][place]
+    lengths = np.fromiter((len(found) for found in ids), dtype=np.int64, count=len(ids))
+    pad_id = int(tokenizer.pad_token_id)
+    return Encoded(tuple(ids), lengths, len(long_rows), pad_id, frozenset(long_rows), tuple(types) or None)
 
 
-def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], limit: int) -> list[NDArray[np.int32]]:
-    """Return the token ids of each text, cut to a limit."""
-    found: list[NDArray[np.int32]] = []
+def _token_ids(
+    tokenizer: PreTrainedTokenizerBase, firsts: Sequence[str], seconds: Sequence[str] | None, limit: int
+) -> tuple[list[NDArray[np.int32]], list[NDArray[np.int8]]]:
+    """Return the token ids of each text or pair, cut to a limit, and their types if the model takes those of pairs."""
+    ids: list[NDArray[np.int32]] = []
+    types: list[NDArray[np.int8]] = []
+    typed = seconds is not None and _TYPES in tokenizer.model_input_names
     # In pieces, since a tokenizer's own result also holds every token as a string, with its place in the text.
-    for start in range(0, len(texts), _TEXTS_AT_A_TIME):
-        piece = list(texts[start : start + _TEXTS_AT_A_TIME])
-        encoded = tokenizer(piece, truncation=True, max_length=limit, return_attention_mask=False)
-        found += [np.asarray(ids, dtype=np.int32) for ids in encoded["input_ids"]]
-    return found
+    for start in range(0, len(firsts), _TEXTS_AT_A_TIME):
+        piece = slice(start, start + _TEXTS_AT_A_TIME)
+        encoded = tokenizer(
+            list(firsts[piece]),
+            None if seconds is None else list(seconds[piece]),
+            truncation="longest_first",
+            max_length=limit,
+            return_attention_mask=False,
+            return_token_type_ids=typed,
+        )
+        ids += [np.asarray(found, dtype=np.int32) for found in encoded["input_ids"]]
+        if typed:
+            types += [np.asarray(found, dtype=np.int8) for found in encoded[_TYPES]]
+    return ids, types
 
 
 _CACHE: OrderedDict[tuple[str, int, int], tuple[PreTrainedTokenizerBase, Encoded]] = OrderedDict()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotune.models.classifier import Classifier
 from emotune.models.drawing import set_seeds
+from emotune.models.encoding import keep_types_of
 from emotune.models.families import encoder, family_of, head_modules, pooler_modules, position_limit
 from emotune.models.finding import FoundModel, find_model
 from emotune.models.folder import CONFIG, check_folder, weight_files
@@ -320,6 +321,7 @@ def _fit_tokenizer(
         model.config.pad_token_id = tokenizer.pad_token_id
     # Padding on the left would shift absolute positions of the text; a saved tokenizer must not do it either.
     tokenizer.padding_side = family_of(model).padding_side
+    keep_types_of(model, tokenizer)
 
     rows = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > rows:

@@ -236,6 +236,8 @@ def check_folders(folders: Iterable[str | Path], base: str | Path | None = None)
                 "Give one of them another: NAME=DIR."
             )
         found[name] = SavedFolder.checked(path, base)
+        if found[name].description.pairs:
+            raise ConfigError(f"{in_full(path)} was trained on pairs of texts, which the service does not take.")
     if not found:
         raise ConfigError("There is no folder to serve. Give at least one that emotune run saved.")
     return found
@@ -272,8 +274,8 @@ def _check_probes(saved: SavedFolder, predictor: Predictor) -> None:
         ArtifactError: They differ, so the files are not those of the saved model.
     """
     probes = saved.description.verification
-    logits = predictor.logits_of(predictor.encode(probes.texts))
-    predictor.logits_of(predictor.encode(probes.texts[:1]))
+    logits = predictor.logits_of(predictor.encode(probes.inputs))
+    predictor.logits_of(predictor.encode(probes.inputs[:1]))
     if predictor.precision != "fp32":
         return
     difference = float(np.abs(logits - np.asarray(probes.logits)).max())

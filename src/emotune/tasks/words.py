@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emotune.system.pairs import BETWEEN, TextPair, are_pairs
 from emotune.tasks.base import LabelledTexts, Simple
 from emotune.tasks.calibration import fit_temperature
 from emotune.tasks.choosing import ENOUGH_ROWS, Judges, held_out, macro_f1
@@ -116,6 +117,8 @@ def _tables(
     from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
     counter = CountVectorizer(ngram_range=(1, 2), token_pattern=WORD, dtype=np.float32)
+    if are_pairs(train.texts):
+        counter.set_params(analyzer=_Sides(counter.build_analyzer()))
     learned = counter.fit_transform(train.texts)
     counts = {
         "train": learned,
@@ -129,6 +132,18 @@ def _tables(
         if len(kept):
             weighting = TfidfTransformer(sublinear_tf=True).fit(learned[:, kept])
             yield vocabulary, {name: weighting.transform(part[:, kept]) for name, part in counts.items()}
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """Analyzer of pairs of texts: the words of both sides, those of the second marked."""
+
+    analyze: Callable[[str], list[str]]
+
+    def __call__(self, text: str) -> list[str]:
+        if not isinstance(text, TextPair):
+            return self.analyze(text)
+        return [*self.analyze(text.first), *(f"{BETWEEN}{word}" for word in self.analyze(text.second))]
 
 
 def _judge(table: dict[str, Any], learner: Learner, judges: Judges) -> tuple[float, Any]:

@@ -34,6 +34,7 @@ from emotune.system.errors import ConfigError, DataError, MethodError, OutputErr
 from emotune.system.internals.transformers import report_nowhere, use_one_gpu
 from emotune.system.memory import keep_freed_memory, peak_memory_bytes
 from emotune.system.options import checked_seed
+from emotune.system.pairs import are_pairs
 from emotune.system.precision import Precision, choose_device
 from emotune.system.processes import process, processes
 from emotune.system.progress import SILENT, Progress
@@ -274,6 +275,7 @@ def _train(job: _Job, callbacks: Sequence[TrainerCallback], progress: Progress) 
         tokenizer=base.tokenizer,
         labels=base.labels,
         max_length=base.max_length,
+        pairs=are_pairs(data.train.texts),
         task=base.task,
         method=method,
         training=record,
@@ -369,7 +371,7 @@ def _one_class(trainer: AdapterTrainer, base: Classifier) -> list[str]:
     if not scores[best_epoch(scores)].get("one_class"):
         return []
     found = "the kept epoch gives every validation text the same label: nothing useful was learned"
-    if are_unreadable(base.tokenizer, trainer.encoded_validation.ids):
+    if are_unreadable(base.tokenizer, trainer.encoded_validation.ids, pairs=are_pairs(trainer.validation.texts)):
         return [f"{found}, since the tokenizer of {base.name} leaves too much of the texts unread: {ANOTHER_MODEL}"]
     return [f"{found}. Train more epochs, try another training.learning_rate, or look at the labels with emotune audit"]
 

@@ -50,11 +50,11 @@ def split_batch(batch: dict[str, Any], parts: int) -> list[dict[str, Any]]:
     if "lengths" not in batch:
         return [{name: tensor[cut] for name, tensor in batch.items()} for cut in cuts]
     ends = [0, *np.cumsum(batch["lengths"]).tolist()]
+    by_row = ("lengths", "labels")
     return [
         {
-            "input_ids": batch["input_ids"][ends[cut.start] : ends[cut.stop]],
-            "lengths": batch["lengths"][cut],
-            "labels": batch["labels"][cut],
+            name: values[cut] if name in by_row else values[ends[cut.start] : ends[cut.stop]]
+            for name, values in batch.items()
         }
         for cut in cuts
     ]

@@ -1,0 +1,26 @@
+"""Columns of the texts of further data for a saved model: those that the user names, or those of its training."""
+
+from __future__ import annotations
+
+from emotune.folder.format import Description
+
+
+def described_columns(
+    description: Description, text_column: str | None, text_pair_column: str | None
+) -> dict[str, str | None]:
+    """Return the arguments `text_column` and `text_pair_column` for loading rows.
+
+    A model of pairs reads the columns that it was trained on, if the user names none.
+
+    Args:
+        description: The saved model.
+        text_column: The user's choice, or None.
+        text_pair_column: The user's choice, or None.
+    """
+    chosen = {"text_column": text_column, "text_pair_column": text_pair_column}
+    if not description.pairs or text_column is not None or text_pair_column is not None or description.data is None:
+        return chosen
+    trained = description.data.columns.get("train")
+    if not isinstance(trained, dict):
+        return chosen
+    return {"text_column": trained.get("text"), "text_pair_column": trained.get("pair")}
