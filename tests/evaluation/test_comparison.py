@@ -75,11 +75,11 @@ def test_the_table_names_both_models(make_split: MakeSplit, make_evaluation: Mak
     [
         (
             "fewer rows",
-            "4 rows of 'test' against 3 rows of 'test', with 3 texts in common. Score both on the same split.",
+            "'here' has 4 rows of test, and 'elsewhere' 3 rows of test, with 3 texts in common. Score both on the same split.",
         ),
         (
             "other texts",
-            "4 rows of 'test' against 4 rows of 'test', with 0 texts in common. Score both on the same split.",
+            "'here' has 4 rows of test, and 'elsewhere' 4 rows of test, with 0 texts in common. Score both on the same split.",
         ),
         ("other order", "Both have the same 4 rows, in another order. Score both on the same file."),
         ("other labels of rows", "Both have the same 4 texts, and 1 of them under another label."),

@@ -245,12 +245,12 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "facts"),
         [
-            (["--port", "99999"], ("port", "99999", "65535")),
-            (["--max-texts", "0"], ("max_texts", "0")),
-            (["--max-texts", "10", "--max-queued-texts", "5"], ("max_queued_texts", "5")),
+            (["--port", "99999"], ("--port", "99999", "65535")),
+            (["--max-texts", "0"], ("--max-texts", "0")),
+            (["--max-texts", "10", "--max-queued-texts", "5"], ("--max-queued-texts", "5")),
             (["--default", "nobody"], ("nobody", "tuned")),
             (["--api-keys", "nothing.txt"], ("--api-keys", "nothing.txt")),
-            (["--grace-seconds", "0"], ("grace_seconds",)),
+            (["--grace-seconds", "0"], ("--grace-seconds",)),
         ],
     )
     def test_wrong_options_are_refused(self, served_folder: Path, arguments: list[str], facts: tuple[str, ...]) -> None:
