@@ -30,6 +30,7 @@ from emotune.report.tables import comparison_table, render
 from emotune.reproduction import reproduce
 from emotune.settings.run import RunConfig
 from emotune.system.errors import ConfigError, DataError
+from emotune.system.pairs import TextPair
 from emotune.training import finetune as training
 from emotune.training.finetune import finetune
 from emotune.training.options import TrainingOptions
@@ -208,6 +209,16 @@ def test_parts_share_the_tokens_of_the_whole(tiny_base: Classifier, folded: Text
         assert all(np.array_equal(one, other) for one, other in zip(shared.ids, fresh.ids, strict=True))
         assert np.array_equal(shared.lengths, fresh.lengths)
         assert (shared.truncated, shared.cut_rows) == (fresh.truncated, fresh.cut_rows)
+
+
+def test_parts_of_pairs_keep_the_types_of_their_tokens(tiny_base: Classifier) -> None:
+    pairs = [TextPair(f"a text {i}", f"another one {i} {i}") for i in range(4)]
+    whole = encode(tiny_base.tokenizer, pairs, 32)
+    part, fresh = whole.take([2, 0]), encode(tiny_base.tokenizer, [pairs[2], pairs[0]], 32)
+    assert part.types is not None
+    assert fresh.types is not None
+    assert all(np.array_equal(one, other) for one, other in zip(part.types, fresh.types, strict=True))
+    assert all(np.array_equal(one, other) for one, other in zip(part.ids, fresh.ids, strict=True))
 
 
 @pytest.mark.slow

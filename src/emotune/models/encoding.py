@@ -55,6 +55,7 @@ class Encoded:
             lengths=self.lengths[chosen],
             truncated=len(cut),
             cut_rows=cut,
+            types=None if self.types is None else tuple(self.types[row] for row in chosen),
         )
 
     def batch(self, rows: Sequence[int] | NDArray[np.int64]) -> dict[str, Any]:
