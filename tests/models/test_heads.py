@@ -22,9 +22,11 @@ from emotune.models.heads import label_order
 from emotune.models.load import load_base
 from emotune.pipeline import run
 from emotune.settings.run import RunConfig
+from emotune.system.errors import ModelError
 from emotune.training.finetune import finetune
 from emotune.training.options import TrainingOptions
 
+from ..facts import facts
 from ..tiny_models import CONFIGS, make_config, make_tokenizer
 
 if TYPE_CHECKING:
@@ -138,6 +140,25 @@ class TestKept:
         assert (found.name, found.note, found.is_chance) == ("base (untrained head)", UNTRAINED_HEAD, True)
         other = with_head_of(base, 1)
         assert not torch.equal(base.model.classifier.weight, other.model.classifier.weight)
+
+    def test_is_refused_where_it_is_required_and_has_other_labels(self, checkpoint: Path) -> None:
+        kept = load_base(checkpoint, labels=LABELS, max_length=32, keep_head=True)
+        assert kept.checkpoint_head is not None
+        assert kept.checkpoint_head.kept
+        said = facts(
+            "it has 6 labels, the data 2",
+            "Its labels: 'Joy', 'surprise', 'love', 'fear', 'sadness', 'anger'.",
+            "The data's labels: 'no', 'yes'.",
+            "--keep-head",
+        )
+        with pytest.raises(ModelError, match=said):
+            load_base(checkpoint, labels=("no", "yes"), max_length=32, keep_head=True)
+
+    def test_is_refused_where_it_is_required_and_there_is_none(self, tiny_bert: Path) -> None:
+        with pytest.raises(ModelError, match=r"has no classification head, so there is none to keep"):
+            load_base(tiny_bert, labels=LABELS, max_length=32, keep_head=True)
+        with pytest.raises(ModelError, match=r"keep_head and fresh_head exclude each other"):
+            load_base(tiny_bert, labels=LABELS, max_length=32, keep_head=True, fresh_head=True)
 
     def test_needs_no_architecture_in_the_configuration(self, checkpoint: Path) -> None:
         edit_config(checkpoint, architectures=None)

@@ -34,6 +34,7 @@ FLAGS = {
     "model": Flag("model.name", "MODEL"),
     "max_length": Flag("model.max_length", "N"),
     "fresh_head": Flag("model.fresh_head"),
+    "keep_head": Flag("model.keep_head"),
     "method": Flag("method.name", "NAME"),
     "rank": Flag("method.r", "N"),
     "alpha": Flag("method.alpha", "X"),

@@ -15,6 +15,7 @@ from emotune.methods.base import Method
 from emotune.models.encoding import keep_types_of
 from emotune.models.folder import TOKENIZER_FILES
 from emotune.models.load import OpenBase, untrained_model
+from emotune.models.options import HeadRule
 from emotune.system.errors import ArtifactError
 from emotune.system.outside import translated
 from emotune.tasks.base import Task
@@ -43,7 +44,7 @@ def load(folder: str | Path, *, base: str | Path | None = None, revision: str | 
     def fresh() -> PreTrainedModel:
         # The saved head replaces any other.
         opened = OpenBase(saved.base, saved.base_revision)
-        return opened.classifier(saved.labels, max_length=saved.max_length, fresh_head=True, task=saved.task).model
+        return opened.classifier(saved.labels, max_length=saved.max_length, head=HeadRule.NEW, task=saved.task).model
 
     return saved.classifier(fresh)
 

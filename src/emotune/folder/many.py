@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from emotune.folder.load import SavedFolder
 from emotune.folder.tuned import TunedClassifier
 from emotune.models.load import OpenBase
+from emotune.models.options import HeadRule
 from emotune.system.errors import ArtifactError, EmotuneError
 from emotune.system.progress import SILENT, Progress
 
@@ -94,7 +95,7 @@ class SharedBases:
             self._bases[key] = OpenBase(saved.base, saved.base_revision)
         opened = self._bases[key]
         # The saved head replaces any other.
-        return opened.classifier(saved.labels, max_length=saved.max_length, fresh_head=True, task=saved.task).model
+        return opened.classifier(saved.labels, max_length=saved.max_length, head=HeadRule.NEW, task=saved.task).model
 
 
 def _refuse_different_bases(folders: dict[str, SavedFolder]) -> None:

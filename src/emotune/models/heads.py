@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emotune.models.families import head_modules, pooler_modules
+from emotune.models.options import HeadRule
 from emotune.system.wording import counted, listed
 from emotune.tasks.base import trained_for
 
@@ -52,8 +53,7 @@ def read_head(
     stored: Mapping[str, Tensor],
     config: Mapping[str, Any],
     labels: Sequence[str],
-    *,
-    fresh: bool,
+    rule: HeadRule,
 ) -> tuple[CheckpointHead | None, dict[str, Tensor]]:
     """Find the head among a checkpoint's weights, and decide whether to start with it.
 
@@ -63,7 +63,7 @@ def read_head(
         stored: The checkpoint's tensors by name.
         config: The checkpoint's config.json.
         labels: The wanted labels.
-        fresh: Make a new head even if this one could be kept.
+        rule: When to keep it.
 
     Returns:
         The head, or None if the checkpoint has none; and the tensors to start with, rows in the order of `labels`,
@@ -89,14 +89,14 @@ def read_head(
     poolers = tuple(f"{module}." for module in pooler_modules(model))
     names = _names(config, rows.pop())
     fits = len(labels) == stored[with_rows[0]].shape[0]
-    order = label_order(names, labels)
+    order = list(range(len(labels))) if rule is HeadRule.OWN and fits else label_order(names, labels)
     if trained_for(config) == "regression":
         return CheckpointHead(names, False, "it was trained for regression, not for classes", fits), {}
     if order is None:
         return CheckpointHead(names, False, _why_not(names, stored[with_rows[0]].shape[0], labels), fits), {}
     if any(name.startswith(poolers) and name not in stored for name, _ in model.named_parameters()):
         return CheckpointHead(names, False, "the checkpoint lacks the pooler that it was trained on", fits), {}
-    if fresh:
+    if rule is HeadRule.NEW:
         return CheckpointHead(names, False, "a new one was asked for", fits), {}
     reason = "its labels are those of the data"
     if trained_for(config) == "multi_label_classification":

@@ -18,12 +18,13 @@ from emotune.models.families import encoder, family_of, head_modules, pooler_mod
 from emotune.models.finding import FoundModel, find_model
 from emotune.models.folder import CONFIG, check_folder, weight_files
 from emotune.models.heads import CheckpointHead, read_head
-from emotune.models.options import MAX_LENGTH, ModelSource
+from emotune.models.options import MAX_LENGTH, HeadRule, ModelSource
 from emotune.models.tokenizer import read_tokenizer
 from emotune.system.errors import ModelError
 from emotune.system.memory import bound_product_cache
 from emotune.system.outside import translated
 from emotune.system.text import reason_of
+from emotune.system.wording import listed
 from emotune.tasks.base import Task
 from emotune.tasks.single_label import SINGLE_LABEL
 
@@ -39,6 +40,7 @@ def load_base(
     max_length: int = MAX_LENGTH,
     revision: str | None = None,
     fresh_head: bool = False,
+    keep_head: bool = False,
     task: Task = SINGLE_LABEL,
 ) -> Classifier:
     """Load a pre-trained encoder and its tokenizer, with a classification head for the labels.
@@ -54,6 +56,7 @@ def load_base(
         max_length: Tokens per text, special tokens included; longer texts are cut.
         revision: A branch, tag or commit of the Hub's repository; its default branch if not given.
         fresh_head: Make a new head even if the checkpoint's could be kept.
+        keep_head: Require the checkpoint's head: refuse a model whose head cannot be kept.
         task: The kind of label; for data with another kind than one label per text, `data.task`.
 
     Returns:
@@ -61,13 +64,15 @@ def load_base(
 
     Raises:
         ModelError: There is no such model, its files are incomplete or damaged, its weights do not fit its
-            configuration, or its architecture cannot classify texts.
+            configuration, its architecture cannot classify texts, or a required head cannot be kept.
         HubError: The Hub could not be reached, or refused the model.
     """
     _check_labels(labels, task)
-    ModelSource(name=str(name), revision=revision, max_length=max_length, fresh_head=fresh_head)
+    source = ModelSource(
+        name=str(name), revision=revision, max_length=max_length, fresh_head=fresh_head, keep_head=keep_head
+    )
     # Passed on unchanged: a Path is never the name of a repository.
-    return OpenBase(name, revision).classifier(labels, max_length=max_length, fresh_head=fresh_head, task=task)
+    return OpenBase(name, revision).classifier(labels, max_length=max_length, head=source.head, task=task)
 
 
 class OpenBase:
@@ -92,17 +97,29 @@ class OpenBase:
         self._weights: dict[str, Tensor] = {}
 
     def classifier(
-        self, labels: Sequence[str], *, max_length: int, fresh_head: bool = False, task: Task = SINGLE_LABEL
+        self,
+        labels: Sequence[str],
+        *,
+        max_length: int,
+        head: HeadRule = HeadRule.MATCHING,
+        task: Task = SINGLE_LABEL,
     ) -> Classifier:
         """Return a classifier with its own head, its own tokenizer, and its own pooler if the files have none.
 
-        Arguments, result and errors are those of `load_base`.
+        Args:
+            labels: As for `load_base`.
+            max_length: As for `load_base`.
+            head: When to keep the checkpoint's head.
+            task: As for `load_base`.
+
+        Raises:
+            ModelError: As for `load_base`, or `head` asks for a head that the checkpoint lacks.
         """
         _check_labels(labels, task)
         base = self._base
         config = _load_config(base, self._stored, labels, task)
         tokenizer = _load_tokenizer(base)
-        model, head, new = self._load_model(config, labels, fresh_head)
+        model, found, new = self._load_model(config, labels, head)
         _fit_tokenizer(base, model, tokenizer, max_length)
         model.config.architectures = [type(model).__name__]  # not the checkpoint's class, such as a language model
         # The folder is valid only on this machine: saved files must hold the name instead.
@@ -116,12 +133,12 @@ class OpenBase:
             labels=tuple(labels),
             max_length=max_length,
             task=task,
-            checkpoint_head=head,
+            checkpoint_head=found,
             new_parameters=new,
         )
 
     def _load_model(
-        self, config: PreTrainedConfig, labels: Sequence[str], fresh_head: bool
+        self, config: PreTrainedConfig, labels: Sequence[str], rule: HeadRule
     ) -> tuple[PreTrainedModel, CheckpointHead | None, tuple[str, ...]]:
         """Build the encoder on the stored weights and make the head. Refuse an encoder with any random weights."""
         import torch
@@ -136,7 +153,9 @@ class OpenBase:
             return _without_weights(base, changed)
 
         self._read_weights()
-        found, kept = read_head(shell, wider, self._weights, self._stored, labels, fresh=fresh_head)
+        found, kept = read_head(shell, wider, self._weights, self._stored, labels, rule)
+        if rule in (HeadRule.REQUIRED, HeadRule.OWN) and (found is None or not found.kept):
+            raise self._no_head(found, labels, rule)
         # Read without transformers, which would take over any head of the right size.
         weights = {
             key: tensor
@@ -157,6 +176,22 @@ class OpenBase:
         model.eval()
         drawn = {*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])}
         return model, found, tuple(name for name, _ in model.named_parameters() if name in drawn)
+
+    def _no_head(self, found: CheckpointHead | None, labels: Sequence[str], rule: HeadRule) -> ModelError:
+        """Return the error for a checkpoint whose head cannot be kept."""
+        name = self._base.source
+        if rule is HeadRule.OWN:
+            reason = "it has none" if found is None else found.reason
+            return ModelError(f"'{name}' has no classification head to predict with: {reason}. Fine-tune it first.")
+        if found is None:
+            return ModelError(
+                f"'{name}' has no classification head, so there is none to keep. Leave keep_head out (--keep-head)."
+            )
+        own = f"Its labels: {listed(found.labels)}. " if found.labels else ""
+        return ModelError(
+            f"The head of '{name}' cannot be kept: {found.reason}.\n{own}The data's labels: {listed(labels)}.\n"
+            "Leave keep_head out (--keep-head) to start with a new head, or rename the data's labels."
+        )
 
     def _read_weights(self) -> None:
         """Read the files' tensors, once. Models use them without a copy."""

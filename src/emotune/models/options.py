@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from emotune.system.errors import EmotuneError, ModelError
 from emotune.system.options import Options, PathText, Text
+
+
+class HeadRule(StrEnum):
+    """Rule for a head in the checkpoint.
+
+    Attributes:
+        MATCHING: Keep it if its labels are the wanted ones; else make a new one.
+        REQUIRED: Keep it if its labels are the wanted ones; else refuse.
+        NEW: Make a new one.
+        OWN: Keep it with its own labels, named or not; else refuse.
+    """
+
+    MATCHING = "matching"
+    REQUIRED = "required"
+    NEW = "new"
+    OWN = "own"
 
 
 class ModelSource(Options):
@@ -32,6 +49,21 @@ class ModelSource(Options):
         default=False,
         description="Start with a new head even if the model's own has the data's labels and would be kept.",
     )
+    keep_head: bool = Field(
+        default=False,
+        description="Require the model's own head: stop where its labels are not the data's, instead of making a new one.",
+    )
+
+    @model_validator(mode="after")
+    def _one_head(self) -> ModelSource:
+        if self.keep_head and self.fresh_head:
+            raise ValueError("keep_head and fresh_head exclude each other; set one of them")
+        return self
+
+    @property
+    def head(self) -> HeadRule:
+        """Rule for the head of the checkpoint."""
+        return HeadRule.NEW if self.fresh_head else HeadRule.REQUIRED if self.keep_head else HeadRule.MATCHING
 
 
 MAX_LENGTH: int = ModelSource.model_fields["max_length"].default

@@ -18,6 +18,7 @@ from emotune.folder.tuned import TunedClassifier
 from emotune.inference.predictor import Predictions, Predictor
 from emotune.models.classifier import Classifier
 from emotune.models.load import OpenBase
+from emotune.models.options import HeadRule
 from emotune.system.errors import ArtifactError
 
 # Models held at a time: a base of a few hundred megabytes each, unless they share it.
@@ -113,7 +114,7 @@ class Background:
         return saved.classifier(
             lambda: (
                 self._opened()
-                .classifier(saved.labels, max_length=saved.max_length, fresh_head=True, task=saved.task)
+                .classifier(saved.labels, max_length=saved.max_length, head=HeadRule.NEW, task=saved.task)
                 .model
             )
         )
