@@ -29,7 +29,7 @@ _HOMES = {
     "export": "emotune.exports.export",
     "finetune": "emotune.training.finetune",
     "load": "emotune.folder.load",
-    "load_base": "emotune.models.load",
+    "load_base": "emotune.folder.base",
     "load_data": "emotune.data.load",
     "load_many": "emotune.folder.many",
     "predict": "emotune.inference.predict",
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from emotune.evaluation.evaluate import evaluate as evaluate
     from emotune.evaluation.scores import Evaluation as Evaluation
     from emotune.exports.export import export as export
+    from emotune.folder.base import load_base as load_base
     from emotune.folder.load import load as load
     from emotune.folder.many import load_many as load_many
     from emotune.folder.tuned import TunedClassifier as TunedClassifier
@@ -74,7 +75,6 @@ if TYPE_CHECKING:
     from emotune.methods.qlora import QLoRA as QLoRA
     from emotune.methods.vera import VeRA as VeRA
     from emotune.models.classifier import Classifier as Classifier
-    from emotune.models.load import load_base as load_base
     from emotune.pipeline import run as run
     from emotune.publish.push import push as push
     from emotune.settings.run import RunConfig as RunConfig

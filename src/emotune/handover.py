@@ -176,7 +176,7 @@ def report_of(found: Findings, trust: Trust, attributions: Mapping[int, Words], 
     """Return the content of a run's report."""
     return Report(
         title=f"{found.tuned.name}, fine-tuned on {found.data.name}",
-        subtitle=f"Made with emotune on {created}.",
+        subtitle=f"Made with emotune on {created}.{_first_stage(found.tuned)}",
         comparison=found.comparison,
         training=found.tuned.training,
         seeds=found.seeds,
@@ -187,6 +187,12 @@ def report_of(found: Findings, trust: Trust, attributions: Mapping[int, Words], 
         attributions=attributions,
         commands=[portable.command() or "emotune run", f"emotune reproduce {shlex.quote(folder)}"],
         versions=versions(),
+    )
+
+
+def _first_stage(tuned: TunedClassifier) -> str:
+    return (
+        f" The base model, {tuned.name}, is a folder that emotune saved: {tuned.made_from}." if tuned.made_from else ""
     )
 
 

@@ -22,13 +22,15 @@ from emotune.data.tokens import TokenCounts, count_tokens
 from emotune.evaluation.baselines import bag_of_words, frozen_features, majority_class
 from emotune.evaluation.compare import compare
 from emotune.evaluation.comparison import Comparison
-from emotune.evaluation.evaluate import evaluate
+from emotune.evaluation.evaluate import OWN_HEAD, UNTRAINED_HEAD, evaluate
+from emotune.evaluation.first_stage import seen_in_first_stage
 from emotune.evaluation.leaks import Leaks, find_leaks
 from emotune.evaluation.previous import Previous
 from emotune.evaluation.scores import Evaluation, absent_classes
 from emotune.evaluation.seeds import over_seeds
 from emotune.evaluation.words.margin import margin_lines
 from emotune.evaluation.words.verdict import seeds_line, sentences
+from emotune.folder.base import load_base
 from emotune.folder.files import REPORT
 from emotune.folder.tuned import TunedClassifier
 from emotune.folder.verification import Verification
@@ -41,7 +43,6 @@ from emotune.models.check import check_base
 from emotune.models.classifier import Classifier
 from emotune.models.drawing import with_head_of
 from emotune.models.families import precision_for
-from emotune.models.load import load_base
 from emotune.report import tables
 from emotune.report.audit_tables import audit_lines, tokens_line, unknown_lines
 from emotune.report.probabilities import probabilities_sentence
@@ -230,6 +231,10 @@ def on_test(job: Job) -> Findings:
 
     with watch.step("Before"):
         before = evaluate(base, data.test, progress=progress)
+        seen = seen_in_first_stage(base, data.test)
+        if seen:
+            progress.say(seen)
+            before = replace(before, note=f"{UNTRAINED_HEAD} {seen}" if base.has_new_head else f"{OWN_HEAD} {seen}")
         baselines: tuple[Evaluation, ...] = (
             majority_class(data.train, data.test, data.validation),
             bag_of_words(data),
@@ -477,6 +482,8 @@ def say_base(base: Classifier, tokens: TokenCounts, progress: Progress) -> None:
     """Report the base model, its head, notes of its check, the number of texts that are cut, and unknown tokens."""
     parameters = sum(parameter.numel() for parameter in base.model.parameters())
     progress.say(f"{base.name}: {type(base.model).__name__}, {parameters:,} parameters")
+    if base.made_from:
+        progress.say(f"{base.name} is a folder that emotune saved: {base.made_from}")
     if base.checkpoint_head is not None:
         progress.say(str(base.checkpoint_head))
     for note in check_base(base):

@@ -109,7 +109,7 @@ def readers(folder: Path, good: dict[str, Any], monkeypatch: pytest.MonkeyPatch)
     def reached(*_: Any, **__: Any) -> Any:
         raise Reached
 
-    monkeypatch.setattr("emotune.folder.load.SavedFolder.classifier", reached)
+    monkeypatch.setattr("emotune.folder.saved.SavedFolder.classifier", reached)
     monkeypatch.setattr("emotune.reproduction.run", reached)
     monkeypatch.setattr("emotune.reproduction.load_data", reached)
     yield {

@@ -116,7 +116,12 @@ class TestDescription:
         description = described(tiny_saved)
         assert description["format"] == 2
         assert description["task"] == "single-label"
-        assert description["base_model"] == {"name": "tiny-bert", "source": None, "revision": None}
+        assert description["base_model"] == {
+            "name": "tiny-bert",
+            "source": None,
+            "revision": None,
+            "made_from": "",
+        }
         assert tuple(description["labels"]) == tiny_tuned.labels
         assert (description["max_length"], description["training"]["seed"]) == (32, 0)
         assert description["method"]["name"] == "lora"
@@ -306,7 +311,7 @@ def test_damage_is_found_before_the_base_is_loaded(
     folder: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / WEIGHTS).unlink()
-    monkeypatch.setattr("emotune.folder.load.OpenBase", lambda *_, **__: pytest.fail("the base was loaded"))
+    monkeypatch.setattr("emotune.folder.base.OpenBase", lambda *_, **__: pytest.fail("the base was loaded"))
     with pytest.raises(ArtifactError):
         loading.load(folder, base=tiny_bert)
 

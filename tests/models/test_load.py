@@ -15,24 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from emotune.inference.predict import predict
-from emotune.methods.head import HeadOnly
-from emotune.methods.ia3 import IA3
-from emotune.methods.lora import LoRA
 from emotune.models.bundled import HUB_ID
 from emotune.models.drawing import with_head_of
 from emotune.models.load import load_base, load_tokenizer
 from emotune.system.errors import ModelError
-from emotune.training.finetune import finetune
-from emotune.training.options import TrainingOptions
 
 if TYPE_CHECKING:
     import torch
     from transformers import BertConfig
 
-    from emotune.data.dataset import TextDataset
-    from emotune.methods.base import Method
-    from emotune.models.classifier import Classifier
 
 LABELS = ("sadness", "joy", "love", "anger", "fear", "surprise")
 TEXTS = ["defo pave difu bofa", "luvu"]
@@ -504,34 +495,6 @@ class TestAdapterAsBase:
         for file in tiny_bert.glob("tokenizer*"):
             shutil.copy(file, tmp_path / "NEW")
         assert load_base(tmp_path / "NEW", labels=LABELS, max_length=32).name == "NEW"
-
-    @pytest.mark.slow
-    def test_of_emotune_says_how_it_becomes_a_model(
-        self, tiny_base: Classifier, tiny_data: TextDataset, tiny_bert: Path, tmp_path: Path
-    ) -> None:
-        options = TrainingOptions(epochs=1, precision="fp32", device="cpu")
-        tuned = finetune(tiny_base, tiny_data, LoRA(r=2), options)
-        folder = tuned.save(tmp_path / "tuned")
-        said = r"is a folder that emotune saved: it holds what lora trained on tiny-bert, and not a whole model"
-        with pytest.raises(ModelError, match=said) as raised:
-            load_base(folder, labels=tiny_data.labels, max_length=32)
-        assert len(str(raised.value).splitlines()) <= 3
-        run_remedy(raised.value, tmp_path, **{"ITS BASE": str(tiny_bert)})
-        second = load_base(tmp_path / "NEW", labels=tiny_data.labels, max_length=32)
-        assert second.checkpoint_head is not None
-        assert second.checkpoint_head.kept
-        expected = predict(tuned, list(tiny_data.test.texts), precision="fp32").probabilities
-        found = predict(second, list(tiny_data.test.texts), precision="fp32").probabilities
-        np.testing.assert_allclose(found, expected, atol=1e-5)
-
-    @pytest.mark.parametrize("method", [HeadOnly(), IA3()], ids=["head", "IA3"])
-    def test_of_emotune_that_cannot_be_merged(
-        self, method: Method, tiny_base: Classifier, tiny_data: TextDataset, tmp_path: Path
-    ) -> None:
-        options = TrainingOptions(epochs=1, precision="fp32", device="cpu")
-        folder = finetune(tiny_base, tiny_data, method, options).save(tmp_path / "tuned")
-        with pytest.raises(ModelError, match=r"folder that emotune saved.*\nThis cannot be merged into its base model"):
-            load_base(folder, labels=tiny_data.labels, max_length=32)
 
 
 def run_remedy(error: Exception, folder: Path, **given: str) -> None:

@@ -113,6 +113,7 @@ def audit(
     from emotune.data.clean import write_clean as write
     from emotune.data.options import MAX_CHARACTERS, DataSource
     from emotune.data.tokens import count_tokens
+    from emotune.folder.base import open_base
     from emotune.inference.judging import features_of
     from emotune.models.load import load_tokenizer
     from emotune.models.options import MAX_LENGTH
@@ -148,7 +149,7 @@ def audit(
     limit = MAX_LENGTH if max_length is None else max_length
     # First, since it fails if the model's name is wrong, and an audit can take minutes.
     tokenizer = None if model is None else load_tokenizer(model, max_length=limit)
-    features = None if model is None else features_of(model, max_length=limit)
+    features = None if model is None else features_of(model, max_length=limit, opening=open_base)
     found = audit_source(source, label_errors=label_errors, features=features)
     if tokenizer is not None:
         tokens = count_tokens(tokenizer, found.texts(), model=tokenizer.name_or_path, max_length=limit)

@@ -21,8 +21,9 @@ UNTRAINED_HEAD = (
     "The head of this model is random numbers, so this measures chance, not what the base model knows: "
     "logistic regression on its frozen features does."
 )
+OWN_HEAD = "The head is the checkpoint's own."
 KEPT_HEAD = (
-    "The head is the checkpoint's own. Its training data is unknown and may include these rows; "
+    f"{OWN_HEAD} Its training data is unknown and may include these rows; "
     "then this score is too good, and so is that of a model tuned from it."
 )
 

@@ -81,11 +81,13 @@ class BaseModelEntry(Record):
         name: Its Hub id, or the base name of its local folder.
         source: Name that loads it on any machine: "bundled:…" or a Hub id; None for a local folder.
         revision: Its commit on the Hub.
+        made_from: How emotune made it, if it did: "LoRA on bert-base-uncased, merged"; else "".
     """
 
     name: Name
     source: Name | None
     revision: Name | None
+    made_from: str = ""
 
 
 class VerificationEntry(Record):

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotune.folder.load import SavedFolder
+from emotune.folder.base import encoder_for, open_base
+from emotune.folder.saved import SavedFolder
 from emotune.folder.tuned import TunedClassifier
 from emotune.models.load import OpenBase
-from emotune.models.options import HeadRule
 from emotune.system.errors import ArtifactError, EmotuneError
 from emotune.system.progress import SILENT, Progress
 
@@ -92,10 +92,8 @@ class SharedBases:
     def _model(self, saved: SavedFolder) -> PreTrainedModel:
         key = (str(saved.base), saved.base_revision)
         if key not in self._bases:
-            self._bases[key] = OpenBase(saved.base, saved.base_revision)
-        opened = self._bases[key]
-        # The saved head replaces any other.
-        return opened.classifier(saved.labels, max_length=saved.max_length, head=HeadRule.NEW, task=saved.task).model
+            self._bases[key] = open_base(saved.base, saved.base_revision)
+        return encoder_for(saved, self._bases[key])
 
 
 def _refuse_different_bases(folders: dict[str, SavedFolder]) -> None:

@@ -140,7 +140,10 @@ def describe(classifier: TunedClassifier, folder: Path, evidence: Evidence | Non
     description = Description(
         emotune=versions()["emotune"],
         base_model=BaseModelEntry(
-            name=classifier.name, source=classifier.portable_source, revision=classifier.revision
+            name=classifier.name,
+            source=classifier.portable_source,
+            revision=classifier.revision,
+            made_from=classifier.made_from,
         ),
         task=classifier.task.name,
         labels=classifier.labels,

@@ -20,19 +20,24 @@ MOST_FEATURES = 3072
 
 
 def features_of(
-    model: str | Path, *, max_length: int, progress: Progress = SILENT
+    model: str | Path,
+    *,
+    max_length: int,
+    opening: Callable[[str | Path], OpenBase] = OpenBase,
+    progress: Progress = SILENT,
 ) -> Callable[[Sequence[str]], Features]:
     """Return a function that computes a model's features of texts; it loads the model when it is called.
 
     Args:
         model: As for `load_base`.
         max_length: Tokens per text; longer texts are cut.
+        opening: Function that opens the model.
         progress: Front end that shows a bar.
     """
 
     def features(texts: Sequence[str]) -> Features:
         try:
-            base = OpenBase(model).classifier(("0", "1"), max_length=max_length)
+            base = opening(model).classifier(("0", "1"), max_length=max_length)
         except EmotuneError as error:
             raise type(error)(
                 f"{error}\nTo count only tokens, which needs no weights, add --no-label-errors."

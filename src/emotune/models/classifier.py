@@ -36,6 +36,7 @@ class Classifier:
             has no head, and for a model loaded from a saved folder.
         new_parameters: Names of the parameters that `load_base` drew at random, since the checkpoint lacks them: those
             of a new head or pooler. `finetune` redraws them from its own seed.
+        made_from: How emotune made the base model, if it did: "LoRA on bert-base-uncased, merged"; else "".
     """
 
     name: str
@@ -50,6 +51,7 @@ class Classifier:
     task: Task = SINGLE_LABEL
     checkpoint_head: CheckpointHead | None = None
     new_parameters: tuple[str, ...] = ()
+    made_from: str = ""
 
     @property
     def is_tuned(self) -> bool:

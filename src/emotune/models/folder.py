@@ -16,7 +16,6 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 ADAPTER_CONFIG = "adapter_config.json"
-HEAD_ALONE = "head.safetensors"  # of emotune's method that trains only the head
 
 SENTENCEPIECE_FILES = ("spiece.model", "spm.model", "sentencepiece.bpe.model")
 """Names of the SentencePiece model of ALBERT, of DeBERTa-v2 and v3, and of XLM-R and CamemBERT."""
@@ -35,10 +34,6 @@ TOKENIZER_FILES = (
     "added_tokens.json",
 )
 """All files that determine how text becomes tokens."""
-
-# PEFT's name of the adapters that merge_and_unload adds to the weights. Without IA3, which cannot be merged with a
-# trained pooler.
-_MERGED = "LORA"
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
@@ -88,10 +83,8 @@ def check_folder(folder: Path, name: str, *, weights: bool = True) -> dict[str, 
     Raises:
         ModelError: A file is missing, unreadable or damaged.
     """
-    is_adapter = (folder / ADAPTER_CONFIG).is_file()
-    if (folder / DESCRIPTION).is_file() and (is_adapter or (folder / HEAD_ALONE).is_file()):
-        raise _saved_by_emotune(folder, name)
-    if is_adapter:
+    # A folder that emotune saved has configuration and tokenizer, even if its weights are an adapter's.
+    if (folder / ADAPTER_CONFIG).is_file() and (weights or not (folder / DESCRIPTION).is_file()):
         raise _adapter(folder, name)
     if not (folder / CONFIG).is_file():
         if newest_checkpoint(folder) is not None:
@@ -126,26 +119,6 @@ def _adapter(folder: Path, name: str) -> ModelError:
         f"Name the model it was trained from{f': {base}' if base else ''}.\n"
         "Or merge the two, and give the new folder with a copy of the tokenizer's files"
         f"{merging if classifies else ', as merge_and_unload and save_pretrained of PEFT make it.'}"
-    )
-
-
-def _saved_by_emotune(folder: Path, name: str) -> ModelError:
-    """Return the error for a folder saved by emotune that is not a whole model."""
-    described = _read_object(folder / DESCRIPTION, name)
-    base, method = (
-        entry if isinstance(entry, dict) else {} for entry in (described.get("base_model"), described.get("method"))
-    )
-    what = f"what {method.get('name', 'emotune')} trained on {base.get('name', 'its base model')}"
-    adapter = folder / ADAPTER_CONFIG
-    kind = _read_object(adapter, name).get("peft_type") if adapter.is_file() else None
-    refusal = f"'{name}' is a folder that emotune saved: it holds {what}, and not a whole model to start from."
-    if kind != _MERGED or method.get("name") in ("qlora", "QLoRA"):
-        return ModelError(f"{refusal}\nThis cannot be merged into its base model. Start from the base model itself.")
-    given = "" if base.get("source") else ", base='ITS BASE'"
-    return ModelError(
-        f"{refusal} Start from the base model itself, or merge the two and give the new folder:\n"
-        f'python -c "import emotune; c = emotune.load({str(folder)!r}{given}); '
-        "[a.save_pretrained('NEW') for a in (c.model.merge_and_unload(), c.tokenizer)]\""
     )
 
 

@@ -6,7 +6,7 @@ Weights are read only from safetensors, and code that comes with a model is neve
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,7 +67,7 @@ def load_base(
             configuration, its architecture cannot classify texts, or a required head cannot be kept.
         HubError: The Hub could not be reached, or refused the model.
     """
-    _check_labels(labels, task)
+    check_labels(labels, task)
     source = ModelSource(
         name=str(name), revision=revision, max_length=max_length, fresh_head=fresh_head, keep_head=keep_head
     )
@@ -81,20 +81,35 @@ class OpenBase:
     The classifiers' encoders have separate modules and parameters, which share memory. So their weights must not be
     changed in place, as training them or PEFT's `merge_adapter` would.
 
+    Attributes:
+        made_from: As for `Classifier`.
+        is_merged: True if its weights are not those of its files.
+
     Args:
         name: As for `load_base`.
         revision: As for `load_base`.
+        weights: Tensors by name to use instead of those of the files; only configuration and tokenizer are then read.
+        made_from: As for `Classifier`.
 
     Raises:
         ModelError: There is no such model, or its files are incomplete.
         HubError: The Hub could not be reached, or refused the model.
     """
 
-    def __init__(self, name: str | Path, revision: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str | Path,
+        revision: str | None = None,
+        *,
+        weights: Mapping[str, Tensor] | None = None,
+        made_from: str = "",
+    ) -> None:
         bound_product_cache()
         self._base = find_model(name, revision)
-        self._stored = check_folder(self._base.folder, self._base.source)
-        self._weights: dict[str, Tensor] = {}
+        self._stored = check_folder(self._base.folder, self._base.source, weights=weights is None)
+        self._weights: dict[str, Tensor] = dict(weights or {})
+        self.made_from = made_from
+        self.is_merged = weights is not None
 
     def classifier(
         self,
@@ -115,7 +130,7 @@ class OpenBase:
         Raises:
             ModelError: As for `load_base`, or `head` asks for a head that the checkpoint lacks.
         """
-        _check_labels(labels, task)
+        check_labels(labels, task)
         base = self._base
         config = _load_config(base, self._stored, labels, task)
         tokenizer = _load_tokenizer(base)
@@ -134,6 +149,7 @@ class OpenBase:
             max_length=max_length,
             task=task,
             checkpoint_head=found,
+            made_from=self.made_from,
             new_parameters=new,
         )
 
@@ -211,7 +227,12 @@ class OpenBase:
         return ModelError(f"'{self._base.source}': its weights cannot be loaded: {reason}.")
 
 
-def _check_labels(labels: Sequence[str], task: Task) -> None:
+def check_labels(labels: Sequence[str], task: Task) -> None:
+    """Check label names.
+
+    Raises:
+        ModelError: They are one string, or not valid for the task.
+    """
     if isinstance(labels, str):
         raise ModelError(f"labels is the string {labels!r}; expected a list of names, such as data.labels.")
     task.config(labels)

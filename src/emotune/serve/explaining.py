@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from emotune.evaluation.attribution import Words, explain
-from emotune.folder.load import SavedFolder
+from emotune.folder.base import encoder_for, open_base
+from emotune.folder.saved import SavedFolder
 from emotune.folder.tuned import TunedClassifier
 from emotune.inference.predictor import Predictions, Predictor
 from emotune.models.classifier import Classifier
 from emotune.models.load import OpenBase
-from emotune.models.options import HeadRule
 from emotune.system.errors import ArtifactError
 
 # Models held at a time: a base of a few hundred megabytes each, unless they share it.
@@ -110,18 +110,11 @@ class Background:
     @cached_property
     def _tuned(self) -> TunedClassifier:
         saved = self._saved
-        # The saved head replaces any other.
-        return saved.classifier(
-            lambda: (
-                self._opened()
-                .classifier(saved.labels, max_length=saved.max_length, head=HeadRule.NEW, task=saved.task)
-                .model
-            )
-        )
+        return saved.classifier(lambda: encoder_for(saved, self._opened()))
 
     def _opened(self) -> OpenBase:
         if self.base_key not in self._bases:
-            self._bases[self.base_key] = OpenBase(*self.base_key)
+            self._bases[self.base_key] = open_base(*self.base_key)
         return self._bases[self.base_key]
 
 

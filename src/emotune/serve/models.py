@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from emotune.folder.load import SavedFolder
 from emotune.folder.many import SharedBases
+from emotune.folder.saved import SavedFolder
 from emotune.inference.predictor import Predictor
 from emotune.system.errors import ArtifactError, ConfigError
 from emotune.system.output import DESCRIPTION

@@ -14,10 +14,10 @@ from emotune import pipeline
 from emotune.data.load import load_data
 from emotune.data.sources import reads_once
 from emotune.evaluation.saved import read_evaluation
+from emotune.folder.base import load_base
 from emotune.folder.format import read_description
 from emotune.methods.refusals import check_refusal
 from emotune.models.classifier import Classifier
-from emotune.models.load import load_base
 from emotune.pipeline import RunResult, checkpoints_of
 from emotune.report import tables
 from emotune.settings import portable
@@ -141,6 +141,8 @@ def _sweep(
             base = load_base(labels=data.labels, **model.model_dump())
             parameters = sum(parameter.numel() for parameter in base.model.parameters())
             progress.say(f"{model_name(model.name)}: {type(base.model).__name__}, {parameters:,} parameters")
+            if base.made_from:
+                progress.say(f"{base.name} is a folder that emotune saved: {base.made_from}")
             if base.checkpoint_head is not None:
                 progress.say(str(base.checkpoint_head))
             refused |= refusals([found for found in plan.candidates if found.config.model == model], base, progress)

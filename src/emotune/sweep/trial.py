@@ -20,9 +20,9 @@ from typing import Any
 from emotune.data.load import load_data
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.saved import write_evaluation
+from emotune.folder.base import load_base
 from emotune.folder.format import PREDICTIONS, sha256
 from emotune.folder.verify import verify
-from emotune.models.load import load_base
 from emotune.settings.run import RunConfig
 from emotune.system.errors import EmotuneError
 from emotune.system.precision import choose_device

@@ -280,6 +280,7 @@ def _train(job: _Job, callbacks: Sequence[TrainerCallback], progress: Progress) 
         method=method,
         training=record,
         checkpoint_head=base.checkpoint_head,
+        made_from=base.made_from,
     )
 
 
