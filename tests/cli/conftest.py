@@ -80,13 +80,13 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> Classifier:
                     truncated=sum(len(text) > 100 for text in texts),
                 )
 
-    def read_description(folder: Path) -> SimpleNamespace:
+    def facts_of(folder: Path, base: str | None) -> SimpleNamespace:
         assert folder == Path("tuned")
-        return SimpleNamespace(labels=LABELS, data=None, task=SINGLE_LABEL.name)
+        return SimpleNamespace(labels=LABELS, max_length=16, task=SINGLE_LABEL, description=None, notes=())
 
     monkeypatch.setattr("emotune.folder.load.load", load)
-    monkeypatch.setattr("emotune.folder.format.read_description", read_description)
+    monkeypatch.setattr("emotune.folder.facts.facts_of", facts_of)
     monkeypatch.setattr("emotune.inference.predictor.Predictor", FakePredictor)
     monkeypatch.setattr("emotune.system.precision.choose_device", lambda asked: asked)
-    monkeypatch.setattr("emotune.folder.format.sha256", lambda path: "0")
+    monkeypatch.setattr("emotune.folder.facts.identity_of", lambda path: "0")
     return classifier

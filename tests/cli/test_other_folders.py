@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from ..conftest import EMOTIONS
+from ..facts import states
+from ..models.test_heads import make_checkpoint
 from .conftest import Invoke
+
+if TYPE_CHECKING:
+    from transformers import BertTokenizer
 
 
 def fine_tuned(folder: Path) -> None:
@@ -41,41 +48,60 @@ def holder(folder: Path) -> None:
         (folder / name / "emotune.json").write_text("{}")
 
 
+def best_checkpoint(folder: Path) -> None:
+    trainer_output(folder)
+    state = {"best_model_checkpoint": "C:\\elsewhere\\out\\checkpoint-90"}
+    (folder / "checkpoint-100" / "trainer_state.json").write_text(json.dumps(state))
+
+
 FOLDERS: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
-    "a fine-tuned model": (
-        fine_tuned,
-        (
-            "It is a plain transformers BertForSequenceClassification.",
-            "emotune run --model {folder}; its head is kept, and scored as 'before', where it has the data's labels.",
-            "In Python: emotune.load_base('{folder}', labels=data.labels)",
-        ),
-    ),
-    "an adapter": (adapter, ("It is a plain PEFT adapter for roberta-base. Load it with PEFT; or merge it",)),
     "a Trainer's output": (
         trainer_output,
-        ("Its newest checkpoint, checkpoint-100, is a plain transformers Bert", "run --model {folder}/checkpoint-100;"),
+        ("It is the output folder of a Trainer", "for example the newest: {folder}/checkpoint-100"),
     ),
-    "a Trainer's output of adapters": (
-        adapter_checkpoints,
-        ("Its newest checkpoint, checkpoint-100, is a plain PEFT adapter for roberta-base.",),
+    "a Trainer's output whose best is known": (
+        best_checkpoint,
+        ("the best by the Trainer's own metric: {folder}/checkpoint-90 or the newest: {folder}/checkpoint-100",),
     ),
+    "a Trainer's output of adapters": (adapter_checkpoints, ("for example the newest: {folder}/checkpoint-100",)),
     "a folder of saved ones": (holder, ("It holds folders that emotune saved: best, other. Give one of them.",)),
     "an empty folder": (Path.mkdir, ()),
 }
+# What some commands cannot use.
+PLAIN: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
+    "a fine-tuned model": (
+        fine_tuned,
+        (
+            "It is a plain transformers BertForSequenceClassification, which emotune evaluate, predict and verify read.",
+            "To train it: emotune run --model {folder}",
+            "To compare it: emotune evaluate {folder} --data DATA --output predictions.parquet, and give that file.",
+        ),
+    ),
+    "an adapter": (adapter, ("It is a plain PEFT adapter for roberta-base, which emotune evaluate, predict",)),
+}
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("evaluate", "compare", "verify")]
 
 
-@pytest.mark.parametrize(
-    "command", ["predict", *(pytest.param(name, marks=pytest.mark.slow) for name in ("evaluate", "compare", "verify"))]
-)
+@pytest.mark.parametrize("command", ["predict", *SLOW])
 @pytest.mark.parametrize("what", FOLDERS)
 def test_is_said_to_be_what_it_is(what: str, command: str, invoke: Invoke, tmp_path: Path) -> None:
-    make, said = FOLDERS[what]
+    check(*FOLDERS[what], command, invoke, tmp_path)
+
+
+@pytest.mark.parametrize("command", ["export", pytest.param("compare", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("what", PLAIN)
+def test_a_plain_one_is_said_to_be_one(what: str, command: str, invoke: Invoke, tmp_path: Path) -> None:
+    check(*PLAIN[what], command, invoke, tmp_path)
+
+
+def check(make: Callable[[Path], None], said: tuple[str, ...], command: str, invoke: Invoke, tmp_path: Path) -> None:
     folder = tmp_path / "given"
     make(folder)
     more: dict[str, list[str | Path]] = {
         "evaluate": ["--data", "bundled:sample"],
         "predict": ["a text"],
         "compare": [tmp_path, "--output", tmp_path / "page.html"],
+        "export": ["--to", "merged"],
         "verify": [],
     }
     result = invoke(command, folder, *more[command])
@@ -94,3 +120,29 @@ def test_a_file_is_said_to_be_one(command: str, invoke: Invoke, tmp_path: Path) 
     result = invoke(command, tmp_path / "model.safetensors", *(["a text"] if command == "predict" else []))
     assert result.exit_code == 2
     assert "is a file. Give the folder that emotune run saved." in result.stderr
+
+
+@pytest.mark.slow
+def test_a_plain_one_is_evaluated_compared_predicted_and_verified(
+    invoke: Invoke, tmp_path: Path, tiny_tokenizer: BertTokenizer, tiny_files: Path
+) -> None:
+    for name, seed in (("one", 0), ("two", 1)):
+        folder = make_checkpoint(tmp_path / name, tiny_tokenizer, EMOTIONS, seed=seed)
+        scored = invoke("evaluate", folder, "--data", tiny_files, "--output", tmp_path / f"{name}.parquet")
+        assert scored.exit_code == 0, scored.stderr
+        assert states(
+            scored.stderr, "is a plain transformers BertForSequenceClassification", "'sadness'", "at 40 tokens"
+        )
+        assert states(scored.stdout, f"{name} [1], scored on 36 rows", "The head is the checkpoint's own")
+    compared = invoke("compare", tmp_path / "one.parquet", tmp_path / "two.parquet", "--output", tmp_path / "page.html")
+    assert compared.exit_code == 0, compared.stderr
+    labelled = invoke("predict", tmp_path / "one", tiny_files / "test.csv", "-o", tmp_path / "labelled.csv")
+    assert labelled.exit_code == 0, labelled.stderr
+    assert len((tmp_path / "labelled.csv").read_text().splitlines()) == 37
+    verified = invoke("verify", tmp_path / "one")
+    assert states(
+        verified.stdout, "8 texts in two fresh processes", "there are no results or checksums to compare with"
+    )
+    refused = invoke("evaluate", tmp_path / "one", "--data", tiny_files, "--base", "bundled:minilm")
+    assert refused.exit_code == 2
+    assert "is a whole model and needs no base model" in refused.stderr

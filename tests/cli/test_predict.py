@@ -429,12 +429,14 @@ def test_a_file_is_checked_whole_before_the_model_is_loaded(
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGPIPE")
 def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
     code = (
-        "import numpy as np, emotune.folder.format, emotune.folder.load, emotune.cli, emotune.inference.predictor as inference\n"
+        "import numpy as np, emotune.folder.facts, emotune.folder.load, emotune.cli, emotune.inference.predictor as inference\n"
         "from types import SimpleNamespace\n"
         "import emotune.system.precision as precision\n"
         "precision.choose_device = lambda asked: asked\n"
         "model = SimpleNamespace(to=lambda device: None)\n"
-        "emotune.folder.format.read_description = lambda folder: SimpleNamespace(task='single-label', labels=('joy',))\n"
+        "from emotune.tasks.single_label import SINGLE_LABEL\n"
+        "facts = SimpleNamespace(task=SINGLE_LABEL, labels=('joy',), max_length=16, notes=())\n"
+        "emotune.folder.facts.facts_of = lambda folder, base: facts\n"
         "emotune.folder.load.load = lambda folder, base: SimpleNamespace(model=model)\n"
         "class Predictor:\n"
         "    def __init__(self, classifier, **_):\n"

@@ -17,7 +17,9 @@ from .conftest import Invoke
 def test_a_folder_that_holds(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     def verify(folder: Path, *, base: str | None = None) -> SimpleNamespace:
         assert (folder, base) == (Path("tuned"), "my-bert")
-        return SimpleNamespace(rows=1234, largest_difference=1.19e-7, tolerance=1e-4, ok=True, left_out=())
+        return SimpleNamespace(
+            rows=1234, largest_difference=1.19e-7, tolerance=1e-4, ok=True, left_out=(), was_saved=True
+        )
 
     monkeypatch.setattr(sys.modules["emotune.folder.verify"], "verify", verify)
     result = invoke("verify", "tuned", "--base", "my-bert")

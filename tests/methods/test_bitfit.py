@@ -237,5 +237,6 @@ def test_trains_saves_loads_and_verifies(
     folder = tuned.save(tmp_path / "tuned")
     assert emotune.verify(folder, base=tiny_base.source).ok
     again = emotune.load(folder, base=tiny_base.source)
+    assert isinstance(again, emotune.TunedClassifier)
     assert again.method == BitFit()
     assert torch.equal(logits(again.model), logits(tuned.model))

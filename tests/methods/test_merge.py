@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from emotune.folder.load import load
+from emotune.folder.load import load_saved
 from emotune.methods.adalora import AdaLoRA
 from emotune.methods.base import Method
 from emotune.methods.bitfit import BitFit
@@ -199,7 +199,7 @@ def test_of_a_trained_model_and_of_its_folder(
     assert merged.config.id2label == dict(enumerate(tiny_data.labels))
     assert torch.equal(of(reloaded(merged, tmp_path / "merged")), of(merged))
 
-    saved = load(tuned.save(tmp_path / "saved"), base=tiny_base.source)
+    saved = load_saved(tuned.save(tmp_path / "saved"), base=tiny_base.source)
     assert_close(of(saved.method.merge(saved.model)), before)
 
 

@@ -295,13 +295,13 @@ def test_trains_saves_and_loads(
 ) -> None:
     """The saved folder gives the logits of the model that was trained, and of a model that was saved twice."""
     from emotune.evaluation.evaluate import evaluate
-    from emotune.folder.load import load
+    from emotune.folder.load import load_saved
 
     tuned = finetune(tiny_base, tiny_data, METHODS[key](name=key), tiny_options.changed(epochs=2))
     expected = evaluate(tuned, tiny_data.test).logits
-    again = load(tuned.save(tmp_path / "one"), base=tiny_bert)
+    again = load_saved(tuned.save(tmp_path / "one"), base=tiny_bert)
     assert again.method == tuned.method
-    twice = load(again.save(tmp_path / "two"), base=tiny_bert)
+    twice = load_saved(again.save(tmp_path / "two"), base=tiny_bert)
     for found in (again, twice):
         torch.testing.assert_close(
             torch.from_numpy(evaluate(found, tiny_data.test).logits), torch.from_numpy(expected), rtol=1e-5, atol=1e-5

@@ -51,6 +51,7 @@ def make_checkpoint(
     family: str = "bert",
     kind: str = "AutoModelForSequenceClassification",
     labels: int | None = None,
+    seed: int = 0,
     **changes: Any,
 ) -> Path:
     """Save a tiny model with a head whose numbers are so large that its logits tell texts apart."""
@@ -62,7 +63,7 @@ def make_checkpoint(
         config.id2label = dict(enumerate(names))
         config.label2id = {name: i for i, name in enumerate(names)}
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         model = getattr(transformers, kind).from_config(config)
         for name, parameter in model.named_parameters():
             if name.endswith("bias"):

@@ -15,7 +15,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from emotune.folder.load import load
+from emotune.folder.load import load_saved
 from emotune.folder.tuned import TunedClassifier
 from emotune.inference.predictor import Predictor
 from emotune.serve.page import page_router
@@ -36,7 +36,7 @@ class Model:
     @classmethod
     def of(cls, name: str, folder: Path, base: str | Path | None = None) -> Model:
         """Load a folder."""
-        classifier: TunedClassifier = load(folder, base=base)
+        classifier: TunedClassifier = load_saved(folder, base=base)
         info = {
             "name": name,
             "labels": list(classifier.labels),

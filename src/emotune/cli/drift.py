@@ -79,11 +79,11 @@ def drift(
     old = _saved_rows(folder) if reference_texts is None else None
     seen, unknown = seen_by(description, folder)
 
-    from emotune.folder.load import load
+    from emotune.folder.load import load_saved
     from emotune.system.precision import choose_device
 
     chosen = choose_device(device)
-    classifier = load(folder, base=base)
+    classifier = load_saved(folder, base=base)
     classifier.model.to(chosen)
     old = _labelled(classifier, reference_texts) if old is None else old
     found = find_drift(

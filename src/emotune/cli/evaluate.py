@@ -72,6 +72,8 @@ def evaluate(
 ) -> None:
     """Score a saved model on labelled rows: accuracy, precision, recall, F1, loss, overall and by class.
 
+    The folder may be one that transformers or PEFT saved.
+
     Examples:
     $ emotune evaluate fine_tuned_lora_model --data bundled:sample
     $ emotune evaluate fine_tuned_lora_model --data bundled:sample --split validation --json
@@ -90,15 +92,17 @@ def evaluate(
     from emotune.data.options import MAX_CHARACTERS
     from emotune.evaluation.saved import write_evaluation
     from emotune.folder.columns import described_columns
-    from emotune.folder.format import read_description
+    from emotune.folder.facts import facts_of
     from emotune.system.output import file_written_whole
 
     # Loading the model takes longest, so it comes after all checks of paths.
-    description = read_description(folder)
-    columns = described_columns(description, text_column, text_pair_column)
+    facts = facts_of(folder, base)
+    for note in facts.notes:
+        print_notice(note)
+    columns = described_columns(facts.description, text_column, text_pair_column)
     rows = load_split(
         data,
-        labels=description.labels,
+        labels=facts.labels,
         split=split,
         config=data_config,
         revision=data_revision,
@@ -120,14 +124,15 @@ def evaluate(
             f" and {len(skipped) - _MOST_PLACES:,} more; --output FILE lists all" if len(skipped) > _MOST_PLACES else ""
         )
         print_notice(f"Skipped: {'; '.join(row.place for row in skipped[:_MOST_PLACES])}{rest}.")
-    seen = seen_rows(folder, description, rows)
+    seen = None if facts.description is None else seen_rows(folder, facts.description, rows)
     from emotune.evaluation.evaluate import evaluate as score_split
     from emotune.folder.load import load
     from emotune.report.tables import evaluation_table
 
     with nullcontext() if output is None else file_written_whole(output, overwrite) as target:
         classifier = load(folder, base=base)
-        scored = score_split(classifier, rows, progress=ConsoleProgress(1, make_console(stderr=True)))
+        name = None if classifier.is_tuned else folder.resolve().name
+        scored = score_split(classifier, rows, name=name, progress=ConsoleProgress(1, make_console(stderr=True)))
         if target is not None and output is not None:
             write_evaluation(scored, target, output.suffix.lower())
     if output is not None and (on_error == "skip" or overwrite) and (listed := write_left_out(output, rows.left_out)):

@@ -175,9 +175,12 @@ def predict(
             )
     if input_format is not None and not source.is_standard_input:
         raise ConfigError("--input-format is about standard input; a file's suffix names its format. Leave it out.")
-    from emotune.folder.format import read_description
+    from emotune.cli.console import print_notice
+    from emotune.folder.facts import facts_of
 
     # Paths and rows are checked before the model is loaded.
-    description = read_description(folder)
+    facts = facts_of(folder, base)
+    for note in facts.notes:
+        print_notice(note)
     with open_source(source, input_format, text_column, max_characters) as opened:
-        predict_here(opened, to, asked, description)
+        predict_here(opened, to, asked, facts)

@@ -15,7 +15,7 @@ from emotune.system.wording import counted, escaped, numbered
 if TYPE_CHECKING:
     from emotune.bulk.local import Done
     from emotune.data.unlabelled import Chunk, Unlabelled
-    from emotune.folder.format import Description
+    from emotune.folder.facts import FolderFacts
     from emotune.inference.predictor import Predictor
 
 
@@ -47,7 +47,7 @@ class Asked:
     precision: str
 
 
-def predict_here(given: Unlabelled, to: Output, asked: Asked, description: Description) -> None:
+def predict_here(given: Unlabelled, to: Output, asked: Asked, facts: FolderFacts) -> None:
     """Predict texts in this process: check input and output, load the model, predict, and say what was left out."""
     from emotune.bulk.answers import AnswerColumns, Wanted
     from emotune.bulk.local import Job, predict_to_file, predict_to_stream, skipped_file
@@ -56,10 +56,9 @@ def predict_here(given: Unlabelled, to: Output, asked: Asked, description: Descr
     from emotune.data.look import look_at_first, look_through
     from emotune.system.output import check_file
     from emotune.system.parts import Parts
-    from emotune.tasks.registry import TASKS
 
     wanted = Wanted(asked.least_probability, asked.probabilities, asked.top_k)
-    wanted.check(description.labels)
+    wanted.check(facts.labels)
     name = format_name(given, to.path, to.form)
     if to.path is not None:
         check_file(to.path, to.overwrite)
@@ -77,7 +76,7 @@ def predict_here(given: Unlabelled, to: Output, asked: Asked, description: Descr
     else:
         look = look_through(given, stop=to.stop, schema=name == "parquet")
     own = () if name == "text" else look.columns
-    columns = AnswerColumns(TASKS[description.task], description.labels, wanted, own, nested=name == "jsonl")
+    columns = AnswerColumns(facts.task, facts.labels, wanted, own, nested=name == "jsonl")
     if columns.is_prefixed:
         print_notice(f"The input has such columns, so those of the predictions are named {', '.join(columns.names)}.")
     predictor = _load(asked)
@@ -125,11 +124,13 @@ def predict_on_ray(given: list[str], to: Output, asked: Asked, workers: int | No
     from emotune.cli.console import ConsoleProgress, make_console, print_notice
     from emotune.data.options import MAX_CHARACTERS
     from emotune.evaluation.words.formats import duration
-    from emotune.folder.format import read_description
+    from emotune.folder.facts import facts_of
 
-    description = read_description(asked.folder)
+    facts = facts_of(asked.folder, asked.base)
+    for note in facts.notes:
+        print_notice(note)
     wanted = Wanted(asked.least_probability, asked.probabilities, asked.top_k)
-    wanted.check(description.labels)
+    wanted.check(facts.labels)
     files = find_files(given)
     began = time.monotonic()
     done = predict_on_cluster(
@@ -155,7 +156,7 @@ def predict_on_ray(given: list[str], to: Output, asked: Asked, workers: int | No
         f"Labelled: {counted(done.labelled, 'text')} of {counted(len(files), 'file')} "
         f"in {duration(time.monotonic() - began)}; every row is there exactly once."
     )
-    _report(done, asked, description.max_length, f"listed in {escaped(to.path)}/{SKIPPED}")
+    _report(done, asked, facts.max_length, f"listed in {escaped(to.path)}/{SKIPPED}")
 
 
 def _load(asked: Asked) -> Predictor:
@@ -171,11 +172,10 @@ def _load(asked: Asked) -> Predictor:
 
 def _identity(given: Unlabelled, name: str, to: Output, asked: Asked, predictor: Predictor) -> dict[str, object]:
     """Return what the content of the output depends on, by name in messages."""
-    from emotune.folder.format import sha256
-    from emotune.system.output import DESCRIPTION
+    from emotune.folder.facts import identity_of
 
     return {
-        "the model": sha256(asked.folder / DESCRIPTION),
+        "the model": identity_of(asked.folder),
         "the input": given.identity,
         "the column of texts": given.text,
         "--format": name,

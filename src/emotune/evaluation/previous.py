@@ -14,7 +14,7 @@ from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.scores import Evaluation
 from emotune.folder.fingerprints import Fingerprints
 from emotune.folder.format import Description
-from emotune.folder.load import load
+from emotune.folder.load import load_saved
 from emotune.folder.tuned import TunedClassifier
 from emotune.inference.forward import compute_logits
 from emotune.models.encoding import encode
@@ -81,7 +81,7 @@ class Previous:
         Raises:
             ArtifactError: The folder is damaged, or the base model is not the one that it was trained on.
         """
-        classifier = load(self.folder, base=base if self.description.base_model.source is None else None)
+        classifier = load_saved(self.folder, base=base if self.description.base_model.source is None else None)
         self._check_logits(classifier)
         classifier.model.to(device)
         return evaluate(classifier, split, name=self.name, progress=progress)

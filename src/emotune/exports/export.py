@@ -21,7 +21,7 @@ from emotune.exports.rows import Calibration, calibration_texts, rows_to_check
 from emotune.exports.to_onnx import quantize_onnx, write_onnx
 from emotune.exports.to_openvino import converted, quantized, write_openvino
 from emotune.folder.format import read_description
-from emotune.folder.load import load
+from emotune.folder.load import load_saved
 from emotune.folder.tuned import TunedClassifier
 from emotune.inference.predictor import Predictor
 from emotune.models.encoding import encode
@@ -110,7 +110,7 @@ def export(
     if options.to == "openvino" and options.precision == "int8":
         texts = calibration_texts(folder, description, calibration, set(rows.texts))
     with progress.step(f"Load and merge '{source}'"):
-        classifier = load(folder, base=base)
+        classifier = load_saved(folder, base=base)
         merged = classifier.method.merge(classifier.model)
     with written_whole(target, overwrite, mark=EXPORT_DESCRIPTION) as work:
         with progress.step(f"Write {options.format.title} in {options.precision}"), quiet():

@@ -14,13 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.folder.format import PREDICTIONS, read_description, sha256
-from emotune.folder.load import load
+from emotune.folder.load import load, load_saved
 from emotune.folder.predictions import numbers_of, read_table, texts_of
+from emotune.folder.probes import PROBES
 from emotune.folder.verification import Verification
 from emotune.inference.forward import compute_logits
 from emotune.models.classifier import Classifier
 from emotune.models.encoding import encode
 from emotune.system.errors import EmotuneError
+
+# What the process checks: a saved folder; or a plain one, in emotune's arithmetic or with the modules of transformers.
+SAVED, FAST, MODULES = "saved", "fast", "modules"
 
 
 def check(folder: str | Path, base: str | Path | None = None) -> Verification:
@@ -43,7 +47,7 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
         for name, digest in saved_files.items()
         if name not in missing_files + left_out and sha256(folder / name) != digest
     )
-    classifier = load(folder, base=base)
+    classifier = load_saved(folder, base=base)
     probes = description.verification
     logits = plain_logits(classifier, probes.inputs)
     difference = probe_difference = _largest_difference(logits, np.asarray(probes.logits))
@@ -64,6 +68,25 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
     )
 
 
+def plain_results(folder: Path, base: str | Path | None, *, fast: bool) -> dict[str, Any]:
+    """Return what a plain folder gives for the probes in this process: labels and logits by row.
+
+    Args:
+        folder: A folder that transformers or PEFT saved.
+        base: The base model of an adapter, if the folder does not name it.
+        fast: Compute with emotune's own arithmetic, not with the modules of transformers and PEFT.
+
+    Raises:
+        EmotuneError: It cannot be loaded.
+    """
+    classifier = load(folder, base=base)
+    logits = compute_logits(classifier.model, encode(classifier.tokenizer, PROBES, classifier.max_length), fast=fast)
+    return {
+        "labels": classifier.task.names(classifier.task.decide(logits), classifier.labels),
+        "logits": logits.tolist(),
+    }
+
+
 def _largest_difference(found: NDArray[Any], saved: NDArray[Any]) -> float:
     """Return the largest absolute difference; infinite if a value is not a number, which `max` would ignore."""
     largest = float(np.abs(found - saved).max())
@@ -77,13 +100,13 @@ def plain_logits(classifier: Classifier, texts: Sequence[str]) -> NDArray[np.flo
 
 
 def _main() -> int:
-    folder, base = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
+    way, folder, base = sys.argv[1], Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None
     try:
-        result = check(folder, base)
+        result = asdict(check(folder, base)) if way == SAVED else plain_results(folder, base, fast=way == FAST)
     except EmotuneError as error:
         sys.stdout.write(" ".join(str(error).split()) + "\n")
         return 2
-    sys.stdout.write(json.dumps(asdict(result)) + "\n")
+    sys.stdout.write(json.dumps(result) + "\n")
     return 0
 
 

@@ -6,19 +6,21 @@ from emotune.folder.format import Description
 
 
 def described_columns(
-    description: Description, text_column: str | None, text_pair_column: str | None
+    description: Description | None, text_column: str | None, text_pair_column: str | None
 ) -> dict[str, str | None]:
     """Return the arguments `text_column` and `text_pair_column` for loading rows.
 
     A model of pairs reads the columns that it was trained on, if the user names none.
 
     Args:
-        description: The saved model.
+        description: The saved model; None for one that emotune did not save.
         text_column: The user's choice, or None.
         text_pair_column: The user's choice, or None.
     """
     chosen = {"text_column": text_column, "text_pair_column": text_pair_column}
-    if not description.pairs or text_column is not None or text_pair_column is not None or description.data is None:
+    if description is None or not description.pairs or description.data is None:
+        return chosen
+    if text_column is not None or text_pair_column is not None:
         return chosen
     trained = description.data.columns.get("train")
     if not isinstance(trained, dict):

@@ -19,6 +19,8 @@ class Verification:
         missing_files: Files that are missing.
         probe_difference: The largest absolute difference of a logit of the probes, which depends only on the model.
         left_out: Files that were left out on purpose when the folder was pushed to the Hub, and are not there.
+        was_saved: True if the results were saved with the folder; False for a plain folder of transformers or PEFT, whose
+            results in one fresh process were compared with those of another.
     """
 
     rows: int
@@ -29,6 +31,7 @@ class Verification:
     missing_files: tuple[str, ...] = ()
     probe_difference: float = 0.0
     left_out: tuple[str, ...] = ()
+    was_saved: bool = True
 
     @property
     def ok(self) -> bool:

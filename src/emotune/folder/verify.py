@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from emotune.folder.format import PREDICTIONS
+import numpy as np
+
+from emotune.folder.check import FAST, MODULES, SAVED
+from emotune.folder.format import LOGIT_TOLERANCE, PREDICTIONS
 from emotune.folder.place import saved_folder
+from emotune.folder.plain import is_plain
 from emotune.folder.verification import Verification
 from emotune.system.errors import ArtifactError, VerificationError
 from emotune.system.wording import counted
@@ -16,6 +20,9 @@ from emotune.system.wording import counted
 
 def verify(folder: str | Path, *, base: str | Path | None = None, revision: str | None = None) -> Verification:
     """Check a saved folder in a fresh process.
+
+    A plain folder of transformers or PEFT has no saved results. It is loaded in two fresh processes, which have to give
+    the same logits: one with emotune's own arithmetic, the other with the modules of transformers and PEFT.
 
     Files that were left out when the folder was pushed to the Hub are not required; the result names them.
 
@@ -33,11 +40,38 @@ def verify(folder: str | Path, *, base: str | Path | None = None, revision: str 
         HubError: The folder is on the Hub, and the Hub cannot be reached.
     """
     folder = saved_folder(folder, revision)
+    if is_plain(folder):
+        return _verify_plain(folder, base)
+    found = json.loads(_in_fresh_process(SAVED, folder, base))
+    lists = {name: tuple(found[name]) for name in ("changed_files", "missing_files", "left_out")}
+    result = Verification(**{**found, **lists})
+    if not result.ok:
+        raise VerificationError(in_words(result, folder))
+    return result
+
+
+def _verify_plain(folder: Path, base: str | Path | None) -> Verification:
+    """Compare a plain folder's results in two fresh processes: emotune's arithmetic, and the modules of transformers."""
+    first, second = (json.loads(_in_fresh_process(way, folder, base)) for way in (FAST, MODULES))
+    difference = float(np.abs(np.asarray(first["logits"]) - np.asarray(second["logits"])).max())
+    changed = sum(one != other for one, other in zip(first["labels"], second["labels"], strict=True))
+    rows = len(first["labels"])
+    if not difference <= LOGIT_TOLERANCE:
+        raise VerificationError(
+            f"'{folder}' gives other logits in one fresh process than in another: the largest difference is {difference:.3g} "
+            f"(at most {LOGIT_TOLERANCE:g} passes), with {counted(changed, 'label')} of {rows} changed. Do not use this folder."
+        )
+    return Verification(rows, difference, LOGIT_TOLERANCE, changed, (), probe_difference=difference, was_saved=False)
+
+
+def _in_fresh_process(way: str, folder: Path, base: str | Path | None) -> str:
+    """Return the last line that `emotune.folder.check` prints for a folder."""
     command = [
         sys.executable,
         "-P",
         "-m",
         "emotune.folder.check",
+        way,
         str(folder),
         *([str(base)] if base is not None else []),
     ]
@@ -47,12 +81,7 @@ def verify(folder: str | Path, *, base: str | Path | None = None, revision: str 
         raise ArtifactError(last[0])
     if done.returncode != 0:
         raise VerificationError(f"Loading '{folder}' in a fresh process failed:\n{done.stderr.strip()[-2000:]}")
-    found = json.loads(last[0])
-    lists = {name: tuple(found[name]) for name in ("changed_files", "missing_files", "left_out")}
-    result = Verification(**{**found, **lists})
-    if not result.ok:
-        raise VerificationError(in_words(result, folder))
-    return result
+    return last[0]
 
 
 def in_words(found: Verification, folder: str | Path) -> str:

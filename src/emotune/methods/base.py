@@ -258,31 +258,47 @@ class PeftMethod(Method):
 
     def load(self, folder: Path, base: Callable[[], PreTrainedModel]) -> nn.Module:
         """Return the base model with the adapter of the folder."""
-        import warnings
+        return load_adapter(folder, base, self.register)
 
-        saved = _tensor_names(folder / self.files[0])
-        model = base()
-        name = model.name_or_path
-        # Imported only now: the import takes seconds, and a damaged folder is reported without it.
-        from peft import PeftModel, get_peft_model_state_dict
 
-        self.register()
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="Found missing adapter keys")  # an error, below
-                wrapped = PeftModel.from_pretrained(model, str(folder))
-        except (RuntimeError, ValueError, KeyError, TypeError) as error:
-            raise ArtifactError(
-                f"The adapter in '{folder}' does not fit the base model '{name}': {reason_of(error)}."
-            ) from None
-        expected = set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))
-        if expected != saved:
-            odd = sorted(expected ^ saved)
-            raise ArtifactError(
-                f"The adapter in '{folder}' is incomplete: {len(odd)} tensors are missing or unknown, among them {odd[0]}."
-            )
-        _name_heads_once(wrapped)
-        return wrapped
+def load_adapter(
+    folder: Path, base: Callable[[], PreTrainedModel], register: Callable[[], None] = lambda: None
+) -> nn.Module:
+    """Return a base model with the adapter of a folder that PEFT has written.
+
+    Args:
+        folder: The folder.
+        base: Function that returns the base model.
+        register: Function that registers with PEFT a method that PEFT does not have itself.
+
+    Raises:
+        ArtifactError: The adapter is damaged, incomplete, or does not fit the base model.
+    """
+    import warnings
+
+    saved = _tensor_names(folder / PeftMethod.files[0])
+    model = base()
+    name = model.name_or_path
+    # Imported only now: the import takes seconds, and a damaged folder is reported without it.
+    from peft import PeftModel, get_peft_model_state_dict
+
+    register()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Found missing adapter keys")  # an error, below
+            wrapped = PeftModel.from_pretrained(model, str(folder))
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"The adapter in '{folder}' does not fit the base model '{name}': {reason_of(error)}."
+        ) from None
+    expected = set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))
+    if expected != saved:
+        odd = sorted(expected ^ saved)
+        raise ArtifactError(
+            f"The adapter in '{folder}' is incomplete: {len(odd)} tensors are missing or unknown, among them {odd[0]}."
+        )
+    _name_heads_once(wrapped)
+    return wrapped
 
 
 class LinearMethod(PeftMethod):

@@ -16,6 +16,7 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 SENTENCEPIECE_FILES = ("spiece.model", "spm.model", "sentencepiece.bpe.model")
 """Names of the SentencePiece model of ALBERT, of DeBERTa-v2 and v3, and of XLM-R and CamemBERT."""
@@ -155,8 +156,7 @@ def _no_weights(folder: Path, name: str) -> ModelError:
     checkpoint = newest_checkpoint(folder)
     if checkpoint is not None:
         return ModelError(
-            f"{none}; it is the output folder of a Trainer, whose models are in its checkpoints.\n"
-            f"Give one of them, for example the newest: {checkpoint}"
+            f"{none}; it is the output folder of a Trainer, whose models are in its checkpoints.\n{checkpoints_line(folder)}"
         )
     other = next((file.name for file in sorted(folder.glob("*.safetensors"))), None)
     if other is not None:
@@ -201,6 +201,31 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return found[max(found)] if found else None
 
 
+def checkpoints_line(folder: Path) -> str:
+    """Return advice on the checkpoints of a Trainer's output folder: the best, if one is known, and the newest."""
+    newest = newest_checkpoint(folder)
+    if newest is None:
+        raise ValueError(f"'{folder}' has no checkpoints")
+    best = _best_checkpoint(newest)
+    if best is None:
+        return f"Give one of them, for example the newest: {newest}"
+    if best == newest:
+        return f"Give one of them, for example the newest, which is also the best by the Trainer's own metric: {newest}"
+    return f"Give one of them, for example the best by the Trainer's own metric: {best}\nor the newest: {newest}"
+
+
+def _best_checkpoint(newest: Path) -> Path | None:
+    """Return the checkpoint that a Trainer's state calls the best, if it is beside the newest; else None."""
+    try:
+        best = json.loads((newest / "trainer_state.json").read_text(encoding="utf-8"))["best_model_checkpoint"]
+        name = re.split(r"[\\/]", best)[-1]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    found = newest.parent / name
+    holds = any((found / file).is_file() for file in (CONFIG, ADAPTER_CONFIG))
+    return found if _CHECKPOINT.fullmatch(name) and holds else None
+
+
 def _check_weights(file: Path, name: str) -> None:
     """Open a safetensors file, which compares its header with its size, without reading the tensors."""
     from safetensors import SafetensorError, safe_open
@@ -225,28 +250,27 @@ def what_it_is(folder: Path) -> str:
     saved = sorted(path.parent.name for path in folder.glob(f"*/{DESCRIPTION}"))
     if saved:
         return f"\nIt holds folders that emotune saved: {', '.join(saved[:3])}{', ...' if len(saved) > 3 else ''}. Give one of them."
-    checkpoint = (
-        None if (folder / CONFIG).is_file() or (folder / ADAPTER_CONFIG).is_file() else newest_checkpoint(folder)
-    )
-    place, where = (
-        (folder, "It is") if checkpoint is None else (checkpoint, f"Its newest checkpoint, {checkpoint.name}, is")
-    )
+    own = any((folder / file).is_file() for file in (CONFIG, ADAPTER_CONFIG))
+    if not own and newest_checkpoint(folder) is not None:
+        return (
+            f"\nIt is the output folder of a Trainer, whose models are in its checkpoints.\n{checkpoints_line(folder)}"
+        )
     try:
-        if (place / ADAPTER_CONFIG).is_file():
-            base = _read_object(place / ADAPTER_CONFIG, str(place)).get("base_model_name_or_path") or "its base model"
-            return (
-                f"\n{where} a plain PEFT adapter for {printable(str(base))}. Load it with PEFT; or merge it into that model, and give the "
-                "new folder to emotune run --model, which scores its head as 'before' where it has the data's labels."
-            )
-        if not (place / CONFIG).is_file():
+        if (folder / ADAPTER_CONFIG).is_file():
+            base = _read_object(folder / ADAPTER_CONFIG, str(folder)).get("base_model_name_or_path") or "its base model"
+            kind = f"PEFT adapter for {printable(str(base))}"
+            training = "To train on it, merge it into that model."
+        elif (folder / CONFIG).is_file():
+            classes = _read_object(folder / CONFIG, str(folder)).get("architectures")
+            kind = f"transformers {printable(str(classes[0])) if isinstance(classes, list) and classes else 'model'}"
+            training = f"To train it: emotune run --model {shlex.quote(str(folder))}"
+        else:
             return ""
-        classes = _read_object(place / CONFIG, str(place)).get("architectures")
     except ModelError:
         return ""
-    kind = printable(str(classes[0])) if isinstance(classes, list) and classes else "model"
     return (
-        f"\n{where} a plain transformers {kind}. To score or train it: emotune run --model {shlex.quote(str(place))}; its head is kept, "
-        f"and scored as 'before', where it has the data's labels.\nIn Python: emotune.load_base({str(place)!r}, labels=data.labels)"
+        f"\nIt is a plain {kind}, which emotune evaluate, predict and verify read. {training}\n"
+        f"To compare it: emotune evaluate {shlex.quote(str(folder))} --data DATA --output predictions.parquet, and give that file."
     )
 
 

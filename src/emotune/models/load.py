@@ -17,7 +17,7 @@ from emotune.models.encoding import keep_types_of
 from emotune.models.families import encoder, family_of, head_modules, pooler_modules, position_limit
 from emotune.models.finding import FoundModel, find_model
 from emotune.models.folder import CONFIG, check_folder, weight_files
-from emotune.models.heads import CheckpointHead, read_head
+from emotune.models.heads import CheckpointHead, head_size, read_head
 from emotune.models.options import MAX_LENGTH, HeadRule, ModelSource
 from emotune.models.tokenizer import read_tokenizer
 from emotune.system.errors import ModelError
@@ -31,6 +31,10 @@ from emotune.tasks.single_label import SINGLE_LABEL
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+# Tokenizers without a limit have a number far above any.
+_NO_LIMIT = 10**6
+_USUAL_LIMIT = 512
 
 
 def load_base(
@@ -152,6 +156,37 @@ class OpenBase:
             made_from=self.made_from,
             new_parameters=new,
         )
+
+    @property
+    def name(self) -> str:
+        """Its name in results."""
+        return self._base.name
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Content of its config.json."""
+        return self._stored
+
+    def text_limit(self) -> tuple[int, str]:
+        """Return the most tokens per text that both tokenizer and model take, and whose limit that is, in words."""
+        model = self._shell(2)
+        limits = {
+            "its tokenizer's limit": _load_tokenizer(self._base).model_max_length,
+            "the number of its positions": position_limit(model),
+        }
+        known = {reason: limit for reason, limit in limits.items() if limit is not None and limit < _NO_LIMIT}
+        if not known:
+            return _USUAL_LIMIT, "neither tokenizer nor model has a limit"
+        reason = min(known, key=lambda name: known[name])
+        return known[reason], reason
+
+    def head_size_of(self, adapter: Mapping[str, Tensor]) -> int | None:
+        """Return the number of labels of the head in an adapter for this model; None if it holds none."""
+        return head_size(self._shell(2), lambda: self._shell(3), adapter)
+
+    def _shell(self, labels: int) -> PreTrainedModel:
+        config = _load_config(self._base, self._stored, [str(number) for number in range(labels)], SINGLE_LABEL)
+        return _without_weights(self._base, config)
 
     def _load_model(
         self, config: PreTrainedConfig, labels: Sequence[str], rule: HeadRule

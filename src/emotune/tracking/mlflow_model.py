@@ -11,7 +11,7 @@ import mlflow
 import pandas as pd
 from mlflow.models import set_model
 
-from emotune.folder.load import load
+from emotune.folder.load import load_saved
 from emotune.inference.predictor import Predictor
 
 
@@ -20,7 +20,7 @@ class EmotuneModel(mlflow.pyfunc.PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Load the classifier, with its base model if that was stored too."""
-        classifier = load(context.artifacts["folder"], base=context.artifacts.get("base"))
+        classifier = load_saved(context.artifacts["folder"], base=context.artifacts.get("base"))
         # The arithmetic of `evaluate`, so that the labels are those of predictions.parquet on every machine.
         self._predictor = Predictor(classifier, precision="fp32")
 

@@ -113,6 +113,11 @@ def finetune(
         raise TrainingError(
             f"'{base.name}' is fine-tuned already. Load the base model afresh with load_base, and fine-tune that."
         )
+    if hasattr(base.model, "peft_config"):
+        raise TrainingError(
+            f"'{base.name}' is an adapter on its base model. Merge the two with merge_and_unload of PEFT, save the result with its "
+            "tokenizer, and load that folder with load_base."
+        )
     if not isinstance(data, TextDataset):
         raise DataError(
             f"finetune takes a whole data set, of which validation chooses the epoch; it was given {type(data).__name__}. "
