@@ -171,7 +171,7 @@ def untouched(*_: object, **__: object) -> None:
 class TestRefusalsBeforeAnythingIsLoaded:
     @pytest.fixture(autouse=True)
     def _no_model(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "load", untouched)
+        monkeypatch.setattr(module, "load_saved", untouched)
 
     def test_an_output_that_exists(self, tmp_path: Path) -> None:
         (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
@@ -209,7 +209,7 @@ def test_a_method_that_cannot_be_merged(tmp_path: Path, monkeypatch: pytest.Monk
             def merge(model: object) -> None:
                 raise MethodError("Prompt tuning cannot be merged.")
 
-    monkeypatch.setattr(module, "load", lambda *_, **__: Unmergeable)
+    monkeypatch.setattr(module, "load_saved", lambda *_, **__: Unmergeable)
     with pytest.raises(MethodError, match="cannot be merged"):
         export(LORA, to="merged", output=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

@@ -260,7 +260,6 @@ def add_a_tensor(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (remove("emotune.json"), "has no emotune.json"),
         (write("emotune.json", b""), "emotune.json' is damaged"),
         (write("emotune.json", b"{"), "emotune.json' is damaged"),
         (write("emotune.json", b"[]"), "emotune.json' is damaged"),

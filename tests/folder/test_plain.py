@@ -287,6 +287,15 @@ def test_only_what_emotune_saved_is_a_tuned_classifier(whole: Path, tiny_saved: 
     assert load(tiny_saved, base=tiny_base.source).is_tuned
 
 
+def test_emotunes_own_without_its_description_is_plain(tiny_saved: Path, tiny_bert: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_saved, tmp_path / "saved"))
+    (folder / "emotune.json").unlink()
+    saved, found = load(tiny_saved, base=tiny_bert), load(folder, base=tiny_bert)
+    assert (found.is_tuned, found.labels, found.max_length) == (False, saved.labels, saved.max_length)
+    expected, plain = (predict(one, TEXTS, precision="fp32").probabilities for one in (saved, found))
+    np.testing.assert_array_equal(plain, expected)
+
+
 @pytest.mark.slow
 def test_is_verified_in_two_processes(whole: Path, tiny_bert: Path, tmp_path: Path) -> None:
     make_adapter(tmp_path / "adapter", tiny_bert)

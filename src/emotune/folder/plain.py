@@ -32,7 +32,7 @@ from emotune.system.output import DESCRIPTION, EXPORT_DESCRIPTION
 from emotune.system.outside import translated
 from emotune.system.text import printable, reason_of
 from emotune.system.wording import listed
-from emotune.tasks.base import Task
+from emotune.tasks.base import Task, trained_for
 from emotune.tasks.registry import task_of
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ def _labels(config: Mapping[str, Any], rows: int) -> tuple[tuple[str, ...], bool
 def _task(config: Mapping[str, Any], labels: tuple[str, ...], folder: Path) -> Task:
     task = task_of(config, labels)
     if task is None:
-        problem = config.get("problem_type") or "one number per text"
+        problem = trained_for(config) or "one number per text"
         raise ArtifactError(
             f"'{folder}' is not a classifier that emotune can score: it was trained for {printable(str(problem))}, "
             f"with {len(labels)} outputs."
