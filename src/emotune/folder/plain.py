@@ -37,6 +37,7 @@ from emotune.tasks.registry import task_of
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
 
 # Kinds of adapters that load others from places that their configuration names.
 _REFUSED_KINDS = ("XLORA",)
@@ -105,8 +106,9 @@ class PlainFolder:
                 "numbers would stand in for it. Give the base model that it was trained on with --base."
             )
         tokenizer = found.tokenizer
-        if any((self.folder / name).is_file() for name in TOKENIZER_FILES):
-            tokenizer = read_tokenizer(self.folder, str(self.folder))
+        own = _own_tokenizer(self.folder)
+        if own is not None:
+            tokenizer = own
             tokenizer.padding_side = found.tokenizer.padding_side
             keep_types_of(found.model, tokenizer)
             if tokenizer.pad_token_id is None:
@@ -196,7 +198,7 @@ def _adapter(folder: Path, base: str | Path | None) -> PlainFolder:
 def _described(
     folder: Path, opened: OpenBase, labels: tuple[str, ...], task: Task, what: str, named: bool
 ) -> PlainFolder:
-    limit, reason = opened.text_limit()
+    limit, reason = opened.text_limit(_own_tokenizer(folder))
     notes = [f"'{folder}' is {what}, with the labels {listed(labels)}; texts are cut at {limit} tokens ({reason})."]
     if not named:
         notes.append(
@@ -204,6 +206,13 @@ def _described(
             f"{shlex.quote(str(folder / CONFIG))}."
         )
     return PlainFolder(folder, labels, limit, task, tuple(notes), opened, adapter=False, has_head=True)
+
+
+def _own_tokenizer(folder: Path) -> PreTrainedTokenizerBase | None:
+    """Return the tokenizer in a folder, or None if it has none."""
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        return None
+    return read_tokenizer(folder, str(folder))
 
 
 def _open_base(folder: Path, stored: Mapping[str, Any], base: str | Path | None) -> OpenBase:

@@ -167,11 +167,15 @@ class OpenBase:
         """Content of its config.json."""
         return self._stored
 
-    def text_limit(self) -> tuple[int, str]:
-        """Return the most tokens per text that both tokenizer and model take, and whose limit that is, in words."""
+    def text_limit(self, tokenizer: PreTrainedTokenizerBase | None = None) -> tuple[int, str]:
+        """Return the most tokens per text that both tokenizer and model take, and whose limit that is, in words.
+
+        Args:
+            tokenizer: The tokenizer, if it is not the model's own.
+        """
         model = self._shell(2)
         limits = {
-            "its tokenizer's limit": _load_tokenizer(self._base).model_max_length,
+            "its tokenizer's limit": (tokenizer or _load_tokenizer(self._base)).model_max_length,
             "the number of its positions": position_limit(model),
         }
         known = {reason: limit for reason, limit in limits.items() if limit is not None and limit < _NO_LIMIT}
