@@ -664,7 +664,7 @@ CASES = [
         "b14c_prefix_names",
         "audit ds",
         files(**{f"ds___emotion_{s}__csv": delimited(ROWS) for s in ("train", "val", "test")}),
-        said=["test from 'emotion_test.csv'; train from 'emotion_train.csv'; validation from 'emotion_val.csv'"],
+        said=["train from 'emotion_train.csv'; validation from 'emotion_val.csv'; test from 'emotion_test.csv'"],
     ),
     Case(
         "b14e_train_only_plus_unlabelled_test",
