@@ -12,7 +12,7 @@ import io
 import json
 import posixpath
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -48,7 +48,7 @@ class ClusterJob:
         format: Name of the output's format.
         base: As for `load`.
         wanted: The columns to add.
-        text_column: As for `open_unlabelled`.
+        columns: "text_column", "text_pair_column" and "pairs" of `open_unlabelled`.
         max_characters: As for `open_unlabelled`.
         stop: Refuse rows that cannot be predicted, before the first prediction.
         keep_formulas: As for `Delimited`.
@@ -63,7 +63,7 @@ class ClusterJob:
     format: str
     base: str | None = None
     wanted: Wanted = field(default_factory=Wanted)
-    text_column: str | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
     max_characters: int = MAX_CHARACTERS
     stop: bool = True
     keep_formulas: bool = False
@@ -88,7 +88,7 @@ class ClusterJob:
             yield self._open(copy)
 
     def _open(self, path: Path) -> Unlabelled:
-        return open_unlabelled(path, text_column=self.text_column, max_characters=self.max_characters)
+        return open_unlabelled(path, **self.columns, max_characters=self.max_characters)
 
 
 def predict_on_cluster(

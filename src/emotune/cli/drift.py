@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emotune.cli.arguments import Base, Device, Folder, MaxCharacters, TextColumn, share, whole_number
+from emotune.cli.arguments import Base, Device, Folder, MaxCharacters, TextColumn, TextPairColumn, share, whole_number
 from emotune.system.errors import ArtifactError
 from emotune.system.wording import counted
 
@@ -51,6 +51,7 @@ def drift(
         ),
     ] = 10_000,
     text_column: TextColumn = None,
+    text_pair_column: TextPairColumn = None,
     max_characters: MaxCharacters = None,
     base: Base = None,
     device: Device = "auto",
@@ -68,14 +69,16 @@ def drift(
     """
     from emotune.cli.console import make_console
     from emotune.evaluation.drift import find_drift
+    from emotune.folder.columns import unlabelled_columns
     from emotune.folder.format import read_description
     from emotune.settings.stored import seen_by
     from emotune.tasks.registry import TASKS
 
     description = read_description(folder)
+    columns = unlabelled_columns(description, text_column, text_pair_column)
     # Everything about paths and files comes before the model is loaded.
-    new_texts = _drawn(file, text_column, max_characters, sample)
-    reference_texts = None if reference is None else _drawn(reference, text_column, max_characters, sample)
+    new_texts = _drawn(file, columns, max_characters, sample)
+    reference_texts = None if reference is None else _drawn(reference, columns, max_characters, sample)
     old = _saved_rows(folder) if reference_texts is None else None
     seen, unknown = seen_by(description, folder)
 
@@ -116,18 +119,18 @@ def drift(
         raise typer.Exit(1)
 
 
-def _drawn(file: Path, text_column: str | None, max_characters: int | None, most: int) -> list[str]:
+def _drawn(file: Path, columns: Mapping[str, Any], max_characters: int | None, most: int) -> list[str]:
     """Return the texts of a file, or a sample of them."""
     from emotune.cli.console import print_notice
     from emotune.evaluation.drift import draw
 
-    texts, total = draw(_texts(file, text_column, max_characters), most)
+    texts, total = draw(_texts(file, columns, max_characters), most)
     if total > len(texts):
         print_notice(f"'{file}': {counted(len(texts), 'text')} of {total:,} were drawn at random.")
     return texts
 
 
-def _texts(file: Path, text_column: str | None, max_characters: int | None) -> Iterator[str]:
+def _texts(file: Path, columns: Mapping[str, Any], max_characters: int | None) -> Iterator[str]:
     """Yield the texts of a file without labels."""
     from emotune.cli.console import print_notice
     from emotune.data.options import MAX_CHARACTERS
@@ -135,7 +138,7 @@ def _texts(file: Path, text_column: str | None, max_characters: int | None) -> I
 
     given = open_unlabelled(
         file,
-        text_column=text_column,
+        **columns,
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
     )
     for note in given.notes:

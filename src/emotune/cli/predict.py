@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from emotune.cli.arguments import Base, Device, Folder, MaxCharacters, Precision, TextColumn, share, whole_number
+from emotune.cli.arguments import (
+    Base,
+    Device,
+    Folder,
+    MaxCharacters,
+    Precision,
+    TextColumn,
+    TextPairColumn,
+    share,
+    whole_number,
+)
 from emotune.cli.prediction import Asked, Output, predict_here, predict_on_ray
 from emotune.cli.sources import find_source, open_source
 from emotune.system.errors import ConfigError
@@ -101,6 +111,7 @@ def predict(
         ),
     ] = None,
     text_column: TextColumn = None,
+    text_pair_column: TextPairColumn = None,
     max_characters: MaxCharacters = None,
     base: Base = None,
     calibrated: Annotated[
@@ -133,6 +144,7 @@ def predict(
     $ emotune predict fine_tuned_lora_model "I did not expect this at all"
     $ emotune predict fine_tuned_lora_model messages.csv --text-column message -o labelled.csv
     $ emotune predict fine_tuned_lora_model messages.parquet -o labelled.parquet --probabilities
+    $ emotune predict model_of_pairs "a man plays the guitar" "somebody makes music"
     $ emotune predict fine_tuned_lora_model -- "-1 stars, would not buy again"
     $ echo "what a lovely day" | emotune predict fine_tuned_lora_model --json
     """
@@ -151,6 +163,7 @@ def predict(
         folder,
         base,
         text_column,
+        text_pair_column,
         max_characters,
         probabilities,
         top_k,
@@ -168,7 +181,11 @@ def predict(
     if workers is not None:
         raise ConfigError("--workers is about --engine ray. Add that, or leave it out.")
     source = find_source(folder, given or [], file)
-    for option, value in (("--text-column", text_column), ("--max-characters", max_characters)):
+    for option, value in (
+        ("--text-column", text_column),
+        ("--text-pair-column", text_pair_column),
+        ("--max-characters", max_characters),
+    ):
         if value is not None and source.path is None and input_format is None:
             raise ConfigError(
                 f"{option} is about the rows of a file, and no file was given. Give one, or leave it out."
@@ -176,11 +193,13 @@ def predict(
     if input_format is not None and not source.is_standard_input:
         raise ConfigError("--input-format is about standard input; a file's suffix names its format. Leave it out.")
     from emotune.cli.console import print_notice
+    from emotune.folder.columns import unlabelled_columns
     from emotune.folder.facts import facts_of
 
     # Paths and rows are checked before the model is loaded.
     facts = facts_of(folder, base)
     for note in facts.notes:
         print_notice(note)
-    with open_source(source, input_format, text_column, max_characters) as opened:
+    columns = unlabelled_columns(facts.description, text_column, text_pair_column)
+    with open_source(source, input_format, columns, max_characters) as opened:
         predict_here(opened, to, asked, facts)

@@ -38,6 +38,7 @@ class Asked:
     folder: Path
     base: str | None
     text_column: str | None
+    text_pair_column: str | None
     max_characters: int | None
     probabilities: bool
     top_k: int
@@ -124,6 +125,7 @@ def predict_on_ray(given: list[str], to: Output, asked: Asked, workers: int | No
     from emotune.cli.console import ConsoleProgress, make_console, print_notice
     from emotune.data.options import MAX_CHARACTERS
     from emotune.evaluation.words.formats import duration
+    from emotune.folder.columns import unlabelled_columns
     from emotune.folder.facts import facts_of
 
     facts = facts_of(asked.folder, asked.base)
@@ -141,7 +143,7 @@ def predict_on_ray(given: list[str], to: Output, asked: Asked, workers: int | No
             format=cluster_format(files, to.form),
             base=asked.base,
             wanted=wanted,
-            text_column=asked.text_column,
+            columns=unlabelled_columns(facts.description, asked.text_column, asked.text_pair_column),
             max_characters=MAX_CHARACTERS if asked.max_characters is None else asked.max_characters,
             stop=to.stop,
             keep_formulas=to.keep_formulas,
@@ -178,6 +180,7 @@ def _identity(given: Unlabelled, name: str, to: Output, asked: Asked, predictor:
         "the model": identity_of(asked.folder),
         "the input": given.identity,
         "the column of texts": given.text,
+        **({} if given.pair is None else {"the column of second texts": given.pair}),
         "--format": name,
         "--on-error": "stop" if to.stop else "skip",
         "--keep-formulas": to.keep_formulas,

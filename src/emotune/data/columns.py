@@ -187,8 +187,27 @@ def text_only_column(table: Table, text_column: str | None) -> str:
     return _column(table, "text", text_column)
 
 
-def text_column_note(table: Table, column: str) -> Iterator[str]:
+def pair_columns(table: Table, text_column: str | None, text_pair_column: str | None) -> tuple[str, str]:
+    """Return the columns of both texts of pairs where no labels are needed; arguments as in `text_and_label_columns`.
+
+    Raises:
+        DataError: A column is not found, or there is only one of texts.
+    """
+    _refuse_repeated(table)
+    text, pair = _text_columns(table, text_column, text_pair_column)
+    if pair is None:
+        raise DataError(
+            f"{table.source}: the model reads pairs of texts, and only {quoted(text)} is known to hold texts. "
+            "Name both columns with --text-column NAME and --text-pair-column NAME."
+        )
+    return text, pair
+
+
+def text_column_note(table: Table, column: str, pair: str | None = None) -> Iterator[str]:
     """Say which column of texts is read, if others could be meant; those of labels and row numbers could not."""
+    if pair is not None:
+        yield f"Pairs of texts from columns {quoted(column)} and {quoted(pair)}."
+        return
     labels = known_columns(table, "label")
     others = [name for name in table.columns if name not in (column, *labels)]
     if not all(_INDEX.fullmatch(name.strip().lower()) for name in others):
