@@ -72,10 +72,12 @@ def load_data(
     for its six emotions; or else alphabetical.
 
     Args:
-        source: "bundled:sample"; a file (.txt with `text;label` lines, .csv, .tsv, .jsonl, .parquet); a folder of such
-            files named train, validation and test; or the id of a Hugging Face Hub data set. A path that exists on this
-            machine is never looked up on the Hub. Or rows in memory: a pandas DataFrame; a Dataset or DatasetDict of
-            the datasets library; a list of (text, label) pairs, or of dicts; or a dict of such tables by split.
+        source: "bundled:sample"; a file (.txt with `text;label` lines, .csv, .tsv, .jsonl, .parquet); a folder in one of
+            the layouts of docs/own-files.md, such as files named train, validation and test; a pattern such as
+            "part-*.csv", whose files are one table; "-" for standard input; a URL; or the id of a Hugging Face Hub
+            data set. A path that exists on this machine is never looked up on the Hub. Or rows in memory: a pandas
+            DataFrame; a Dataset or DatasetDict of the datasets library; a list of (text, label) pairs, or of dicts; or
+            a dict of such tables by split.
         validation: A file with the validation rows, or such a table, if the source has none.
         test: A file with the test rows, or such a table, if the source has none.
         config: The configuration of a Hub data set.
