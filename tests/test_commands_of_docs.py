@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shlex
 import shutil
@@ -148,6 +149,7 @@ def test_audits_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     shutil.copytree(SAMPLE_FOLDER, tmp_path / "folder_with_train_validation_test")
     shutil.copy(SAMPLE_FOLDER / "test.csv", tmp_path / "reviews.csv")
+    write_own_files(tmp_path)
     ran = 0
     for command in COMMANDS:
         if command.words[0] in ("audit", "presets") and "--model" not in command.words:
@@ -157,6 +159,28 @@ def test_audits_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.Monk
             assert done.exit_code == 0, done.stderr
             ran += 1
     assert ran >= 4
+
+
+def write_own_files(folder: Path) -> None:
+    """Write the folders of docs/own-files.md, small."""
+    with (SAMPLE_FOLDER / "test.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    def write(name: str, part: list[dict[str, str]], text: str = "text", label: str = "label") -> None:
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([[text, label][: 1 + bool(label)]])
+            csv.writer(file).writerows([row["text"], row["label"]][: 1 + bool(label)] for row in part)
+
+    for name, part in (("train-0", rows[:60]), ("train-1", rows[60:120]), ("test", rows[120:])):
+        write(f"shards/{name}.csv", part)
+    write("kaggle/train.csv", rows, "Tweet Text", "Sentiment")
+    write("kaggle/test.csv", rows, "Tweet Text", "")
+    for number, row in enumerate(rows):
+        path = folder / "moods" / row["label"] / f"{number}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(row["text"], encoding="utf-8")
 
 
 class TestTheCommandThatIsPrinted:

@@ -435,7 +435,7 @@ def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
         "precision.choose_device = lambda asked: asked\n"
         "model = SimpleNamespace(to=lambda device: None)\n"
         "from emotune.tasks.single_label import SINGLE_LABEL\n"
-        "facts = SimpleNamespace(task=SINGLE_LABEL, labels=('joy',), max_length=16, notes=())\n"
+        "facts = SimpleNamespace(task=SINGLE_LABEL, labels=('joy',), max_length=16, notes=(), description=None)\n"
         "emotune.folder.facts.facts_of = lambda folder, base: facts\n"
         "emotune.folder.load.load = lambda folder, base: SimpleNamespace(model=model)\n"
         "class Predictor:\n"

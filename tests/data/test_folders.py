@@ -110,8 +110,8 @@ class TestPrefixes:
         data = load_data(tmp_path)
         assert [len(split) for split in data.splits] == [20, 4, 4]
         assert data.notes[0] == (
-            "Splits by the names of files: test from 'emotion_test.csv'; train from 'emotion_train.csv'; "
-            "validation from 'emotion_val.csv'."
+            "Splits by the names of files: train from 'emotion_train.csv'; validation from 'emotion_val.csv'; "
+            "test from 'emotion_test.csv'."
         )
         assert "Not used, as no split has such a name: 'sample_submission.csv'" in data.notes[1]
 

@@ -56,7 +56,7 @@ def test_labels_the_model_lacks(folder: Path) -> None:
 
 def test_split_that_is_not_there(folder: Path) -> None:
     (folder / "test.csv").unlink()
-    with pytest.raises(DataError, match=facts("no test split", "'validation', 'train'")):
+    with pytest.raises(DataError, match=facts("no test split", "'train', 'validation'")):
         load_split(folder, labels=LABELS)
 
 

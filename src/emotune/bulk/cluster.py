@@ -48,9 +48,8 @@ class ClusterJob:
         format: Name of the output's format.
         base: As for `load`.
         wanted: The columns to add.
-        text_column: As for `open_unlabelled`.
+        columns: "text_column", "text_pair_column" and "pairs" of `open_unlabelled`.
         max_characters: As for `open_unlabelled`.
-        how: Further arguments of `open_unlabelled`.
         stop: Refuse rows that cannot be predicted, before the first prediction.
         keep_formulas: As for `Delimited`.
         calibrated: As for `Predictor`.
@@ -64,9 +63,8 @@ class ClusterJob:
     format: str
     base: str | None = None
     wanted: Wanted = field(default_factory=Wanted)
-    text_column: str | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
     max_characters: int = MAX_CHARACTERS
-    how: Mapping[str, Any] = field(default_factory=dict)
     stop: bool = True
     keep_formulas: bool = False
     calibrated: bool = False
@@ -90,7 +88,7 @@ class ClusterJob:
             yield self._open(copy)
 
     def _open(self, path: Path) -> Unlabelled:
-        return open_unlabelled(path, text_column=self.text_column, max_characters=self.max_characters, **self.how)
+        return open_unlabelled(path, **self.columns, max_characters=self.max_characters)
 
 
 def predict_on_cluster(

@@ -68,4 +68,4 @@ def format_for(name: str, given: Unlabelled, look: Look, columns: AnswerColumns,
         return ParquetFormat(look.schema or pa.schema([(column, pa.string()) for column in look.columns]))
     if name == "jsonl":
         return JsonLines()
-    return Lines(given.text, (columns.label, columns.probability))
+    return Lines(given.text, (columns.label, columns.probability), given.pair)

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from emotune.data.cells import ArrowCells, Cells, ObjectCells, RowCells
 from emotune.data.unlabelled import Chunk, Skipped
+from emotune.system.pairs import TextPair, sides_of
 
-_KIND, _READ, _SKIPPED, _NAMES = b"kind", b"read", b"skipped", b"names"
+_KIND, _READ, _SKIPPED, _NAMES, _SIDES = b"kind", b"read", b"skipped", b"names", b"sides"
 
 
 def packed(chunk: Chunk) -> bytes:
@@ -25,13 +26,15 @@ def packed(chunk: Chunk) -> bytes:
     else:
         kind, own = "objects", [pa.array([json.dumps(row) for row in cells.objects()], pa.string())]
     # Columns have numbers for names here, since two may have the same.
-    columns = [pa.array(chunk.numbers, pa.int64()), pa.array(chunk.texts, pa.string()), *own]
+    sides = [side for side in sides_of(chunk.texts) if side is not None]
+    columns = [pa.array(chunk.numbers, pa.int64()), *(pa.array(side, pa.string()) for side in sides), *own]
     table = pa.Table.from_arrays(columns, names=[str(at) for at in range(len(columns))])
     notes = {
         _KIND: kind,
         _READ: json.dumps(chunk.read),
         _SKIPPED: json.dumps([astuple(row) for row in chunk.skipped]),
         _NAMES: json.dumps(names),
+        _SIDES: json.dumps(len(sides)),
     }
     table = table.replace_schema_metadata(notes)
     sink = pa.BufferOutputStream()
@@ -46,7 +49,9 @@ def unpacked(content: bytes) -> Chunk:
         table = reader.read_all()
     notes: dict[bytes, Any] = table.schema.metadata
     names = json.loads(notes[_NAMES])
-    numbers, texts, *own = (table.column(at) for at in range(table.num_columns))
+    numbers, *rest = (table.column(at) for at in range(table.num_columns))
+    sides = json.loads(notes[_SIDES])
+    texts, own = [side.to_pylist() for side in rest[:sides]], rest[sides:]
     kind = notes[_KIND].decode()
     cells: Cells
     if kind == "arrow":
@@ -58,7 +63,7 @@ def unpacked(content: bytes) -> Chunk:
     return Chunk(
         read=json.loads(notes[_READ]),
         numbers=tuple(numbers.to_pylist()),
-        texts=tuple(texts.to_pylist()),
+        texts=tuple(map(TextPair, *texts)) if sides > 1 else tuple(texts[0]),
         cells=cells,
         skipped=tuple(Skipped(*row) for row in json.loads(notes[_SKIPPED])),
     )

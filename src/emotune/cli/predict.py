@@ -10,17 +10,12 @@ from typer.core import TyperCommand
 
 from emotune.cli.arguments import (
     Base,
-    ColumnNames,
-    Delimiter,
     Device,
-    Encoding,
     Folder,
     MaxCharacters,
     Precision,
-    Query,
-    Sheet,
     TextColumn,
-    reading_options,
+    TextPairColumn,
     share,
     whole_number,
 )
@@ -116,11 +111,7 @@ def predict(
         ),
     ] = None,
     text_column: TextColumn = None,
-    encoding: Encoding = None,
-    delimiter: Delimiter = None,
-    columns: ColumnNames = None,
-    query: Query = None,
-    sheet: Sheet = None,
+    text_pair_column: TextPairColumn = None,
     max_characters: MaxCharacters = None,
     base: Base = None,
     calibrated: Annotated[
@@ -153,6 +144,7 @@ def predict(
     $ emotune predict fine_tuned_lora_model "I did not expect this at all"
     $ emotune predict fine_tuned_lora_model messages.csv --text-column message -o labelled.csv
     $ emotune predict fine_tuned_lora_model messages.parquet -o labelled.parquet --probabilities
+    $ emotune predict model_of_pairs "a man plays the guitar" "somebody makes music"
     $ emotune predict fine_tuned_lora_model -- "-1 stars, would not buy again"
     $ echo "what a lovely day" | emotune predict fine_tuned_lora_model --json
     """
@@ -167,13 +159,12 @@ def predict(
         if is_given and output is None:
             raise ConfigError(f"{option} was given without --output. Add --output FILE, or leave it out.")
     to = Output(output, form, overwrite, resume, on_error == "stop", keep_formulas)
-    how = reading_options(encoding, delimiter, columns, query, sheet)
     asked = Asked(
         folder,
         base,
         text_column,
+        text_pair_column,
         max_characters,
-        how,
         probabilities,
         top_k,
         least_probability,
@@ -190,20 +181,25 @@ def predict(
     if workers is not None:
         raise ConfigError("--workers is about --engine ray. Add that, or leave it out.")
     source = find_source(folder, given or [], file)
-    about_rows = {"text_column": text_column, "max_characters": max_characters, **how}
-    for option, value in about_rows.items():
+    for option, value in (
+        ("--text-column", text_column),
+        ("--text-pair-column", text_pair_column),
+        ("--max-characters", max_characters),
+    ):
         if value is not None and source.path is None and input_format is None:
             raise ConfigError(
-                f"--{option.replace('_', '-')} is about the rows of a file, and no file was given. Give one, or leave it out."
+                f"{option} is about the rows of a file, and no file was given. Give one, or leave it out."
             )
     if input_format is not None and not source.is_standard_input:
         raise ConfigError("--input-format is about standard input; a file's suffix names its format. Leave it out.")
     from emotune.cli.console import print_notice
+    from emotune.folder.columns import unlabelled_columns
     from emotune.folder.facts import facts_of
 
     # Paths and rows are checked before the model is loaded.
     facts = facts_of(folder, base)
     for note in facts.notes:
         print_notice(note)
-    with open_source(source, input_format, about_rows) as opened:
+    columns = unlabelled_columns(facts.description, text_column, text_pair_column)
+    with open_source(source, input_format, columns, max_characters) as opened:
         predict_here(opened, to, asked, facts)

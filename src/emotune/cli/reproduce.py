@@ -37,15 +37,17 @@ def reproduce(
     """
     from emotune import pipeline
     from emotune.cli.console import ConsoleProgress
+    from emotune.folder.format import read_description
     from emotune.reproduction import reproduce as run_again
 
+    folded = read_description(folder).cross_validation is not None
     found = run_again(
         folder,
         data=data,
         validation=validation_data,
         test=test_data,
         model=model,
-        progress=ConsoleProgress(pipeline.STEPS),
+        progress=ConsoleProgress(pipeline.STEPS_OF_FOLDS if folded else pipeline.STEPS),
     )
     typer.echo(f"\n{in_words(found)}")
     if not found.agrees:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotune.system.errors import ConfigError, DataError
-from emotune.system.wording import in_full, word
+from emotune.system.wording import counted, in_full, word
 
 if TYPE_CHECKING:
     from emotune.data.unlabelled import Unlabelled
@@ -90,22 +90,47 @@ def _names_file(text: str) -> bool:
 
 
 @contextmanager
-def open_source(source: Source, input_format: str | None, about_rows: Mapping[str, Any]) -> Iterator[Unlabelled]:
-    """Open the input; standard input of rows is copied to a temporary file, since rows are read twice."""
+def open_source(
+    source: Source,
+    input_format: str | None,
+    columns: Mapping[str, Any],
+    max_characters: int | None,
+) -> Iterator[Unlabelled]:
+    """Open the input; standard input of rows is copied to a temporary file, since rows are read twice.
+
+    Args:
+        source: Where texts come from.
+        input_format: The format of standard input.
+        columns: "text_column", "text_pair_column" and "pairs" of `open_unlabelled`.
+        max_characters: The longest text allowed.
+    """
+    from emotune.data.options import MAX_CHARACTERS
     from emotune.data.unlabelled import lines_of, open_unlabelled, texts_of
     from emotune.data.writing import format_of
 
-    how = {option: value for option, value in about_rows.items() if value is not None}
+    limit = MAX_CHARACTERS if max_characters is None else max_characters
     if source.path is not None:
-        yield open_unlabelled(source.path, **how)
+        yield open_unlabelled(source.path, **columns, max_characters=limit)
     elif source.texts:
-        yield texts_of(source.texts, "The command line")
+        yield texts_of(_in_pairs(source.texts) if columns["pairs"] else source.texts, "The command line")
     elif input_format is None or format_of(input_format) == "text":
-        yield lines_of(sys.stdin.buffer, "Standard input")
+        yield lines_of(sys.stdin.buffer, "Standard input", limit, pairs=columns["pairs"])
     else:
         with tempfile.TemporaryDirectory(prefix="emotune-") as held:
             copy = Path(held) / f"standard-input.{input_format}"
             with copy.open("wb") as stream:
                 while block := sys.stdin.buffer.read(1 << 20):
                     stream.write(block)
-            yield open_unlabelled(copy, **how)
+            yield open_unlabelled(copy, **columns, max_characters=limit)
+
+
+def _in_pairs(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return texts of the command line as pairs: the first with the second, the third with the fourth."""
+    from emotune.system.pairs import TextPair
+
+    if len(texts) % 2:
+        raise DataError(
+            f"The model reads pairs of texts, and {counted(len(texts), 'text')} {'was' if len(texts) == 1 else 'were'} "
+            "given. Give two texts for each pair: the first, then the second."
+        )
+    return tuple(map(TextPair, texts[::2], texts[1::2]))

@@ -157,13 +157,6 @@ def _fold(
 
 def _refuse_few(rows: Split, groups: NDArray[np.int64], folds: int, together: Together) -> None:
     """Refuse fewer groups than folds, and classes of fewer rows than folds."""
-    number = int(groups.max()) + 1
-    if number < folds:
-        what = "different texts" if together.column is None else f"groups by {quoted(together.column)}"
-        raise DataError(
-            f"The {len(rows):,} rows are {number:,} {what}, fewer than the {folds} folds, and {together.rule}, or fold.\n"
-            f"Use at most --folds {max(2, number)}, or bring more rows."
-        )
     rare = {label: count for label, count in rows.counts.items() if count < folds}
     if rare:
         label = min(rare, key=lambda name: rare[name])
@@ -172,6 +165,13 @@ def _refuse_few(rows: Split, groups: NDArray[np.int64], folds: int, together: To
         raise DataError(
             f"The class {quoted(label)} has {counted(rare[label], 'row')}{others}, fewer than the {folds} folds, so some folds could not "
             f"score it.\n{remedy} more rows of it, or leave it out."
+        )
+    number = int(groups.max()) + 1
+    if number < folds:
+        what = "different texts" if together.column is None else f"groups by {quoted(together.column)}"
+        raise DataError(
+            f"The {len(rows):,} rows are {number:,} {what}, fewer than the {folds} folds, and {together.rule}, or fold.\n"
+            f"Use at most --folds {max(2, number)}, or bring more rows."
         )
 
 

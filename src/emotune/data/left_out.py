@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -97,4 +98,4 @@ def write_left_out(output: Path, rows: Sequence[LeftOut]) -> Path | None:
 
 def _short(reason: str) -> str:
     """Return a reason without what is about one row."""
-    return reason.partition(". ")[0].removesuffix(".")
+    return re.sub(r" \([^)]*\)", "", reason.partition(". ")[0]).removesuffix(".")

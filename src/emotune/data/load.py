@@ -59,11 +59,6 @@ def load_data(
     folds: int | None = None,
     fold_repeats: int = FOLD_REPEATS,
     max_characters: int = MAX_CHARACTERS,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-    columns: Sequence[str] | None = None,
-    query: str | None = None,
-    sheet: str | None = None,
     seed: int = 0,
 ) -> TextDataset:
     """Load a labelled data set with its three splits, and refuse what cannot be trained on.
@@ -77,10 +72,12 @@ def load_data(
     for its six emotions; or else alphabetical.
 
     Args:
-        source: "bundled:sample"; a file (CSV, TSV, JSON, Parquet, Excel, SQLite, …; see docs/own-files.md); a folder of such
-            files named train, validation and test; or the id of a Hugging Face Hub data set. A path that exists on this
-            machine is never looked up on the Hub. Or rows in memory: a pandas DataFrame; a Dataset or DatasetDict of
-            the datasets library; a list of (text, label) pairs, or of dicts; or a dict of such tables by split.
+        source: "bundled:sample"; a file (.txt with `text;label` lines, .csv, .tsv, .jsonl, .parquet); a folder in one of
+            the layouts of docs/own-files.md, such as files named train, validation and test; a pattern such as
+            "part-*.csv", whose files are one table; "-" for standard input; a URL; or the id of a Hugging Face Hub
+            data set. A path that exists on this machine is never looked up on the Hub. Or rows in memory: a pandas
+            DataFrame; a Dataset or DatasetDict of the datasets library; a list of (text, label) pairs, or of dicts; or
+            a dict of such tables by split.
         validation: A file with the validation rows, or such a table, if the source has none.
         test: A file with the test rows, or such a table, if the source has none.
         config: The configuration of a Hub data set.
@@ -103,11 +100,6 @@ def load_data(
             `folds`, and `cross_validate` takes them.
         fold_repeats: The number of times that rows are assigned to folds anew.
         max_characters: The longest text allowed; a longer one is usually an unclosed quote.
-        encoding: The encoding of text files, such as "windows-1252"; None for UTF-8, or what a byte order mark says.
-        delimiter: The character between the fields of a line; None finds it.
-        columns: The names of all columns, in order, of a file without a header.
-        query: The SELECT that gives the rows of an SQLite database; a database with one table of texts needs none.
-        sheet: The sheet of an Excel workbook that has several.
         seed: Chooses the rows that are cut; 0 to 2**32 - 1.
 
     Raises:
@@ -136,11 +128,6 @@ def load_data(
         folds=folds,
         fold_repeats=fold_repeats,
         max_characters=max_characters,
-        encoding=encoding,
-        delimiter=delimiter,
-        columns=columns,
-        query=query,
-        sheet=sheet,
     )
     checked_seed(seed)
     found, tables = open_splits(asked)
@@ -171,11 +158,11 @@ def load_data(
         _refuse_labels_outside(order, split_rows, "the training rows lack")
     splits = {split: _split(split, split_rows, order, group_column) for split, split_rows in rows.items()}
 
-    used = {split: split_rows.columns for split, split_rows in rows.items()}
+    columns = {split: split_rows.columns for split, split_rows in rows.items()}
     notes = [
         *found.notes,
         *left_out,
-        *reading_notes(tables, used),
+        *reading_notes(tables, columns),
         *(note for read in rows.values() for note in read.notes),
         *renamed,
     ]
@@ -190,7 +177,7 @@ def load_data(
         test=made.splits["test"],
         notes=(*notes, *made.notes),
         known_groups=made.known,
-        columns=used,
+        columns=columns,
         left_out=tuple(row for read in rows.values() for row in read.left_out),
         periods=made.periods,
         folds=made.folds,
@@ -266,11 +253,6 @@ def load_split(
     on_error: Literal["stop", "skip"] | None = None,
     text_pair_column: str | None = None,
     max_characters: int = MAX_CHARACTERS,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-    columns: Sequence[str] | None = None,
-    query: str | None = None,
-    sheet: str | None = None,
 ) -> Split:
     """Load rows to score with a model that already has its labels.
 
@@ -289,11 +271,6 @@ def load_split(
         on_error: "skip" leaves out rows that cannot be read or are blank, with a note.
         text_pair_column: The column of second texts, as in `load_data`.
         max_characters: The longest text allowed.
-        encoding: As for `load_data`; so are the following ones.
-        delimiter: Separator of fields.
-        columns: Names of the columns of a file without a header.
-        query: The SELECT of a database.
-        sheet: The sheet of a workbook.
 
     Raises:
         DataError: The data cannot be read, lacks the split, or has labels that the model does not know.
@@ -313,11 +290,6 @@ def load_split(
         text_pair_column=text_pair_column,
         labels=labels,
         max_characters=max_characters,
-        encoding=encoding,
-        delimiter=delimiter,
-        columns=columns,
-        query=query,
-        sheet=sheet,
     )
     found = find_source(asked)
     if found.is_one_file:

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from emotune.data.cells import Cells, RowCells
-from emotune.data.unlabelled import BLANK, CHUNK, Chunk, Skipped, Unlabelled, nothing_usable
+from emotune.data.unlabelled import CHUNK, Chunk, Skipped, Unlabelled, nothing_usable
 from emotune.system.errors import DataError
 from emotune.system.wording import counted, numbered
 
@@ -106,8 +106,9 @@ def _refuse_unreadable(given: Unlabelled, mistakes: Sequence[Skipped]) -> None:
 
 def _blank(given: Unlabelled, first: Sequence[Skipped], count: int) -> DataError:
     numbers = [row.number for row in first]
+    reasons = " or ".join(dict.fromkeys(row.reason for row in first))
     return DataError(
-        f"{given.source}: {BLANK} in {counted(count, 'row')}: {numbered(given.unit, numbers, count)}. "
+        f"{given.source}: {reasons} in {counted(count, 'row')}: {numbered(given.unit, numbers, count)}. "
         "Fill or remove them, or leave them out with --on-error skip."
     )
 

@@ -329,7 +329,11 @@ def _cleaning(table: Table, rows: _Rows, listed_rows: int = 0) -> str:
     without = "--write-clean DIR writes a copy without them, and without repeats, contradictions and leaks"
     if not listed_rows:
         return f"; emotune audit DATA {without}"
-    return f". {SKIP} leaves them out. emotune audit DATA --examples {listed_rows} lists each with its reason, and {without}"
+    unlabelled = sum(row.kind in UNLABELLED_KINDS for row in rows.faulty)
+    options = [SKIP] * (unlabelled < len(rows.faulty)) + [DROP] * (unlabelled > 0)
+    leaves = "leaves" if len(options) == 1 else "leave"
+    leaving = f"{' with '.join(options)} {leaves} them out"
+    return f". {leaving}. emotune audit DATA --examples {listed_rows} lists each with its reason, and {without}"
 
 
 def _count_respelt(cell: object, name: str, respelt: Counter[str]) -> None:

@@ -104,7 +104,8 @@ def _by_split(folder: Path, readings: Sequence[Reading]) -> dict[str, list[Path]
     claims: dict[str, list[Reading]] = {}
     for reading in readings:
         claims.setdefault(reading.split, []).append(reading)
-    return {split: _in_order(folder, split, found) for split, found in claims.items()}
+    order = ("train", "validation", "test")
+    return {split: _in_order(folder, split, claims[split]) for split in order if split in claims}
 
 
 def _in_order(folder: Path, split: str, found: Sequence[Reading]) -> list[Path]:

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from emotune.data.cells import ArrowCells, Cells, ObjectCells, RowCells
-from emotune.data.columnar import schema_of, tables_of
-from emotune.data.columns import known_columns, text_column_note, text_only_column
-from emotune.data.files import open_table, open_text
-from emotune.data.json_files import MISSING, lookup
+from emotune.data.columns import known_columns, pair_columns, text_column_note, text_only_column
+from emotune.data.compression import format_suffix
+from emotune.data.files import open_lines, open_table, parquet_schema, parquet_tables
 from emotune.data.options import MAX_CHARACTERS, DataSource
 from emotune.data.quoting import TAB
-from emotune.data.reading import Reading
-from emotune.data.rows import checked_text, no_rows
+from emotune.data.rows import blank, checked_text, no_rows
 from emotune.data.sources import local_file
 from emotune.data.table import Broken, Table
+from emotune.data.writing import FORMATS
 from emotune.system.errors import DataError
+from emotune.system.pairs import TextPair, are_pairs, blank_side
 from emotune.system.text import is_blank
 from emotune.system.wording import counted, numbered
 
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 CHUNK = 32768
 """Rows per chunk: enough to sort into batches of equal lengths (8,192 cost a sixth of the rate), some megabytes of text."""
 
-BLANK = "the text is empty or blank"
-"""Reason of a skipped row whose text is missing or blank."""
 _BLANK_LINE = "blank line"
 
 
@@ -85,9 +83,9 @@ class Unlabelled:
         blank_lines: True if blank lines are no mistake, as in a file of lines.
         notes: Notes on reading it, one sentence each.
         table: The table behind it, if it has one.
-        parquet: The columns' types, if it is a Parquet or Arrow file.
-        foreign: Kind of the file, if predictions are not written in it.
+        parquet: The columns' types, if it is a Parquet file.
         once: True if it can be read only once.
+        pair: Name of the column of second texts; None for single texts.
         identity: What tells it from another input: name, size and time of the last change of a file.
     """
 
@@ -101,9 +99,9 @@ class Unlabelled:
     notes: tuple[str, ...] = ()
     table: Table | None = None
     parquet: pa.Schema | None = None
-    foreign: str = ""
     once: bool = False
     identity: tuple[str | int, ...] = ()
+    pair: str | None = None
 
     def at(self, number: int) -> str:
         """Return the place of a row, for the start of a message."""
@@ -118,12 +116,9 @@ def open_unlabelled(
     path: str | Path,
     *,
     text_column: str | None = None,
+    text_pair_column: str | None = None,
+    pairs: bool = False,
     max_characters: int = MAX_CHARACTERS,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-    columns: Sequence[str] | None = None,
-    query: str | None = None,
-    sheet: str | None = None,
 ) -> Unlabelled:
     """Open a file of texts, ignoring labels.
 
@@ -133,63 +128,55 @@ def open_unlabelled(
     Args:
         path: The file.
         text_column: The column of texts; None finds it by name.
+        text_pair_column: The column of second texts, if rows are pairs; None finds it by name.
+        pairs: True for pairs of texts. Lines of a `.txt` file then have a tab between the texts.
         max_characters: The longest text allowed.
-        encoding: Encoding of a text file, as for `load_data`; so are the following ones.
-        delimiter: Separator of fields.
-        columns: Names of the columns of a file without a header.
-        query: The SELECT of a database.
-        sheet: The sheet of a workbook.
 
     Raises:
         DataError: The file cannot be opened, or has no column of texts.
-        ConfigError: An option is out of range.
+        ConfigError: `max_characters` is out of range.
     """
-    asked = DataSource(
-        source=path,
-        text_column=text_column,
-        max_characters=max_characters,
-        encoding=encoding,
-        delimiter=delimiter,
-        columns=columns,
-        query=query,
-        sheet=sheet,
-    )
+    DataSource(source=path, text_column=text_column, max_characters=max_characters)
     file = local_file(path)
-    return replace(_open(file, text_column, asked.reading), identity=_identity(file))
+    found = _open(file, text_column, text_pair_column, pairs, max_characters)
+    return replace(found, identity=_identity(file))
 
 
-def _open(file: Path, text_column: str | None, reading: Reading) -> Unlabelled:
-    table = open_table(file, reading)
-    kind, max_characters = table.format, reading.max_characters
+def _open(
+    file: Path, text_column: str | None, text_pair_column: str | None, pairs: bool, max_characters: int
+) -> Unlabelled:
+    table = open_table(file, max_characters=max_characters)
+    kind = FORMATS[format_suffix(file)]
     is_labelled = bool(known_columns(table, "text") and known_columns(table, "label"))
-    is_table = is_labelled or text_column is not None or reading.delimiter is not None or reading.columns is not None
-    if kind == "text" and not is_table:
-        text = open_text(file, reading)
-        return replace(_of_lines(table.source, text.lines, max_characters), notes=text.notes)
-    column = text_only_column(table, text_column)
-    notes = (*table.notes, *text_column_note(table, column))
+    if kind == "text" and text_column is None and not is_labelled:
+        return _of_lines(table.source, lambda: open_lines(file), max_characters, pairs)
+    column, pair = (
+        pair_columns(table, text_column, text_pair_column) if pairs else (text_only_column(table, text_column), None)
+    )
+    notes = (*table.notes, *text_column_note(table, column, pair))
     if kind == "parquet":
-        return _of_parquet(file, table, column, max_characters, notes)
+        return _of_parquet(file, table, column, pair, max_characters, notes)
     return replace(
-        column_of(table, column, max_characters),
+        column_of(table, column, max_characters, pair),
         format=kind,
         delimiter=table.delimiter or (TAB if kind == "tsv" else ","),
         notes=notes,
-        foreign=table.foreign,
     )
 
 
-def column_of(table: Table, column: str, max_characters: int = MAX_CHARACTERS) -> Unlabelled:
+def column_of(table: Table, column: str, max_characters: int = MAX_CHARACTERS, pair: str | None = None) -> Unlabelled:
     """Return a column of a table as an input of texts.
 
     Args:
         table: The table.
         column: The column.
         max_characters: The longest text allowed.
+        pair: The column of second texts; None for single texts.
     """
-    read = _objects_of(table, column) if table.objects is not None else _rows_of(table, column)
+    columns = (column,) if pair is None else (column, pair)
+    read = _objects_of(table, columns) if table.objects is not None else _rows_of(table, columns)
     chunks = _chunked(table, read, max_characters)
-    return Unlabelled(table.source, table.unit, "jsonl", column, chunks, table=table)
+    return Unlabelled(table.source, table.unit, "jsonl", column, chunks, table=table, pair=pair)
 
 
 def all_texts(given: Unlabelled) -> Iterator[tuple[int, str]]:
@@ -198,22 +185,22 @@ def all_texts(given: Unlabelled) -> Iterator[tuple[int, str]]:
     Raises:
         DataError: A row cannot be read (when reading gets there), or some texts are blank (at the end).
     """
-    blank: list[int] = []
+    without: list[Skipped] = []
     read = 0
     for chunk in given.chunks(0):
         read += chunk.read
         mistakes = given.mistakes(chunk)
-        blank += [row.number for row in mistakes if row.is_blank]
+        without += [row for row in mistakes if row.is_blank]
         unreadable = next((row for row in mistakes if not row.is_blank), None)
         for number, text in zip(chunk.numbers, chunk.texts, strict=True):
             if unreadable is None or number < unreadable.number:
                 yield number, text
         if unreadable is not None:
             raise DataError(f"{given.at(unreadable.number)}: {unreadable.reason}")
-    if blank:
-        raise DataError(
-            f"{given.source}: {BLANK} in {counted(len(blank), 'row')}: {numbered(given.unit, blank)}. Fill or remove them."
-        )
+    if without:
+        reasons = " or ".join(dict.fromkeys(row.reason for row in without))
+        numbers = numbered(given.unit, [row.number for row in without])
+        raise DataError(f"{given.source}: {reasons} in {counted(len(without), 'row')}: {numbers}. Fill or remove them.")
     if not read:
         raise nothing_usable(given, 0, [])
 
@@ -228,13 +215,14 @@ def nothing_usable(given: Unlabelled, read: int, first: Sequence[Skipped]) -> Da
     return DataError(f"{given.source}: none of its {counted(read, 'row')} can be used.{seen}")
 
 
-def lines_of(stream: BinaryIO, source: str, max_characters: int = MAX_CHARACTERS) -> Unlabelled:
+def lines_of(stream: BinaryIO, source: str, max_characters: int = MAX_CHARACTERS, *, pairs: bool = False) -> Unlabelled:
     """Return the lines of a stream, which can be read only once, as texts.
 
     Args:
         stream: UTF-8 text, with or without a byte order mark.
         source: Name of the stream in messages.
         max_characters: The longest text allowed.
+        pairs: True if each line is a pair of texts, with a tab between them.
     """
 
     def read() -> Iterator[tuple[int, str]]:
@@ -247,19 +235,22 @@ def lines_of(stream: BinaryIO, source: str, max_characters: int = MAX_CHARACTERS
                 ) from None
             yield number, text.removesuffix("\n").removesuffix("\r")
 
-    return replace(_of_lines(source, read, max_characters), once=True)
+    return replace(_of_lines(source, read, max_characters, pairs), once=True)
 
 
 def texts_of(texts: Sequence[str], source: str) -> Unlabelled:
     """Return texts in memory as an input; a blank one is a mistake.
 
     Args:
-        texts: The texts.
+        texts: The texts, or pairs of texts.
         source: Name of the texts in messages.
     """
-    table = Table(source, ("text",), lambda wanted: iter([]), in_memory=True)
-    rows = [(number, (text,), text) for number, text in enumerate(texts, start=1)]
-    return Unlabelled(source, "row", "text", "text", _chunked(table, lambda: iter(rows), MAX_CHARACTERS), table=table)
+    names = _NAMES[are_pairs(texts)]
+    table = Table(source, names, lambda wanted: iter([]), in_memory=True)
+    sides = [(text.first, text.second) if isinstance(text, TextPair) else (text,) for text in texts]
+    rows = [(number, cells, cells) for number, cells in enumerate(sides, start=1)]
+    chunks = _chunked(table, lambda: iter(rows), MAX_CHARACTERS)
+    return Unlabelled(source, "row", "text", "text", chunks, table=table, pair=names[1] if len(names) > 1 else None)
 
 
 def _identity(file: Path) -> tuple[str | int, ...]:
@@ -267,37 +258,55 @@ def _identity(file: Path) -> tuple[str | int, ...]:
     return str(file.resolve()), state.st_size, state.st_mtime_ns
 
 
-# Rows as they are read: number, own cells, and the cell of the text.
-_Read = Iterator[tuple[int, Any, object]]
+# Rows as they are read: number, own cells, and the cells of the text, or of both texts of a pair.
+_Read = Iterator[tuple[int, Any, tuple[object, ...]]]
+# Names of the columns of single texts, and of pairs, where the input has none.
+_NAMES = (("text",), ("text", "text_pair"))
 
 
-def _of_lines(source: str, read: Callable[[], Iterator[tuple[int, str]]], max_characters: int) -> Unlabelled:
-    table = Table(source, ("text",), lambda wanted: iter([]), unit="line")
+def _of_lines(
+    source: str, read: Callable[[], Iterator[tuple[int, str]]], max_characters: int, pairs: bool
+) -> Unlabelled:
+    names = _NAMES[pairs]
+    table = Table(source, names, lambda wanted: iter([]), unit="line")
 
     def rows() -> _Read:
-        return ((number, (line,), line) for number, line in read())
+        for number, line in read():
+            cells = tuple(line.split(TAB)) if pairs and not is_blank(line) else (line,) * len(names)
+            if len(cells) == len(names):
+                yield number, cells, cells
+            else:
+                tabs = counted(len(cells) - 1, "tab")
+                yield (
+                    number,
+                    cells,
+                    (Broken(DataError(f"{table.at(number)}: {tabs}; expected one, between two texts.")),),
+                )
 
+    chunks = _chunked(table, rows, max_characters, lines=True)
     return Unlabelled(
-        source, "line", "text", "text", _chunked(table, rows, max_characters, lines=True), blank_lines=True
+        source, "line", "text", "text", chunks, blank_lines=True, pair=names[1] if len(names) > 1 else None
     )
 
 
-def _rows_of(table: Table, column: str) -> Callable[[], _Read]:
-    at = table.columns.index(column)
-    return lambda: ((number, row, row[at]) for number, row in table.read(table.columns))
+def _rows_of(table: Table, columns: Sequence[str]) -> Callable[[], _Read]:
+    places = [table.columns.index(column) for column in columns]
+    return lambda: ((number, row, tuple(row[at] for at in places)) for number, row in table.read(table.columns))
 
 
-def _objects_of(table: Table, column: str) -> Callable[[], _Read]:
+def _objects_of(table: Table, columns: Sequence[str]) -> Callable[[], _Read]:
     def read() -> _Read:
         assert table.objects is not None
         for number, row in table.objects():
             if isinstance(row, DataError):
-                yield number, None, Broken(row)
+                yield number, None, (Broken(row),)
                 continue
-            cell = lookup(row, column)
-            if cell is MISSING:
-                cell = Broken(DataError(f"{table.at(number)}: no key '{column}' in this object."))
-            yield number, row, cell
+            missing = [column for column in columns if column not in row]
+            if missing:
+                broken = Broken(DataError(f"{table.at(number)}: no key '{missing[0]}' in this object."))
+                yield number, row, (broken,)
+            else:
+                yield number, row, tuple(row[column] for column in columns)
 
     return read
 
@@ -309,62 +318,61 @@ def _chunked(
         rows = islice(read(), start, None)
         while part := list(islice(rows, CHUNK)):
             numbers, own, cells = zip(*part, strict=True)
-            usable, skipped = _checked(table, numbers, cells, max_characters, _BLANK_LINE if lines else BLANK)
+            usable, texts, skipped = _checked(table, numbers, cells, max_characters, lines=lines)
             kept = [own[at] for at in usable]
             held = ObjectCells(kept) if table.objects is not None else RowCells(table.columns, kept)
-            yield Chunk(len(part), *_taken(usable, numbers, cells), held, skipped)
+            yield Chunk(len(part), tuple(numbers[at] for at in usable), texts, held, skipped)
 
     return chunks
 
 
-def _of_parquet(file: Path, table: Table, column: str, max_characters: int, notes: tuple[str, ...]) -> Unlabelled:
+def _of_parquet(
+    file: Path, table: Table, column: str, pair: str | None, max_characters: int, notes: tuple[str, ...]
+) -> Unlabelled:
     import pyarrow as pa
 
-    schema = schema_of(file)
-    at = table.columns.index(column)
+    schema, _ = parquet_schema(file)
+    places = [table.columns.index(name) for name in (column, pair) if name is not None]
 
     def chunks(start: int) -> Iterator[Chunk]:
         number = start + 1
-        for held in tables_of(file, CHUNK, start):
+        for held in parquet_tables(file, CHUNK, start):
             numbers = range(number, number + held.num_rows)
             number += held.num_rows
-            cells = held.column(at).to_pylist()
-            usable, skipped = _checked(table, numbers, cells, max_characters, BLANK)
+            cells = list(zip(*(held.column(at).to_pylist() for at in places), strict=True))
+            usable, texts, skipped = _checked(table, numbers, cells, max_characters)
             kept = held if len(usable) == held.num_rows else held.take(pa.array(usable, pa.int64()))
-            yield Chunk(held.num_rows, *_taken(usable, numbers, cells), ArrowCells(kept), skipped)
+            yield Chunk(held.num_rows, tuple(numbers[at] for at in usable), texts, ArrowCells(kept), skipped)
 
     return Unlabelled(
-        table.source,
-        table.unit,
-        "parquet",
-        column,
-        chunks,
-        notes=notes,
-        table=table,
-        parquet=schema,
-        foreign=table.foreign,
+        table.source, table.unit, "parquet", column, chunks, notes=notes, table=table, parquet=schema, pair=pair
     )
 
 
 def _checked(
-    table: Table, numbers: Sequence[int], cells: Sequence[object], max_characters: int, blank: str
-) -> tuple[list[int], tuple[Skipped, ...]]:
-    """Return the positions of the rows with a usable text, and the other rows."""
-    usable, skipped = [], []
-    for at, (number, cell) in enumerate(zip(numbers, cells, strict=True)):
+    table: Table,
+    numbers: Sequence[int],
+    cells: Sequence[Sequence[object]],
+    max_characters: int,
+    *,
+    lines: bool = False,
+) -> tuple[list[int], tuple[str, ...], tuple[Skipped, ...]]:
+    """Return the positions of the rows with a usable text or pair, their texts, and the other rows."""
+    usable: list[int] = []
+    texts: list[str] = []
+    skipped: list[Skipped] = []
+    for at, (number, sides) in enumerate(zip(numbers, cells, strict=True)):
         try:
-            text = checked_text(table, number, cell, max_characters)
+            found = [checked_text(table, number, cell, max_characters) for cell in sides]
         except DataError as error:
             skipped.append(Skipped(number, str(error).removeprefix(f"{table.at(number)}: "), is_blank=False))
             continue
-        if is_blank(text):
-            skipped.append(Skipped(number, blank, is_blank=True))
-        else:
+        text = TextPair(*found) if len(found) > 1 else found[0]
+        side = blank_side(text)
+        if side is None:
             usable.append(at)
-    return usable, tuple(skipped)
-
-
-def _taken(
-    usable: Sequence[int], numbers: Sequence[int], texts: Sequence[Any]
-) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    return tuple(numbers[at] for at in usable), tuple(texts[at] for at in usable)
+            texts.append(text)
+        else:
+            is_line = lines and all(map(is_blank, found))
+            skipped.append(Skipped(number, _BLANK_LINE if is_line else blank(side), is_blank=not lines or is_line))
+    return usable, tuple(texts), tuple(skipped)

@@ -42,9 +42,6 @@ FORMATS = {
 }
 """Names of formats by suffix."""
 
-SHOWN = {"csv": "CSV", "tsv": "TSV", "jsonl": "JSON Lines", "parquet": "Parquet", "text": "lines of text"}
-"""Formats in words, by name."""
-
 # Spreadsheets take a cell that begins with one of these for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # Decimals of a probability in CSV: enough for any comparison, and short enough to read.
@@ -143,12 +140,13 @@ class Lines(Format):
     Args:
         text: Name of the input's column of texts.
         answers: Names of the added columns of labels and probabilities.
+        pair: Name of the column of second texts, which follow the first.
     """
 
     name = "text"
 
-    def __init__(self, text: str, answers: tuple[str, str]) -> None:
-        self._text = text
+    def __init__(self, text: str, answers: tuple[str, str], pair: str | None = None) -> None:
+        self._texts = (text,) if pair is None else (text, pair)
         self._answers = answers
 
     @contextmanager
@@ -156,10 +154,10 @@ class Lines(Format):
         """Open a part for writing."""
 
         def write(cells: Cells, added: Added) -> None:
-            at = cells.columns.index(self._text)
+            places = [cells.columns.index(text) for text in self._texts]
             labels, probabilities = (added[name] for name in self._answers)
             for own, label, probability in zip(cells.rows(cells.columns), labels, probabilities, strict=True):
-                words = printable(as_cell(label)), f"{probability:.4f}", printable(str(own[at]))
+                words = printable(as_cell(label)), f"{probability:.4f}", *(printable(str(own[at])) for at in places)
                 stream.write("\t".join(words).encode() + b"\n")
 
         yield write

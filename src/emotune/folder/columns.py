@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from emotune.folder.format import Description
+from emotune.system.errors import ConfigError
 
 
 def described_columns(
@@ -26,3 +27,25 @@ def described_columns(
     if not isinstance(trained, dict):
         return chosen
     return {"text_column": trained.get("text"), "text_pair_column": trained.get("pair")}
+
+
+def unlabelled_columns(
+    description: Description | None, text_column: str | None, text_pair_column: str | None
+) -> dict[str, str | bool | None]:
+    """Return the arguments for `open_unlabelled`: those of `described_columns`, and whether rows are pairs.
+
+    Args:
+        description: The saved model. For None, one that emotune did not save, rows are pairs if a column of second texts
+            is named.
+        text_column: The user's choice, or None.
+        text_pair_column: The user's choice, or None.
+
+    Raises:
+        ConfigError: A column of second texts is named for a model of single texts.
+    """
+    pairs = text_pair_column is not None if description is None else description.pairs
+    if text_pair_column is not None and not pairs:
+        raise ConfigError(
+            "--text-pair-column is for models of pairs, and this one was trained on single texts. Leave it out."
+        )
+    return {**described_columns(description, text_column, text_pair_column), "pairs": pairs}
