@@ -166,7 +166,7 @@ def _run(
             progress.say(line)
 
     with watch.step("Base model"):
-        base = load_base(labels=data.labels, **config.model.model_dump())
+        base = load_base(labels=data.labels, task=data.task, **config.model.model_dump())
         base = with_head_of(base, config.training.seed)
         precision = precision_for(base.model, options.precision, device)
         base.model.to(device)

@@ -48,7 +48,9 @@ def test_suggested_command_quotes_the_folder(invoke: Invoke, runs: list[RunConfi
 
 
 # Trackers are one of a few names, and a model needs one: tests/tracking has them. Repeats need folds.
-@pytest.mark.parametrize("name", [name for name in FLAGS if name not in ("track", "track_model", "fold_repeats")])
+@pytest.mark.parametrize(
+    "name", [name for name in FLAGS if name not in ("track", "track_model", "labels", "fold_repeats")]
+)
 def test_each_option_sets_its_setting(invoke: Invoke, runs: list[RunConfig], name: str) -> None:
     flag = FLAGS[name]
     section, key = flag.key.split(".")
@@ -79,6 +81,12 @@ def test_each_option_sets_its_setting(invoke: Invoke, runs: list[RunConfig], nam
     assert result.exit_code == 0, result.stderr
     assert runs == [RunConfig.load(overrides={flag.key: value})]
     assert runs[0] != RunConfig()
+
+
+def test_labels_are_names_between_commas(invoke: Invoke, runs: list[RunConfig]) -> None:
+    result = invoke("run", "--labels", "very low,so-so,high", "--ordered")
+    assert result.exit_code == 0, result.stderr
+    assert (runs[0].data.labels, runs[0].data.ordered) == (("very low", "so-so", "high"), True)
 
 
 def test_help_explains_each_option_in_the_configuration_s_words(invoke: Invoke) -> None:

@@ -103,6 +103,7 @@ def evaluate(
     rows = load_split(
         data,
         labels=facts.labels,
+        task=facts.task,
         split=split,
         config=data_config,
         revision=data_revision,

@@ -22,6 +22,8 @@ FLAGS = {
     "text_column": Flag("data.text_column", "NAME"),
     "text_pair_column": Flag("data.text_pair_column", "NAME"),
     "label_column": Flag("data.label_column", "NAME"),
+    "labels": Flag("data.labels", "NAME,NAME", is_list=True),
+    "ordered": Flag("data.ordered"),
     "group_column": Flag("data.group_column", "NAME"),
     "time_column": Flag("data.time_column", "NAME"),
     "input_format": Flag("data.input_format", "NAME"),

@@ -117,6 +117,11 @@ def _override(flag: Flag, name: str, value: Any) -> Override:
 
     setting: Any = renamed(value) if flag.is_map else value
     # Names; text with other characters is a regular expression of modules.
-    if flag.is_list and isinstance(value, str) and value != "all-linear" and re.fullmatch(r"[\w.,]+", value):
+    if (
+        flag.is_list
+        and isinstance(value, str)
+        and value != "all-linear"
+        and re.fullmatch(r"[\w.]+|[\w.,\- ]*,[\w.,\- ]*", value)
+    ):
         setting = value.split(",")
     return Override(flag.key, setting, place=f"--{name.replace('_', '-')}")

@@ -143,3 +143,22 @@ def _not_whole(value: object) -> str:
         f"the label is {quoted(value)}, a number that is not whole; expected a class (text or a whole number), "
         "since predicting numbers (regression) is not supported"
     )
+
+
+def refuse_no_order(labels: Sequence[str], requested: Sequence[str] | None, source: str) -> None:
+    """Refuse labels of which nothing says the order.
+
+    Args:
+        labels: The labels in the order of their ids.
+        requested: The labels in the order that the user gave, or None.
+        source: The rows, for messages.
+
+    Raises:
+        DataError: They are not numbers, and the user gave no order.
+    """
+    are_numbers = all(_INTEGER.fullmatch(label) for label in labels)
+    if requested is None and not (are_numbers and sorted(labels, key=int) == list(labels)):
+        raise DataError(
+            f"{source}: the labels {listed(labels)} are not numbers in rising order, so nothing says their order. "
+            "Name all of them from the lowest to the highest with --labels LOW,...,HIGH."
+        )

@@ -17,7 +17,7 @@ from emotune.data.dataset import SPLIT_NAMES, Split, TextDataset
 from emotune.data.found import Source
 from emotune.data.groups import group_names
 from emotune.data.label_names import clean_name, refuse_lists
-from emotune.data.labels import ordered_labels
+from emotune.data.labels import ordered_labels, refuse_no_order
 from emotune.data.memory import called
 from emotune.data.options import FOLD_REPEATS, MAX_CHARACTERS, DataSource
 from emotune.data.renaming import renaming_notes
@@ -29,6 +29,9 @@ from emotune.data.times import Times, read_times
 from emotune.system.errors import DataError
 from emotune.system.options import checked_seed
 from emotune.system.wording import counted, last_part, listed, quoted, shown, word
+from emotune.tasks.base import Task
+from emotune.tasks.ordered import ORDERED
+from emotune.tasks.single_label import SINGLE_LABEL
 
 # Rows in memory, as opened by `emotune.data.memory`.
 InMemory = Any
@@ -52,6 +55,7 @@ def load_data(
     on_error: Literal["stop", "skip"] | None = None,
     text_pair_column: str | None = None,
     labels: Sequence[str] | None = None,
+    ordered: bool = False,
     validation_size: float = 0.15,
     test_size: float = 0.15,
     group_column: str | None = None,
@@ -91,6 +95,7 @@ def load_data(
         text_pair_column: The column of second texts, if every row is a pair of texts to classify together. Columns
             named premise and hypothesis, and the like, are found where no column is named like one of texts.
         labels: Label names in the order wanted: exactly those of the training rows.
+        ordered: The labels have an order: that of their numbers, or of `labels`.
         validation_size: The share of training rows to cut for validation, if that is needed.
         test_size: The share of training rows to cut for test, if that is needed.
         group_column: The column of groups, such as authors: rows of one group are never on both sides of a cut.
@@ -121,6 +126,7 @@ def load_data(
         on_error=on_error,
         text_pair_column=text_pair_column,
         labels=labels,
+        ordered=ordered,
         validation_size=validation_size,
         test_size=test_size,
         group_column=group_column,
@@ -157,6 +163,9 @@ def load_data(
     for split_rows in rows.values():
         _refuse_labels_outside(order, split_rows, "the training rows lack")
     splits = {split: _split(split, split_rows, order, group_column) for split, split_rows in rows.items()}
+    if asked.ordered:
+        refuse_no_order(order, asked.labels, train.source)
+        splits = {split: replace(found_rows, task=ORDERED) for split, found_rows in splits.items()}
 
     columns = {split: split_rows.columns for split, split_rows in rows.items()}
     notes = [
@@ -252,6 +261,7 @@ def load_split(
     drop_unlabelled: bool = False,
     on_error: Literal["stop", "skip"] | None = None,
     text_pair_column: str | None = None,
+    task: Task = SINGLE_LABEL,
     max_characters: int = MAX_CHARACTERS,
 ) -> Split:
     """Load rows to score with a model that already has its labels.
@@ -270,6 +280,7 @@ def load_split(
         drop_unlabelled: Leave out rows without a label, with a note.
         on_error: "skip" leaves out rows that cannot be read or are blank, with a note.
         text_pair_column: The column of second texts, as in `load_data`.
+        task: The model's kind of label.
         max_characters: The longest text allowed.
 
     Raises:
@@ -315,7 +326,7 @@ def load_split(
     rows = replace(rows, names=tuple(name if name in labels else of_model.get(name, name) for name in rows.names))
     _refuse_labels_outside(labels, rows, "the model does not have")
     notes = (*found.notes, *reading_notes({own_name: table}, {own_name: rows.columns}), *rows.notes, *renamed)
-    return replace(_split(name or own_name, rows, labels), notes=notes, left_out=rows.left_out)
+    return replace(_split(name or own_name, rows, labels), notes=notes, left_out=rows.left_out, task=task)
 
 
 def _refuse_some_pairs(rows: Mapping[str, LabelledRows]) -> None:

@@ -65,6 +65,10 @@ class DataSource(Options):
     labels: Annotated[Texts, AfterValidator(_several_distinct)] | None = Field(
         default=None, description="All labels in the order to use; the data's own if not given."
     )
+    ordered: bool = Field(
+        default=False,
+        description="The labels have an order, such as stars from 1 to 5: that of their numbers, or of data.labels.",
+    )
     validation_size: float = Field(
         default=0.15,
         gt=0,
@@ -119,6 +123,10 @@ class DataSource(Options):
 
     @model_validator(mode="after")
     def _folds_or_splits(self) -> Self:
+        if self.folds is not None and self.ordered:
+            raise ValueError(
+                "folds and ordered are both given; cross-validation does not score labels by their order yet"
+            )
         if self.folds is None:
             if (
                 "fold_repeats" in self.model_fields_set

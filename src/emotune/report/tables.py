@@ -26,6 +26,7 @@ from emotune.evaluation.words.formats import (
     percent,
     share,
 )
+from emotune.evaluation.words.ordered import ordered_scores
 from emotune.evaluation.words.tables import LOSS, Footnotes, Verdict, comparison_parts, rows_of
 from emotune.evaluation.words.texts import Change, TextTable
 from emotune.folder.record import TrainingRecord
@@ -91,6 +92,8 @@ def evaluation_table(evaluation: Evaluation) -> Group:
     for name, value in evaluation.metrics.named().items():
         overall.add_row(name, share(value))
     overall.add_row(LOSS, nats(evaluation.metrics.loss))
+    for name, shown_value in ordered_scores(evaluation).items():
+        overall.add_row(name, shown_value)
     by_class = new_table(["class", "rows", "precision", "recall", "F1"], title="By class")
     for label, found in evaluation.metrics.per_class.items():
         by_class.add_row(

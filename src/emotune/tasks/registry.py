@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emotune.tasks.base import Task, trained_for
+from emotune.tasks.ordered import ORDERED
 from emotune.tasks.single_label import SINGLE_LABEL
 
-TASKS: dict[str, Task] = {SINGLE_LABEL.name: SINGLE_LABEL}
+TASKS: dict[str, Task] = {SINGLE_LABEL.name: SINGLE_LABEL, ORDERED.name: ORDERED}
 
 
 def task_of(config: Mapping[str, Any], labels: Sequence[str]) -> Task | None:

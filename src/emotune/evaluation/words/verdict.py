@@ -24,6 +24,7 @@ from emotune.evaluation.scores import Evaluation, absent_classes
 from emotune.evaluation.seeds import SeedSummary
 from emotune.evaluation.words.formats import LONGEST_NAME, interval_in_points, p_value, share, signed_points
 from emotune.evaluation.words.leaks import leaks_sentence
+from emotune.evaluation.words.ordered import ordered_sentence
 from emotune.system.text import printable
 from emotune.system.wording import counted
 
@@ -68,6 +69,7 @@ def sentences(
     same = one_label(comparison)
     if same:
         found.insert(1, same)
+    found += filter(None, [ordered_sentence(comparison)])
     if undecided is not None:
         found.append(limits(comparison, undecided, corrected=undecided is before and bool(corrected_p)))
     if leaks is not None:
