@@ -73,10 +73,14 @@ def test_each_option_sets_its_setting(invoke: Invoke, runs: list[RunConfig], nam
             "input_format": "csv",
             "on_error": "skip",
             "map": {"old": "new"},
+            "encoding": "latin-1",
+            "delimiter": "~",
+            "columns": ["Review Text", "a,b"],
         }
         value = own.get(name, "xyz*")
     option = f"--{name.replace('_', '-')}"
     words = [f"{old}={new}" for old, new in value.items()] if flag.is_map else [str(value)]
+    words = ['Review Text,"a,b"'] if flag.is_row else words
     result = invoke("run", option, *(words if flag.metavar else []))
     assert result.exit_code == 0, result.stderr
     assert runs == [RunConfig.load(overrides={flag.key: value})]
@@ -178,3 +182,11 @@ def test_a_stopped_run_says_how_to_go_on(invoke: Invoke, monkeypatch: pytest.Mon
     result = invoke("run", "--output", str(tmp_path / "tuned"))
     assert result.exit_code == 130
     assert result.stderr.startswith("Stopped. The finished epochs are kept; the same command with --resume")
+
+
+def test_a_tab_as_separator_comes_back_from_a_saved_configuration(invoke: Invoke, runs: list[RunConfig]) -> None:
+    for given in ("tab", "\\t", "\t"):
+        assert invoke("run", "--delimiter", given).exit_code == 0
+    assert {run.data.delimiter for run in runs} == {"\t"}
+    stored = runs[0].model_dump(mode="json")["data"]
+    assert RunConfig.load(overrides={"data.delimiter": stored["delimiter"]}).data.delimiter == "\t"

@@ -6,8 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,76 +32,47 @@ def lines(separator: str, end: str = "") -> str:
     return "".join(f"{text}{separator}{label}{end}\n" for text, label in [("text", "label"), *ROWS])
 
 
-@pytest.mark.parametrize(
-    ("name", "separator", "better"),
-    [("d.tsv", ",", ".csv"), ("d.tsv", ";", ".csv"), ("d.txt", "\t", ".tsv"), ("d.txt", ",", ".csv")],
-)
-def test_another_suffix(tmp_path: Path, name: str, separator: str, better: str) -> None:
+@pytest.mark.parametrize(("name", "separator"), [("d.csv", ","), ("d.txt", ";"), ("d.tsv", "\t"), ("d.csv", "|")])
+def test_names_for_columns_without_a_header(tmp_path: Path, name: str, separator: str) -> None:
     path = tmp_path / name
-    path.write_text(lines(separator), encoding="utf-8")
-    assert f"name the file {better}" in refusal(path)
-    check(path.rename(path.with_suffix(better)))
+    path.write_text(lines(separator).partition("\n")[2], encoding="utf-8")
+    found = re.search(r"name all columns in their order: --columns (\S+)$", refusal(path))
+    assert found is not None
+    check(DataSource(source=path, columns=found[1].split(",")))
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "said", "mend"),
-    [
-        ("d.csv", "sep=;\n" + lines(";"), "Remove that line", lambda text: text.partition("\n")[2]),
-        (
-            "d.csv",
-            lines(",", ",,").replace("label,,", "label"),
-            "add as many to the header",
-            lambda text: text.replace("label", "label,,", 1),
-        ),
-        ("d.txt", lines(";", ";"), "Remove the semicolon at the end", lambda text: text.replace(";\n", "\n")),
-        (
-            "d.txt",
-            lines(";", ";").replace("label;", "label"),
-            "Remove the semicolon at the end",
-            lambda text: text.replace(";\n", "\n"),
-        ),
-        (
-            "d.csv",
-            lines(",").partition("\n")[2],
-            "put a line with the column names above it: 'text,label'",
-            lambda text: "text,label\n" + text,
-        ),
-        ("d.txt", lines(";").partition("\n")[2], "above it: 'text;label'", lambda text: "text;label\n" + text),
-    ],
-)
-def test_a_line_changed(tmp_path: Path, name: str, content: str, said: str, mend: Callable[[str], str]) -> None:
-    path = tmp_path / name
-    path.write_text(content, encoding="utf-8")
-    assert said in refusal(path)
-    path.write_text(mend(content), encoding="utf-8")
-    check(path)
+def test_a_separator_that_is_not_found(tmp_path: Path) -> None:
+    """Rows with commas in their texts do not show that the header has another separator."""
+    path = tmp_path / "d.txt"
+    rows = [(f"a, b{',' * (i % 3)} {i}", label) for i, (_, label) in enumerate(ROWS)]
+    path.write_text("".join(f"{a}|{b}\n" for a, b in [("body", "mood"), *rows]), encoding="utf-8")
+    found = re.search(r"add --delimiter '(.)'", refusal(path))
+    assert found is not None
+    read = audit_source(
+        DataSource(source=path, delimiter=found[1], text_column="body", label_column="mood"), label_errors=False
+    )
+    assert [row.text for row in read.rows] == [text for text, _ in rows]
 
 
-def test_the_command_for_json_by_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    columns = {name: {str(i): row[place] for i, row in enumerate(ROWS)} for place, name in enumerate(("text", "label"))}
-    Path("d.json").write_text(json.dumps(columns), encoding="utf-8")
-    command = refusal(Path("d.json")).splitlines()[1]
-    subprocess.run(command.replace("python3", sys.executable, 1), shell=True, check=True)
-    check(Path("d-lines.jsonl"))
+@pytest.mark.parametrize("encoding", ["windows-1252", "utf-16-le"])
+def test_the_encoding(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "d.csv"
+    path.write_bytes(lines(",").replace("message", "caf\u00e9").encode(encoding))
+    found = re.search(r"--encoding ([\w-]+)", refusal(path))
+    assert found is not None
+    read = audit_source(DataSource(source=path, encoding=found[1]), label_errors=False)
+    assert read.rows[0].text == "caf\u00e9 0"
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
-@pytest.mark.parametrize(
-    "value",
-    [
-        [{"text": text, "label": label} for text, label in ROWS],
-        {"version": "1", "data": [{"text": text, "label": label} for text, label in ROWS]},
-        {"train": [list(row) for row in ROWS]},
-    ],
-)
-def test_the_command_for_other_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: object) -> None:
+def test_the_command_for_an_array_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("d.json").write_text(json.dumps(value, indent=1), encoding="utf-8")
-    found = re.search(r"jq .*$", refusal(Path("d.json")))
+    monkeypatch.setattr("emotune.data.whole_json.LARGEST", 99)
+    Path("my d.json").write_text(json.dumps([{"text": text, "label": label} for text, label in ROWS], indent=1))
+    found = re.search(r"jq .*$", refusal(Path("my d.json")))
     assert found is not None
     subprocess.run(found[0], shell=True, check=True)
-    check(Path("d-lines.jsonl"))
+    check(Path("my d-lines.jsonl"))
 
 
 def test_the_options_for_other_names(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ FILES = {
         ["3 fields, but the header has 2", "4 fields, but the header has 2"],
     ),
     "quote.csv": (
-        'text,label\nso kind of you,joy\n"great" she said,joy\nwhat a day,joy\n"no" and "no",fear\ndo not go in,fear\n',
+        'text,label\nso kind of you,joy\n"great" she said,joy\nwhat a day,joy\n"no" and, "no",fear\ndo not go in,fear\n',
         [3, 5],
         ["misplaced quote in this row", "misplaced quote in this row"],
     ),
@@ -120,7 +120,7 @@ def test_texts_without_labels_are_read_up_to_the_first(tmp_path: Path) -> None:
 def test_a_quote_that_swallows_rows_ends_the_audit(tmp_path: Path) -> None:
     """What follows may be the inside of a text."""
     path = tmp_path / "d.csv"
-    path.write_text('text,label\na,joy\n"b,joy\nc,fear\nd" e,joy\nf,fear\n', encoding="utf-8")
+    path.write_text('text,label\na,joy\n"b,joy\nc, c,fear\nd" e,joy\nf,fear\n', encoding="utf-8")
     with pytest.raises(DataError, match="misplaced quote in this row"):
         audit_source(path, label_errors=False)
 
@@ -136,7 +136,7 @@ def test_a_file_of_which_no_row_can_be_read_is_refused(tmp_path: Path) -> None:
 def test_a_file_most_of_whose_rows_cannot_be_read_is_refused(tmp_path: Path) -> None:
     """Tab-separated rows under a header with a semicolon: those with a semicolon in the text would be read as rows."""
     path = tmp_path / "d.txt"
-    rows = [f"so kind of you{' ; and more' if number % 3 == 0 else ''}\tjoy" for number in range(60)]
+    rows = [f"so kind\tof you{' ; and more' if number % 3 == 0 else ''}\tjoy" for number in range(60)]
     path.write_text("\n".join(["text;label", *rows]) + "\n", encoding="utf-8")
     with pytest.raises(DataError, match=facts("line 3", "no semicolon", ".tsv", "40 rows of 60")):
         audit_source(path, label_errors=False)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from emotune.data.audit import audit_source
 from emotune.data.load import load_data
 from emotune.system.errors import DataError
 
@@ -71,34 +66,3 @@ class TestNamesInAdvice:
     def test_of_what_is_missing_are_whole_and_safe(self, tmp_path: Path) -> None:
         assert f"'{tmp_path}/{LONG}.csv'" in refusal(f"{tmp_path}/{LONG}.csv")
         assert r"\x1b[31m" in refusal(f"{tmp_path}/{LONG}\x1b[31m.csv")
-
-    def test_of_files_are_words_of_a_command(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        if shutil.which("jq") is None:
-            pytest.skip("jq is not installed")
-        monkeypatch.chdir(tmp_path)
-        row = {"review": {"it's": "a"}, "label": "b"}
-        Path("my data.jsonl").write_text(json.dumps(row), encoding="utf-8")
-        with pytest.raises(DataError) as caught:
-            load_data("my data.jsonl", text_column="review.it's")
-        command = re.search(r"jq .*$", str(caught.value), re.MULTILINE)
-        assert command is not None
-        subprocess.run(command[0], shell=True, check=True)
-        flat = json.loads(Path("flat.jsonl").read_text(encoding="utf-8"))
-        assert flat == {**row, "review.it's": "a"}
-
-
-class TestArrow:
-    @pytest.mark.parametrize("kind", ["file", "stream"])
-    @pytest.mark.parametrize("suffix", [".arrow", ".feather"])
-    def test_the_line_that_converts(
-        self, kind: str, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        import pyarrow as pa
-
-        monkeypatch.chdir(tmp_path)
-        table = pa.Table.from_pylist(ROWS)
-        new = pa.ipc.new_file if kind == "file" else pa.ipc.new_stream
-        with new(f"d{suffix}", table.schema) as writer:
-            writer.write_table(table)
-        exec(refusal(f"d{suffix}").splitlines()[-1], {})  # our own advice
-        assert [row.text for row in audit_source("d.parquet", label_errors=False).rows] == [row["text"] for row in ROWS]

@@ -50,6 +50,7 @@ class ClusterJob:
         wanted: The columns to add.
         columns: "text_column", "text_pair_column" and "pairs" of `open_unlabelled`.
         max_characters: As for `open_unlabelled`.
+        how: Further arguments of `open_unlabelled`.
         stop: Refuse rows that cannot be predicted, before the first prediction.
         keep_formulas: As for `Delimited`.
         calibrated: As for `Predictor`.
@@ -65,6 +66,7 @@ class ClusterJob:
     wanted: Wanted = field(default_factory=Wanted)
     columns: Mapping[str, Any] = field(default_factory=dict)
     max_characters: int = MAX_CHARACTERS
+    how: Mapping[str, Any] = field(default_factory=dict)
     stop: bool = True
     keep_formulas: bool = False
     calibrated: bool = False
@@ -88,7 +90,7 @@ class ClusterJob:
             yield self._open(copy)
 
     def _open(self, path: Path) -> Unlabelled:
-        return open_unlabelled(path, **self.columns, max_characters=self.max_characters)
+        return open_unlabelled(path, **self.columns, max_characters=self.max_characters, **self.how)
 
 
 def predict_on_cluster(

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from emotune.data.compression import format_suffix
-from emotune.data.files import KNOWN_SUFFIXES
 from emotune.data.writing import FORMATS, format_of
 from emotune.system.errors import ConfigError, DataError, OutputError
 from emotune.system.text import reason_of
@@ -50,9 +49,9 @@ def find_files(patterns: Sequence[str]) -> tuple[str, ...]:
             )
         except OSError as error:
             raise DataError(f"{in_full(pattern)} cannot be read: {reason_of(error)}.") from None
-        data = sorted(str(entry) for entry in paths if format_suffix(Path(entry)) in KNOWN_SUFFIXES)
+        data = sorted(str(entry) for entry in paths if format_suffix(Path(entry)) in FORMATS)
         if not data:
-            raise DataError(f"{in_full(pattern)} names no data file. Expected {', '.join(KNOWN_SUFFIXES)}.")
+            raise DataError(f"{in_full(pattern)} names no data file. Expected {', '.join(FORMATS)}.")
         found.update(dict.fromkeys(entry if is_local(system) else system.unstrip_protocol(entry) for entry in data))
     formats = {FORMATS[format_suffix(Path(path))] for path in found}
     if len(formats) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -182,3 +183,54 @@ MaxCharacters = Annotated[
         help="Longest text accepted, in characters; 20,000 if not given.",
     ),
 ]
+
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Encoding of text files, such as windows-1252; UTF-8, or what a byte order mark says, if not given.",
+    ),
+]
+
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHAR", help="Character between the fields of a line, such as ; or tab; found out if not given."
+    ),
+]
+
+ColumnNames = Annotated[
+    str | None,
+    typer.Option("--columns", metavar="NAME,NAME", help="Names of all columns, in order, of a file without a header."),
+]
+
+Query = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SELECT", help="SELECT that gives the rows of an SQLite database; one table with texts needs none."
+    ),
+]
+
+Sheet = Annotated[str | None, typer.Option(metavar="NAME", help="Sheet of an Excel workbook that has several.")]
+
+
+def names_of_columns(given: str) -> list[str]:
+    """Return the names in a value of --columns; one with a comma is in double quotes, as in CSV."""
+    return [name.strip() for name in next(csv.reader([given]), [])]
+
+
+def reading_options(
+    encoding: str | None, delimiter: str | None, columns: str | None, query: str | None, sheet: str | None
+) -> dict[str, Any]:
+    """Return the options of reading files as arguments of the library.
+
+    Raises:
+        ConfigError: One is not valid.
+    """
+    from emotune.data.options import DataSource
+    from emotune.system.options import read_options
+
+    names = None if columns is None else names_of_columns(columns)
+    given = {"encoding": encoding, "delimiter": delimiter, "columns": names, "query": query, "sheet": sheet}
+    read_options(DataSource, given)
+    return given

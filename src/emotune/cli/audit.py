@@ -11,15 +11,21 @@ import typer
 
 from emotune.cli.arguments import (
     LABELLED_ROWS,
+    ColumnNames,
     DataConfig,
     DataRevision,
+    Delimiter,
     DropUnlabelled,
+    Encoding,
     InputFormat,
     LabelColumn,
     Map,
     MaxCharacters,
+    Query,
+    Sheet,
     TextColumn,
     choice,
+    reading_options,
     renamed,
     whole_number,
 )
@@ -65,6 +71,11 @@ def audit(
             "If not given, they are listed.",
         ),
     ] = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    columns: ColumnNames = None,
+    query: Query = None,
+    sheet: Sheet = None,
     max_characters: MaxCharacters = None,
     model: Annotated[
         str | None,
@@ -145,6 +156,7 @@ def audit(
         drop_unlabelled=drop_unlabelled,
         on_error=cast(Any, on_error),
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
+        **reading_options(encoding, delimiter, columns, query, sheet),
     )
     limit = MAX_LENGTH if max_length is None else max_length
     # First, since it fails if the model's name is wrong, and an audit can take minutes.

@@ -10,7 +10,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emotune.cli.arguments import Base, Device, Folder, MaxCharacters, TextColumn, TextPairColumn, share, whole_number
+from emotune.cli.arguments import (
+    Base,
+    ColumnNames,
+    Delimiter,
+    Device,
+    Encoding,
+    Folder,
+    MaxCharacters,
+    Query,
+    Sheet,
+    TextColumn,
+    TextPairColumn,
+    reading_options,
+    share,
+    whole_number,
+)
 from emotune.system.errors import ArtifactError
 from emotune.system.wording import counted
 
@@ -52,6 +67,11 @@ def drift(
     ] = 10_000,
     text_column: TextColumn = None,
     text_pair_column: TextPairColumn = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    columns: ColumnNames = None,
+    query: Query = None,
+    sheet: Sheet = None,
     max_characters: MaxCharacters = None,
     base: Base = None,
     device: Device = "auto",
@@ -75,10 +95,13 @@ def drift(
     from emotune.tasks.registry import TASKS
 
     description = read_description(folder)
-    columns = unlabelled_columns(description, text_column, text_pair_column)
+    roles = unlabelled_columns(description, text_column, text_pair_column)
     # Everything about paths and files comes before the model is loaded.
-    new_texts = _drawn(file, columns, max_characters, sample)
-    reference_texts = None if reference is None else _drawn(reference, columns, max_characters, sample)
+    how = {**roles, **reading_options(encoding, delimiter, columns, query, sheet)}
+    if max_characters is not None:
+        how["max_characters"] = max_characters
+    new_texts = _drawn(file, how, sample)
+    reference_texts = None if reference is None else _drawn(reference, how, sample)
     old = _saved_rows(folder) if reference_texts is None else None
     seen, unknown = seen_by(description, folder)
 
@@ -119,28 +142,23 @@ def drift(
         raise typer.Exit(1)
 
 
-def _drawn(file: Path, columns: Mapping[str, Any], max_characters: int | None, most: int) -> list[str]:
+def _drawn(file: Path, how: Mapping[str, Any], most: int) -> list[str]:
     """Return the texts of a file, or a sample of them."""
     from emotune.cli.console import print_notice
     from emotune.evaluation.drift import draw
 
-    texts, total = draw(_texts(file, columns, max_characters), most)
+    texts, total = draw(_texts(file, how), most)
     if total > len(texts):
         print_notice(f"'{file}': {counted(len(texts), 'text')} of {total:,} were drawn at random.")
     return texts
 
 
-def _texts(file: Path, columns: Mapping[str, Any], max_characters: int | None) -> Iterator[str]:
+def _texts(file: Path, how: Mapping[str, Any]) -> Iterator[str]:
     """Yield the texts of a file without labels."""
     from emotune.cli.console import print_notice
-    from emotune.data.options import MAX_CHARACTERS
     from emotune.data.unlabelled import all_texts, open_unlabelled
 
-    given = open_unlabelled(
-        file,
-        **columns,
-        max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
-    )
+    given = open_unlabelled(file, **how)
     for note in given.notes:
         print_notice(note)
     for _, text in all_texts(given):

@@ -13,17 +13,23 @@ import typer
 from emotune.cli.arguments import (
     LABELLED_ROWS,
     Base,
+    ColumnNames,
     DataConfig,
     DataRevision,
+    Delimiter,
     DropUnlabelled,
+    Encoding,
     Folder,
     InputFormat,
     LabelColumn,
     Map,
     MaxCharacters,
     OnError,
+    Query,
+    Sheet,
     TextColumn,
     TextPairColumn,
+    reading_options,
     renamed,
 )
 from emotune.system.errors import ConfigError
@@ -59,6 +65,11 @@ def evaluate(
     names: Map = None,
     drop_unlabelled: DropUnlabelled = False,
     on_error: OnError = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    columns: ColumnNames = None,
+    query: Query = None,
+    sheet: Sheet = None,
     max_characters: MaxCharacters = None,
     base: Base = None,
     output: Annotated[
@@ -99,7 +110,7 @@ def evaluate(
     facts = facts_of(folder, base)
     for note in facts.notes:
         print_notice(note)
-    columns = described_columns(facts.description, text_column, text_pair_column)
+    roles = described_columns(facts.description, text_column, text_pair_column)
     rows = load_split(
         data,
         labels=facts.labels,
@@ -107,13 +118,14 @@ def evaluate(
         split=split,
         config=data_config,
         revision=data_revision,
-        **columns,
+        **roles,
         label_column=label_column,
         input_format=cast(Any, input_format),
         map=renamed(names),
         drop_unlabelled=drop_unlabelled,
         on_error=cast(Any, on_error),
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
+        **reading_options(encoding, delimiter, columns, query, sheet),
     )
     for note in rows.notes:
         print_notice(note)

@@ -10,12 +10,18 @@ from typer.core import TyperCommand
 
 from emotune.cli.arguments import (
     Base,
+    ColumnNames,
+    Delimiter,
     Device,
+    Encoding,
     Folder,
     MaxCharacters,
     Precision,
+    Query,
+    Sheet,
     TextColumn,
     TextPairColumn,
+    reading_options,
     share,
     whole_number,
 )
@@ -112,6 +118,11 @@ def predict(
     ] = None,
     text_column: TextColumn = None,
     text_pair_column: TextPairColumn = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    columns: ColumnNames = None,
+    query: Query = None,
+    sheet: Sheet = None,
     max_characters: MaxCharacters = None,
     base: Base = None,
     calibrated: Annotated[
@@ -159,12 +170,14 @@ def predict(
         if is_given and output is None:
             raise ConfigError(f"{option} was given without --output. Add --output FILE, or leave it out.")
     to = Output(output, form, overwrite, resume, on_error == "stop", keep_formulas)
+    how = reading_options(encoding, delimiter, columns, query, sheet)
     asked = Asked(
         folder,
         base,
         text_column,
         text_pair_column,
         max_characters,
+        how,
         probabilities,
         top_k,
         least_probability,
@@ -181,14 +194,16 @@ def predict(
     if workers is not None:
         raise ConfigError("--workers is about --engine ray. Add that, or leave it out.")
     source = find_source(folder, given or [], file)
-    for option, value in (
-        ("--text-column", text_column),
-        ("--text-pair-column", text_pair_column),
-        ("--max-characters", max_characters),
-    ):
+    about_rows = {
+        "text_column": text_column,
+        "text_pair_column": text_pair_column,
+        "max_characters": max_characters,
+        **how,
+    }
+    for option, value in about_rows.items():
         if value is not None and source.path is None and input_format is None:
             raise ConfigError(
-                f"{option} is about the rows of a file, and no file was given. Give one, or leave it out."
+                f"--{option.replace('_', '-')} is about the rows of a file, and no file was given. Give one, or leave it out."
             )
     if input_format is not None and not source.is_standard_input:
         raise ConfigError("--input-format is about standard input; a file's suffix names its format. Leave it out.")
@@ -200,6 +215,7 @@ def predict(
     facts = facts_of(folder, base)
     for note in facts.notes:
         print_notice(note)
-    columns = unlabelled_columns(facts.description, text_column, text_pair_column)
-    with open_source(source, input_format, columns, max_characters) as opened:
+    roles = unlabelled_columns(facts.description, text_column, text_pair_column)
+    limit = {} if max_characters is None else {"max_characters": max_characters}
+    with open_source(source, input_format, {**how, **roles, **limit}) as opened:
         predict_here(opened, to, asked, facts)

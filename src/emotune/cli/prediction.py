@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emotune.system.errors import ConfigError
 from emotune.system.wording import counted, escaped, numbered
@@ -40,6 +40,7 @@ class Asked:
     text_column: str | None
     text_pair_column: str | None
     max_characters: int | None
+    how: Mapping[str, Any]
     probabilities: bool
     top_k: int
     least_probability: float
@@ -54,7 +55,9 @@ def predict_here(given: Unlabelled, to: Output, asked: Asked, facts: FolderFacts
     from emotune.bulk.local import Job, predict_to_file, predict_to_stream, skipped_file
     from emotune.bulk.outputs import format_for, format_name
     from emotune.cli.console import ConsoleProgress, make_console, print_notice
+    from emotune.data.compression import format_suffix
     from emotune.data.look import look_at_first, look_through
+    from emotune.data.writing import FORMATS, SHOWN
     from emotune.system.output import check_file
     from emotune.system.parts import Parts
 
@@ -71,6 +74,13 @@ def predict_here(given: Unlabelled, to: Output, asked: Asked, facts: FolderFacts
         print_notice("There is nothing to resume, so the job begins at the first row.")
     for note in given.notes:
         print_notice(note)
+    if (
+        given.foreign
+        and name == given.format
+        and to.form is None
+        and not (to.path and format_suffix(to.path) in FORMATS)
+    ):
+        print_notice(f"{given.source} is {given.foreign}, which is not written: the predictions are {SHOWN[name]}.")
     chunks: Iterator[Chunk] | None = None
     if given.once:
         look, chunks = look_at_first(given, stop=to.stop)
@@ -144,6 +154,7 @@ def predict_on_ray(given: list[str], to: Output, asked: Asked, workers: int | No
             base=asked.base,
             wanted=wanted,
             columns=unlabelled_columns(facts.description, asked.text_column, asked.text_pair_column),
+            how=asked.how,
             max_characters=MAX_CHARACTERS if asked.max_characters is None else asked.max_characters,
             stop=to.stop,
             keep_formulas=to.keep_formulas,
@@ -181,6 +192,7 @@ def _identity(given: Unlabelled, name: str, to: Output, asked: Asked, predictor:
         "the input": given.identity,
         "the column of texts": given.text,
         **({} if given.pair is None else {"the column of second texts": given.pair}),
+        **{f"--{option}": value for option, value in asked.how.items() if value is not None},
         "--format": name,
         "--on-error": "stop" if to.stop else "skip",
         "--keep-formulas": to.keep_formulas,

@@ -25,6 +25,7 @@ class Flag:
         text: Help text that replaces the setting's own.
         default: Default that replaces the setting's own in the help.
         is_list: True if the value may be names separated by commas.
+        is_row: True if the value is names separated by commas, as in a row of CSV.
         is_map: True if the option is repeated, each time with OLD=NEW.
     """
 
@@ -33,6 +34,7 @@ class Flag:
     text: str = ""
     default: str = ""
     is_list: bool = False
+    is_row: bool = False
     is_map: bool = False
 
 
@@ -112,10 +114,12 @@ def overrides(flags: Mapping[str, Flag], given: Mapping[str, str | list[str] | b
 
 def _override(flag: Flag, name: str, value: Any) -> Override:
     """Return the setting for an option."""
-    from emotune.cli.arguments import renamed
+    from emotune.cli.arguments import names_of_columns, renamed
     from emotune.settings.layers import Override
 
     setting: Any = renamed(value) if flag.is_map else value
+    if flag.is_row:
+        setting = names_of_columns(value)
     # Names; text with other characters is a regular expression of modules.
     if (
         flag.is_list

@@ -90,38 +90,30 @@ def _names_file(text: str) -> bool:
 
 
 @contextmanager
-def open_source(
-    source: Source,
-    input_format: str | None,
-    columns: Mapping[str, Any],
-    max_characters: int | None,
-) -> Iterator[Unlabelled]:
+def open_source(source: Source, input_format: str | None, how: Mapping[str, Any]) -> Iterator[Unlabelled]:
     """Open the input; standard input of rows is copied to a temporary file, since rows are read twice.
 
     Args:
         source: Where texts come from.
         input_format: The format of standard input.
-        columns: "text_column", "text_pair_column" and "pairs" of `open_unlabelled`.
-        max_characters: The longest text allowed.
+        how: Arguments of `open_unlabelled`, "pairs" among them.
     """
-    from emotune.data.options import MAX_CHARACTERS
     from emotune.data.unlabelled import lines_of, open_unlabelled, texts_of
     from emotune.data.writing import format_of
 
-    limit = MAX_CHARACTERS if max_characters is None else max_characters
     if source.path is not None:
-        yield open_unlabelled(source.path, **columns, max_characters=limit)
+        yield open_unlabelled(source.path, **how)
     elif source.texts:
-        yield texts_of(_in_pairs(source.texts) if columns["pairs"] else source.texts, "The command line")
+        yield texts_of(_in_pairs(source.texts) if how["pairs"] else source.texts, "The command line")
     elif input_format is None or format_of(input_format) == "text":
-        yield lines_of(sys.stdin.buffer, "Standard input", limit, pairs=columns["pairs"])
+        yield lines_of(sys.stdin.buffer, "Standard input", pairs=how["pairs"])
     else:
         with tempfile.TemporaryDirectory(prefix="emotune-") as held:
             copy = Path(held) / f"standard-input.{input_format}"
             with copy.open("wb") as stream:
                 while block := sys.stdin.buffer.read(1 << 20):
                     stream.write(block)
-            yield open_unlabelled(copy, **columns, max_characters=limit)
+            yield open_unlabelled(copy, **how)
 
 
 def _in_pairs(texts: Sequence[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
+from emotune.data.encodings import is_wide
 from emotune.data.foreign import entries_of, is_folder
 from emotune.data.split_names import SPLIT_ALIASES, by_number, read_name
 from emotune.data.table import Broken, Row, Table
@@ -47,12 +48,13 @@ def find_class_folders(folder: Path) -> dict[str, Classes]:
     return {"": classes}
 
 
-def open_class_folders(folder: Path, classes: Classes) -> tuple[Table, list[str]]:
+def open_class_folders(folder: Path, classes: Classes, encoding: str | None = None) -> tuple[Table, list[str]]:
     """Open the texts of one split; a row is a file, and its label is the name of its folder.
 
     Args:
         folder: The folder that holds those of the classes.
         classes: The folders by class.
+        encoding: Encoding of the files; None for UTF-8.
 
     Returns:
         The table and notes on it.
@@ -73,7 +75,7 @@ def open_class_folders(folder: Path, classes: Classes) -> tuple[Table, list[str]
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:
         for number, (file, name) in enumerate(files, start=1):
-            text = _text(file) if "text" in wanted else ""
+            text = _text(file, encoding) if "text" in wanted else ""
             if isinstance(text, DataError):
                 yield number, [Broken(text)] * len(wanted)
             else:
@@ -125,7 +127,7 @@ def _texts(folder: Path, most: int) -> list[Path]:
     return sorted(files, key=by_number)
 
 
-def _text(file: Path) -> str | DataError:
+def _text(file: Path, encoding: str | None) -> str | DataError:
     """Return the text of a file, or what is wrong with it."""
     shown = escaped(file)
     try:
@@ -134,13 +136,14 @@ def _text(file: Path) -> str | DataError:
         content = file.read_bytes()
     except OSError as error:
         return DataError(f"{shown}: it cannot be read ({error.strerror or error}).")
-    if b"\0" in content:
+    if b"\0" in content and not is_wide(encoding):
         return DataError(
             f"{shown}: a binary file (a NUL byte at offset {content.index(0):,}); expected a text in UTF-8."
         )
     try:
-        return content.decode("utf-8-sig").rstrip("\r\n")
+        return content.decode(encoding or "utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
         return DataError(
-            f"{shown}: byte 0x{content[error.start]:02x} at offset {error.start:,} is not UTF-8, which emotune reads."
+            f"{shown}: byte 0x{content[error.start]:02x} at offset {error.start:,} is not {encoding or 'UTF-8, which emotune reads'}. "
+            "Name the encoding of the files with --encoding NAME, such as windows-1252."
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,10 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from emotune.data.column_names import KNOWN_NAMES, Role, has_clear_name, is_commonest, named_like, normal
-from emotune.data.quoting import TAB
 from emotune.data.table import Table
 from emotune.system.errors import DataError
-from emotune.system.wording import listed, quoted, shown, word
+from emotune.system.wording import listed, quoted, word
 
 # Names that programs give to the column of row numbers.
 _INDEX = re.compile(r"|id|idx|index|unnamed: [0-9.]+|__index_level_[0-9]+__")
@@ -31,6 +29,8 @@ _PAIRS = (
 _OFFERED_PAIRS = (("text", "text_pair"), ("question", "sentence"), ("sentence", "question"))
 _ONE_HOT = {"0": "0", "0.0": "0", "false": "0", "1": "1", "1.0": "1", "true": "1"}
 _ROWS_LOOKED_AT = 1000
+TAB = "\t"
+SEPARATORS = (TAB, ";", ",", "|")
 
 
 class UnlabelledError(DataError):
@@ -91,7 +91,8 @@ def text_and_label_columns(
     label = _column(table, "label", label_column)
     if label in (text, pair):
         raise DataError(f"{table.source}: the column {quoted(label)} cannot hold both the texts and the labels.")
-    used = (text, pair, label)
+    named = [name for name in (text, pair, label) if name is not None]
+    used = {name if name in table.columns else name.partition(".")[0] for name in named}
     return Columns(text, label, tuple(column for column in table.columns if column not in used), pair=pair)
 
 
@@ -256,66 +257,38 @@ def _refuse_missing_header(table: Table, roles: tuple[Role, ...]) -> None:
         or _known_pair(table, _PAIRS) is not None
     ):
         return
-    hint = _separator_hint(table)
-    if hint:
-        raise DataError(f"{table.source}: {hint}")
-    example = "text" if roles == ("text",) else f"'text{shown(table.delimiter or ',')}label'"
+    example = "text" if roles == ("text",) or len(table.columns) == 1 else "text,label"
+    example += ",…" * (len(table.columns) - 1 - example.count(","))
     options = " and ".join(f"--{role}-column NAME" for role in roles)
+    hint = _separator_hint(table)
     raise DataError(
         f"{table.source}: its first line, {quoted(table.header)}, has no column name that emotune knows "
         f"({'; '.join(', '.join(KNOWN_NAMES[role]) for role in roles)}).\n"
-        f"If that line is the header, say which column is which with {options}. "
-        f"If it is a row, put a line with the column names above it: {example}."
+        + (
+            hint
+            or f"If that line is the header, say which column is which with {options}. "
+            f"If it is a row, name all columns in their order: --columns {example}"
+        )
     )
 
 
 def _separator_hint(table: Table) -> str:
-    """Return a hint where the first line shows another separator than the suffix promises; else ""."""
-    header, suffix = table.header, table.source.lower()[-4:]
-    if header is None:
-        return ""
-    if header.lower().startswith("sep="):
-        return (
-            f"its first line, {quoted(header)}, is a note for Excel and no header. "
-            "Remove that line, so that the column names come first."
-        )
-    if suffix == ".txt" and ";" not in header:
-        if TAB in header:
-            return _wrong_suffix(header, "semicolon", ".txt", "tabs", ".tsv")
-        if _fields_with_known_name(header, ","):
-            return _wrong_suffix(header, "semicolon", ".txt", "commas", ".csv")
-    if table.delimiter != "|" and _fields_with_known_name(header, "|"):
-        return (
-            f"a pipe, '|', separates the columns in its first line, {quoted(header)}, and emotune reads commas, semicolons and tabs. "
-            "Rewrite the file as CSV with commas, for example with pandas: pd.read_csv(OLD, sep='|').to_csv(NEW, index=False)"
-        )
-    if suffix == ".tsv" and TAB not in header and ("," in header or ";" in header):
-        return _wrong_suffix(header, "tab", ".tsv", "commas" if "," in header else "semicolons", ".csv")
-    if suffix == ".txt" and header.rstrip().endswith(";"):
-        return (
-            f"its first line, {quoted(header)}, ends with a semicolon. Remove the semicolon at the end of every line."
-        )
-    return ""
-
-
-def _fields_with_known_name(header: str, separator: str) -> bool:
-    """Return whether the separator splits a line into several fields, one of them a known name of a text column."""
-    return separator in header and has_clear_name(header.split(separator), "text")
-
-
-def _wrong_suffix(header: str, missing: str, suffix: str, separators: str, better: str) -> str:
-    return (
-        f"no {missing} in its first line, {quoted(header)}. In a {suffix} file {missing}s separate the columns; "
-        f"if {separators} do so in this file, name the file {better}."
+    """Return advice where nothing was found to separate the first line, and something could; else ""."""
+    found = next(
+        (separator for separator in SEPARATORS if len(table.columns) == 1 and separator in (table.header or "")), None
     )
+    if found is None or found == table.delimiter:
+        return ""
+    name = "tab" if found == TAB else f"'{found}'"
+    return f"If {quoted(found)} separates its columns, add --delimiter {name}."
 
 
 def _column(table: Table, role: Role, chosen: str | None) -> str:
     columns = f"Its columns are {listed(table.columns)}." if table.columns else "It has no columns."
     if chosen is not None:
-        if chosen in table.columns:
+        if chosen in table.columns or chosen in table.nested:
             return chosen
-        hint = _separator_hint(table) or table.hint or _nested_hint(table, chosen)
+        hint = table.hint or _separator_hint(table)
         message = f"{table.source} has no column {quoted(chosen)}. {columns}" + (
             f"\n{hint[0].upper()}{hint[1:]}" if hint else ""
         )
@@ -371,16 +344,4 @@ def _one_hot_hint(table: Table) -> str:
     return (
         f"{listed(labels)} look like one column for each label. Join them into one column, for example with pandas: "
         f"df['label'] = df[{[*labels]!r}].idxmax(axis=1). Several labels per row are not supported."
-    )
-
-
-def _nested_hint(table: Table, chosen: str) -> str:
-    """Return advice where "review.text" was asked for and the column "review" holds objects; else ""."""
-    outer = chosen.partition(".")[0]
-    if outer == chosen or outer not in table.columns or not table.source.lower().endswith((".jsonl", ".json")):
-        return ""
-    path = "".join(f"[{json.dumps(key)}]" for key in chosen.split("."))
-    return (
-        f"keys inside {quoted(outer)} are not read. Bring them to the top, for example: "
-        f"jq -c {word(f'. + {{{json.dumps(chosen)}: .{path}}}')} {word(table.source)} > flat.jsonl"
     )

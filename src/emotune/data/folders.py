@@ -46,6 +46,7 @@ def open_folder(folder: Path, name: str, asked: DataSource) -> Source:
         DataError: It holds no data, cannot be read, or could be read in several ways; or one of its files is not valid.
     """
     if is_saved_dataset(folder):
+        asked.reading.refuse_all_but((), f"{escaped(folder)} was written by save_to_disk of the datasets library")
         saved = open_saved_dataset(folder)
         if isinstance(saved, Table):
             return Source(name, {name: saved}, is_one_file=True)
@@ -58,7 +59,8 @@ def open_folder(folder: Path, name: str, asked: DataSource) -> Source:
     if not claims and all(format_suffix(file) == ".txt" for file in files):
         classes = find_class_folders(folder)
         if classes:
-            return _of_classes(folder, name, classes, files)
+            asked.reading.refuse_all_but(("encoding",), f"{escaped(folder)} has one text per file")
+            return _of_classes(folder, name, classes, files, asked.encoding)
     if not files:
         return _of_inner_folders(folder, name, asked)
     return _of_files(folder, name, files, claims, asked)
@@ -103,7 +105,7 @@ def open_shards(files: Sequence[Path], source: str, asked: DataSource) -> Table:
     Raises:
         DataError: One of them is not valid, or their columns differ.
     """
-    return joined([open_table(file, max_characters=asked.max_characters) for file in files], source)
+    return joined([open_table(file, asked.reading) for file in files], source)
 
 
 def _is_data(file: Path) -> bool:
@@ -130,7 +132,7 @@ def _of_files(
             )
         notes.append(reading_note(chosen))
     if not chosen:
-        table = open_table(files[0], max_characters=asked.max_characters)
+        table = open_table(files[0], asked.reading)
         return Source(name, {files[0].name: table}, is_one_file=True)
     weak = [file for file in files if format_stem(file).lower() in WEAK_VALIDATION]
     if "train" in chosen and "validation" not in chosen and len(weak) == 1:
@@ -217,12 +219,18 @@ def _tables_in(folder: Path) -> list[Path]:
     return sorted((file for file in entries_of(folder) if _is_data(file) and file.suffix != ".txt"), key=by_number)
 
 
-def _of_classes(folder: Path, name: str, classes: Mapping[str, Mapping[str, Path]], unused: Sequence[Path]) -> Source:
+def _of_classes(
+    folder: Path,
+    name: str,
+    classes: Mapping[str, Mapping[str, Path]],
+    unused: Sequence[Path],
+    encoding: str | None,
+) -> Source:
     tables: dict[str, Table] = {}
     notes: list[str] = []
     for split, found in classes.items():
         place = next(iter(found.values())).parent
-        tables[split or name], said = open_class_folders(place, found)
+        tables[split or name], said = open_class_folders(place, found, encoding)
         notes += said
     names = sorted({label for found in classes.values() for label in found})
     notes.insert(0, f"One text per file; labels by the names of folders: {listed(names)}.")

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from emotune.data.encodings import is_marked, is_wide, looks_like_utf16
 from emotune.system.errors import DataError
 from emotune.system.wording import counted, escaped, in_full, listed, word
 
-UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0")
 # First bytes of files that are not text, and names for the files.
 _SIGNATURES = {
@@ -19,57 +19,46 @@ _SIGNATURES = {
     b"\xff\xd8\xff": "a JPEG picture",
     b"%PDF": "a PDF document",
     b"PAR1": "a Parquet file (name it .parquet)",
+    b"ARROW1": "an Arrow file (name it .arrow)",
+    b"SQLite format 3\0": "an SQLite database (name it .db)",
 }
 # Limits of the search for a folder's layout, and the number of its folders that are named.
 _LEVELS_LOOKED_AT, _ENTRIES_LOOKED_AT, _PATHS_NAMED = 3, 10_000, 8
-_EXPECTED = "expected text in UTF-8, or Parquet in a .parquet file"
+_EXPECTED = "expected text, or a file of the format that its suffix names"
 
 
-def refuse_foreign(path: Path, start: bytes) -> None:
+def refuse_foreign(path: Path, start: bytes, encoding: str | None) -> None:
     """Refuse a file whose first bytes show that it is not text.
 
     Args:
         path: The file.
         start: Its first bytes.
+        encoding: The encoding that the user gave, if any.
 
     Raises:
-        DataError: It is an archive, another program's, in UTF-16, or otherwise binary; the message says what to do.
+        DataError: It is an archive, another program's, or otherwise binary; the message says what to do.
     """
     shown = escaped(path)
-    if start.startswith(UTF16_MARKS):
-        raise DataError(f"{shown} is UTF-16 text; emotune reads UTF-8.\n{how_to_convert(path, 'UTF-16')}")
     if start.startswith(b"PK\x03\x04"):
         raise DataError(f"{shown} is {_zip_kind(path)}")
-    if start.startswith(b"SQLite format 3\0"):
+    if start.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         raise DataError(
-            f"{shown} is an SQLite database, which emotune does not read. Write the table that holds the rows as CSV:\n"
-            f"sqlite3 -header -csv {word(path)} 'SELECT * FROM NAME' > {word(path.with_suffix('.csv'))}"
+            f"{shown} is an old or an encrypted office document, such as .xls, which is not read. "
+            "Save it as .xlsx without a password, or as CSV, and give that."
         )
     if start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05" and len(start) > 1:
         raise DataError(
             f"{shown} is a Python pickle, which emotune never loads, since loading one can run code. "
             "Write the rows as CSV, JSON Lines or Parquet with the program that made it."
         )
-    if start.startswith(b"ARROW1") or path.suffix.lower() in (".arrow", ".feather"):
-        raise DataError(
-            f"{shown} is an Arrow file, which emotune does not read. Write it as Parquet, in Python:\n{_arrow_to_parquet(path, start)}"
-        )
     kind = next((kind for signature, kind in _SIGNATURES.items() if start.startswith(signature)), None)
-    if kind is None and b"\0" in start:
+    if kind is None and b"\0" in start and not is_marked(start) and not is_wide(encoding):
+        guess = looks_like_utf16(start)
+        if guess is not None:
+            raise DataError(f"{shown} seems to be UTF-16 text without a byte order mark. Add --encoding {guess}.")
         kind = f"a binary file (a NUL byte at offset {start.index(0):,})"
     if kind is not None:
         raise DataError(f"{shown} is {kind}; {_EXPECTED}.")
-
-
-def _arrow_to_parquet(path: Path, start: bytes) -> str:
-    """Return Python code that converts an Arrow file.
-
-    Arrow's file format, which Feather uses too, begins with its name; files of the datasets library are streams.
-    """
-    written = repr(str(path.with_suffix(".parquet")))
-    if start.startswith((b"ARROW1", b"FEA1")):
-        return f"import pandas; pandas.read_feather({str(path)!r}).to_parquet({written})"
-    return f"import datasets; datasets.Dataset.from_file({str(path)!r}).to_parquet({written})"
 
 
 def refuse_place(source: str | Path) -> None:
@@ -171,15 +160,6 @@ def _is_table(file: Path) -> bool:
     return file.suffix.lower() in (".csv", ".tsv", ".jsonl", ".json", ".parquet") and not file.name.startswith(".")
 
 
-def how_to_convert(path: Path, encoding: str) -> str:
-    """Return the command that makes a UTF-8 copy of a text file."""
-    target = path.with_name(f"{path.stem}-utf8{path.suffix}")
-    return (
-        f"Save it as UTF-8, for example: iconv -f {encoding} -t UTF-8 {word(path)} > {word(target)} "
-        f"(if {encoding} is what it is in)."
-    )
-
-
 def _zip_kind(path: Path) -> str:
     """Return the kind of a ZIP archive, and what to do with it."""
     try:
@@ -188,10 +168,7 @@ def _zip_kind(path: Path) -> str:
     except (OSError, zipfile.BadZipFile):
         return f"a ZIP archive, or an Excel workbook, or the beginning of one; {_EXPECTED}."
     if "xl/workbook.xml" in names:
-        return "an Excel workbook, which emotune does not read. Save the sheet as CSV in UTF-8, and give that."
+        return "an Excel workbook. Name it .xlsx, and it is read."
     if "mimetype" in names or "[Content_Types].xml" in names:
-        return "an office document, which emotune does not read. Save the table as CSV in UTF-8, and give that."
-    return (
-        f"a ZIP archive with {counted(len(names), 'file')} ({listed(names)}), which emotune does not read.\n"
-        f"Unpack it, and give what is in it: unzip {word(path)}"
-    )
+        return "an office document, which emotune does not read. Save the table as CSV in UTF-8 or as .xlsx, and give that."
+    return f"a ZIP archive with {counted(len(names), 'file')} ({listed(names)}). Name it .zip, and the table in it is read."

@@ -67,5 +67,6 @@ def joined(tables: Sequence[Table], source: str) -> Table:
         in_memory=first.in_memory,
         notes=tuple(note for table in tables for note in table.notes),
         hint=first.hint,
+        nested=frozenset.intersection(*(table.nested for table in tables)),
         place=place,
     )

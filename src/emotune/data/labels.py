@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from numbers import Number
 
 from emotune.data.label_names import clean_name
@@ -41,7 +42,7 @@ def label_name(cell: object, class_names: Sequence[str] | None = None) -> str | 
     """Return the label's name, or None if the cell holds none.
 
     Text is stripped of surrounding white space and of invisible characters (`clean_name`). Whole numbers, including
-    1.0, become the integer's digits; true and false become "true" and "false". Empty or blank text, null, NaN and the
+    1.0 and decimals, become the integer's digits; true and false become "true" and "false". Empty or blank text, null, NaN and the
     text "nan" count as missing.
 
     Args:
@@ -68,8 +69,8 @@ def label_name(cell: object, class_names: Sequence[str] | None = None) -> str | 
         name = str(cell).lower()
     elif isinstance(cell, int):
         return str(cell) if class_names is None else _named(cell, class_names)
-    elif isinstance(cell, float):
-        if not cell.is_integer():
+    elif isinstance(cell, (float, Decimal)):
+        if not _is_whole(cell):
             raise LabelError(_not_whole(cell))
         return str(int(cell)) if class_names is None else _named(int(cell), class_names)
     elif isinstance(cell, (list, tuple, set, dict)):
@@ -136,6 +137,12 @@ def _named(label_id: int, class_names: Sequence[str]) -> str:
     if label_id == -1:
         raise WithheldError(f"the label id is -1, which means that the label is withheld; {expected}")
     raise LabelError(f"the label id is {label_id}; {expected}")
+
+
+def _is_whole(number: float | Decimal) -> bool:
+    if isinstance(number, float):
+        return number.is_integer()
+    return number.is_finite() and number == number.to_integral_value()
 
 
 def _not_whole(value: object) -> str:

@@ -63,6 +63,11 @@ def load_data(
     folds: int | None = None,
     fold_repeats: int = FOLD_REPEATS,
     max_characters: int = MAX_CHARACTERS,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    columns: Sequence[str] | None = None,
+    query: str | None = None,
+    sheet: str | None = None,
     seed: int = 0,
 ) -> TextDataset:
     """Load a labelled data set with its three splits, and refuse what cannot be trained on.
@@ -76,8 +81,8 @@ def load_data(
     for its six emotions; or else alphabetical.
 
     Args:
-        source: "bundled:sample"; a file (.txt with `text;label` lines, .csv, .tsv, .jsonl, .parquet); a folder in one of
-            the layouts of docs/own-files.md, such as files named train, validation and test; a pattern such as
+        source: "bundled:sample"; a file (CSV, TSV, `text;label` lines, JSON, Parquet, Arrow, Excel, SQLite, ZIP); a folder
+            in one of the layouts of docs/own-files.md, such as files named train, validation and test; a pattern such as
             "part-*.csv", whose files are one table; "-" for standard input; a URL; or the id of a Hugging Face Hub
             data set. A path that exists on this machine is never looked up on the Hub. Or rows in memory: a pandas
             DataFrame; a Dataset or DatasetDict of the datasets library; a list of (text, label) pairs, or of dicts; or
@@ -105,6 +110,11 @@ def load_data(
             `folds`, and `cross_validate` takes them.
         fold_repeats: The number of times that rows are assigned to folds anew.
         max_characters: The longest text allowed; a longer one is usually an unclosed quote.
+        encoding: The encoding of text files, such as "windows-1252"; None for UTF-8, or what a byte order mark says.
+        delimiter: The character between the fields of a line; None finds it.
+        columns: The names of all columns, in order, of a file without a header.
+        query: The SELECT that gives the rows of an SQLite database; a database with one table of texts needs none.
+        sheet: The sheet of an Excel workbook that has several.
         seed: Chooses the rows that are cut; 0 to 2**32 - 1.
 
     Raises:
@@ -134,6 +144,11 @@ def load_data(
         folds=folds,
         fold_repeats=fold_repeats,
         max_characters=max_characters,
+        encoding=encoding,
+        delimiter=delimiter,
+        columns=columns,
+        query=query,
+        sheet=sheet,
     )
     checked_seed(seed)
     found, tables = open_splits(asked)
@@ -167,11 +182,11 @@ def load_data(
         refuse_no_order(order, asked.labels, train.source)
         splits = {split: replace(found_rows, task=ORDERED) for split, found_rows in splits.items()}
 
-    columns = {split: split_rows.columns for split, split_rows in rows.items()}
+    used = {split: split_rows.columns for split, split_rows in rows.items()}
     notes = [
         *found.notes,
         *left_out,
-        *reading_notes(tables, columns),
+        *reading_notes(tables, used),
         *(note for read in rows.values() for note in read.notes),
         *renamed,
     ]
@@ -186,7 +201,7 @@ def load_data(
         test=made.splits["test"],
         notes=(*notes, *made.notes),
         known_groups=made.known,
-        columns=columns,
+        columns=used,
         left_out=tuple(row for read in rows.values() for row in read.left_out),
         periods=made.periods,
         folds=made.folds,
@@ -263,6 +278,11 @@ def load_split(
     text_pair_column: str | None = None,
     task: Task = SINGLE_LABEL,
     max_characters: int = MAX_CHARACTERS,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    columns: Sequence[str] | None = None,
+    query: str | None = None,
+    sheet: str | None = None,
 ) -> Split:
     """Load rows to score with a model that already has its labels.
 
@@ -282,6 +302,11 @@ def load_split(
         text_pair_column: The column of second texts, as in `load_data`.
         task: The model's kind of label.
         max_characters: The longest text allowed.
+        encoding: As for `load_data`; so are the following ones.
+        delimiter: Separator of fields.
+        columns: Names of the columns of a file without a header.
+        query: The SELECT of a database.
+        sheet: The sheet of a workbook.
 
     Raises:
         DataError: The data cannot be read, lacks the split, or has labels that the model does not know.
@@ -301,6 +326,11 @@ def load_split(
         text_pair_column=text_pair_column,
         labels=labels,
         max_characters=max_characters,
+        encoding=encoding,
+        delimiter=delimiter,
+        columns=columns,
+        query=query,
+        sheet=sheet,
     )
     found = find_source(asked)
     if found.is_one_file:

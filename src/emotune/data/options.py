@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from emotune.data.copies import InputFormat
+from emotune.data.encodings import checked_encoding
+from emotune.data.reading import Reading
 from emotune.system.options import Options, Text, Texts
 
 
@@ -15,6 +17,20 @@ def _several_distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
     if not len(labels) == len(set(labels)) >= 2:
         raise ValueError("expected at least two labels, none of them twice")
     return labels
+
+
+def _names_of_columns(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(names) != len(set(names)):
+        raise ValueError("expected the names of all columns in order, none of them twice")
+    return names
+
+
+def _checked_delimiter(given: str) -> str:
+    r"""Return one character; a tab may be written as "tab" or "\\t", as a shell passes it."""
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(given, given)
+    if len(delimiter) != 1 or delimiter in "\"'\\\r\n\0" or delimiter.isalnum():
+        raise ValueError("expected one character that separates fields, such as , or ; or | or tab")
+    return delimiter
 
 
 def _as_names(value: Any) -> Any:
@@ -53,6 +69,20 @@ class DataSource(Options):
         default=None,
         description="Format of standard input, a pipe or a URL: csv, tsv, jsonl, json, parquet or text; found out if not given.",
     )
+    encoding: Annotated[Text, AfterValidator(checked_encoding)] | None = Field(
+        default=None,
+        description="Encoding of text files, such as windows-1252; UTF-8, or what a byte order mark says, if not given.",
+    )
+    delimiter: Annotated[str, AfterValidator(_checked_delimiter)] | None = Field(
+        default=None, description="Character between the fields of a line, such as ; or tab; found out if not given."
+    )
+    columns: Annotated[Texts, AfterValidator(_names_of_columns)] | None = Field(
+        default=None, description="Names of all columns, in order, of a file without a header."
+    )
+    query: Text | None = Field(
+        default=None, description="SELECT that gives the rows of an SQLite database; one table with texts needs none."
+    )
+    sheet: Text | None = Field(default=None, description="Sheet of an Excel workbook that has several.")
     map: Annotated[dict[str, str], BeforeValidator(_as_names)] | None = Field(
         default=None, description="New names of labels by old ones; several may become one."
     )
@@ -143,6 +173,18 @@ class DataSource(Options):
                 )
                 raise ValueError(f"folds is {self.folds} and {name} is given; expected one of them: {why}")
         return self
+
+    @property
+    def reading(self) -> Reading:
+        """How files are read."""
+        return Reading(
+            self.max_characters,
+            self.encoding,
+            self.delimiter,
+            None if self.columns is None else tuple(self.columns),
+            self.query,
+            self.sheet,
+        )
 
     @property
     def further(self) -> tuple[str, ...]:

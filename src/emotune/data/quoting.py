@@ -51,7 +51,7 @@ class Quoting:
         return f"quotes are read as text, since {why}; {self.fields:,} {begin}"
 
 
-def decide_quoting(opened: Callable[[], AbstractContextManager[TextIO]]) -> Quoting:
+def decide_quoting(opened: Callable[[], AbstractContextManager[TextIO]], skipped: int = 0) -> Quoting:
     """Read a whole tab-separated file, in constant memory, and decide what its quotes are.
 
     They are quoting in two cases:
@@ -62,6 +62,7 @@ def decide_quoting(opened: Callable[[], AbstractContextManager[TextIO]]) -> Quot
 
     Args:
         opened: Opens the file as text with its line ends as they are; it is opened up to four times.
+        skipped: Number of lines before those.
     """
     with opened() as stream:
         if not any(QUOTE in part for part in iter(lambda: stream.read(_AT_A_TIME), "")):
@@ -71,7 +72,7 @@ def decide_quoting(opened: Callable[[], AbstractContextManager[TextIO]]) -> Quot
         if is_regular:
             return Quoting(is_quoting=True, reason="since every field with a quote in it is quoted as a whole")
         return Quoting(is_quoting=False, fields=_quoted_fields(opened))
-    obstacle = _against_quoting(opened)
+    obstacle = _against_quoting(opened, skipped)
     if obstacle:
         return Quoting(is_quoting=False, obstacle=obstacle, fields=_quoted_fields(opened))
     return Quoting(is_quoting=True, reason="since otherwise rows would not have as many fields as the header")
@@ -90,22 +91,17 @@ def _as_lines(opened: Callable[[], AbstractContextManager[TextIO]]) -> tuple[boo
             if row.count(TAB) + 1 != width:
                 return False, False
             if is_regular and QUOTE in row:
-                is_regular = all(_is_quoted(field) for field in row.split(TAB) if QUOTE in field)
+                is_regular = all(is_quoted(field) for field in row.split(TAB) if QUOTE in field)
     return True, is_regular
 
 
 def _quoted_fields(opened: Callable[[], AbstractContextManager[TextIO]]) -> int:
     """Return the number of fields quoted as a whole, in a file where every line is a row."""
     with opened() as stream:
-        return sum(_is_quoted(field) for line in stream if QUOTE in line for field in line.rstrip("\r\n").split(TAB))
+        return sum(is_quoted(field) for line in stream if QUOTE in line for field in line.rstrip("\r\n").split(TAB))
 
 
-def _is_quoted(field: str) -> bool:
-    inside = field[1:-1]
-    return len(field) >= 2 and field[0] == field[-1] == QUOTE and QUOTE not in inside.replace(QUOTE * 2, "")
-
-
-def _against_quoting(opened: Callable[[], AbstractContextManager[TextIO]]) -> str:
+def _against_quoting(opened: Callable[[], AbstractContextManager[TextIO]], skipped: int) -> str:
     """Return the reason why a file cannot be read with quoting, or "" if it can."""
     width = 0
     read: list[str] = []
@@ -117,7 +113,7 @@ def _against_quoting(opened: Callable[[], AbstractContextManager[TextIO]]) -> st
 
     with opened() as stream:
         reader = csv.reader(noted(stream), delimiter=TAB, strict=True)
-        start = 1
+        start = skipped + 1
         try:
             for fields in reader:
                 lines, read[:] = [line.rstrip("\r\n") for line in read], []
@@ -126,15 +122,28 @@ def _against_quoting(opened: Callable[[], AbstractContextManager[TextIO]]) -> st
                     width = width or len(fields)
                     if len(fields) != width:
                         return f"line {start} would have {len(fields)} fields, and the header has {width}"
-                    if _swallows_rows(lines, width):
-                        return f"one field would hold lines {start} to {reader.line_num}, which look like rows of their own"
-                start = reader.line_num + 1
+                    if swallows_rows(lines, width, TAB):
+                        end = skipped + reader.line_num
+                        return f"one field would hold lines {start} to {end}, which look like rows of their own"
+                start = skipped + reader.line_num + 1
         except csv.Error:
             return f"a quote in line {start} is not closed where the field ends"
     return ""
 
 
-def _swallows_rows(lines: list[str], width: int) -> bool:
-    """Return whether lines joined by quotes are rows of their own: an inner one, or both the first and the last."""
-    whole = [line.count(TAB) + 1 == width for line in lines]
+def swallows_rows(lines: list[str], width: int, delimiter: str) -> bool:
+    """Return whether lines joined by quotes are rows of their own: an inner one, or both the first and the last.
+
+    Args:
+        lines: The lines of one record.
+        width: Number of fields of the header.
+        delimiter: Separator of the fields.
+    """
+    whole = [line.count(delimiter) + 1 == width for line in lines]
     return len(lines) > 1 and width > 1 and (any(whole[1:-1]) or (whole[0] and whole[-1]))
+
+
+def is_quoted(field: str) -> bool:
+    """Return whether a field is quoted as a whole, as by a CSV writer."""
+    inside = field[1:-1]
+    return len(field) >= 2 and field[0] == field[-1] == QUOTE and QUOTE not in inside.replace(QUOTE * 2, "")

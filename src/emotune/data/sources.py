@@ -42,6 +42,7 @@ def find_source(asked: DataSource) -> Source:
     _check_input_format(asked)
     source = asked.source
     if not isinstance(source, (str, Path)):
+        asked.reading.refuse_all_but((), f"The data is {kind_of(source)}, no file")
         found = _in_memory(source)
     elif isinstance(source, str) and source.startswith("bundled:"):
         if source != SAMPLE:
@@ -91,7 +92,7 @@ def open_split_file(split: str, file: object, asked: DataSource) -> tuple[Table,
     else:
         stream = _of_stream(file, asked) or _of_pattern(file, asked)
         if stream is None:
-            return open_table(local_file(file), max_characters=asked.max_characters), ()
+            return open_table(local_file(file), asked.reading), ()
         found = stream
     return next(iter(found.tables.values())), found.notes
 
@@ -155,6 +156,7 @@ def _of_hub(name: str, revision: str | None, given: str, asked: DataSource) -> S
         raise DataError(
             f"{in_full(given)} names the revision {quoted(revision)}, and {quoted(asked.revision)} was given too. Give one."
         )
+    asked.reading.refuse_all_but((), f"{in_full(given)} is a data set of the Hugging Face Hub")
     tables = open_hub_dataset(name, config=asked.config, revision=asked.revision or revision)
     found = under_our_names(name, tables)
     if given == name:
@@ -167,7 +169,7 @@ def _at_url(url: str, asked: DataSource) -> Source:
     """Open the file at a URL."""
     place = hub_place(url)
     copy = fetch(url, asked.input_format) if place is None else fetch_from_hub(place, url, asked.revision)
-    table = copy.open(lambda path: open_table(path, max_characters=asked.max_characters))
+    table = copy.open(lambda path: open_table(path, asked.reading))
     return Source(without_secrets(url), {copy.name: table}, is_one_file=True, notes=copy.notes)
 
 
@@ -179,7 +181,7 @@ def _of_stream(source: str | Path, asked: DataSource) -> Source | None:
         copy, name = copy_pipe(Path(source).expanduser(), asked.input_format), Path(source).name
     else:
         return None
-    table = copy.open(lambda path: open_table(path, max_characters=asked.max_characters))
+    table = copy.open(lambda path: open_table(path, asked.reading))
     return Source(name, {name: table}, is_one_file=True, notes=copy.notes)
 
 
@@ -224,7 +226,7 @@ def _of_path(source: str | Path, asked: DataSource) -> Source | None:
         name = path.name if path.name not in ("", "..") else path.resolve().name
         if path.is_dir():
             return open_folder(path, name, asked)
-        return Source(name, {path.name: open_table(path, max_characters=asked.max_characters)}, is_one_file=True)
+        return Source(name, {path.name: open_table(path, asked.reading)}, is_one_file=True)
     if isinstance(source, str) and is_hub_id(source) and format_suffix(Path(source)) not in KNOWN_SUFFIXES:
         return None
     raise DataError(

@@ -46,6 +46,9 @@ class Table:
         notes: Notes on reading the rows, one sentence each.
         hint: Advice, with the apparent kind of the source, if it lacks the columns wanted.
         objects: Reads the rows of JSON Lines as they are, with their line numbers; an error for what is no object.
+        nested: Names of keys inside those of objects, such as "review.text", which can be read like columns.
+        format: Name of the format in which predictions of the rows are written, as in `emotune.data.writing.FORMATS`.
+        foreign: Kind of the file, such as "an Excel workbook", if predictions are not written in it.
         place: Returns the place of a row that has been read, where the source and a number are not the place.
     """
 
@@ -61,6 +64,9 @@ class Table:
     notes: tuple[str, ...] = ()
     hint: str = ""
     objects: Callable[[], Iterator[tuple[int, dict[str, Any] | DataError]]] | None = None
+    nested: frozenset[str] = frozenset()
+    format: str = "csv"
+    foreign: str = ""
     place: Callable[[int], str] | None = None
 
     def at(self, number: int) -> str:

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from emotune.data.cells import ArrowCells, Cells, ObjectCells, RowCells
+from emotune.data.columnar import schema_of, tables_of
 from emotune.data.columns import known_columns, pair_columns, text_column_note, text_only_column
-from emotune.data.compression import format_suffix
-from emotune.data.files import open_lines, open_table, parquet_schema, parquet_tables
+from emotune.data.files import open_table, open_text
+from emotune.data.json_files import MISSING, lookup
 from emotune.data.options import MAX_CHARACTERS, DataSource
 from emotune.data.quoting import TAB
+from emotune.data.reading import Reading
 from emotune.data.rows import blank, checked_text, no_rows
 from emotune.data.sources import local_file
 from emotune.data.table import Broken, Table
-from emotune.data.writing import FORMATS
 from emotune.system.errors import DataError
 from emotune.system.pairs import TextPair, are_pairs, blank_side
 from emotune.system.text import is_blank
@@ -83,7 +84,8 @@ class Unlabelled:
         blank_lines: True if blank lines are no mistake, as in a file of lines.
         notes: Notes on reading it, one sentence each.
         table: The table behind it, if it has one.
-        parquet: The columns' types, if it is a Parquet file.
+        parquet: The columns' types, if it is a Parquet or Arrow file.
+        foreign: Kind of the file, if predictions are not written in it.
         once: True if it can be read only once.
         pair: Name of the column of second texts; None for single texts.
         identity: What tells it from another input: name, size and time of the last change of a file.
@@ -99,6 +101,7 @@ class Unlabelled:
     notes: tuple[str, ...] = ()
     table: Table | None = None
     parquet: pa.Schema | None = None
+    foreign: str = ""
     once: bool = False
     identity: tuple[str | int, ...] = ()
     pair: str | None = None
@@ -119,6 +122,11 @@ def open_unlabelled(
     text_pair_column: str | None = None,
     pairs: bool = False,
     max_characters: int = MAX_CHARACTERS,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    columns: Sequence[str] | None = None,
+    query: str | None = None,
+    sheet: str | None = None,
 ) -> Unlabelled:
     """Open a file of texts, ignoring labels.
 
@@ -131,25 +139,41 @@ def open_unlabelled(
         text_pair_column: The column of second texts, if rows are pairs; None finds it by name.
         pairs: True for pairs of texts. Lines of a `.txt` file then have a tab between the texts.
         max_characters: The longest text allowed.
+        encoding: Encoding of a text file, as for `load_data`; so are the following ones.
+        delimiter: Separator of fields.
+        columns: Names of the columns of a file without a header.
+        query: The SELECT of a database.
+        sheet: The sheet of a workbook.
 
     Raises:
         DataError: The file cannot be opened, or has no column of texts.
-        ConfigError: `max_characters` is out of range.
+        ConfigError: An option is out of range.
     """
-    DataSource(source=path, text_column=text_column, max_characters=max_characters)
+    asked = DataSource(
+        source=path,
+        text_column=text_column,
+        max_characters=max_characters,
+        encoding=encoding,
+        delimiter=delimiter,
+        columns=columns,
+        query=query,
+        sheet=sheet,
+    )
     file = local_file(path)
-    found = _open(file, text_column, text_pair_column, pairs, max_characters)
+    found = _open(file, text_column, text_pair_column, pairs, asked.reading)
     return replace(found, identity=_identity(file))
 
 
 def _open(
-    file: Path, text_column: str | None, text_pair_column: str | None, pairs: bool, max_characters: int
+    file: Path, text_column: str | None, text_pair_column: str | None, pairs: bool, reading: Reading
 ) -> Unlabelled:
-    table = open_table(file, max_characters=max_characters)
-    kind = FORMATS[format_suffix(file)]
+    table = open_table(file, reading)
+    kind, max_characters = table.format, reading.max_characters
     is_labelled = bool(known_columns(table, "text") and known_columns(table, "label"))
-    if kind == "text" and text_column is None and not is_labelled:
-        return _of_lines(table.source, lambda: open_lines(file), max_characters, pairs)
+    is_table = is_labelled or text_column is not None or reading.delimiter is not None or reading.columns is not None
+    if kind == "text" and not is_table:
+        text = open_text(file, reading)
+        return replace(_of_lines(table.source, text.lines, max_characters, pairs), notes=text.notes)
     column, pair = (
         pair_columns(table, text_column, text_pair_column) if pairs else (text_only_column(table, text_column), None)
     )
@@ -161,6 +185,7 @@ def _open(
         format=kind,
         delimiter=table.delimiter or (TAB if kind == "tsv" else ","),
         notes=notes,
+        foreign=table.foreign,
     )
 
 
@@ -301,12 +326,12 @@ def _objects_of(table: Table, columns: Sequence[str]) -> Callable[[], _Read]:
             if isinstance(row, DataError):
                 yield number, None, (Broken(row),)
                 continue
-            missing = [column for column in columns if column not in row]
-            if missing:
-                broken = Broken(DataError(f"{table.at(number)}: no key '{missing[0]}' in this object."))
-                yield number, row, (broken,)
+            cells = [lookup(row, column) for column in columns]
+            if MISSING in cells:
+                missing = columns[cells.index(MISSING)]
+                yield number, row, (Broken(DataError(f"{table.at(number)}: no key '{missing}' in this object.")),)
             else:
-                yield number, row, tuple(row[column] for column in columns)
+                yield number, row, tuple(cells)
 
     return read
 
@@ -331,12 +356,12 @@ def _of_parquet(
 ) -> Unlabelled:
     import pyarrow as pa
 
-    schema, _ = parquet_schema(file)
+    schema = schema_of(file)
     places = [table.columns.index(name) for name in (column, pair) if name is not None]
 
     def chunks(start: int) -> Iterator[Chunk]:
         number = start + 1
-        for held in parquet_tables(file, CHUNK, start):
+        for held in tables_of(file, CHUNK, start):
             numbers = range(number, number + held.num_rows)
             number += held.num_rows
             cells = list(zip(*(held.column(at).to_pylist() for at in places), strict=True))
@@ -345,7 +370,16 @@ def _of_parquet(
             yield Chunk(held.num_rows, tuple(numbers[at] for at in usable), texts, ArrowCells(kept), skipped)
 
     return Unlabelled(
-        table.source, table.unit, "parquet", column, chunks, notes=notes, table=table, parquet=schema, pair=pair
+        table.source,
+        table.unit,
+        "parquet",
+        column,
+        chunks,
+        notes=notes,
+        table=table,
+        parquet=schema,
+        foreign=table.foreign,
+        pair=pair,
     )
 
 

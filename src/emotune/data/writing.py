@@ -42,6 +42,9 @@ FORMATS = {
 }
 """Names of formats by suffix."""
 
+SHOWN = {"csv": "CSV", "tsv": "TSV", "jsonl": "JSON Lines", "parquet": "Parquet", "text": "lines of text"}
+"""Formats in words, by name."""
+
 # Spreadsheets take a cell that begins with one of these for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # Decimals of a probability in CSV: enough for any comparison, and short enough to read.

@@ -16,6 +16,7 @@ from emotune.data.dataset import Split
 from emotune.data.files import open_table
 from emotune.data.labels import LabelError, label_name, ordered_labels
 from emotune.data.options import MAX_CHARACTERS
+from emotune.data.reading import Reading
 from emotune.data.table import Table
 from emotune.data.unlabelled import all_texts, column_of
 from emotune.evaluation.scores import Evaluation, restrict, score
@@ -65,7 +66,7 @@ def read_foreign(path: Path) -> Foreign:
     Raises:
         DataError: It cannot be read, a column is missing, or a cell is empty or of another kind.
     """
-    table = open_table(path, max_characters=MAX_CHARACTERS)
+    table = open_table(path, Reading(MAX_CHARACTERS))
     wanted = (TEXT, LABEL, PREDICTION)
     missing = [column for column in wanted if column not in table.columns]
     if missing:
