@@ -44,7 +44,7 @@ from emotune.models.classifier import Classifier
 from emotune.models.drawing import with_head_of
 from emotune.models.families import precision_for
 from emotune.report import tables
-from emotune.report.audit_tables import audit_lines, tokens_line, unknown_lines
+from emotune.report.audit_tables import audit_lines, limit_line, tokens_line, unknown_lines
 from emotune.report.probabilities import probabilities_sentence
 from emotune.settings.run import RunConfig
 from emotune.system.errors import ConfigError
@@ -166,7 +166,7 @@ def _run(
             progress.say(line)
 
     with watch.step("Base model"):
-        base = load_base(labels=data.labels, task=data.task, **config.model.model_dump())
+        base = load_base(labels=data.labels, task=data.task, texts=data.train.texts, **config.model.model_dump())
         base = with_head_of(base, config.training.seed)
         precision = precision_for(base.model, options.precision, device)
         base.model.to(device)
@@ -178,6 +178,8 @@ def _run(
         )
         audit = replace(audit, tokens=tokens)
         say_base(base, tokens, progress)
+        if config.model.max_length is None:
+            progress.say(limit_line(base.max_length, tokens))
         check_refusal(method, base.model)
         progress.say(f"{method.title} will train {method.trains(base.model)}")
 

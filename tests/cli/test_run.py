@@ -62,6 +62,7 @@ def test_each_option_sets_its_setting(invoke: Invoke, runs: list[RunConfig], nam
         value = default / 2 if isinstance(default, float) else default + 1
     else:
         own = {
+            "max_length": 64,
             "epochs": 3,
             "alpha": 8.0,
             "learning_rate": 0.5,

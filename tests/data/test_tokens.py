@@ -9,9 +9,7 @@ import pytest
 
 from emotune.data.tokens import TokenCounts, are_unreadable, count_tokens, is_unreadable
 from emotune.models.encoding import encode
-from emotune.models.options import MAX_LENGTH
 from emotune.report.audit_tables import tokens_line, unknown_lines
-from emotune.settings.run import RunConfig
 
 from ..facts import states
 
@@ -65,10 +63,6 @@ def test_the_line_names_the_splits_that_are_cut(tiny_tokenizer: BertTokenizer, w
     assert tokens_line(cut) == "14.4 tokens per text; 3 of 5 texts are longer than 8 and are cut: 2 of train, 1 of test"
     whole = count(tiny_tokenizer, 64, train=[short])
     assert tokens_line(whole) == "3.0 tokens per text; 0 of 1 texts are longer than 64 and are cut"
-
-
-def test_the_limit_is_that_of_a_run_by_itself() -> None:
-    assert RunConfig().model.max_length == MAX_LENGTH
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from emotune.cli.arguments import (
     Query,
     Sheet,
     TextColumn,
+    TextPairColumn,
     choice,
     reading_options,
     renamed,
@@ -51,6 +52,7 @@ def audit(
     data_config: DataConfig = None,
     data_revision: DataRevision = None,
     text_column: TextColumn = None,
+    text_pair_column: TextPairColumn = None,
     label_column: LabelColumn = None,
     group_column: Annotated[
         str | None,
@@ -127,7 +129,6 @@ def audit(
     from emotune.folder.base import open_base
     from emotune.inference.judging import features_of
     from emotune.models.load import load_tokenizer
-    from emotune.models.options import MAX_LENGTH
     from emotune.report.audit_tables import EXAMPLES, audit_page
     from emotune.system.errors import ConfigError
     from emotune.system.output import check_output
@@ -148,6 +149,7 @@ def audit(
         config=data_config,
         revision=data_revision,
         text_column=text_column,
+        text_pair_column=text_pair_column,
         label_column=label_column,
         group_column=group_column,
         time_column=time_column,
@@ -158,13 +160,12 @@ def audit(
         max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
         **reading_options(encoding, delimiter, columns, query, sheet),
     )
-    limit = MAX_LENGTH if max_length is None else max_length
     # First, since it fails if the model's name is wrong, and an audit can take minutes.
-    tokenizer = None if model is None else load_tokenizer(model, max_length=limit)
-    features = None if model is None else features_of(model, max_length=limit, opening=open_base)
+    tokenizer = None if model is None else load_tokenizer(model, max_length=max_length)
+    features = None if model is None else features_of(model, max_length=max_length, opening=open_base)
     found = audit_source(source, label_errors=label_errors, features=features)
     if tokenizer is not None:
-        tokens = count_tokens(tokenizer, found.texts(), model=tokenizer.name_or_path, max_length=limit)
+        tokens = count_tokens(tokenizer, found.texts(), model=tokenizer.name_or_path, max_length=max_length)
         found = replace(found, tokens=tokens)
     if as_json:
         typer.echo(json.dumps(_findings(found), ensure_ascii=False, indent=2))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.data.lengths import Lengths
+from emotune.data.lengths import MOST_LENGTH, Lengths, covering
 from emotune.system.pairs import are_pairs, sides_of
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class TokenCounts:
 
 
 def count_tokens(
-    tokenizer: PreTrainedTokenizerBase, texts: Mapping[str, Sequence[str]], *, model: str, max_length: int
+    tokenizer: PreTrainedTokenizerBase, texts: Mapping[str, Sequence[str]], *, model: str, max_length: int | None
 ) -> TokenCounts:
     """Count the tokens of every text.
 
@@ -68,10 +68,13 @@ def count_tokens(
         tokenizer: The model's tokenizer.
         texts: The texts of each split; at least one in each.
         model: Name of the model in results.
-        max_length: The limit, in tokens.
+        max_length: The limit, in tokens; None for the one that a run would choose from the first split.
     """
     counted = {split: _tokens(tokenizer, found) for split, found in texts.items()}
     counts = {split: found[0] for split, found in counted.items()}
+    if max_length is None:
+        first = next(iter(counts.values()))
+        max_length = covering(first, min(MOST_LENGTH, tokenizer.model_max_length))
     every = np.concatenate(list(counts.values()))
     return TokenCounts(
         model=model,

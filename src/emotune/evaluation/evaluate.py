@@ -87,6 +87,7 @@ def evaluate(
         parameters=sum(map(element_count, classifier.model.parameters())),
         is_chance=classifier.has_new_head,
         has_seed=classifier.is_tuned,
+        cut=encoded.truncated,
     )
 
 

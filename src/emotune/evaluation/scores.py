@@ -29,6 +29,7 @@ class Evaluation:
         parameters: Number of parameters of the model; None if unknown.
         validation_macro_f1: Macro-F1 on validation, by which baselines are compared; None if it was not measured.
         is_chance: True if the model's head is random numbers, so that its scores measure chance.
+        cut: Number of texts that were longer than the model's limit and were cut.
         has_seed: True if the model was trained from a seed, so that another seed would give another model.
     """
 
@@ -44,6 +45,7 @@ class Evaluation:
     validation_macro_f1: float | None = None
     is_chance: bool = False
     has_seed: bool = False
+    cut: int = 0
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -87,4 +89,5 @@ def restrict(evaluation: Evaluation, rows: NDArray[np.int64]) -> Evaluation:
         logits=None if evaluation.logits is None else evaluation.logits[rows],
         predictions=predictions,
         metrics=score(split, predictions, probabilities),
+        cut=0,  # of these rows it is not known
     )

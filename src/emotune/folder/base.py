@@ -11,7 +11,7 @@ from emotune.folder.format import read_description
 from emotune.folder.saved import SavedFolder
 from emotune.models.classifier import Classifier
 from emotune.models.load import OpenBase, check_labels
-from emotune.models.options import MAX_LENGTH, HeadRule, ModelSource
+from emotune.models.options import HeadRule, ModelSource
 from emotune.system.errors import ArtifactError, MethodError, ModelError
 from emotune.system.output import DESCRIPTION
 from emotune.tasks.base import Task
@@ -25,7 +25,8 @@ def load_base(
     name: str | Path = "bert-base-uncased",
     *,
     labels: Sequence[str],
-    max_length: int = MAX_LENGTH,
+    max_length: int | None = None,
+    texts: Sequence[str] = (),
     revision: str | None = None,
     fresh_head: bool = False,
     keep_head: bool = False,
@@ -42,7 +43,9 @@ def load_base(
         name: A local folder; else "bundled:minilm", which needs no network; else the id of a model on the Hub. The
             adapter in a folder that emotune saved is merged into its own base model.
         labels: Label names; logit i belongs to `labels[i]`.
-        max_length: Tokens per text, special tokens included; longer texts are cut.
+        max_length: Tokens per text, special tokens included; longer texts are cut. If not given, as many as cover 99 % of
+            `texts`: at least 128, at most 512 and the model's positions.
+        texts: Training texts, such as `data.train.texts`, to choose `max_length` by.
         revision: A branch, tag or commit of the Hub's repository; its default branch if not given.
         fresh_head: Make a new head even if the checkpoint's could be kept.
         keep_head: Require the checkpoint's head: refuse a model whose head cannot be kept.
@@ -63,7 +66,7 @@ def load_base(
         name=str(name), revision=revision, max_length=max_length, fresh_head=fresh_head, keep_head=keep_head
     )
     # Passed on unchanged: a Path is never the name of a repository.
-    return open_base(name, revision).classifier(labels, max_length=max_length, head=source.head, task=task)
+    return open_base(name, revision).classifier(labels, max_length=max_length, head=source.head, task=task, texts=texts)
 
 
 def open_base(name: str | Path, revision: str | None = None) -> OpenBase:

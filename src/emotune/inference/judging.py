@@ -22,7 +22,7 @@ MOST_FEATURES = 3072
 def features_of(
     model: str | Path,
     *,
-    max_length: int,
+    max_length: int | None,
     opening: Callable[[str | Path], OpenBase] = OpenBase,
     progress: Progress = SILENT,
 ) -> Callable[[Sequence[str]], Features]:
@@ -30,7 +30,7 @@ def features_of(
 
     Args:
         model: As for `load_base`.
-        max_length: Tokens per text; longer texts are cut.
+        max_length: Tokens per text; longer texts are cut. None for 128.
         opening: Function that opens the model.
         progress: Front end that shows a bar.
     """

@@ -113,6 +113,13 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length:
         return _encode(tokenizer, texts, max_length)
 
 
+def token_lengths(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], most: int) -> NDArray[np.int64]:
+    """Return the tokens per text or pair, shape (texts,); `most` for those with more. It needs no padding token."""
+    with lock_of(tokenizer):
+        ids, _ = _token_ids(tokenizer, *sides_of(texts), most)
+    return np.fromiter((len(found) for found in ids), dtype=np.int64, count=len(ids))
+
+
 def keep_types_of(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Let a tokenizer give the types of tokens only to a model that distinguishes two types or more."""
     if (getattr(model.config, "type_vocab_size", 0) or 0) < 2:

@@ -18,7 +18,8 @@ from emotune.models.families import encoder, family_of, head_modules, pooler_mod
 from emotune.models.finding import FoundModel, find_model
 from emotune.models.folder import CONFIG, check_folder, weight_files
 from emotune.models.heads import CheckpointHead, head_size, read_head
-from emotune.models.options import MAX_LENGTH, HeadRule, ModelSource
+from emotune.models.limits import fitting_limit
+from emotune.models.options import HeadRule, ModelSource
 from emotune.models.tokenizer import read_tokenizer
 from emotune.system.errors import ModelError
 from emotune.system.memory import bound_product_cache
@@ -41,7 +42,7 @@ def load_base(
     name: str | Path = "bert-base-uncased",
     *,
     labels: Sequence[str],
-    max_length: int = MAX_LENGTH,
+    max_length: int | None = None,
     revision: str | None = None,
     fresh_head: bool = False,
     keep_head: bool = False,
@@ -57,7 +58,7 @@ def load_base(
     Args:
         name: A local folder; else "bundled:minilm", which needs no network; else the id of a model on the Hub.
         labels: Label names; logit i belongs to `labels[i]`.
-        max_length: Tokens per text, special tokens included; longer texts are cut.
+        max_length: Tokens per text, special tokens included; longer texts are cut. None for 128.
         revision: A branch, tag or commit of the Hub's repository; its default branch if not given.
         fresh_head: Make a new head even if the checkpoint's could be kept.
         keep_head: Require the checkpoint's head: refuse a model whose head cannot be kept.
@@ -119,15 +120,17 @@ class OpenBase:
         self,
         labels: Sequence[str],
         *,
-        max_length: int,
+        max_length: int | None,
         head: HeadRule = HeadRule.MATCHING,
         task: Task = SINGLE_LABEL,
+        texts: Sequence[str] = (),
     ) -> Classifier:
         """Return a classifier with its own head, its own tokenizer, and its own pooler if the files have none.
 
         Args:
             labels: As for `load_base`.
             max_length: As for `load_base`.
+            texts: Training texts to choose the limit by, if none is given.
             head: When to keep the checkpoint's head.
             task: As for `load_base`.
 
@@ -139,6 +142,8 @@ class OpenBase:
         config = _load_config(base, self._stored, labels, task)
         tokenizer = _load_tokenizer(base)
         model, found, new = self._load_model(config, labels, head)
+        if max_length is None:
+            max_length = fitting_limit(tokenizer, model, texts)
         _fit_tokenizer(base, model, tokenizer, max_length)
         model.config.architectures = [type(model).__name__]  # not the checkpoint's class, such as a language model
         # The folder is valid only on this machine: saved files must hold the name instead.
@@ -294,13 +299,14 @@ def untrained_model(folder: Path) -> PreTrainedModel:
 
 
 def load_tokenizer(
-    name: str | Path = "bert-base-uncased", *, max_length: int = MAX_LENGTH, revision: str | None = None
+    name: str | Path = "bert-base-uncased", *, max_length: int | None = None, revision: str | None = None
 ) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a base model, without fetching its weights.
 
     Args:
         name: As in `load_base`.
-        max_length: Tokens per text, special tokens included; the model must have that many positions.
+        max_length: Tokens per text, special tokens included; the model must have that many positions. None for any
+            number that it takes.
         revision: As in `load_base`.
 
     Returns:
@@ -315,7 +321,8 @@ def load_tokenizer(
     stored = check_folder(base.folder, base.source, weights=False)
     config = _load_config(base, stored, ("0", "1"), SINGLE_LABEL)
     tokenizer = _load_tokenizer(base)
-    _fit_tokenizer(base, _without_weights(base, config), tokenizer, max_length)
+    model = _without_weights(base, config)
+    _fit_tokenizer(base, model, tokenizer, fitting_limit(tokenizer, model) if max_length is None else max_length)
     tokenizer.name_or_path = base.name
     return tokenizer
 

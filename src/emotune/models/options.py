@@ -40,10 +40,11 @@ class ModelSource(Options):
         default="bert-base-uncased", description="The base model: a Hub id, a local folder, or bundled:minilm."
     )
     revision: Text | None = Field(default=None, description="Branch, tag or commit of a Hub model.")
-    max_length: int = Field(
-        default=128,
+    max_length: int | None = Field(
+        default=None,
         ge=8,
-        description="Tokens per text, special tokens included; longer texts are cut, and the output says so.",
+        description="Tokens per text, special tokens included; longer texts are cut, and the output says so. If not given, "
+        "as many as cover 99 % of the training texts: at least 128, and at most 512.",
     )
     fresh_head: bool = Field(
         default=False,
@@ -66,4 +67,5 @@ class ModelSource(Options):
         return HeadRule.NEW if self.fresh_head else HeadRule.REQUIRED if self.keep_head else HeadRule.MATCHING
 
 
-MAX_LENGTH: int = ModelSource.model_fields["max_length"].default
+MAX_LENGTH = 128
+"""Tokens per text where there are no training texts to choose by, and the least that is chosen."""

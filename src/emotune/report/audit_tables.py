@@ -146,6 +146,15 @@ def length_rows(audit: Audit) -> Iterator[tuple[str, list[str]]]:
             yield "without a known token", [f"{audit.tokens.unread[split]:,}" for split in audit.counts]
 
 
+def limit_line(limit: int, tokens: TokenCounts) -> str:
+    """Return how the limit on tokens per text was chosen."""
+    rows, cut = tokens.rows.get("train", 0), tokens.cut.get("train", 0)
+    return (
+        f"limit of {limit} tokens per text, chosen from the training texts: {percent(rows - cut, rows)} of them are no longer "
+        "(another one: model.max_length)"
+    )
+
+
 def tokens_line(tokens: TokenCounts) -> str:
     """Return the mean number of tokens, and the number of texts that are cut, by split."""
     cut = sum(tokens.cut.values())

@@ -138,7 +138,7 @@ def _sweep(
     with progress.step("Models"):
         refused: dict[str, str] = {}
         for model in dict.fromkeys(found.config.model for found in plan.candidates):
-            base = load_base(labels=data.labels, task=data.task, **model.model_dump())
+            base = load_base(labels=data.labels, task=data.task, texts=data.train.texts, **model.model_dump())
             parameters = sum(parameter.numel() for parameter in base.model.parameters())
             progress.say(f"{model_name(model.name)}: {type(base.model).__name__}, {parameters:,} parameters")
             if base.made_from:

@@ -98,7 +98,7 @@ def _run_trial(
                 after_epoch(round(state.epoch or 0), given["metrics"]["eval_macro_f1"])
 
     data = load_data(**config.data_arguments())
-    base = load_base(labels=data.labels, task=data.task, **config.model.model_dump())
+    base = load_base(labels=data.labels, task=data.task, texts=data.train.texts, **config.model.model_dump())
     base.model.to(choose_device(config.training.device))
     with tracking.training() as curves:
         tuned = finetune(

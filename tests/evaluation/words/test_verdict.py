@@ -387,3 +387,11 @@ def test_the_tables_of_several_seeds_are_said_to_be_those_of_one() -> None:
     said = of_seeds(replace(compare(first, seeds[0]), seeds=tuple(seeds)))
     assert said.startswith("The mean of 2 seeds has an accuracy of 0.8500")
     assert "only the saved model" in said
+
+
+@pytest.mark.parametrize(("cut", "said"), [(1, False), (2, True)])
+def test_cut_texts_are_named_above_5_percent(cut: int, said: bool) -> None:
+    after = evaluation(20, 30, "tuned", cut=cut)
+    found = verdict(Comparison(before=evaluation(10, 30, "base"), after=after))
+    assert ("6.67 % of the texts are longer than the model's limit on tokens and were cut" in found) == said
+    assert restrict(after, np.arange(20)).cut == 0
