@@ -47,7 +47,7 @@ from emotune.report import tables
 from emotune.report.audit_tables import audit_lines, limit_line, tokens_line, unknown_lines
 from emotune.report.probabilities import probabilities_sentence
 from emotune.settings.run import RunConfig
-from emotune.system.errors import ConfigError
+from emotune.system.errors import ConfigError, DataError
 from emotune.system.output import check_output
 from emotune.system.precision import Precision, choose_device
 from emotune.system.processes import processes
@@ -359,6 +359,11 @@ def load_for(config: RunConfig, previous: Previous | None) -> TextDataset:
         raise
     if previous is not None:
         previous.check_labels(data.labels)
+    if data.task.several:
+        raise DataError(
+            f"{data.name} has several labels per row. emotune run compares models of one label per row; train on several labels "
+            "in Python: emotune.load_base(..., task=data.task), emotune.finetune, emotune.evaluate, and save."
+        )
     return data
 
 

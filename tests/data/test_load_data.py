@@ -454,8 +454,7 @@ def test_missing_label(tmp_path: Path, missing: object) -> None:
         (1.5, "'1.5', a number that is not whole"),
         ("2.25", "'2.25', a number that is not whole"),
         (float("inf"), "'inf', a number that is not whole"),
-        (["joy", "love"], "of type list"),
-        ({"a": 1}, "of type dict"),
+        ({"a": 0.5}, "the label 'a' has the score '0.5'"),
         ("jo\ud83d", "half a character"),
     ],
 )

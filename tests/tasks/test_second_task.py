@@ -84,6 +84,9 @@ class OneNumber(Task):
     def probe(self, *_: Any) -> Any:
         raise NotImplementedError
 
+    def targets(self, names: Sequence[Sequence[str]], labels: Sequence[str]) -> Targets:
+        return np.array([float(name) for (name,) in names], dtype=np.float32)
+
     def strata(self, targets: Targets) -> NDArray[np.int64]:
         return np.searchsorted(np.quantile(targets, [0.25, 0.5, 0.75]), targets)
 

@@ -104,6 +104,8 @@ class AnswerColumns:
         answers, confidence = self._task.answers(
             predictions.probabilities, self._labels, self._wanted.least_probability
         )
+        if self._nested:
+            answers = self._task.nested_answers(predictions.probabilities, self._labels, self._wanted.least_probability)
         columns: list[Any] = [answers, confidence.tolist() if self._nested else confidence]
         if self._wanted.top_k > 1:
             ranked = self._task.ranked(predictions.probabilities, self._labels, self._wanted.top_k)

@@ -95,6 +95,11 @@ def renamed(given: Sequence[str] | None) -> dict[str, str] | None:
     return names or None
 
 
+def column_names(given: str | None) -> tuple[str, ...] | None:
+    """Return the names of columns that are separated by commas."""
+    return None if given is None else tuple(name.strip() for name in given.split(","))
+
+
 def _at_its_place(context: typer.Context, folder: Any) -> Any:
     """Return the folder of an argument on this machine; one on the Hub is fetched, except to complete a command line."""
     if context.resilient_parsing or not isinstance(folder, str):
@@ -146,6 +151,22 @@ TextPairColumn = Annotated[
 
 LabelColumn = Annotated[
     str | None, typer.Option(metavar="NAME", help="Column of the labels; found by its name if not given.")
+]
+
+LabelSeparator = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help="Separator of the labels in a cell of the label column, where rows have several labels.",
+    ),
+]
+
+LabelColumns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,NAME",
+        help="Columns with one label each, of zeros and ones, where rows have several labels.",
+    ),
 ]
 
 InputFormat = Annotated[

@@ -110,7 +110,7 @@ def read_all(
     """
     from emotune.evaluation.foreign import common_labels, foreign_evaluation, read_foreign
     from emotune.evaluation.saved import read_evaluation
-    from emotune.tasks.registry import TASKS
+    from emotune.tasks.base import refuse_several
     from emotune.tasks.single_label import SINGLE_LABEL
 
     files = {
@@ -119,8 +119,10 @@ def read_all(
         if description is None
     }
     first = next(filter(None, descriptions), None)
+    if first is not None:
+        refuse_several(first.kind, "emotune compare")
     labels = common_labels(list(files.values())) if first is None else first.labels
-    task = SINGLE_LABEL if first is None else TASKS[first.task]
+    task = SINGLE_LABEL if first is None else first.kind
     return [
         foreign_evaluation(files[place], labels, name, task) if place in files else read_evaluation(place, name=name)
         for place, name in zip(places, names, strict=True)

@@ -91,10 +91,11 @@ def drift(
     from emotune.evaluation.drift import find_drift
     from emotune.folder.columns import unlabelled_columns
     from emotune.folder.format import read_description
+    from emotune.tasks.base import refuse_several
     from emotune.settings.stored import seen_by
-    from emotune.tasks.registry import TASKS
 
     description = read_description(folder)
+    refuse_several(description.kind, "emotune drift")
     roles = unlabelled_columns(description, text_column, text_pair_column)
     # Everything about paths and files comes before the model is loaded.
     how = {**roles, **reading_options(encoding, delimiter, columns, query, sheet)}
@@ -115,7 +116,7 @@ def drift(
     found = find_drift(
         old,
         _labelled(classifier, new_texts),
-        task=TASKS[description.task],
+        task=description.kind,
         labels=description.labels,
         seen=seen,
         level=level,

@@ -24,6 +24,8 @@ FLAGS = {
     "label_column": Flag("data.label_column", "NAME"),
     "labels": Flag("data.labels", "NAME,NAME", is_list=True),
     "ordered": Flag("data.ordered"),
+    "label_separator": Flag("data.label_separator", "TEXT"),
+    "label_columns": Flag("data.label_columns", "NAME,NAME", is_row=True),
     "group_column": Flag("data.group_column", "NAME"),
     "time_column": Flag("data.time_column", "NAME"),
     "input_format": Flag("data.input_format", "NAME"),
@@ -97,6 +99,7 @@ def run(
     $ emotune run --data reviews.csv --text-column review --label-column stars
     $ emotune run --data posts.csv --group-column author
     $ emotune run --data small.csv --folds 5
+    $ emotune run --data comments.csv --label-columns toxic,insult,threat
     $ emotune run --full-baseline --margin 1
     $ emotune run --from-folder last_month --data this_month.csv --output this_month
     $ emotune run --config my.toml --set training.patience=3 --show-config

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from emotune.data.memory import called
 from emotune.data.options import DataSource
 from emotune.data.renaming import renaming_notes
 from emotune.data.rows import AllRows, UnusableRow, none_usable, read_all
+from emotune.data.several import note_on_kind, one_each
 from emotune.data.shortcuts import Shortcut, find_shortcuts
 from emotune.data.tokens import TokenCounts
 from emotune.system.errors import DataError
@@ -38,6 +40,11 @@ _PLACEHOLDERS = frozenset({"nan", "none", "null", "#n/a", "n/a", "<na>", "nat", 
 NO_TRAINING = (
     "There is no train split, so these were not looked for: leaks into training, training texts under different labels, "
     "labels that are probably wrong, and features that give a class away."
+)
+
+SEVERAL = (
+    "Rows have several labels, so these were not looked for: labels that are probably wrong, and features that give a "
+    "class away."
 )
 
 
@@ -95,6 +102,7 @@ class Audit:
         crossings: Rows whose group is in another split as well; empty without a column of groups.
         group_column: The column of groups.
         further: The cells of the columns of groups and times, in the order of `rows`, by column.
+        several: True if rows have several labels; `Row.label` then joins them.
     """
 
     name: str
@@ -116,6 +124,7 @@ class Audit:
     crossings: tuple[Crossing, ...] = ()
     group_column: str | None = None
     further: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    several: bool = False
 
     def texts(self) -> dict[str, list[str]]:
         """The usable texts of each split."""
@@ -142,12 +151,15 @@ def audit_data(data: TextDataset, *, label_errors: bool = False) -> Audit:
         label_errors: Look for likely label errors; this trains a few small classifiers.
     """
     rows = [
-        Row(Place(split.name, number), text, split.labels[label])
+        Row(Place(split.name, number), text, label)
         for split in data.splits
-        for number, (text, label) in enumerate(zip(split.texts, split.label_ids, strict=True), start=1)
+        for number, (text, label) in enumerate(
+            zip(split.texts, split.task.names(split.label_ids, split.labels), strict=True), start=1
+        )
     ]
+    counts = {split.name: split.counts for split in data.splits if len(split)} if data.task.several else None
     known = None if data.known_groups is None else data.known_groups.of([split.texts for split in data.splits])
-    audit = _audit(data.name, rows, {}, label_errors, known)
+    audit = _audit(data.name, rows, {}, label_errors, known, several=counts)
     if not data.train.groups:
         return audit
     return replace(
@@ -211,7 +223,10 @@ def audit_source(
         notes += missing_note(asked.group_column, groups)
     if asked.time_column is not None:
         notes += period_notes(times_of(reads, asked.time_column), asked.time_column)
-    audit = _audit(found.name, rows, unusable, label_errors, features=features)
+    several = _several(reads)
+    if any(read.several is not None for read in reads.values()):
+        notes.append(note_on_kind({split: read.label_sets for split, read in reads.items()}, single=several is None))
+    audit = _audit(found.name, rows, unusable, label_errors, features=features, several=several)
     return replace(
         audit,
         notes=(*found.notes, *reading_notes(tables, columns), *notes, *audit.notes),
@@ -223,6 +238,13 @@ def audit_source(
     )
 
 
+def _several(reads: Mapping[str, AllRows]) -> dict[str, dict[str, int]] | None:
+    """Return the rows of each label by split if rows have several labels, else None."""
+    if all(read.several is None for read in reads.values()) or one_each(read.label_sets for read in reads.values()):
+        return None
+    return {split: dict(Counter(chain.from_iterable(read.label_sets))) for split, read in reads.items()}
+
+
 def _audit(
     name: str,
     rows: Sequence[Row],
@@ -230,18 +252,23 @@ def _audit(
     label_errors: bool,
     groups: Groups | None = None,
     features: Callable[[Sequence[str]], Features] | None = None,
+    several: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Audit:
-
+    """Audit rows; `several` are the rows of each label by split, if rows have several labels."""
     if groups is None:
         groups = find_duplicates([row.text for row in rows])
     splits = [split for split in SPLIT_NAMES if any(row.place.split == split for row in rows)]
-    counts = {split: dict(Counter(row.label for row in rows if row.place.split == split)) for split in splits}
+    counts = several or {
+        split: dict(Counter(row.label for row in rows if row.place.split == split)) for split in splits
+    }
     in_split = {split: np.array([row.place.split == split for row in rows], dtype=bool) for split in splits}
     train = [row for row in rows if row.place.split == "train"]
     errors: tuple[SuspectLabel, ...] | None = None
     notes: list[str] = []
     if not train:
         notes = [NO_TRAINING]
+    elif several is not None:
+        notes = [SEVERAL]
     elif label_errors:
         errors, notes = find_label_errors(train, groups.near[in_split["train"]], features)
     return Audit(
@@ -256,11 +283,19 @@ def _audit(
         validation_leaks=tuple(_leaks(rows, groups, "validation", ("test",))),
         contradictions=tuple(_contradictions(rows, groups)),
         label_errors=errors,
-        shortcuts=find_shortcuts(train, groups.trivial[in_split["train"]]) if train else (),
+        shortcuts=find_shortcuts(train, groups.trivial[in_split["train"]]) if train and several is None else (),
         notes=tuple(notes),
-        label_findings=tuple(label_findings(Counter(row.label for row in rows))),
+        label_findings=tuple(label_findings(_labels_of(rows, several))),
+        several=several is not None,
         placeholders=tuple(row for row in rows if row.text.strip().lower() in _PLACEHOLDERS),
     )
+
+
+def _labels_of(rows: Sequence[Row], several: Mapping[str, Mapping[str, int]] | None) -> Counter[str]:
+    """Return the rows of each label in all splits."""
+    if several is None:
+        return Counter(row.label for row in rows)
+    return sum((Counter(counts) for counts in several.values()), Counter())
 
 
 def _repeats(rows: Sequence[Row], groups: Groups) -> Iterator[Repeat]:

@@ -76,6 +76,10 @@ def write_clean(audit: Audit, folder: str | Path) -> list[Dropped]:
         OutputError: The folder is not empty, or cannot be written.
         DataError: A split would have no rows.
     """
+    if audit.several:
+        raise DataError(
+            "A cleaned copy is written for rows with one label each, and these rows have several. Leave --write-clean out."
+        )
     dropped = choose_dropped(audit)
     left_out = {drop.row for drop in dropped}
     with written_whole(Path(folder), overwrite=None, option=OPTION) as work:

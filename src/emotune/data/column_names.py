@@ -32,7 +32,7 @@ _WEAK: dict[Role, tuple[str, ...]] = {
     # The columns of Jigsaw's comments have one label each: toxic is read where it is the only one of them.
     "label": (
         *("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate", "toxicity"),
-        *("polarity", "rating", "stars", "intent", "topic"),
+        *("cats", "polarity", "rating", "stars", "intent", "topic"),
     ),
 }
 

@@ -59,6 +59,7 @@ class Columns:
         unused: All others.
         further: Columns of groups and times, if they are read.
         pair: The column of second texts; None if rows have one text.
+        labels: The columns with one label each, if labels are read from several; `label` is then the first of them.
     """
 
     text: str
@@ -66,10 +67,20 @@ class Columns:
     unused: tuple[str, ...] = ()
     further: tuple[str, ...] = ()
     pair: str | None = None
+    labels: tuple[str, ...] = ()
+
+    @property
+    def of_labels(self) -> tuple[str, ...]:
+        """The columns that hold labels."""
+        return self.labels or (self.label,)
 
 
 def text_and_label_columns(
-    table: Table, text_column: str | None, label_column: str | None, text_pair_column: str | None = None
+    table: Table,
+    text_column: str | None,
+    label_column: str | None,
+    text_pair_column: str | None = None,
+    label_columns: Sequence[str] | None = None,
 ) -> Columns:
     """Return the columns of texts and of labels.
 
@@ -79,21 +90,24 @@ def text_and_label_columns(
         label_column: Likewise.
         text_pair_column: The user's choice of the column of second texts, or None for rows of one text. Where no column
             of texts has a known name, two columns with known names of pairs are taken.
+        label_columns: Columns with one label each, in place of one column of labels.
 
     Raises:
         DataError: There is no header; a column occurs twice; the chosen column does not exist; or no column, or more
             than one, has a known name.
     """
     _refuse_repeated(table)
-    if text_column is None and label_column is None:
+    if text_column is None and label_column is None and label_columns is None:
         _refuse_missing_header(table, ("text", "label"))
     text, pair = _text_columns(table, text_column, text_pair_column)
-    label = _column(table, "label", label_column)
-    if label in (text, pair):
-        raise DataError(f"{table.source}: the column {quoted(label)} cannot hold both the texts and the labels.")
-    named = [name for name in (text, pair, label) if name is not None]
+    labels = tuple(_column(table, "label", name) for name in label_columns or (label_column,))
+    for label in labels:
+        if label in (text, pair):
+            raise DataError(f"{table.source}: the column {quoted(label)} cannot hold both the texts and the labels.")
+    named = [name for name in (text, pair, *labels) if name is not None]
     used = {name if name in table.columns else name.partition(".")[0] for name in named}
-    return Columns(text, label, tuple(column for column in table.columns if column not in used), pair=pair)
+    unused = tuple(column for column in table.columns if column not in used)
+    return Columns(text, labels[0], unused, pair=pair, labels=labels if label_columns else ())
 
 
 def _text_columns(table: Table, text_column: str | None, text_pair_column: str | None) -> tuple[str, str | None]:
@@ -168,15 +182,16 @@ def column_notes(columns: Mapping[str, Columns]) -> Iterator[str]:
         further = "".join(f", splits from column {quoted(name)}" for name in found.further)
         others = not all(_INDEX.fullmatch(column.strip().lower()) for column in found.unused)
         unused = f"; not used: {listed([column or '(no name)' for column in found.unused])}" if others else ""
+        of_labels = f"column{'s' if found.labels else ''} {listed(found.of_labels)}"
         if found.pair is not None:
             where = f"{', '.join(named)}: pairs" if len(splits) > 1 else "Pairs"
             yield (
                 f"{where} of texts from columns {quoted(found.text)} and {quoted(found.pair)}, "
-                f"labels from column {quoted(found.label)}{further}{unused}."
+                f"labels from {of_labels}{further}{unused}."
             )
-        elif others or not (is_commonest(found.text, "text") and is_commonest(found.label, "label")):
+        elif others or found.labels or not (is_commonest(found.text, "text") and is_commonest(found.label, "label")):
             where = f"{', '.join(named)}: texts" if len(splits) > 1 else "Texts"
-            yield f"{where} from column {quoted(found.text)}, labels from column {quoted(found.label)}{further}{unused}."
+            yield f"{where} from column {quoted(found.text)}, labels from {of_labels}{further}{unused}."
             yield from _pair_offer(found)
 
 
@@ -341,7 +356,5 @@ def _one_hot_hint(table: Table) -> str:
     labels = [column for column, values in seen.items() if values == {"0", "1"}]
     if len(labels) < 2:
         return ""
-    return (
-        f"{listed(labels)} look like one column for each label. Join them into one column, for example with pandas: "
-        f"df['label'] = df[{[*labels]!r}].idxmax(axis=1). Several labels per row are not supported."
+    return f"{listed(labels)} look like one column for each label. Name them: --label-columns {word(','.join(labels))}."
     )

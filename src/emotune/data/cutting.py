@@ -14,6 +14,7 @@ from emotune.data.duplicates import Groups, KnownGroups, find_duplicates
 from emotune.data.folding import make_folds
 from emotune.data.groups import group_numbers, missing_note, united
 from emotune.data.options import DataSource
+from emotune.data.several_splitting import cut_several
 from emotune.data.splitting import Together, cut_splits
 from emotune.data.times import Times
 
@@ -110,7 +111,8 @@ def _apart(
         together = united(repeats.near, group_numbers(names))
     train = splits["train"]
     own, others = together[: len(train)], together[len(train) :]
-    cut = cut_splits(train, missing, seed, own, np.isin(own, others), Together(group_column))
+    cutting = cut_several if train.task.several else cut_splits
+    cut = cutting(train, missing, seed, own, np.isin(own, others), Together(group_column))
     return cut.rows, cut.notes
 
 

@@ -64,6 +64,8 @@ def table_of(source: str, rows: Dataset) -> Table:
     """
     from datasets import ClassLabel
 
+    # A list's feature is that of its items.
+    features = {column: getattr(feature, "feature", feature) for column, feature in rows.features.items()}
     rows = rows.with_format(None)  # plain Python values, whatever format is set
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:
@@ -78,7 +80,7 @@ def table_of(source: str, rows: Dataset) -> Table:
         columns=tuple(rows.column_names),
         read=read,
         class_names={
-            column: tuple(feature.names) for column, feature in rows.features.items() if isinstance(feature, ClassLabel)
+            column: tuple(feature.names) for column, feature in features.items() if isinstance(feature, ClassLabel)
         },
     )
 

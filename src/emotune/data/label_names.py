@@ -12,7 +12,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from emotune.system.errors import DataError
 from emotune.system.wording import counted, last_part, listed, quoted, word
 
 # Soft hyphen, zero-width space, direction marks, word joiner and byte order mark are no part of a name. Joiners belong
@@ -22,16 +21,13 @@ _JOINERS = "\u200c\u200d"
 _SPACES = re.compile(r"\s")
 # Separators of words that differ between spellings: "very good", "very_good", "very-good".
 _BETWEEN_WORDS = re.compile(r"(?<=\w)[\s_-]+(?=\w)|_+")
-_ITEM = r"""(?:'[^']*'|"[^"]*"|[+-]?\d+(?:\.0*)?)"""
-_LIST = re.compile(rf"[\[({{]\s*{_ITEM}(?P<more>[\s,;]+{_ITEM})*\s*,?\s*[\])}}]")
-_QUOTED = re.compile(r"""['"]""")
 _QUOTES = "\"'\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
 _SEPARATORS = ("|", ";", ",", "/", "+", "&")
 # Characters of two names that stand in an advised option.
 _LONGEST_ADVICE = 120
 # Number of names of a kind that are shown.
 _SHOWN = 3
-MULTI_LABEL = "Several labels per row (multi-label) are not supported: give each row one label, such as the first, or leave such rows out"
+MULTI_LABEL = "Where rows have several labels (multi-label), name their separator, as in --label-separator ',', or give lists in JSON Lines"
 
 
 @lru_cache(maxsize=4096)
@@ -63,25 +59,6 @@ def respelt_note(source: str, respelt: Mapping[str, int]) -> str:
     )
 
 
-def refuse_lists(names: Mapping[str, int], source: str) -> None:
-    """Refuse labels that are written-out lists of several labels.
-
-    Args:
-        names: Number of rows per label.
-        source: Name of the data in messages.
-
-    Raises:
-        DataError: Some of them are.
-    """
-    several = [name for name in names if _is_list(name, 2) and _QUOTED.search(name)]
-    if several:
-        rows = sum(names[name] for name in several)
-        raise DataError(
-            f"{source}: the label is a list of several labels in {counted(rows, 'row')}, such as {listed(several[:_SHOWN])}.\n"
-            f"{MULTI_LABEL}. emotune audit shows all labels."
-        )
-
-
 def label_findings(names: Mapping[str, int]) -> Iterator[str]:
     """Yield what is suspicious about the labels' names, one sentence each.
 
@@ -105,15 +82,13 @@ def label_findings(names: Mapping[str, int]) -> Iterator[str]:
         rest = len(several) - _SHOWN
         yield f"{counted(rest, 'more group')} of labels {'differs' if rest == 1 else 'differ'} only in case, quotes or spelling."
 
-    lists = [name for name in names if _is_list(name, 1)]
     joined = _joined(names)
-    for found, how in ((lists, "lists"), (joined, "several labels in one")):
-        if found:
-            rows = sum(names[name] for name in found)
-            yield (
-                f"{counted(len(found), 'label')} {'looks' if len(found) == 1 else 'look'} like {how}, in {counted(rows, 'row')}, such as "
-                f"{listed(found[:_SHOWN])}: each is trained as a separate class. {MULTI_LABEL}."
-            )
+    if joined:
+        rows = sum(names[name] for name in joined)
+        yield (
+            f"{counted(len(joined), 'label')} {'looks' if len(joined) == 1 else 'look'} like several labels in one, in "
+            f"{counted(rows, 'row')}, such as {listed(joined[:_SHOWN])}: each is trained as a separate class. {MULTI_LABEL}."
+        )
 
 
 def _likeness(name: str) -> str:
@@ -133,12 +108,6 @@ def _spelt(name: str, plain: str) -> str:
         for character in name
     )
     return quoted(shown)
-
-
-def _is_list(name: str, least: int) -> bool:
-    """Return whether a name is a list of at least `least` (1 or 2) items: "['joy', 'love']", "[2, 3]"."""
-    found = _LIST.fullmatch(name)
-    return found is not None and (least == 1 or found["more"] is not None)
 
 
 def _joined(names: Mapping[str, int]) -> list[str]:

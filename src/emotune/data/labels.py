@@ -73,11 +73,6 @@ def label_name(cell: object, class_names: Sequence[str] | None = None) -> str | 
         if not _is_whole(cell):
             raise LabelError(_not_whole(cell))
         return str(int(cell)) if class_names is None else _named(int(cell), class_names)
-    elif isinstance(cell, (list, tuple, set, dict)):
-        raise LabelError(
-            f"the label is of type {type(cell).__name__}; expected one text or whole number per row, since several labels per row "
-            "(multi-label) are not supported"
-        )
     else:
         raise LabelError(f"the label is of type {type(cell).__name__}; expected one text or whole number per row")
     if class_names is not None and name not in class_names:

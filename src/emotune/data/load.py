@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,12 +17,13 @@ from emotune.data.cutting import make_splits
 from emotune.data.dataset import SPLIT_NAMES, Split, TextDataset
 from emotune.data.found import Source
 from emotune.data.groups import group_names
-from emotune.data.label_names import clean_name, refuse_lists
+from emotune.data.label_names import clean_name
 from emotune.data.labels import ordered_labels, refuse_no_order
 from emotune.data.memory import called
 from emotune.data.options import FOLD_REPEATS, MAX_CHARACTERS, DataSource
 from emotune.data.renaming import renaming_notes
 from emotune.data.rows import AllRows, LabelledRows, read_labelled
+from emotune.data.several import note_on_kind, one_each, shown_names
 from emotune.data.sources import find_source, open_split_file
 from emotune.data.split_names import split_name
 from emotune.data.table import Table
@@ -30,6 +32,7 @@ from emotune.system.errors import DataError
 from emotune.system.options import checked_seed
 from emotune.system.wording import counted, last_part, listed, quoted, shown, word
 from emotune.tasks.base import Task
+from emotune.tasks.multi_label import MULTI_LABEL
 from emotune.tasks.ordered import ORDERED
 from emotune.tasks.single_label import SINGLE_LABEL
 
@@ -54,6 +57,8 @@ def load_data(
     drop_unlabelled: bool = False,
     on_error: Literal["stop", "skip"] | None = None,
     text_pair_column: str | None = None,
+    label_separator: str | None = None,
+    label_columns: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
     ordered: bool = False,
     validation_size: float = 0.15,
@@ -99,6 +104,8 @@ def load_data(
         on_error: "skip" leaves out rows that cannot be read or are blank, with a note; anything else refuses them.
         text_pair_column: The column of second texts, if every row is a pair of texts to classify together. Columns
             named premise and hypothesis, and the like, are found where no column is named like one of texts.
+        label_separator: The separator of labels in a cell of the label column, if rows have several labels.
+        label_columns: The columns with one label each, of zeros and ones, if rows have several labels.
         labels: Label names in the order wanted: exactly those of the training rows.
         ordered: The labels have an order: that of their numbers, or of `labels`.
         validation_size: The share of training rows to cut for validation, if that is needed.
@@ -135,6 +142,8 @@ def load_data(
         drop_unlabelled=drop_unlabelled,
         on_error=on_error,
         text_pair_column=text_pair_column,
+        label_separator=label_separator,
+        label_columns=None if label_columns is None else tuple(label_columns),
         labels=labels,
         ordered=ordered,
         validation_size=validation_size,
@@ -172,15 +181,18 @@ def load_data(
         )
     _refuse_some_pairs(rows)
     train = rows["train"]
-    refuse_lists(Counter(train.names), train.source)
+    task, on_kind = _kind(rows)
     _refuse_untrainable(train)
-    order = ordered_labels(train.names, class_names=train.class_names, requested=asked.labels)
+    order = ordered_labels(chain.from_iterable(train.label_sets), class_names=train.class_names, requested=asked.labels)
     for split_rows in rows.values():
         _refuse_labels_outside(order, split_rows, "the training rows lack")
-    splits = {split: _split(split, split_rows, order, group_column) for split, split_rows in rows.items()}
+    if task is MULTI_LABEL and (folds is not None or ordered):
+        why = "--folds scores one label per row" if folds is not None else "--ordered is about one label per row"
+        raise DataError(f"{called(source)} has several labels per row, and {why}. Leave it out.")
     if asked.ordered:
         refuse_no_order(order, asked.labels, train.source)
-        splits = {split: replace(found_rows, task=ORDERED) for split, found_rows in splits.items()}
+        task = ORDERED
+    splits = {split: _split(split, split_rows, order, task, group_column) for split, split_rows in rows.items()}
 
     used = {split: split_rows.columns for split, split_rows in rows.items()}
     notes = [
@@ -189,6 +201,7 @@ def load_data(
         *reading_notes(tables, used),
         *(note for read in rows.values() for note in read.notes),
         *renamed,
+        *on_kind,
     ]
     notes += _notes_on_left_out(tables, train, order)
     notes += _notes_on_balance(splits["train"])
@@ -276,6 +289,8 @@ def load_split(
     drop_unlabelled: bool = False,
     on_error: Literal["stop", "skip"] | None = None,
     text_pair_column: str | None = None,
+    label_separator: str | None = None,
+    label_columns: Sequence[str] | None = None,
     task: Task = SINGLE_LABEL,
     max_characters: int = MAX_CHARACTERS,
     encoding: str | None = None,
@@ -300,6 +315,8 @@ def load_split(
         drop_unlabelled: Leave out rows without a label, with a note.
         on_error: "skip" leaves out rows that cannot be read or are blank, with a note.
         text_pair_column: The column of second texts, as in `load_data`.
+        label_separator: As in `load_data`.
+        label_columns: As in `load_data`.
         task: The model's kind of label.
         max_characters: The longest text allowed.
         encoding: As for `load_data`; so are the following ones.
@@ -324,6 +341,8 @@ def load_split(
         drop_unlabelled=drop_unlabelled,
         on_error=on_error,
         text_pair_column=text_pair_column,
+        label_separator=label_separator,
+        label_columns=None if label_columns is None else tuple(label_columns),
         labels=labels,
         max_characters=max_characters,
         encoding=encoding,
@@ -353,10 +372,35 @@ def load_split(
     renamed = renaming_notes(asked.map, [rows.found])
     # Models may have been trained with names that were not cleaned.
     of_model = {clean_name(label): label for label in labels}
-    rows = replace(rows, names=tuple(name if name in labels else of_model.get(name, name) for name in rows.names))
+    sets = tuple(
+        tuple(name if name in labels else of_model.get(name, name) for name in names) for names in rows.label_sets
+    )
+    _refuse_other_kind(task, rows)
+    rows = replace(
+        rows, names=tuple(shown_names(names) for names in sets), several=None if rows.several is None else sets
+    )
     _refuse_labels_outside(labels, rows, "the model does not have")
     notes = (*found.notes, *reading_notes({own_name: table}, {own_name: rows.columns}), *rows.notes, *renamed)
-    return replace(_split(name or own_name, rows, labels), notes=notes, left_out=rows.left_out, task=task)
+    return replace(_split(name or own_name, rows, labels, task), notes=notes, left_out=rows.left_out)
+
+
+def _kind(rows: Mapping[str, LabelledRows]) -> tuple[Task, list[str]]:
+    """Return the kind of label of the rows of all splits, and a note on it if it was not plain."""
+    if all(read.several is None for read in rows.values()):
+        return SINGLE_LABEL, []
+    sets = {split: read.label_sets for split, read in rows.items()}
+    single = one_each(sets.values())
+    return SINGLE_LABEL if single else MULTI_LABEL, [note_on_kind(sets, single=single)]
+
+
+def _refuse_other_kind(task: Task, rows: LabelledRows) -> None:
+    """Refuse rows of several labels for a model of one label per row."""
+    several = sum(len(names) != 1 for names in rows.label_sets)
+    if several and not task.several:
+        raise DataError(
+            f"{rows.source}: {counted(several, 'row')} of {len(rows.texts):,} have several labels or none, and the model "
+            "gives every text one label. Score it on rows with one label each."
+        )
 
 
 def _refuse_some_pairs(rows: Mapping[str, LabelledRows]) -> None:
@@ -388,13 +432,15 @@ def times_of(rows: Mapping[str, LabelledRows | AllRows], column: str | None) -> 
     return {split: Times(found.kind, keys) for split, keys in zip(rows, np.split(found.keys, ends), strict=True)}
 
 
-def _split(name: str, rows: LabelledRows, labels: tuple[str, ...], group_column: str | None = None) -> Split:
-    ids = {label: i for i, label in enumerate(labels)}
+def _split(
+    name: str, rows: LabelledRows, labels: tuple[str, ...], task: Task, group_column: str | None = None
+) -> Split:
     return Split(
         name=name,
         texts=rows.texts,
-        label_ids=np.fromiter((ids[label] for label in rows.names), dtype=np.int64, count=len(rows.names)),
+        label_ids=task.targets(rows.label_sets, labels),
         labels=labels,
+        task=task,
         groups=() if group_column is None else group_names(rows.further[group_column], rows.places),
     )
 
@@ -405,15 +451,28 @@ def _refuse_untrainable(train: LabelledRows) -> None:
     first = train.names[0]
     if all(name == first for name in train.names):
         raise DataError(
-            f"{train.source}: all {len(train.names):,} rows have the label {quoted(first)}; "
-            "training needs at least two classes."
+            f"{train.source}: all {len(train.names):,} rows have {_these(train)}; training needs at least two classes."
         )
+    found = set(chain.from_iterable(train.label_sets))
+    if len(found) < 2:
+        raise DataError(
+            f"{train.source}: {listed(found) or 'none'} is the only label of the rows; training needs at least two. "
+            "For rows with or without one label, give the others a label of their own, such as 'no'."
+        )
+
+
+def _these(train: LabelledRows) -> str:
+    """Return the labels that all rows have, in words."""
+    names = train.label_sets[0]
+    return (
+        f"the label {quoted(names[0])}" if len(names) == 1 else f"the labels {listed(names)}" if names else "no label"
+    )
 
 
 def _refuse_labels_outside(labels: Sequence[str], rows: LabelledRows, lacking: str) -> None:
     """Refuse rows whose label has no id; `lacking` says in words what does not have the label."""
     known = set(labels)
-    unknown = Counter(name for name in rows.names if name not in known)
+    unknown = Counter(name for name in chain.from_iterable(rows.label_sets) if name not in known)
     if unknown:
         alike = {name.casefold(): name for name in labels}
         names = [

@@ -65,6 +65,13 @@ class DataSource(Options):
         default=None, description="Column of the second texts, where every row is a pair of texts to classify together."
     )
     label_column: Text | None = Field(default=None, description="Column of the labels; found by its name if not given.")
+    label_separator: Text | None = Field(
+        default=None,
+        description="Separator of the labels in a cell of the label column, where rows have several labels.",
+    )
+    label_columns: Texts | None = Field(
+        default=None, description="Columns with one label each, of zeros and ones, where rows have several labels."
+    )
     input_format: InputFormat | None = Field(
         default=None,
         description="Format of standard input, a pipe or a URL: csv, tsv, jsonl, json, parquet or text; found out if not given.",
@@ -140,6 +147,19 @@ class DataSource(Options):
             raise ValueError(
                 f"validation_size and test_size are {self.validation_size} and {self.test_size}; expected a sum below 1"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_to_read_labels(self) -> Self:
+        given = [
+            name for name in ("label_column", "label_separator", "label_columns") if getattr(self, name) is not None
+        ]
+        if "label_columns" in given and len(given) > 1:
+            raise ValueError(
+                f"{' and '.join(given)} are given; expected one of them: labels are in columns of their own, or in one column"
+            )
+        if self.label_columns is not None and not len(self.label_columns) == len(set(self.label_columns)) >= 2:
+            raise ValueError("label_columns: expected at least two columns, none of them twice")
         return self
 
     @model_validator(mode="after")

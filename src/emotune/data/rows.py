@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from emotune.data.columns import Columns, UnlabelledError, text_and_label_columns, with_further
 from emotune.data.label_names import respelt_note
-from emotune.data.labels import LabelError, WithheldError, label_name
+from emotune.data.labels import LabelError, WithheldError
 from emotune.data.left_out import SKIP_KINDS, UNLABELLED_KINDS, LeftOut, left_out_notes
 from emotune.data.options import DataSource
-from emotune.data.renaming import Renaming
+from emotune.data.several import LabelReader, LabelSets, SurrogateError, shown_names
 from emotune.data.table import Broken, Table
 from emotune.system.errors import DataError
 from emotune.system.pairs import TextPair, blank_side
@@ -50,6 +50,7 @@ class LabelledRows:
         further: The cells of each further column that was asked for, by its name.
         found: Number of usable rows per label, before labels were renamed.
         left_out: Rows that were left out, as the user asked for.
+        several: The labels of each row, if rows may have several; `names` then joins them.
     """
 
     source: str
@@ -62,6 +63,12 @@ class LabelledRows:
     further: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     found: Mapping[str, int] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
+    several: LabelSets | None = None
+
+    @property
+    def label_sets(self) -> LabelSets:
+        """The labels of each row; one each if rows cannot have several."""
+        return tuple((name,) for name in self.names) if self.several is None else self.several
 
 
 def read_labelled(table: Table, asked: DataSource) -> LabelledRows:
@@ -74,26 +81,34 @@ def read_labelled(table: Table, asked: DataSource) -> LabelledRows:
     Raises:
         DataError: A column is not found; there are no rows; or texts or labels are missing or not valid.
     """
-    found = text_and_label_columns(table, asked.text_column, asked.label_column, asked.text_pair_column)
-    columns = with_further(table, found, asked.further)
-    renaming = Renaming(asked.map)
-    rows, left_out = _without(table, _read(table, columns, asked.max_characters, renaming), asked)
+    columns = _columns(table, asked)
+    reader = LabelReader(table, columns, asked)
+    rows, left_out = _without(table, _read(table, columns, asked.max_characters, reader), asked)
     if rows.faulty:
         raise _refusal(table, rows)
     if not rows.usable:
         raise no_rows(table)
+    reader.check_separator()
     return LabelledRows(
         table.source,
         tuple(row.text for row in rows.usable),
-        tuple(row.name for row in rows.usable),
-        renaming.of_classes(table.class_names.get(columns.label)),
+        tuple(shown_names(row.names) for row in rows.usable),
+        reader.class_names(),
         columns,
         (*_notes_on_labels(table, rows.respelt), *left_out_notes(table.source, left_out)),
         tuple(table.at(row.number) for row in rows.usable) if asked.further else (),
         rows.further(columns),
-        renaming.found,
+        reader.renaming.found,
         left_out,
+        rows.sets if reader.several else None,
     )
+
+
+def _columns(table: Table, asked: DataSource) -> Columns:
+    found = text_and_label_columns(
+        table, asked.text_column, asked.label_column, asked.text_pair_column, asked.label_columns
+    )
+    return with_further(table, found, asked.further)
 
 
 @dataclass(frozen=True)
@@ -125,6 +140,7 @@ class AllRows:
         further: As in `LabelledRows`.
         found: As in `LabelledRows`.
         left_out: As in `LabelledRows`; of these only rows without a label.
+        several: As in `LabelledRows`.
     """
 
     numbers: tuple[int, ...]
@@ -138,6 +154,12 @@ class AllRows:
     further: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     found: Mapping[str, int] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
+    several: LabelSets | None = None
+
+    @property
+    def label_sets(self) -> LabelSets:
+        """The labels of each row; one each if rows cannot have several."""
+        return tuple((name,) for name in self.names) if self.several is None else self.several
 
 
 def read_all(table: Table, asked: DataSource) -> AllRows:
@@ -146,10 +168,9 @@ def read_all(table: Table, asked: DataSource) -> AllRows:
     Raises:
         DataError: A column is not found; the table cannot be read; or more rows cannot be read than can be used.
     """
-    found = text_and_label_columns(table, asked.text_column, asked.label_column, asked.text_pair_column)
-    columns = with_further(table, found, asked.further)
-    renaming = Renaming(asked.map)
-    rows = _read(table, columns, asked.max_characters, renaming)
+    columns = _columns(table, asked)
+    reader = LabelReader(table, columns, asked)
+    rows = _read(table, columns, asked.max_characters, reader)
     # Rows that are skipped are listed like all others.
     rows, left_out = _without(table, rows, asked.changed(on_error=None))
     if rows.faulty and asked.on_error == "stop":
@@ -159,18 +180,21 @@ def read_all(table: Table, asked: DataSource) -> AllRows:
         broken = rows.broken
         seen = f"{counted(len(broken), 'row')} of {len(broken) + len(rows.usable):,} cannot be read."
         raise DataError(f"{broken[0].message}\n{seen}")
+    if rows.usable:
+        reader.check_separator()
     return AllRows(
         numbers=tuple(row.number for row in rows.usable),
         texts=tuple(row.text for row in rows.usable),
-        names=tuple(row.name for row in rows.usable),
+        names=tuple(shown_names(row.names) for row in rows.usable),
         unusable=tuple(UnusableRow(row.number, row.reason) for row in rows.faulty),
         lack_labels=all(row.kind in ("withheld", "unlabelled") for row in rows.faulty),
         columns=columns,
         notes=(*_notes_on_labels(table, rows.respelt), *left_out_notes(table.source, left_out)),
         places=tuple(table.at(row.number) for row in rows.usable) if asked.further else (),
         further=rows.further(columns),
-        found=renaming.found,
+        found=reader.renaming.found,
         left_out=left_out,
+        several=rows.sets if reader.several else None,
     )
 
 
@@ -192,11 +216,11 @@ class _Faulty:
 
 
 class _Usable(NamedTuple):
-    """A row that can be used: its number, text and label, and the cells of further columns."""
+    """A row that can be used: its number, text and labels, and the cells of further columns."""
 
     number: int
     text: str
-    name: str
+    names: tuple[str, ...]
     further: tuple[object, ...] = ()
 
 
@@ -213,6 +237,11 @@ class _Rows:
         return {
             column: tuple(row.further[place] for row in self.usable) for place, column in enumerate(columns.further)
         }
+
+    @property
+    def sets(self) -> LabelSets:
+        """The labels of each usable row."""
+        return tuple(row.names for row in self.usable)
 
     @property
     def broken(self) -> list[_Faulty]:
@@ -239,18 +268,19 @@ def _without(table: Table, rows: _Rows, asked: DataSource) -> tuple[_Rows, tuple
     return _Rows(rows.usable, [row for row in rows.faulty if row.kind not in kinds], rows.respelt), left_out
 
 
-def _read(table: Table, columns: Columns, max_characters: int, renaming: Renaming) -> _Rows:
+def _read(table: Table, columns: Columns, max_characters: int, reader: LabelReader) -> _Rows:
     """Check every text and label of a table, and rename labels."""
-    class_names = table.class_names.get(columns.label)
     rows = _Rows([], [], Counter())
     pair = () if columns.pair is None else (columns.pair,)
-    for number, (text_cell, label_cell, *rest) in table.read((columns.text, columns.label, *pair, *columns.further)):
+    of_labels = len(columns.of_labels)
+    for number, (text_cell, *cells) in table.read((columns.text, *columns.of_labels, *pair, *columns.further)):
+        label_cells, rest = cells[:of_labels], cells[of_labels:]
         pair_cell, further = rest[: len(pair)], rest[len(pair) :]
         try:
             text = checked_text(table, number, text_cell, max_characters)
             for cell in pair_cell:
                 text = TextPair(text, checked_text(table, number, cell, max_characters))
-            name = _checked_label(table, number, label_cell, class_names)
+            names = _checked_labels(table, number, label_cells, reader)
         except (DataError, LabelError) as error:
             kind = "broken" if isinstance(text_cell, Broken) else "other"
             rows.faulty.append(_faulty(table, number, "withheld" if isinstance(error, WithheldError) else kind, error))
@@ -258,12 +288,13 @@ def _read(table: Table, columns: Columns, max_characters: int, renaming: Renamin
         side = blank_side(text)
         if side is not None:
             rows.faulty.append(_Faulty(number, "blank", blank(side), ""))
-        elif name is None:
+        elif names is None:
             rows.faulty.append(_Faulty(number, "unlabelled", NO_LABEL, ""))
         else:
-            rows.usable.append(_Usable(number, text, renaming(name), tuple(further)))
-            _count_respelt(label_cell, name, rows.respelt)
-    return _without_swallowing(table, columns, rows, set(renaming.found))
+            rows.usable.append(_Usable(number, text, reader.renamed(names), tuple(further)))
+            if not reader.several:
+                _count_respelt(label_cells[0], names[0], rows.respelt)
+    return _without_swallowing(table, columns, rows, set(reader.renaming.found))
 
 
 def _faulty(table: Table, number: int, kind: str, error: Exception) -> _Faulty:
@@ -408,12 +439,12 @@ def checked_text(table: Table, number: int, cell: object, max_characters: int) -
     return cell
 
 
-def _checked_label(table: Table, number: int, cell: object, class_names: Sequence[str] | None) -> str | None:
-    """Return the label's name, or None; errors as in `label_name`, and DataError if it is not Unicode."""
-    name = label_name(cell, class_names)
-    if name is not None and not is_unicode(name):
-        raise _half_a_character(table, number, "label")
-    return name
+def _checked_labels(table: Table, number: int, cells: Sequence[object], reader: LabelReader) -> tuple[str, ...] | None:
+    """Return the labels' names, or None; errors as in `LabelReader`, and DataError if one is not Unicode."""
+    try:
+        return reader(cells)
+    except SurrogateError:
+        raise _half_a_character(table, number, "label") from None
 
 
 def _on_length(table: Table) -> str:

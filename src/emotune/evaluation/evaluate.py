@@ -56,7 +56,7 @@ def evaluate(
             f"The classifier's labels are {', '.join(classifier.labels)}; those of '{split.name}' are "
             f"{', '.join(split.labels)}. Score it on data with the same labels in the same order."
         )
-    if split.task is not classifier.task:
+    if split.task.name != classifier.task.name:
         raise DataError(
             f"The classifier's task is {classifier.task.name}; that of '{split.name}' is {split.task.name}. "
             "Score it on data of its own kind."

@@ -16,7 +16,6 @@ from emotune.folder.predictions import numbers_of, read_table, texts_of, write_p
 from emotune.system.errors import ArtifactError
 from emotune.system.wording import counted, listed, quoted
 from emotune.tasks.base import Task
-from emotune.tasks.registry import TASKS
 from emotune.tasks.single_label import SINGLE_LABEL
 
 
@@ -66,7 +65,7 @@ def read_evaluation(folder: str | Path, *, name: str | None = None) -> Evaluatio
         raise ArtifactError(
             f"'{path}' is not the file that was saved: its checksum differs. Restore it, or run the job again."
         )
-    return read_predictions(path, description.labels, name or folder.resolve().name, TASKS[description.task])
+    return read_predictions(path, description.labels, name or folder.resolve().name, description.kind)
 
 
 def read_predictions(path: Path, labels: tuple[str, ...], name: str, task: Task = SINGLE_LABEL) -> Evaluation:

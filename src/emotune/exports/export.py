@@ -29,6 +29,7 @@ from emotune.system.errors import ConfigError
 from emotune.system.output import EXPORT_DESCRIPTION, check_output, written_whole
 from emotune.system.progress import SILENT, Progress
 from emotune.system.wording import counted
+from emotune.tasks.base import refuse_several
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -98,6 +99,7 @@ def export(
     options.check_installed()
     folder = Path(folder)
     description = read_description(folder)
+    refuse_several(description.kind, "emotune export")
     if description.pairs:
         raise ConfigError(
             f"'{folder}' was trained on pairs of texts, and exports take single texts. Use emotune predict or serve."

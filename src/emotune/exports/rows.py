@@ -19,7 +19,6 @@ from emotune.folder.format import PREDICTIONS, Description
 from emotune.settings.run import RunConfig
 from emotune.system.errors import ArtifactError, ConfigError, DataError
 from emotune.system.wording import counted, quoted
-from emotune.tasks.registry import TASKS
 
 CALIBRATION_TEXTS = 300
 """Texts that int8 is calibrated on, as NNCF recommends."""
@@ -53,7 +52,7 @@ def rows_to_check(folder: Path, description: Description, data: str | Path | Non
         DataError: The given rows cannot be read, or have other labels.
     """
     if data is not None:
-        return load_split(data, labels=description.labels, task=TASKS[description.task])
+        return load_split(data, labels=description.labels, task=description.kind)
     if not (folder / PREDICTIONS).is_file():
         raise ArtifactError(
             f"'{folder}' has no {PREDICTIONS}, so it keeps no test rows to check the export with. "

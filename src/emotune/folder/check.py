@@ -58,8 +58,9 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
         table = read_table(folder / PREDICTIONS, classifier.labels)
         texts, labels = texts_of(table), table["prediction"]
         saved = numbers_of(table, classifier.labels, folder / PREDICTIONS)
-        again = classifier.task.probabilities(plain_logits(classifier, texts))
-        found = classifier.task.names(classifier.task.decide(again), classifier.labels)
+        found_logits = plain_logits(classifier, texts)
+        again = classifier.task.probabilities(found_logits)
+        found = classifier.task.written(classifier.task.decide(found_logits), classifier.labels)
         changed_labels = sum(a != b for a, b in zip(found, labels, strict=True))
         difference = max(difference, _largest_difference(again, saved))
         rows += len(texts)

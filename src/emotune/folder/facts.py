@@ -10,7 +10,6 @@ from emotune.folder.plain import PlainFolder, is_plain
 from emotune.models.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG, WEIGHTS
 from emotune.system.output import DESCRIPTION
 from emotune.tasks.base import Task
-from emotune.tasks.registry import TASKS
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def facts_of(folder: str | Path, base: str | Path | None = None) -> FolderFacts:
         plain = PlainFolder.opened(folder, base)
         return FolderFacts(plain.labels, plain.max_length, plain.task, notes=plain.notes)
     found = read_description(folder)
-    return FolderFacts(found.labels, found.max_length, TASKS[found.task], found)
+    return FolderFacts(found.labels, found.max_length, found.kind, found)
 
 
 def identity_of(folder: Path) -> str:

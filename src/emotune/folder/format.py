@@ -24,6 +24,7 @@ from emotune.system.output import DESCRIPTION
 from emotune.system.pairs import TextPair
 from emotune.system.text import reason_of
 from emotune.system.version import __version__
+from emotune.tasks.base import Task
 from emotune.tasks.registry import TASKS
 from emotune.tasks.single_label import SINGLE_LABEL
 
@@ -199,6 +200,8 @@ class Description(Evidence):
         pairs: True if the model was trained on pairs of texts.
         method: The method with its options, saved by its name.
         temperature: Divisor of the logits for calibrated probabilities.
+        thresholds: Least probability at which each label is predicted, for a task with thresholds; None for its usual
+            ones.
         training: Record of the training.
         versions: Versions of the packages that a result depends on, by name.
         verification: Data for verifying the folder.
@@ -215,11 +218,23 @@ class Description(Evidence):
     pairs: bool = False
     method: AnyMethod
     temperature: Annotated[float, Field(ge=COLDEST, le=HOTTEST, allow_inf_nan=False)] | None = None
+    thresholds: tuple[Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)], ...] | None = None
     training: TrainingRecord
     versions: dict[str, str] | None = None
     verification: VerificationEntry
     files: Annotated[dict[str, str], AfterValidator(_are_names)]
     left_out: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> Task:
+        """The task, deciding by the model's thresholds."""
+        return TASKS[self.task].deciding(self.thresholds)
+
+    @model_validator(mode="after")
+    def _thresholds_fit(self) -> Description:
+        if self.thresholds is not None and len(self.thresholds) != len(self.labels):
+            raise ValueError("thresholds: expected one number per label")
+        return self
 
     @model_validator(mode="after")
     def _logits_fit(self) -> Description:

@@ -18,7 +18,6 @@ from emotune.models.load import untrained_model
 from emotune.system.errors import ArtifactError
 from emotune.system.outside import translated
 from emotune.tasks.base import Task
-from emotune.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -78,7 +77,7 @@ class SavedFolder:
     @property
     def task(self) -> Task:
         """The task: the kind of label."""
-        return TASKS[self.description.task]
+        return self.description.kind
 
     @property
     def labels(self) -> tuple[str, ...]:

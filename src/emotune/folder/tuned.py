@@ -140,6 +140,7 @@ def describe(classifier: TunedClassifier, folder: Path, evidence: Evidence | Non
         pairs=bool(classifier.pairs),
         method=classifier.method,
         temperature=classifier.temperature,
+        thresholds=classifier.task.thresholds,
         training=classifier.training,
         versions=versions(),
         verification=verification,

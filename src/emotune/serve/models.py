@@ -21,6 +21,7 @@ from emotune.inference.predictor import Predictor
 from emotune.system.errors import ArtifactError, ConfigError
 from emotune.system.output import DESCRIPTION
 from emotune.system.wording import counted, in_full, listed
+from emotune.tasks.base import refuse_several
 
 if TYPE_CHECKING:
     from emotune.engine.linear import CommonWeights
@@ -185,6 +186,7 @@ class Models:
             return True
 
     def _load(self, name: str, saved: SavedFolder) -> Served:
+        refuse_several(saved.task, "emotune serve")
         digest = _digest(saved.folder)
         base = _base_of(saved)
         bases, common = (SharedBases(), None) if base not in self._shared else self._shared[base]

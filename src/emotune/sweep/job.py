@@ -132,6 +132,10 @@ def _sweep(
         )
     with progress.step("Data"):
         data = load_data(**plan.candidates[0].config.data_arguments())
+        if data.task.several:
+            raise DataError(
+                f"{data.name} has several labels per row, and a sweep ranks models of one label per row. Use emotune run."
+            )
         progress.show(tables.data_table(data))
         for note in data.notes:
             progress.say(note)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.statistics.paired import PairedStatistics
+from emotune.system.errors import ConfigError
 from emotune.tasks.calibration import Trust
 from emotune.tasks.scores import Metrics
 
@@ -93,16 +94,43 @@ def trained_for(config: Mapping[str, Any]) -> str | None:
     return config.get("problem_type")
 
 
+def refuse_several(task: Task, what: str) -> None:
+    """Refuse a task with several labels per row where one label is needed.
+
+    Args:
+        task: The task.
+        what: What needs one label, as the beginning of a sentence: "emotune serve".
+
+    Raises:
+        ConfigError: Rows may have several labels.
+    """
+    if task.several:
+        raise ConfigError(
+            f"{what} is for one label per text, and this model gives any number of labels. emotune predict and emotune evaluate take it."
+        )
+
+
 class Task(ABC):
     """One kind of label.
 
     Attributes:
         name: Its name in saved folders.
         function: Name, in transformers' pipelines, of the function from logits to probabilities.
+        several: True if a row may have several labels, or none.
     """
 
     name: ClassVar[str]
     function: ClassVar[str]
+    several: ClassVar[bool] = False
+
+    @property
+    def thresholds(self) -> tuple[float, ...] | None:
+        """The least probability at which each label is predicted; None if the task has none, or the usual ones."""
+        return None
+
+    def deciding(self, thresholds: Sequence[float] | None) -> Task:
+        """Return the task with other thresholds; a task without any returns itself."""
+        return self
 
     # Models.
 
@@ -179,6 +207,10 @@ class Task(ABC):
     def names(self, predictions: Targets, labels: Sequence[str]) -> tuple[str, ...]:
         """Return the label names of predictions or targets."""
 
+    def written(self, predictions: Targets, labels: Sequence[str]) -> list[Any]:
+        """Return predictions as `columns` writes them, and as JSON has them: names, or lists of names."""
+        return list(self.names(predictions, labels))
+
     @abstractmethod
     def answers(
         self, probabilities: NDArray[np.float64], labels: Sequence[str], least_probability: float = 0.0
@@ -193,6 +225,12 @@ class Task(ABC):
         Returns:
             The answers, and their probabilities, shape (rows,), also of those withheld.
         """
+
+    def nested_answers(
+        self, probabilities: NDArray[np.float64], labels: Sequence[str], least_probability: float = 0.0
+    ) -> list[Any]:
+        """Return the answers for formats that have lists, such as JSON; arguments as in `answers`."""
+        return list(self.answers(probabilities, labels, least_probability)[0])
 
     def ranked(
         self, probabilities: NDArray[np.floating[Any]], labels: Sequence[str], count: int
@@ -268,6 +306,10 @@ class Task(ABC):
         """Return a linear model on the features of a frozen encoder, chosen on validation."""
 
     # Data and files.
+
+    @abstractmethod
+    def targets(self, names: Sequence[Sequence[str]], labels: Sequence[str]) -> Targets:
+        """Return the targets of rows from the names of each row's labels, all of which are known."""
 
     @abstractmethod
     def strata(self, targets: Targets) -> NDArray[np.int64]:

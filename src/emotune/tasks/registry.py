@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emotune.tasks.base import Task, trained_for
+from emotune.tasks.multi_label import MULTI_LABEL
 from emotune.tasks.ordered import ORDERED
 from emotune.tasks.single_label import SINGLE_LABEL
 
-TASKS: dict[str, Task] = {SINGLE_LABEL.name: SINGLE_LABEL, ORDERED.name: ORDERED}
+TASKS: dict[str, Task] = {task.name: task for task in (SINGLE_LABEL, MULTI_LABEL, ORDERED)}
 
 
 def task_of(config: Mapping[str, Any], labels: Sequence[str]) -> Task | None:

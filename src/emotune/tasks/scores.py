@@ -62,6 +62,11 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(special.softmax(logits.astype(np.float64), axis=-1))
 
 
+def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the sigmoid of each value, in float64."""
+    return np.asarray(special.expit(logits.astype(np.float64)))
+
+
 def score(
     truth: NDArray[np.int64],
     predictions: NDArray[np.int64],

@@ -175,6 +175,11 @@ class SingleLabel(Task):
         """Return logistic regression on the features, chosen by macro-F1 and loss."""
         return choose_probe(train, validation, features, validation_features)
 
+    def targets(self, names: Sequence[Sequence[str]], labels: Sequence[str]) -> NDArray[np.int64]:
+        """Return the label ids of rows with one label each."""
+        ids = {label: number for number, label in enumerate(labels)}
+        return np.fromiter((ids[name] for (name,) in names), np.int64, len(names))
+
     def strata(self, targets: Targets) -> NDArray[np.int64]:
         """Return the label ids."""
         return np.asarray(targets, dtype=np.int64)

@@ -128,7 +128,7 @@ def finetune(
             f"The base model was loaded for the labels {', '.join(base.labels)}; the data has {', '.join(data.labels)}. "
             "Load it with labels=data.labels."
         )
-    if data.task is not base.task:
+    if data.task.name != base.task.name:
         raise DataError(
             f"The base model was loaded for {base.task.name}; the data is {data.task.name}. Load it with task=data.task."
         )
