@@ -13,9 +13,6 @@ from emotune.data.audit import audit_data, audit_source
 from emotune.data.label_names import clean_name, label_findings
 from emotune.data.load import load_data, load_split
 from emotune.report.audit_tables import audit_lines
-from emotune.system.errors import DataError
-
-from ..facts import facts
 
 COMPOSED, DECOMPOSED = "col\u00e8re", "cole\u0300re"
 

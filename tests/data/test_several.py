@@ -94,7 +94,7 @@ def test_a_copy_of_a_text_is_in_the_split_of_the_other() -> None:
     rows = made_up()
     twice = [*rows, *({**row, "text": row["text"].upper()} for row in rows[:30])]
     data = load_data(twice)
-    places = {}
+    places: dict[str, str] = {}
     for split in data.splits:
         for text in split.texts:
             assert places.setdefault(text.lower(), split.name) == split.name

@@ -91,8 +91,8 @@ def drift(
     from emotune.evaluation.drift import find_drift
     from emotune.folder.columns import unlabelled_columns
     from emotune.folder.format import read_description
-    from emotune.tasks.base import refuse_several
     from emotune.settings.stored import seen_by
+    from emotune.tasks.base import refuse_several
 
     description = read_description(folder)
     refuse_several(description.kind, "emotune drift")

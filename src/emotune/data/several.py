@@ -98,7 +98,9 @@ class LabelReader:
         self.several = True
         for name, score in cell.items():
             if isinstance(score, str) or score not in (0, 1):
-                raise LabelError(f"the label {quoted(name)} has the score {quoted(score)}; expected 0 or 1 for every label")
+                raise LabelError(
+                    f"the label {quoted(name)} has the score {quoted(score)}; expected 0 or 1 for every label"
+                )
         return self._distinct([name for name, score in cell.items() if score == 1])
 
     def _distinct(self, items: Iterable[object]) -> tuple[str, ...]:
