@@ -183,7 +183,7 @@ def test_trains_saves_loads_and_equals_plain_transformers(
     assert emotune.verify(folder, base=tiny_bert).ok
     loaded = emotune.load(folder, base=tiny_bert)
     assert loaded.task == tuned.task
-    merged = loaded.method.merge(loaded.model)
+    merged = tuned.method.merge(loaded.model)
     merged.save_pretrained(tmp_path / "merged")
     plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "merged")
     assert plain.config.problem_type == "multi_label_classification"
@@ -191,6 +191,7 @@ def test_trains_saves_loads_and_equals_plain_transformers(
     encoded = tokenizer(list(data.test.texts), padding=True, truncation=True, max_length=32, return_tensors="pt")
     with torch.no_grad():
         logits = plain.eval()(**encoded).logits.numpy()
+    assert scored.logits is not None
     np.testing.assert_allclose(scored.logits, logits, atol=2e-5)
     predicted = emotune.predict(loaded, list(data.test.texts), precision="fp32")
     assert predicted.labels == tuned.task.names(scored.predictions, data.labels)
