@@ -49,7 +49,7 @@ def test_suggested_command_quotes_the_folder(invoke: Invoke, runs: list[RunConfi
 
 # Trackers are one of a few names, and a model needs one: tests/tracking has them. Repeats need folds.
 @pytest.mark.parametrize(
-    "name", [name for name in FLAGS if name not in ("track", "track_model", "labels", "fold_repeats")]
+    "name", [name for name in FLAGS if name not in ("track", "track_model", "labels", "label_columns", "fold_repeats")]
 )
 def test_each_option_sets_its_setting(invoke: Invoke, runs: list[RunConfig], name: str) -> None:
     flag = FLAGS[name]
@@ -86,6 +86,12 @@ def test_each_option_sets_its_setting(invoke: Invoke, runs: list[RunConfig], nam
     assert result.exit_code == 0, result.stderr
     assert runs == [RunConfig.load(overrides={flag.key: value})]
     assert runs[0] != RunConfig()
+
+
+def test_columns_of_labels_are_names_between_commas(invoke: Invoke, runs: list[RunConfig]) -> None:
+    result = invoke("run", "--label-columns", "severe toxic,insult")
+    assert result.exit_code == 0, result.stderr
+    assert runs[0].data.label_columns == ("severe toxic", "insult")
 
 
 def test_labels_are_names_between_commas(invoke: Invoke, runs: list[RunConfig]) -> None:
