@@ -96,8 +96,8 @@ def renamed(given: Sequence[str] | None) -> dict[str, str] | None:
 
 
 def column_names(given: str | None) -> tuple[str, ...] | None:
-    """Return the names of columns that are separated by commas."""
-    return None if given is None else tuple(name.strip() for name in given.split(","))
+    """Return the names of columns in an option's value, as `names_of_columns` does; None if it is not given."""
+    return None if given is None else tuple(names_of_columns(given))
 
 
 def _at_its_place(context: typer.Context, folder: Any) -> Any:

@@ -357,4 +357,3 @@ def _one_hot_hint(table: Table) -> str:
     if len(labels) < 2:
         return ""
     return f"{listed(labels)} look like one column for each label. Name them: --label-columns {word(','.join(labels))}."
-    )
