@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shlex
 import shutil
+import sqlite3
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -181,6 +184,7 @@ def write_own_files(folder: Path) -> None:
         path = folder / "moods" / row["label"] / f"{number}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(row["text"], encoding="utf-8")
+    write_other_kinds(folder, [(row["text"].replace(";", ","), row["label"]) for row in rows])
 
 
 class TestTheCommandThatIsPrinted:
@@ -207,3 +211,33 @@ class TestTheCommandThatIsPrinted:
     def test_is_the_name_inside_another_program(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "argv", ["/usr/bin/pytest"])
         assert command_name() == "emotune"
+
+
+def write_other_kinds(folder: Path, rows: list[tuple[str, str]]) -> None:
+    """Write the files of docs/own-files.md that are no ordinary CSV."""
+    header = ("text", "label")
+
+    def lines(separator: str, rows: list[tuple[str, str]]) -> str:
+        return "".join(f"{text}{separator}{label}\n" for text, label in rows)
+
+    (folder / "excel.csv").write_text("sep=;\n" + lines(";", [header, *rows]), encoding="utf-8")
+    (folder / "unicode.txt").write_text(lines("\t", [header, *rows]), encoding="utf-16")
+    single = [(f"'on a day, {text.replace(chr(39), '')}'", label) for text, label in rows]
+    (folder / "single.csv").write_text(lines(",", [header, *single]), encoding="utf-8")
+    (folder / "kaggle.txt").write_text(lines(";", rows), encoding="utf-8")
+    (folder / "old.csv").write_text(
+        lines(";", [header, *((f"café {i}", label) for i, (_, label) in enumerate(rows))]), encoding="windows-1252"
+    )
+    objects = [{"review": {"text": text}, "label": label} for text, label in rows]
+    (folder / "reviews.json").write_text(json.dumps({"version": 1, "data": objects}), encoding="utf-8")
+    book = openpyxl.Workbook()
+    book.active.title = "May"
+    for sheet in (book.active, book.create_sheet("June")):
+        for row in [header, *rows]:
+            sheet.append(row)
+    book.save(folder / "survey.xlsx")
+    connection = sqlite3.connect(folder / "app.db")
+    connection.execute("CREATE TABLE messages (body, mood)")
+    connection.executemany("INSERT INTO messages VALUES (?, ?)", rows)
+    connection.commit()
+    connection.close()
