@@ -194,7 +194,14 @@ class TestFolder:
         assert description["data"]["name"] == "made-up"
         assert description["data"]["rows"] == {"train": 120, "validation": 36, "test": 36}
         assert description["data"]["counts"]["test"] == dict.fromkeys(EMOTIONS, 6)
-        read = {"text": "text", "label": "label", "unused": [], "further": []}
+        read: dict[str, object] = {
+            "text": "text",
+            "label": "label",
+            "unused": [],
+            "further": [],
+            "pair": None,
+            "labels": [],
+        }
         assert description["data"]["columns"] == {"train": read, "validation": read, "test": read}
         assert tuple(description["labels"]) == EMOTIONS
         assert description["metrics"]["rows_fixed"] == len(comparison.fixed)

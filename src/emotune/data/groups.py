@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -118,5 +119,6 @@ def crossings(names: Mapping[str, Names]) -> Iterator[Crossing]:
         held = set(names.get(into, ())) - {None}
         crossing = [name for name in names.get(split, ()) if name is not None and name in held]
         if crossing:
-            found, counts = np.unique(np.array(crossing, dtype=object), return_counts=True)
-            yield Crossing(split, into, len(crossing), len(found), str(found[int(counts.argmax())]))
+            counts = Counter(crossing)
+            largest = max(sorted(counts), key=counts.__getitem__)
+            yield Crossing(split, into, len(crossing), len(counts), largest)
