@@ -365,7 +365,7 @@ class TestVerify:
         start(settings, model__name="mymodel", data__source="mydata", output__folder="out/tuned")
         assert unverified == [(Path("out/tuned"), "mymodel")]
         description = described("out/tuned")
-        assert description["base_model"] == {"name": "mymodel", "source": None, "revision": None}
+        assert description["base_model"] == {"name": "mymodel", "source": None, "revision": None, "made_from": ""}
         assert description["configuration"]["output"]["folder"] == "tuned"
         assert "base_model:" not in (tmp_path / "out" / "tuned" / "README.md").read_text()
 
