@@ -59,7 +59,7 @@ def test_what_is_not_json_is_refused(client: TestClient, body: bytes) -> None:
         (None, "body"),
         ({"texts": []}, "at least 1"),
         ({"texts": "a"}, "texts"),
-        ({"texts": [1]}, "texts.0: expected a text."),
+        ({"texts": [1]}, "texts.0.str: expected a text;"),
         ({"texts": [None]}, "texts.0"),
         ({"texts": [["a"]]}, "texts.0"),
         ({"texts": {"0": "a"}}, "texts"),

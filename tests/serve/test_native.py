@@ -81,6 +81,7 @@ class TestModels:
             "base",
             "method",
             "max_length",
+            "pairs",
             "calibrated",
             "report",
         }

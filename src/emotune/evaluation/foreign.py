@@ -20,6 +20,7 @@ from emotune.data.reading import Reading
 from emotune.data.table import Table
 from emotune.data.unlabelled import all_texts, column_of
 from emotune.evaluation.scores import Evaluation, restrict, score
+from emotune.folder.predictions import PAIR
 from emotune.system.errors import DataError
 from emotune.system.wording import counted, listed, quoted
 from emotune.tasks.base import Targets, Task
@@ -76,7 +77,7 @@ def read_foreign(path: Path) -> Foreign:
             "emotune evaluate --output writes one."
         )
     columns = [column for column in table.columns if column.startswith(PROBABILITY) and column != PROBABILITY]
-    texts = list(all_texts(column_of(table, TEXT)))
+    texts = list(all_texts(column_of(table, TEXT, pair=PAIR if PAIR in table.columns else None)))
     truth, predictions = [], []
     numbers: list[list[float]] = []
     for number, (label, prediction, *cells) in table.read((LABEL, PREDICTION, *columns)):

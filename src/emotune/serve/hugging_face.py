@@ -34,12 +34,21 @@ class Options(BaseModel):
     wait_for_model: bool | None = None
 
 
+class Pair(BaseModel):
+    """A pair of texts, as the pipeline of transformers takes it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: str
+    text_pair: str
+
+
 class HuggingFaceRequest(BaseModel):
     """Texts to label, as the Hugging Face inference API takes them."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    inputs: str | Annotated[list[str], Field(min_length=1)]
+    inputs: str | Pair | Annotated[list[str | Pair], Field(min_length=1)]
     parameters: Parameters | None = None
     options: Options | None = None
 
@@ -67,7 +76,8 @@ def hugging_face_router(service: Service) -> APIRouter:
         served = service.find(name)
         parameters = body.parameters or Parameters()
         raw = _is_raw(served, parameters.function_to_apply)
-        texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
+        inputs = body.inputs if isinstance(body.inputs, list) else [body.inputs]
+        texts = [given if isinstance(given, str) else (given.text, given.text_pair) for given in inputs]
         answers = await service.ask(request, served, texts)
         rows = answers.logits if raw else answers.probabilities
         names = served.predictor.labels

@@ -41,6 +41,7 @@ class ModelInfo(BaseModel):
         base: The name of the base model.
         method: The method of fine-tuning.
         max_length: Tokens per text; longer texts are cut.
+        pairs: True if it takes pairs of texts.
         calibrated: True if it has a temperature, so that calibrated probabilities can be asked for.
         report: True if the folder holds the report of its run.
     """
@@ -53,6 +54,7 @@ class ModelInfo(BaseModel):
     base: str
     method: str
     max_length: int
+    pairs: bool
     calibrated: bool
     report: bool
 
@@ -201,6 +203,7 @@ class Models:
             base=classifier.name,
             method=saved.method.title,
             max_length=saved.max_length,
+            pairs=bool(classifier.pairs),
             calibrated=classifier.temperature is not None,
             report=(saved.folder / REPORT).is_file(),
         )
@@ -238,8 +241,6 @@ def check_folders(folders: Iterable[str | Path], base: str | Path | None = None)
                 "Give one of them another: NAME=DIR."
             )
         found[name] = SavedFolder.checked(path, base)
-        if found[name].description.pairs:
-            raise ConfigError(f"{in_full(path)} was trained on pairs of texts, which the service does not take.")
     if not found:
         raise ConfigError("There is no folder to serve. Give at least one that emotune run saved.")
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
@@ -16,13 +16,17 @@ from emotune.serve.metrics import CONTENT_TYPE
 from emotune.serve.models import ModelInfo
 from emotune.serve.service import Service, answer, json_router
 
+TwoTexts = Annotated[list[str], Field(min_length=2, max_length=2)]
+
 
 class PredictRequest(BaseModel):
     """Texts to label."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    texts: list[str] = Field(min_length=1, description="The texts, none of them blank.")
+    texts: list[str | TwoTexts] = Field(
+        min_length=1, description="The texts, none of them blank; pairs [first, second] for a model of pairs."
+    )
     calibrated: bool = Field(
         default=False, description="Scale probabilities by the temperature fitted on validation; no label changes."
     )

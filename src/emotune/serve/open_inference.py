@@ -34,7 +34,7 @@ class TensorParameters(BaseModel):
 
 
 class InputTensor(BaseModel):
-    """The tensor of the texts: of shape [texts] or [texts, 1]."""
+    """The tensor of the texts: of shape [texts] or [texts, 1], or [pairs, 2] for a model of pairs."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -42,7 +42,7 @@ class InputTensor(BaseModel):
     shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=2)]
     datatype: Literal["BYTES"]
     parameters: TensorParameters | None = None
-    data: list[str] | list[Annotated[list[str], Field(min_length=1, max_length=1)]]
+    data: list[str] | list[Annotated[list[str], Field(min_length=1, max_length=2)]]
 
 
 class RequestedOutput(BaseModel):
@@ -170,7 +170,7 @@ def open_inference_router(service: Service) -> APIRouter:
                 "name": served.name,
                 "versions": [],
                 "platform": "emotune_pytorch",
-                "inputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
+                "inputs": [{"name": "text", "datatype": "BYTES", "shape": [-1, 2] if served.predictor.pairs else [-1]}],
                 "outputs": [
                     {"name": "label", "datatype": "BYTES", "shape": [-1]},
                     {"name": "probability", "datatype": "FP64", "shape": [-1]},
@@ -189,7 +189,7 @@ def open_inference_router(service: Service) -> APIRouter:
     async def infer(name: str, body: InferRequest, request: Request) -> Response:
         """Label the texts of the input tensor."""
         served = service.find(name)
-        texts = _texts(body.inputs[0])
+        texts = _pairs(body.inputs[0]) if served.predictor.pairs else _texts(body.inputs[0])
         parameters = body.parameters or InferParameters()
         answers = await service.ask(request, served, texts)
         probabilities = calibrated_probabilities(answers, calibrated=parameters.calibrated)
@@ -219,7 +219,7 @@ def _texts(tensor: InputTensor) -> list[str]:
     Raises:
         RequestError: The shape is not that of the data, or says more than one text per row.
     """
-    texts = [entry if isinstance(entry, str) else entry[0] for entry in tensor.data]
+    texts = [text for entry in tensor.data for text in ([entry] if isinstance(entry, str) else entry)]
     if math.prod(tensor.shape) != len(texts) or tensor.shape[1:] not in ([], [1]):
         raise RequestError(
             422,
@@ -228,3 +228,21 @@ def _texts(tensor: InputTensor) -> list[str]:
             f"or [{len(texts)}, 1].",
         )
     return texts
+
+
+def _pairs(tensor: InputTensor) -> list[list[str]]:
+    """Return the pairs of a tensor.
+
+    Raises:
+        RequestError: The shape is not that of the data, or says another number of texts per row than two.
+    """
+    flat = [text for entry in tensor.data for text in ([entry] if isinstance(entry, str) else entry)]
+    pairs = [list(pair) for pair in zip(flat[::2], flat[1::2], strict=False)]
+    if tensor.shape != [len(pairs), 2] or len(flat) % 2:
+        raise RequestError(
+            422,
+            "invalid_request",
+            f"The shape of the tensor is {tensor.shape}, and there are {len(flat)} texts. This model takes pairs: send the "
+            "shape [pairs, 2].",
+        )
+    return pairs

@@ -154,6 +154,8 @@ def page_router(models: Models, *, base: str | Path | None = None) -> APIRouter:
         served: Served, text: str, request: Request, answer: Callable[[Background], dict[str, Any]]
     ) -> Response:
         """Answer in a thread, after the questions before it."""
+        if served.predictor.pairs:
+            return refusal(409, "not_available", "The page shows single texts, and this model takes pairs. Use /v1.")
         if is_blank(text):
             return refusal(422, "blank_text", "The text is blank: there is nothing to classify in it.")
         if turn.statistics().tasks_waiting >= MOST_WAITING:

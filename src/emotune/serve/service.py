@@ -16,7 +16,8 @@ from emotune.serve.errors import ANYTHING, RequestError
 from emotune.serve.metrics import Metrics
 from emotune.serve.models import Models, Served, default_name
 from emotune.serve.settings import ServeSettings
-from emotune.system.text import is_blank, is_unicode
+from emotune.system.pairs import TextPair, blank_side
+from emotune.system.text import is_unicode
 from emotune.system.wording import listed
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ class Service:
                 404, "model_not_found", f"There is no model of this name. Ask one of {listed(self.models.names)}."
             ) from None
 
-    async def ask(self, request: Request, served: Served, texts: Sequence[str]) -> Answers:
-        """Predict the texts of a request, together with those of others.
+    async def ask(self, request: Request, served: Served, given: Sequence[str | Sequence[str]]) -> Answers:
+        """Predict the texts of a request, or its pairs of texts, together with those of others.
 
         Raises:
             ClientGone: The client has left meanwhile.
@@ -89,6 +90,7 @@ class Service:
         """
         state: RequestState = request.scope["state"]["emotune"]
         state.model = served.name
+        texts = as_texts(served, given)
         self._check(texts)
         state.texts = texts
         job = self.batcher.submit(served, texts)
@@ -117,9 +119,11 @@ class Service:
                     f"Text {number} has {len(text):,} characters; at most {self.settings.max_characters:,} are possible. "
                     "Shorten it: the model reads only its first tokens.",
                 )
-            if is_blank(text):
+            side = blank_side(text)
+            if side is not None:
+                where = f"Text {number}" if side == "text" else f"The {side} of pair {number}"
                 raise RequestError(
-                    422, "blank_text", f"Text {number} is blank: there is nothing to classify in it. Leave it out."
+                    422, "blank_text", f"{where} is blank: there is nothing to classify in it. Leave it out."
                 )
             if "\0" in text or not is_unicode(text):
                 what = "a NUL character" if "\0" in text else "half of a surrogate pair"
@@ -128,6 +132,20 @@ class Service:
                     "invalid_text",
                     f"Text {number} holds {what}, so it is not text. Remove it, or leave the text out.",
                 )
+
+
+def as_texts(served: Served, given: Sequence[str | Sequence[str]]) -> tuple[str, ...]:
+    """Return the texts of a request, or its pairs as `TextPair`s.
+
+    Raises:
+        RequestError: Some are single texts and the model takes pairs, or the other way round.
+    """
+    pairs = bool(served.predictor.pairs)
+    for number, text in enumerate(given, start=1):
+        if isinstance(text, str) == pairs:
+            seen, expected = ("a single text", "pairs [first, second]") if pairs else ("a pair", "single texts")
+            raise RequestError(422, "not_supported", f"Text {number} is {seen}, and this model takes {expected}.")
+    return tuple(text if isinstance(text, str) else TextPair(*text) for text in given)
 
 
 class _JsonRequest(Request):

@@ -1,7 +1,7 @@
 """Routes of Text Embeddings Inference for classifiers: /predict and /info.
 
-There, ["a", "b"] is one pair of texts, and [["a"], ["b"]] a batch of two. Models of emotune read one text at a time, so
-a pair is refused.
+There, ["a", "b"] is one pair of texts, [["a"], ["b"]] a batch of two texts, and [["a", "b"], ["c", "d"]] one of two pairs.
+A model of single texts refuses pairs, and one of pairs refuses single texts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class TeiRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     inputs: str | Sequence | Annotated[list[Sequence], Field(min_length=1)] = Field(
-        description="A text, or a batch [[text], [text], ...]. A pair [text, text] is refused."
+        description="A text, or a batch [[text], [text], ...]; for a model of pairs, a pair [text, text], or a batch of pairs."
     )
     raw_scores: bool = Field(default=False, description="Return logits in place of probabilities.")
     truncate: bool | None = Field(
@@ -81,7 +81,7 @@ def tei_router(service: Service) -> APIRouter:
     async def predict(body: TeiRequest, request: Request) -> Response:
         """Label a text or a batch: every label with its score, the highest first."""
         served = service.find(None)
-        texts, is_batch = _texts(body.inputs)
+        texts, is_batch = _texts(body.inputs, pairs=bool(served.predictor.pairs))
         answers = await service.ask(request, served, texts)
         if body.truncate is False and any(answers.truncated):
             number = answers.truncated.index(True) + 1
@@ -124,12 +124,20 @@ def tei_router(service: Service) -> APIRouter:
     return router
 
 
-def _texts(inputs: str | list[str] | list[list[str]]) -> tuple[list[str], bool]:
-    """Return the texts, and True for a batch.
+def _texts(
+    inputs: str | list[str] | list[list[str]], *, pairs: bool
+) -> tuple[list[str] | list[list[str]] | list[str | list[str]], bool]:
+    """Return the texts or pairs, and True for a batch.
 
     Raises:
-        RequestError: There is a pair.
+        RequestError: There is a pair, and the model takes single texts.
     """
+    if pairs:  # what is no pair is refused with the reason by the service
+        if isinstance(inputs, str):
+            return [inputs], False
+        if all(isinstance(entry, str) for entry in inputs):
+            return [[str(entry) for entry in inputs]] if len(inputs) > 1 else [str(inputs[0])], False
+        return [entry[0] if len(entry) == 1 else entry for entry in inputs], True
     if isinstance(inputs, str):
         return [inputs], False
     batch = [entry for entry in inputs if isinstance(entry, list)]
