@@ -155,6 +155,15 @@ class TestExcel:
         assert "the cell B3 holds the error #N/A" in found[0].reason
         assert "the cell D5 is right of the last named column" in found[1].reason
 
+    def test_one_without_a_header_is_refused(self, tmp_path: Path) -> None:
+        def fill(sheet: Any) -> None:
+            for row in ROWS:
+                sheet.append(row)
+
+        message = refusal(workbook(tmp_path / "d.xlsx", fill))
+        assert states(message, "no column is named like", "'message 0', 'anger'", "insert a row with their names")
+        assert "--columns" not in message
+
     def test_a_damaged_one_is_refused(self, tmp_path: Path) -> None:
         path = workbook(tmp_path / "d.xlsx", rows)
         path.write_bytes(path.read_bytes()[:-300])

@@ -25,6 +25,10 @@ SUFFIXES = (".xlsx", ".xlsm")
 # Bytes of all parts together, unpacked: an archive of some kilobytes can hold any amount.
 _LARGEST = 2 << 30
 _ROWS_LOOKED_AT = 100
+_HINT = (
+    "The first row of a sheet names its columns: say which is which with --text-column NAME and --label-column NAME, or insert "
+    "a row with their names."
+)
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _STRICT = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
 
@@ -86,7 +90,7 @@ def open_excel(path: Path, reading: Reading) -> Table:
                 texts += [""] * (len(columns) - len(texts))
                 yield number, [texts[pick] for pick in picks]
 
-    return Table(source, columns, read, header=",".join(columns), format="csv", foreign="an Excel workbook")
+    return Table(source, columns, read, format="csv", foreign="an Excel workbook", hint=_HINT)
 
 
 def _sheet_of(path: Path, asked: str | None) -> str:

@@ -30,7 +30,7 @@ from emotune.system.wording import counted, escaped, listed, quoted, word
 # Folder of the data in a repository of the Hub.
 _HUB_FOLDER = "data"
 # Files that lie beside data and are none.
-_ABOUT_DATA = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json")
+_ABOUT_DATA = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "Thumbs.db")
 _ABOUT = ("readme", "license", "licence", "changelog", "requirements")
 
 
