@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from emotune import several_labels
 from emotune.cross_validation import score_folds, train_on_all
 from emotune.data.audit import Audit, audit_data
 from emotune.data.dataset import TextDataset
@@ -21,14 +22,15 @@ from emotune.data.load import load_data
 from emotune.data.tokens import TokenCounts, count_tokens
 from emotune.evaluation.baselines import bag_of_words, frozen_features, majority_class
 from emotune.evaluation.compare import compare
-from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.evaluate import OWN_HEAD, UNTRAINED_HEAD, evaluate
 from emotune.evaluation.first_stage import seen_in_first_stage
 from emotune.evaluation.leaks import Leaks, find_leaks
 from emotune.evaluation.previous import Previous
 from emotune.evaluation.scores import Evaluation, absent_classes
 from emotune.evaluation.seeds import over_seeds
+from emotune.evaluation.several import SeveralComparison
 from emotune.evaluation.words.margin import margin_lines
+from emotune.evaluation.words.several import verdict as several_verdict
 from emotune.evaluation.words.verdict import seeds_line, sentences
 from emotune.folder.base import load_base
 from emotune.folder.files import REPORT
@@ -47,7 +49,8 @@ from emotune.report import tables
 from emotune.report.audit_tables import audit_lines, limit_line, tokens_line, unknown_lines
 from emotune.report.probabilities import probabilities_sentence
 from emotune.settings.run import RunConfig
-from emotune.system.errors import ConfigError, DataError
+from emotune.several_labels import SeveralFindings
+from emotune.system.errors import ConfigError
 from emotune.system.output import check_output
 from emotune.system.precision import Precision, choose_device
 from emotune.system.processes import processes
@@ -73,7 +76,7 @@ class RunResult:
     Attributes:
         folder: The saved folder.
         classifier: The tuned classifier.
-        comparison: Before, after and the baselines, on the test split.
+        comparison: Before, after and the baselines, on the test split; a `SeveralComparison` for rows with several labels.
         verification: Result of checking the saved folder.
         seconds: Wall time of the whole job.
         leaks: The comparison without the test rows that repeat a training row; None where there are none.
@@ -81,7 +84,7 @@ class RunResult:
 
     folder: Path
     classifier: TunedClassifier
-    comparison: Comparison
+    comparison: Any
     verification: Verification
     seconds: float
     leaks: Leaks | None = None
@@ -92,6 +95,8 @@ class RunResult:
 
         Each statement is one line, the most important first.
         """
+        if isinstance(self.comparison, SeveralComparison):
+            return "\n".join(several_verdict(self.comparison))
         return "\n".join([*sentences(self.comparison, leaks=self.leaks), *margin_lines(self.comparison)])
 
     @property
@@ -184,11 +189,20 @@ def _run(
         progress.say(f"{method.title} will train {method.trains(base.model)}")
 
     job = Job(config, checkpoints, device, data, audit, base, precision, tracking, previous, watch, progress)
-    found = over_folds(job) if data.folds else on_test(job)
-    tuned, comparison, leaks = found.tuned, found.comparison, found.leaks
+    found: Findings | SeveralFindings
+    if data.task.several:
+        found = on_several_labels(job)
+    else:
+        found = over_folds(job) if data.folds else on_test(job)
+    tuned, comparison = found.tuned, found.comparison
+    leaks = found.leaks if isinstance(found, Findings) else None
 
     with watch.step("Save"):
-        write_folder(folder, config, found, {**watch.seconds, "total": watch.total}, progress)
+        seconds = {**watch.seconds, "total": watch.total}
+        if isinstance(found, Findings):
+            write_folder(folder, config, found, seconds, progress)
+        else:
+            several_labels.write_folder(folder, config, found, seconds)
         checkpoints.remove()
         progress.say(f"saved to {folder}, with {REPORT}")
         if config.data.on_error == "skip" or config.output.overwrite:
@@ -202,7 +216,7 @@ def _run(
             f"a fresh process gives the same labels on {verification.rows} texts; the largest difference is "
             f"{verification.largest_difference:.1e} (at most {verification.tolerance:.0e} passes)"
         )
-        if config.tracking.to:
+        if config.tracking.to and isinstance(found, Findings):
             tracking.finish(results_of(found, config, folder))
 
     return RunResult(folder, tuned, comparison, verification, watch.total, leaks)
@@ -288,6 +302,32 @@ def on_test(job: Job) -> Findings:
     return Findings(data, job.audit, comparison, tuned, seeds, leaks, entry)
 
 
+def on_several_labels(job: Job) -> SeveralFindings:
+    """Score before and after training on the test split, where rows have several labels."""
+    config, data, base, watch, progress = job.config, job.data, job.base, job.watch, job.progress
+    method, seed = config.method, config.training.seed
+
+    with watch.step("Before"):
+        comparison = several_labels.score_before(base, data, job.precision, progress)
+
+    with watch.step(f"Fine-tune with {method.title}"):
+        progress.say(f"{job.precision.name} on {job.device}: {job.precision.reason}")
+        with job.checkpoints.claimed(data) as kept:
+            place = kept / f"seed-{seed}"
+            tuned = train(base, data, method, config.training, seed, place, config.training.resume, progress, ())
+        progress.say(
+            f"kept epoch {tuned.training.best_epoch} of {len(tuned.training.epochs)}, "
+            "whose validation loss is least at its best temperature"
+        )
+
+    with watch.step("After"):
+        found = several_labels.score_after(comparison, tuned, data, progress)
+
+    with watch.step("Compare"):
+        several_labels.show(found, progress)
+    return found
+
+
 def over_folds(job: Job) -> Findings:
     """Score every row by models that have not seen it, and train the final model on all rows."""
     config, data, base, method, progress = job.config, job.data, job.base, job.config.method, job.progress
@@ -360,10 +400,7 @@ def load_for(config: RunConfig, previous: Previous | None) -> TextDataset:
     if previous is not None:
         previous.check_labels(data.labels)
     if data.task.several:
-        raise DataError(
-            f"{data.name} has several labels per row. emotune run compares models of one label per row; train on several labels "
-            "in Python: emotune.load_base(..., task=data.task), emotune.finetune, emotune.evaluate, and save."
-        )
+        several_labels.check_settings(config, data, from_folder=previous is not None)
     return data
 
 

@@ -59,10 +59,11 @@ def frozen_features(
     probe = data.task.probe(train, validation, features, _features(base, validation, dtype, progress))
     del features
     logits = _logits(base, data.test, probe, None, progress)
-    predictions, probabilities = data.task.decide(logits), data.task.probabilities(logits)
+    task = data.task.deciding(probe.thresholds)
+    predictions, probabilities = task.decide(logits), task.probabilities(logits)
     validated = probe.validated
     if len(validation) < len(data.validation):
-        validated = data.task.decide(_logits(base, data.validation, probe, dtype, progress))
+        validated = task.decide(_logits(base, data.validation, probe, dtype, progress))
     encoder = sum(parameter.numel() for parameter in base.model.base_model.parameters())
     parts = [
         f"{len(part):,} of {len(whole):,} {name} rows"
@@ -94,9 +95,9 @@ def _fitting(base: Classifier, split: Split, most_numbers: int) -> Split:
     if len(split) <= most:
         return split
     shuffled = np.random.default_rng(0).permutation(len(split))
-    kept = []
+    kept, strata = [], split.task.strata(split.label_ids)
     for label in range(len(split.labels)):
-        rows = shuffled[split.label_ids[shuffled] == label]
+        rows = shuffled[strata[shuffled] == label]
         kept.append(rows[: max(2, len(rows) * most // len(split))])
     return split.take(np.sort(np.concatenate(kept)))
 

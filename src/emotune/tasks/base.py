@@ -69,6 +69,10 @@ class LossOptions(Protocol):
     def sampling(self) -> str:
         """Kind of sampling of rows."""
 
+    @property
+    def thresholds(self) -> str:
+        """Kind of thresholds."""
+
 
 @dataclass(frozen=True, eq=False)
 class Simple:
@@ -130,6 +134,16 @@ class Task(ABC):
 
     def deciding(self, thresholds: Sequence[float] | None) -> Task:
         """Return the task with other thresholds; a task without any returns itself."""
+        return self
+
+    def decided_on(self, options: LossOptions, targets: Targets, logits: NDArray[np.floating]) -> Task:
+        """Return the task with thresholds chosen on validation rows; a task without any returns itself.
+
+        Args:
+            options: The kind of thresholds.
+            targets: Targets of the validation rows.
+            logits: Shape (rows, classes).
+        """
         return self
 
     # Models.

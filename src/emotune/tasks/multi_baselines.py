@@ -154,6 +154,11 @@ class SeveralProbe:
     said: str = "with its threshold by macro-F1 on validation"
 
     @property
+    def thresholds(self) -> tuple[float, ...]:
+        """The threshold of each label."""
+        return (self.threshold,) * self.linear.weights.shape[-1]
+
+    @property
     def parameters(self) -> int:
         """Number of its parameters."""
         return int(self.linear.weights.size) + self.linear.weights.shape[-1]

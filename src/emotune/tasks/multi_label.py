@@ -17,6 +17,7 @@ from emotune.tasks.calibration import Trust
 from emotune.tasks.multi_baselines import commonest_labels, several_probe, several_words
 from emotune.tasks.multi_scores import MultiLabelMetrics, score_several
 from emotune.tasks.scores import sigmoid
+from emotune.tasks.thresholds import one_threshold, thresholds_by_label
 
 if TYPE_CHECKING:
     import torch
@@ -53,6 +54,15 @@ class MultiLabel(Task):
     def deciding(self, thresholds: Sequence[float] | None) -> MultiLabel:
         """Return the task with other thresholds."""
         return MultiLabel(None if thresholds is None else tuple(map(float, thresholds)))
+
+    def decided_on(self, options: LossOptions, targets: Targets, logits: NDArray[np.floating]) -> MultiLabel:
+        """Return the task with the thresholds of the best macro-F1 on validation rows."""
+        if options.thresholds == "half":
+            return self.deciding(None)
+        probabilities = sigmoid(logits)
+        if options.thresholds == "per-label":
+            return self.deciding(thresholds_by_label(targets, probabilities))
+        return self.deciding([one_threshold(targets, probabilities)] * targets.shape[1])
 
     def config(self, labels: Sequence[str]) -> dict[str, Any]:
         """Return the labels' names and transformers' name of the task.

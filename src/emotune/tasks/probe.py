@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,7 @@ class Probe:
     linear: Linear
     validated: NDArray[np.int64]
     said: str
+    thresholds: ClassVar[None] = None
 
     @property
     def parameters(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.statistics.paired import PairedStatistics, paired_statistics
-from emotune.system.errors import DataError, ModelError
+from emotune.system.errors import ConfigError, DataError, ModelError
 from emotune.system.wording import quoted
 from emotune.tasks import losses
 from emotune.tasks.base import LabelledTexts, Loss, LossOptions, Simple, Targets, Task
@@ -54,7 +54,16 @@ class SingleLabel(Task):
         }
 
     def check_options(self, options: LossOptions) -> None:
-        """Accept all options: every one has a meaning for this task."""
+        """Refuse thresholds: the likeliest label is predicted.
+
+        Raises:
+            ConfigError: Thresholds are chosen.
+        """
+        if options.thresholds != "one":
+            raise ConfigError(
+                f'training.thresholds is "{options.thresholds}", and this data has one label per row: the likeliest label is predicted. '
+                "Leave it out."
+            )
 
     def check_targets(self, split: str, targets: Targets, labels: Sequence[str]) -> None:
         """Check that every target is the number of a label.

@@ -22,6 +22,7 @@ from emotune.engine.dropout import MaskPool
 from emotune.engine.install import install, use_pooled_dropout
 from emotune.folder.record import Epoch, TrainingRecord
 from emotune.folder.tuned import TunedClassifier
+from emotune.inference.forward import compute_logits
 from emotune.methods.base import Method
 from emotune.methods.lora import LoRA
 from emotune.methods.refusals import check_refusal
@@ -271,7 +272,14 @@ def _train(job: _Job, callbacks: Sequence[TrainerCallback], progress: Progress) 
     warnings += trainer.warnings
     record = _record(trainer, job, targets, time.perf_counter() - started, warnings)
     tuned = _on_base(base, method, model)
-    del trainer, model, copied
+    task = base.task
+    if task.several and job.keep_epoch is None:
+        encoded = trainer.encoded_validation
+        del trainer, model, copied
+        logits = compute_logits(tuned, encoded, progress=progress, description="choosing thresholds")
+        task = task.decided_on(options, data.validation.label_ids, logits)
+    else:
+        del trainer, model, copied
     return TunedClassifier(
         name=base.name,
         source=base.source,
@@ -281,7 +289,7 @@ def _train(job: _Job, callbacks: Sequence[TrainerCallback], progress: Progress) 
         labels=base.labels,
         max_length=base.max_length,
         pairs=are_pairs(data.train.texts),
-        task=base.task,
+        task=task,
         method=method,
         training=record,
         checkpoint_head=base.checkpoint_head,

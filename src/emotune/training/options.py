@@ -70,6 +70,11 @@ class TrainingOptions(Options):
         description="Rows of an epoch: plain takes every row once, balanced draws the classes equally often; "
         "helps where classes are so rare that most batches lack them.",
     )
+    thresholds: Literal["one", "per-label", "half"] = Field(
+        default="one",
+        description="With several labels per row, the probability from which on a label is predicted: one for all labels or one "
+        "per-label, with the best macro-F1 on validation, or half, 0.5.",
+    )
     max_grad_norm: float = Field(
         default=MAX_GRAD_NORM,
         gt=0,
