@@ -190,10 +190,7 @@ def _run(
 
     job = Job(config, checkpoints, device, data, audit, base, precision, tracking, previous, watch, progress)
     found: Findings | SeveralFindings
-    if data.task.several:
-        found = on_several_labels(job)
-    else:
-        found = over_folds(job) if data.folds else on_test(job)
+    found = on_several_labels(job) if data.task.several else over_folds(job) if data.folds else on_test(job)
     tuned, comparison = found.tuned, found.comparison
     leaks = found.leaks if isinstance(found, Findings) else None
 

@@ -17,6 +17,7 @@ from emotune.settings.run import RunConfig
 from emotune.settings.stored import as_mistake, dotted, stored_settings
 from emotune.system.errors import ArtifactError, ConfigError, DataError
 from emotune.system.progress import SILENT, Progress
+from emotune.tasks.base import refuse_several
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +73,7 @@ def reproduce(
 
     folder = Path(folder)
     description = read_description(folder)
+    refuse_several(description.kind, "emotune reproduce")
     saved = read_evaluation(folder, name="saved")
     with tempfile.TemporaryDirectory(prefix="emotune-") as temporary:
         output = Path(temporary) / "again"

@@ -21,6 +21,7 @@ from emotune.evaluation.words.several import (
     verdict,
 )
 from emotune.evaluation.words.tables import Verdict
+from emotune.evaluation.words.texts import TextTable
 from emotune.folder.files import CARD, REPORT
 from emotune.folder.fingerprints import FINGERPRINTS, Fingerprints
 from emotune.folder.format import PREDICTIONS, DataEntry, Evidence, versions
@@ -99,7 +100,11 @@ def score_after(
 
 def show(found: SeveralFindings, progress: Progress) -> None:
     """Show the comparison."""
-    parts = [*several_tables(found.comparison), *notes(found.comparison), Verdict(verdict(found.comparison))]
+    parts: list[str | TextTable | Verdict] = [
+        *several_tables(found.comparison),
+        *notes(found.comparison),
+        Verdict(verdict(found.comparison)),
+    ]
     progress.show(tables.stacked(map(tables.shown, parts)))
     progress.show(tables.cost_table(found.tuned.training))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,21 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from sklearn import metrics as reference
+from sklearn.linear_model import LogisticRegression
+from typer.testing import CliRunner
 
 import emotune
+from emotune.cli import app
 from emotune.data.load import load_data
+from emotune.evaluation.saved import read_evaluation
 from emotune.models.load import load_base
 from emotune.statistics.paired import mcnemar
 from emotune.statistics.several import several_statistics
 from emotune.system.errors import ConfigError
+from emotune.tasks.multi_baselines import _fit_sigmoids
 from emotune.tasks.multi_label import MULTI_LABEL, positive_weights
 from emotune.tasks.multi_scores import macro_f1_of
+from emotune.tasks.single_label import SINGLE_LABEL
 from emotune.tasks.thresholds import one_threshold, thresholds_by_label
 from emotune.training.options import TrainingOptions
 
@@ -195,3 +202,81 @@ def test_trains_saves_loads_and_equals_plain_transformers(
     np.testing.assert_allclose(scored.logits, logits, atol=2e-5)
     predicted = emotune.predict(loaded, list(data.test.texts), precision="fp32")
     assert predicted.labels == tuned.task.names(scored.predictions, data.labels)
+    comparison = emotune.compare(emotune.evaluate(base, data.test), scored)
+    assert "Macro-F1 is " in str(comparison)
+    assert "subset accuracy" in str(comparison)
+
+
+@pytest.mark.slow
+def test_a_run(tiny_bert: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("\n".join(map(json.dumps, made_up(240))))
+    arguments = [
+        "--model",
+        str(tiny_bert),
+        "--epochs",
+        "2",
+        "--learning-rate",
+        "0.003",
+        "--set",
+        "training.thresholds=per-label",
+    ]
+    output = tmp_path / "tuned"
+    result = CliRunner().invoke(app, ["run", "--data", str(rows), *arguments, "--output", str(output)])
+    assert result.exit_code == 0, result.output
+    saved = json.loads((output / "emotune.json").read_text())
+    assert len(saved["thresholds"]) == 3
+    assert saved["metrics"]["after"]["macro_f1"] == read_evaluation(output).metrics.macro_f1
+    assert "accuracy" not in saved["metrics"]["after"]
+    card, page = (output / "README.md").read_text(), (output / "report.html").read_text()
+    for text in (card, page):
+        assert f"{saved['metrics']['after']['macro_f1']:.4f}" in text
+        assert "{" not in text.partition("</style>")[2]
+    again = emotune.load(output, base=tiny_bert)
+    assert again.task.thresholds == tuple(saved["thresholds"])
+    scored = emotune.evaluate(again, read_evaluation(output).split)
+    np.testing.assert_array_equal(scored.predictions, read_evaluation(output).predictions)
+    for command in (
+        ["export", str(output), "--to", "merged"],
+        ["reproduce", str(output)],
+        ["compare", str(output), str(output)],
+    ):
+        refused = CliRunner().invoke(app, command)
+        assert refused.exit_code == 2
+        assert "one label per text" in refused.stderr
+    refused = CliRunner().invoke(
+        app, ["run", "--data", str(rows), *arguments, "--margin", "1", "--output", str(tmp_path / "no")]
+    )
+    assert refused.exit_code == 2
+    assert "baselines.margin is 1.0" in refused.stderr
+    assert not (tmp_path / "no").exists()
+
+
+def test_thresholds_are_refused_where_rows_have_one_label() -> None:
+    with pytest.raises(ConfigError, match="one label per row"):
+        SINGLE_LABEL.check_options(TrainingOptions(thresholds="half"))
+
+
+def test_baselines_learn_what_words_say() -> None:
+    data = load_data(made_up(240), validation_size=0.2, test_size=0.2)
+    words = MULTI_LABEL.words(data.train, data.validation, data.test)
+    assert macro_f1_of(data.test.label_ids, words.predictions) > 0.95
+    constant = MULTI_LABEL.commonest(data.train, len(data.test), data.validation)
+    assert constant.predictions.all()
+    rng = np.random.default_rng(0)
+
+    def features(split: Any) -> NDArray[np.float32]:
+        noise = rng.normal(size=(2, len(split), 8))
+        noise[1, :, :3] += 6 * split.label_ids
+        return noise.astype(np.float32)
+
+    probe = MULTI_LABEL.probe(data.train, data.validation, features(data.train), features(data.validation))
+    assert probe.states == (1,)
+    assert macro_f1_of(data.validation.label_ids, probe.validated) > 0.9
+    table = np.random.default_rng(1).normal(size=(90, 4)).astype(np.float32)
+    targets = (table[:, :2] + rng.normal(size=(90, 2)) > 0).astype(np.int8)
+    linear = _fit_sigmoids(table, targets, 0.1)
+    scaled = (table - table.mean(axis=0)) / table.std(axis=0)
+    for at in range(2):
+        fitted = LogisticRegression(C=0.1, tol=1e-8).fit(scaled, targets[:, at])
+        np.testing.assert_allclose(linear.logits(table)[:, at], fitted.decision_function(scaled), atol=2e-3)

@@ -6,12 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import cast
 
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.margin import checked_margin
 from emotune.evaluation.scores import Evaluation
-from emotune.evaluation.words.tables import comparison_text
-from emotune.system.errors import DataError
+from emotune.evaluation.several import SeveralComparison
+from emotune.evaluation.words.several import notes, several_tables, verdict
+from emotune.evaluation.words.tables import Verdict, comparison_text, plain_part
+from emotune.evaluation.words.texts import TextTable
+from emotune.system.errors import ConfigError, DataError
 from emotune.system.wording import counted
 
 
@@ -23,12 +27,22 @@ class PrintedComparison(Comparison):
         return comparison_text(self)
 
 
+@dataclass(frozen=True, eq=False)
+class PrintedSeveralComparison(SeveralComparison):
+    """A comparison of rows with several labels that prints as its tables and its verdict, in plain text."""
+
+    def __str__(self) -> str:
+        parts: list[str | TextTable | Verdict] = [*several_tables(self), *notes(self), Verdict(verdict(self))]
+        return "\n\n".join(map(plain_part, parts))
+
+
 def compare(
     before: Evaluation, after: Evaluation, *baselines: Evaluation, margin: float | None = None
 ) -> PrintedComparison:
     """Put two evaluations side by side, and baselines with them.
 
-    Models with the same name are numbered, so that they can be told apart.
+    Models with the same name are numbered, so that they can be told apart. Of rows with several labels the result is a
+    `SeveralComparison`.
 
     Args:
         before: The first model.
@@ -61,6 +75,10 @@ def compare(
                 f"{_how_they_differ(before, other)}"
             )
     before, after, *others = _told_apart([before, after, *baselines])
+    if before.split.task.several:
+        if margin is not None:
+            raise ConfigError("A margin is about accuracy, and these rows have several labels. Leave it out.")
+        return cast(PrintedComparison, PrintedSeveralComparison(before, after, tuple(others)))
     return PrintedComparison(before, after, tuple(others), margin=margin)
 
 

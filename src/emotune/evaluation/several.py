@@ -31,9 +31,9 @@ class SeveralComparison:
     baselines: tuple[Evaluation, ...] = ()
 
     @property
-    def best_baseline(self) -> Evaluation:
-        """The baseline with the highest macro-F1 on validation."""
-        return max(self.baselines, key=lambda found: found.validation_macro_f1 or 0.0)
+    def yardstick(self) -> Evaluation:
+        """The baseline with the highest macro-F1 on validation; without baselines, the first model."""
+        return max(self.baselines, key=lambda found: found.validation_macro_f1 or 0.0, default=self.before)
 
     @cached_property
     def statistics(self) -> dict[str, SeveralStatistics]:
@@ -54,7 +54,7 @@ class SeveralComparison:
             "before": asdict(self.before.metrics),
             "after": asdict(self.after.metrics),
             "baselines": {found.name: asdict(found.metrics) for found in self.baselines},
-            "best_baseline": self.best_baseline.name,
+            "best_baseline": self.yardstick.name if self.baselines else None,
             "rows_fixed": against.fixed,
             "rows_broken": against.broken,
             "scored": "test split",

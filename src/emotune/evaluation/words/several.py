@@ -22,7 +22,7 @@ from emotune.system.text import printable
 from emotune.system.wording import counted, listed
 from emotune.tasks.scores import absent_classes
 
-LOSS = "loss (binary cross-entropy per label), lower is better"
+LOSS = "binary cross-entropy"
 
 
 def scores_line(evaluation: Evaluation) -> str:
@@ -35,21 +35,22 @@ def scores_line(evaluation: Evaluation) -> str:
 
 def verdict(comparison: SeveralComparison) -> list[str]:
     """Return the sentences of the verdict, the most important first."""
-    after, best = comparison.after, comparison.best_baseline
+    after, best = comparison.after, comparison.yardstick
     found = comparison.statistics[best.name]
     lead = metrics_of(after).macro_f1 - metrics_of(best).macro_f1
     name = printable(best.name, LONGEST_NAME)
+    chosen = ", the best of the simpler models on validation" if comparison.baselines else ""
     if found.macro_f1 is None:
         first = (
-            f"Macro-F1 is {signed_points(lead)} against '{name}', the best of the simpler models on validation; there is no interval, "
+            f"Macro-F1 is {signed_points(lead)} against '{name}'{chosen}; there is no interval, "
             f"since {found.macro_f1_withheld}."
         )
         micro = found.micro_f1
         first += f" Micro-F1 is {signed_points(micro.estimate)} ({interval_in_points(micro)}): {_judged(micro)}."
     else:
         first = (
-            f"Macro-F1 is {signed_points(lead)} ({interval_in_points(found.macro_f1)}) against '{name}', the best of the simpler "
-            f"models on validation: {_judged(found.macro_f1)}."
+            f"Macro-F1 is {signed_points(lead)} ({interval_in_points(found.macro_f1)}) against '{name}'{chosen}: "
+            f"{_judged(found.macro_f1)}."
         )
     scores = metrics_of(after)
     sentences = [
@@ -80,7 +81,7 @@ def several_tables(comparison: SeveralComparison) -> list[TextTable]:
         (name, *(share(found[name]) if name in found else "none" for found in values)) for name in values[0]
     ]
     rows.append((LOSS, *(nats(metrics_of(model).loss) for model in models)))
-    best = comparison.best_baseline
+    best = comparison.yardstick
     new, old = metrics_of(comparison.after), metrics_of(best)
     return [
         TextTable("Scores", ["score", *names], rows),

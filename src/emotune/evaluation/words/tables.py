@@ -73,7 +73,7 @@ class Footnotes:
 
 def comparison_text(comparison: Comparison) -> str:
     """Return before against after in plain text, without a line end after the last line."""
-    return "\n\n".join(map(_plain, comparison_parts(comparison)))
+    return "\n\n".join(map(plain_part, comparison_parts(comparison)))
 
 
 def comparison_parts(
@@ -241,7 +241,7 @@ def _changes(comparison: Comparison) -> TextTable:
     )
 
 
-def _plain(part: str | TextTable | Verdict) -> str:
+def plain_part(part: str | TextTable | Verdict) -> str:
     """Return one part of a page in plain text."""
     if isinstance(part, str):
         return _wrapped(part)
