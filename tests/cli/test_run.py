@@ -28,7 +28,15 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
             progress.say("some rows")
         folder = Path(config.output.folder)
         report = Path("/place/report.html")
-        return SimpleNamespace(folder=folder, seconds=75.0, local_base=None, verdict="More accurate.", report=report)
+        model = SimpleNamespace(pairs=False)
+        return SimpleNamespace(
+            folder=folder,
+            seconds=75.0,
+            local_base=None,
+            verdict="More accurate.",
+            report=report,
+            classifier=model,
+        )
 
     monkeypatch.setattr("emotune.pipeline.run", run)
     return started

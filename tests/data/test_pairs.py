@@ -126,3 +126,14 @@ def test_pairs_repeat_if_both_sides_do() -> None:
     assert groups.near.tolist() == [0, 1, 0, 0, 4, 5, 5, 7]
     assert groups.words.tolist() == [3, 3, 3, 3, 3, 11, 11, 11]
     assert groups.near.dtype == np.int64
+
+
+def test_an_audit_counts_texts_in_common_with_training(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("premise,hypothesis,label\na,b,yes\nc,d,no\n", encoding="utf-8")
+    rows = "a,x,yes\na,d,no\ny,z,no\n"
+    (tmp_path / "test.csv").write_text(f"premise,hypothesis,label\n{rows}", encoding="utf-8")
+    audit = audit_source(tmp_path, label_errors=False)
+    assert audit.shared_sides == (
+        "2 of 3 pairs of test have their first text in common with a training pair, 1 their second",
+    )
+    assert not audit.leaks

@@ -146,4 +146,5 @@ def run(
         f"\n{result.verdict}\n\nDone in {duration(result.seconds)}. The report is {printable(str(result.report))}"
     )
     typer.echo(f"The tuned model is in {folder}; try it:")
-    typer.echo(f'  {printable(command_name())} predict {folder}{base} "I did not expect this at all"')
+    example = '"the first text" "the second text"' if result.classifier.pairs else '"I did not expect this at all"'
+    typer.echo(f"  {printable(command_name())} predict {folder}{base} {example}")

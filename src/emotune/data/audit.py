@@ -31,7 +31,8 @@ from emotune.data.several import note_on_kind, one_each
 from emotune.data.shortcuts import Shortcut, find_shortcuts
 from emotune.data.tokens import TokenCounts
 from emotune.system.errors import DataError
-from emotune.system.wording import listed
+from emotune.system.pairs import TextPair
+from emotune.system.wording import counted, listed
 from emotune.tasks.judges import Features
 
 KINDS = ("exact", "trivial", "near")
@@ -99,6 +100,7 @@ class Audit:
         tokens: Lengths of the texts in a model's tokens (`emotune.data.tokens`); None if no model was named.
         label_findings: Suspicious features of the labels' names, one sentence each.
         placeholders: Rows whose text is a word for a missing one, such as "nan".
+        shared_sides: Of pairs of texts, how many have one of their texts in common with training, one sentence per split.
         crossings: Rows whose group is in another split as well; empty without a column of groups.
         group_column: The column of groups.
         further: The cells of the columns of groups and times, in the order of `rows`, by column.
@@ -121,6 +123,7 @@ class Audit:
     tokens: TokenCounts | None = None
     label_findings: tuple[str, ...] = ()
     placeholders: tuple[Row, ...] = ()
+    shared_sides: tuple[str, ...] = ()
     crossings: tuple[Crossing, ...] = ()
     group_column: str | None = None
     further: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
@@ -287,6 +290,7 @@ def _audit(
         notes=tuple(notes),
         label_findings=tuple(label_findings(_labels_of(rows, several))),
         several=several is not None,
+        shared_sides=tuple(_shared_sides(rows)),
         placeholders=tuple(row for row in rows if row.text.strip().lower() in _PLACEHOLDERS),
     )
 
@@ -325,6 +329,22 @@ def _leaks(rows: Sequence[Row], groups: Groups, into: str, others: Sequence[str]
             if int(group[number]) in seen:
                 yield Repeat(row, rows[seen[int(group[number])]], kind)
                 break
+
+
+def _shared_sides(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield how many pairs of other splits have their first or their second text in common with a training pair."""
+    pairs = [(row.place.split, row.text) for row in rows if isinstance(row.text, TextPair)]
+    firsts = {pair.first for split, pair in pairs if split == "train"}
+    seconds = {pair.second for split, pair in pairs if split == "train"}
+    for name in ("validation", "test"):
+        own = [pair for split, pair in pairs if split == name]
+        first = sum(pair.first in firsts for pair in own)
+        second = sum(pair.second in seconds for pair in own)
+        if first or second:
+            yield (
+                f"{first:,} of {counted(len(own), 'pair')} of {name} have their first text in common with a training pair, "
+                f"{second:,} their second"
+            )
 
 
 def _contradictions(rows: Sequence[Row], groups: Groups) -> Iterator[Contradiction]:

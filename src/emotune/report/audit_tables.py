@@ -37,7 +37,9 @@ def audit_page(audit: Audit, examples: int = EXAMPLES) -> Group:
         examples: At most this many examples per finding; with 0 only the counts are shown.
     """
     parts: list[RenderableType] = [_rows_table(audit), _findings_table(audit)]
-    parts += [Text(note) for note in (*audit.label_findings, *audit.notes)]
+    parts += [
+        Text(note) for note in (*audit.label_findings, *(f"{line}." for line in audit.shared_sides), *audit.notes)
+    ]
     parts += [Text(f"{_crossing_line(found, audit.group_column)}.") for found in audit.crossings]
     if audit.tokens is not None:
         parts.append(Text(f"With {printable(audit.tokens.model)}: {tokens_line(audit.tokens)}."))
@@ -55,6 +57,7 @@ def audit_page(audit: Audit, examples: int = EXAMPLES) -> Group:
 def audit_lines(audit: Audit) -> Iterator[str]:
     """Yield the findings that matter for a run, one sentence each."""
     yield from audit.label_findings
+    yield from audit.shared_sides
     for split in audit.counts:
         missing = [row for row in audit.placeholders if row.place.split == split]
         if missing:

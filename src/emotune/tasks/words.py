@@ -118,7 +118,7 @@ def _tables(
 
     counter = CountVectorizer(ngram_range=(1, 2), token_pattern=WORD, dtype=np.float32)
     if are_pairs(train.texts):
-        counter.set_params(analyzer=_Sides(counter.build_analyzer()))
+        counter = CountVectorizer(analyzer=_Sides(counter.build_analyzer()), dtype=np.float32)
     learned = counter.fit_transform(train.texts)
     counts = {
         "train": learned,
