@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.statistics.paired import FEW_ROWS, LEVEL, Interval, holm, mcnemar
+from emotune.statistics.paired import FEW_CHANGES, FEW_ROWS, LEVEL, Interval, holm, mcnemar
 from emotune.system.wording import counted, quoted
 
 DRAWS = 2000
@@ -51,7 +51,8 @@ class SeveralStatistics:
         broken: Rows whose labels were exactly right in the first model and are not in the second.
         macro_f1: Macro-F1 of the second model minus that of the first; None if an interval could not be trusted.
         macro_f1_withheld: The reason why there is no interval of macro-F1; "" if there is one.
-        micro_f1: Likewise micro-F1, whose interval needs no rows of every label.
+        micro_f1_difference: Micro-F1 of the second model minus that of the first.
+        micro_f1: The same with its interval, which needs no rows of every label; None if too few rows changed.
         per_class: By label.
     """
 
@@ -60,7 +61,8 @@ class SeveralStatistics:
     broken: int
     macro_f1: Interval | None
     macro_f1_withheld: str
-    micro_f1: Interval
+    micro_f1_difference: float
+    micro_f1: Interval | None
     per_class: dict[str, LabelChange]
 
 
@@ -92,11 +94,19 @@ def several_statistics(
     macro, micro = _drawn(before, after, draws, seed)
     support = truth.sum(axis=0, dtype=np.int64)
     rarest = int(support.argmin())
-    withheld = (
+    changed = int((was != now).any(axis=1).sum())
+    few = (
+        f"{counted(changed, 'row')} changed between right and wrong, fewer than {FEW_CHANGES}"
+        if changed < FEW_CHANGES
+        else ""
+    )
+    rare = (
         f"label {quoted(labels[rarest])} has {counted(int(support[rarest]), 'row')}, fewer than {FEW_ROWS}"
         if support[rarest] < FEW_ROWS
         else ""
     )
+    withheld = few or rare
+    micro_difference = _micro(after.sum(axis=0)) - _micro(before.sum(axis=0))
     whole_was, whole_now = was.all(axis=1), now.all(axis=1)
     return SeveralStatistics(
         rows=len(truth),
@@ -104,7 +114,8 @@ def several_statistics(
         broken=int((whole_was & ~whole_now).sum()),
         macro_f1=None if withheld else _interval(float(per_label.mean()), macro),
         macro_f1_withheld=withheld,
-        micro_f1=_interval(_micro(after.sum(axis=0)) - _micro(before.sum(axis=0)), micro),
+        micro_f1_difference=micro_difference,
+        micro_f1=None if few else _interval(micro_difference, micro),
         per_class={
             label: LabelChange(
                 int(support[at]), int(fixed[at]), int(broken[at]), float(per_label[at]), p_values[at], adjusted[at]

@@ -46,7 +46,8 @@ def verdict(comparison: SeveralComparison) -> list[str]:
             f"since {found.macro_f1_withheld}."
         )
         micro = found.micro_f1
-        first += f" Micro-F1 is {signed_points(micro.estimate)} ({interval_in_points(micro)}): {_judged(micro)}."
+        first += f" Micro-F1 is {signed_points(found.micro_f1_difference)}"
+        first += "." if micro is None else f" ({interval_in_points(micro)}): {_judged(micro)}."
     else:
         first = (
             f"Macro-F1 is {signed_points(lead)} ({interval_in_points(found.macro_f1)}) against '{name}'{chosen}: "
@@ -132,8 +133,8 @@ def _lead(comparison: SeveralComparison, model: Evaluation) -> tuple[str, ...]:
         printable(model.name, LONGEST_NAME),
         points_number(lead),
         "none" if found.macro_f1 is None else interval_bounds(found.macro_f1),
-        points_number(found.micro_f1.estimate),
-        interval_bounds(found.micro_f1),
+        points_number(found.micro_f1_difference),
+        "none" if found.micro_f1 is None else interval_bounds(found.micro_f1),
         duration(model.seconds),
         magnitude(model.parameters),
     )
@@ -147,9 +148,11 @@ def notes(comparison: SeveralComparison) -> list[str]:
     """Return the notes of the models, and on labels without rows."""
     models = (comparison.after, *comparison.baselines, comparison.before)
     found = [f"{model.name}: {model.note}" for model in models if model.note]
-    withheld = comparison.statistics[comparison.before.name].macro_f1_withheld
-    if withheld:
-        found.append(f"There is no interval of macro-F1, since {withheld}.")
+    for name, statistics in comparison.statistics.items():
+        if statistics.macro_f1_withheld:
+            found.append(
+                f"There is no interval of the lead in macro-F1 over {name}, since {statistics.macro_f1_withheld}."
+            )
     return [*found, *filter(None, [absent_classes(comparison.after.metrics)])]
 
 
