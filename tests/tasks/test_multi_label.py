@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 import emotune
 from emotune.cli import app
-from emotune.data.load import load_data
-from emotune.evaluation.saved import read_evaluation
+from emotune.data.load import load_data, load_split
+from emotune.evaluation.saved import read_evaluation, write_evaluation
 from emotune.models.load import load_base
 from emotune.statistics.paired import mcnemar
 from emotune.statistics.several import several_statistics
@@ -190,6 +190,11 @@ def test_trains_saves_loads_and_equals_plain_transformers(
     scored = emotune.evaluate(tuned, data.test)
     folder = tuned.save(tmp_path / "saved")
     assert emotune.verify(folder, base=tiny_bert).ok
+    write_evaluation(scored, tmp_path / "scored.csv", ".csv")
+    read = load_split(
+        tmp_path / "scored.csv", labels=data.labels, label_separator=",", label_column="label", task=MULTI_LABEL
+    )
+    np.testing.assert_array_equal(read.label_ids, data.test.label_ids)
     loaded = emotune.load(folder, base=tiny_bert)
     assert loaded.task == tuned.task
     merged = tuned.method.merge(loaded.model)

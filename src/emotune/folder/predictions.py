@@ -53,7 +53,9 @@ def write_predictions(
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(columns)
-            writer.writerows(zip(*map(list, columns.values()), strict=True))
+            # A cell of CSV holds no list: the labels of a row are joined.
+            rows = zip(*map(list, columns.values()), strict=True)
+            writer.writerows([", ".join(cell) if isinstance(cell, list) else cell for cell in row] for row in rows)
         return
     import pyarrow as pa
     import pyarrow.parquet as pq
