@@ -398,7 +398,7 @@ CASES = [
         "run --data d.csv",
         files(d__csv=delimited(labelled(lambda i, k: str([k, "neutral"] if i % 5 == 0 else [k])))),
         code=2,
-        said=["several labels per row"],
+        said=[REACHED, MULTI],
     ),
     Case(
         "a28c_comma_ids",
