@@ -100,6 +100,16 @@ def test_a_copy_of_a_text_is_in_the_split_of_the_other() -> None:
             assert places.setdefault(text.lower(), split.name) == split.name
 
 
+def test_a_label_with_three_rows_is_in_every_split() -> None:
+    rare = [
+        {"text": f"a rare thing number {number} happened {word}", "labels": ["joy", "rare"]}
+        for number, word in enumerate(("here", "there", "then"))
+    ]
+    for seed in range(5):
+        data = load_data([*made_up(), *rare], seed=seed)
+        assert [split.counts["rare"] for split in data.splits] == [1, 1, 1]
+
+
 def test_one_label_in_every_list_is_single_label() -> None:
     rows = [
         {"text": f"{word} on day {number}", "labels": [label]} for number in range(20) for label, word in WORDS.items()

@@ -80,12 +80,14 @@ def _dealt(
     rng = np.random.default_rng(seed)
     order = rng.permutation(count)
     lack = wanted[:, None] / len(targets) * labels.sum(axis=0)  # of each label in each split
+    have = np.zeros_like(lack)
     room = wanted.astype(np.float64).copy()
     place = np.full(count, -1)
 
     def put(group: int, split: int) -> None:
         place[group] = split
         lack[split] -= labels[group]
+        have[split] += labels[group]
         room[split] -= sizes[group]
 
     for group in np.unique(groups[stay]):
@@ -93,8 +95,13 @@ def _dealt(
     left = np.where((place < 0)[:, None], labels, 0).sum(axis=0)
     while left.any():
         rarest = int(np.where(left > 0, left, left.max() + 1).argmin())
-        for group in order[(place[order] < 0) & (labels[order, rarest] > 0)]:
-            best = np.flatnonzero(lack[:, rarest] == lack[:, rarest].max())
+        coming = order[(place[order] < 0) & (labels[order, rarest] > 0)]
+        for number, group in enumerate(coming):
+            wants = lack[:, rarest].copy()
+            without = have[:, rarest] == 0
+            if len(coming) - number <= without.sum():  # the last ones go where the label would else be missing
+                wants[~without] = -np.inf
+            best = np.flatnonzero(wants == wants.max())
             put(int(group), max(best.tolist(), key=room.__getitem__))
             left -= labels[group]
     for group in order[place[order] < 0]:
