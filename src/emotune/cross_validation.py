@@ -239,7 +239,7 @@ def _score_fold(
     base, fold = job.base, job.fold
     data = job.data.of_fold(fold)
     parts = ((data.train, fold.train), (data.validation, fold.validation), (data.test, fold.scored))
-    share_encoding(base.tokenizer, job.data.train, parts, base.max_length)
+    share_encoding(base.tokenizer, job.data.train, parts, base.max_length, base.windows)
     baselines = [
         majority_class(data.train, data.test, data.validation),
         bag_of_words(data),

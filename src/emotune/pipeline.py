@@ -181,6 +181,7 @@ def _run(
             model=base.name,
             max_length=base.max_length,
         )
+        tokens = replace(tokens, windows=base.windows)
         audit = replace(audit, tokens=tokens)
         say_base(base, tokens, progress)
         if config.model.max_length is None:

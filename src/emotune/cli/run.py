@@ -42,6 +42,7 @@ FLAGS = {
     "max_characters": Flag("data.max_characters", "N"),
     "model": Flag("model.name", "MODEL"),
     "max_length": Flag("model.max_length", "N"),
+    "long_texts": Flag("model.long_texts", "NAME"),
     "fresh_head": Flag("model.fresh_head"),
     "keep_head": Flag("model.keep_head"),
     "method": Flag("method.name", "NAME"),

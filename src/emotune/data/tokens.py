@@ -44,6 +44,7 @@ class TokenCounts:
         unknown: Share of the unknown token among the tokens, special ones excluded, by split. 0 for a tokenizer that
             reads bytes, which has none.
         unread: Number of texts without a known token, by split.
+        windows: True if texts longer than the limit are read in windows, not cut.
         with_unknown: Number of texts with an unknown token, or without a known one, by split.
     """
 
@@ -57,6 +58,7 @@ class TokenCounts:
     unknown: Mapping[str, float] = field(default_factory=dict)
     unread: Mapping[str, int] = field(default_factory=dict)
     with_unknown: Mapping[str, int] = field(default_factory=dict)
+    windows: bool = False
 
 
 def count_tokens(

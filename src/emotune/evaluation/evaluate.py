@@ -65,7 +65,7 @@ def evaluate(
     if len(split) == 0:
         raise DataError(f"'{split.name}' has no rows to score.")
     started = time.perf_counter()
-    encoded = encode_split(classifier.tokenizer, split, classifier.max_length)
+    encoded = encode_split(classifier.tokenizer, split, classifier.max_length, classifier.windows)
     logits = compute_logits(classifier.model, encoded, progress=progress, description=f"scoring {split.name}")
     seconds = time.perf_counter() - started
     broken = int((~np.isfinite(logits).all(axis=1)).sum())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,7 +102,7 @@ def _fitting(base: Classifier, split: Split, most_numbers: int) -> Split:
 
 
 def _features(base: Classifier, split: Split, dtype: torch.dtype | None, progress: Progress) -> NDArray[np.float32]:
-    encoded = encode_split(base.tokenizer, split, base.max_length)
+    encoded = encode_split(base.tokenizer, split, base.max_length, base.windows)
     return layer_features(base, encoded, dtype=dtype, progress=progress, description=f"features of {split.name}")
 
 
@@ -111,13 +110,12 @@ def _logits(
     base: Classifier, split: Split, probe: Any, dtype: torch.dtype | None, progress: Progress
 ) -> NDArray[np.float32]:
     """Return logits, shape (rows, classes), with the features of only a part of the rows in memory at a time."""
-    encoded = encode_split(base.tokenizer, split, base.max_length)
+    encoded = encode_split(base.tokenizer, split, base.max_length, base.windows)
     description = f"features of {split.name}"
     parts = []
     for start in range(0, len(split), ROWS_AT_A_TIME):
         rows = slice(start, start + ROWS_AT_A_TIME)
-        types = None if encoded.types is None else encoded.types[rows]
-        part = replace(encoded, ids=encoded.ids[rows], lengths=encoded.lengths[rows], types=types)
+        part = encoded.take(range(*rows.indices(len(encoded))))
         features = layer_features(
             base, part, dtype=dtype, layers=probe.states, progress=progress, description=description
         )

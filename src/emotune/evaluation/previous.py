@@ -108,7 +108,9 @@ class Previous:
     def _check_logits(self, classifier: TunedClassifier) -> None:
         """Refuse a model that is not the saved one, such as one with another base of the same shape."""
         probes = self.description.verification
-        logits = compute_logits(classifier.model, encode(classifier.tokenizer, probes.inputs, classifier.max_length))
+        logits = compute_logits(
+            classifier.model, encode(classifier.tokenizer, probes.inputs, classifier.max_length, classifier.windows)
+        )
         difference = float(np.abs(logits - np.asarray(probes.logits)).max())
         if not difference <= probes.tolerance:
             raise ArtifactError(

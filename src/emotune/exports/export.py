@@ -100,6 +100,10 @@ def export(
     folder = Path(folder)
     description = read_description(folder)
     refuse_several(description.kind, "emotune export")
+    if description.windows:
+        raise ConfigError(
+            f"'{folder}' reads long texts in windows, and exports cut them. Use emotune predict or serve."
+        )
     if description.pairs:
         raise ConfigError(
             f"'{folder}' was trained on pairs of texts, and exports take single texts. Use emotune predict or serve."

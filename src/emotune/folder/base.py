@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from emotune.folder.format import read_description
 from emotune.folder.saved import SavedFolder
@@ -26,6 +27,7 @@ def load_base(
     *,
     labels: Sequence[str],
     max_length: int | None = None,
+    long_texts: Literal["cut", "windows"] = "cut",
     texts: Sequence[str] = (),
     revision: str | None = None,
     fresh_head: bool = False,
@@ -45,6 +47,8 @@ def load_base(
         labels: Label names; logit i belongs to `labels[i]`.
         max_length: Tokens per text, special tokens included; longer texts are cut. If not given, as many as cover 99 % of
             `texts`: at least 128, at most 512 and the model's positions.
+        long_texts: "windows" to read texts longer than `max_length` in overlapping windows, whose logits are averaged; "cut"
+            to cut them.
         texts: Training texts, such as `data.train.texts`, to choose `max_length` by.
         revision: A branch, tag or commit of the Hub's repository; its default branch if not given.
         fresh_head: Make a new head even if the checkpoint's could be kept.
@@ -63,10 +67,18 @@ def load_base(
     """
     check_labels(labels, task)
     source = ModelSource(
-        name=str(name), revision=revision, max_length=max_length, fresh_head=fresh_head, keep_head=keep_head
+        name=str(name),
+        revision=revision,
+        max_length=max_length,
+        long_texts=long_texts,
+        fresh_head=fresh_head,
+        keep_head=keep_head,
     )
     # Passed on unchanged: a Path is never the name of a repository.
-    return open_base(name, revision).classifier(labels, max_length=max_length, head=source.head, task=task, texts=texts)
+    found = open_base(name, revision).classifier(
+        labels, max_length=max_length, head=source.head, task=task, texts=texts
+    )
+    return replace(found, windows=source.long_texts == "windows")
 
 
 def open_base(name: str | Path, revision: str | None = None) -> OpenBase:

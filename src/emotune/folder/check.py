@@ -96,7 +96,7 @@ def _largest_difference(found: NDArray[Any], saved: NDArray[Any]) -> float:
 
 def plain_logits(classifier: Classifier, texts: Sequence[str]) -> NDArray[np.float32]:
     """Return logits by the modules of transformers and PEFT; the saved ones are the fast path's: both are checked."""
-    encoded = encode(classifier.tokenizer, texts, classifier.max_length)
+    encoded = encode(classifier.tokenizer, texts, classifier.max_length, classifier.windows)
     return compute_logits(classifier.model, encoded, fast=False)
 
 

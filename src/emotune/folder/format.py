@@ -198,6 +198,7 @@ class Description(Evidence):
         labels: Label names, in the order of the logits.
         max_length: Tokens per text.
         pairs: True if the model was trained on pairs of texts.
+        windows: True if texts longer than `max_length` are read in overlapping windows, not cut.
         method: The method with its options, saved by its name.
         temperature: Divisor of the logits for calibrated probabilities.
         thresholds: Least probability at which each label is predicted, for a task with thresholds; None for its usual
@@ -216,6 +217,7 @@ class Description(Evidence):
     labels: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_are_distinct)]
     max_length: int = Field(ge=1, lt=SEEDS)
     pairs: bool = False
+    windows: bool = False
     method: AnyMethod
     temperature: Annotated[float, Field(ge=COLDEST, le=HOTTEST, allow_inf_nan=False)] | None = None
     thresholds: tuple[Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)], ...] | None = None

@@ -111,6 +111,7 @@ class SavedFolder:
             labels=self.labels,
             max_length=self.max_length,
             pairs=self.description.pairs,
+            windows=self.description.windows,
             task=self.task,
             method=self.method,
             training=self.description.training,

@@ -122,7 +122,9 @@ def describe(classifier: TunedClassifier, folder: Path, evidence: Evidence | Non
     # Each with the next one, for a model of pairs.
     seconds = (*PROBES[1:], PROBES[0]) if classifier.pairs else None
     probes = VerificationEntry.inputs_of(PROBES, seconds)
-    logits = compute_logits(classifier.model, encode(classifier.tokenizer, probes, classifier.max_length))
+    logits = compute_logits(
+        classifier.model, encode(classifier.tokenizer, probes, classifier.max_length, classifier.windows)
+    )
     verification = VerificationEntry(
         texts=PROBES, seconds=seconds, logits=tuple(map(tuple, logits.tolist())), tolerance=LOGIT_TOLERANCE
     )
@@ -138,6 +140,7 @@ def describe(classifier: TunedClassifier, folder: Path, evidence: Evidence | Non
         labels=classifier.labels,
         max_length=classifier.max_length,
         pairs=bool(classifier.pairs),
+        windows=classifier.windows,
         method=classifier.method,
         temperature=classifier.temperature,
         thresholds=classifier.task.thresholds,

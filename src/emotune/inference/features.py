@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emotune.inference.forward import MAX_TOKENS
 from emotune.models.classifier import Classifier
-from emotune.models.encoding import Encoded, batches_by_length, encode
+from emotune.models.encoding import WINDOWS, Encoded, batches_by_length, encode, pooled
 from emotune.models.families import encoder as encoder_of
 from emotune.system.memory import keep_freed_memory
 from emotune.system.progress import SILENT, Progress
@@ -58,7 +58,7 @@ def layer_features(
 
     if not len(texts):
         raise ValueError("there are no texts to compute features of")
-    encoded = texts if isinstance(texts, Encoded) else encode(base.tokenizer, texts, base.max_length)
+    encoded = texts if isinstance(texts, Encoded) else encode(base.tokenizer, texts, base.max_length, base.windows)
     keep_freed_memory()
     from emotune.engine.install import inner_model  # imports torch
 
@@ -72,7 +72,8 @@ def layer_features(
                 encoder, dtype, layers
             )
             for rows in batches_by_length(encoded.lengths, max_tokens):
-                found = means(encoded, rows).cpu().numpy()
+                windows = None if encoded.windows is None else [encoded.windows[row] for row in rows]
+                found = pooled(means(encoded, rows).transpose(0, 1), windows).transpose(0, 1).cpu().numpy()
                 if features is None:
                     states, _, hidden = found.shape
                     features = np.empty((len(encoded), states, hidden), dtype=np.float32).swapaxes(0, 1)
@@ -111,7 +112,7 @@ def _packed_means(
         lengths = layout.lengths[:, None]
 
         def mean(hidden: torch.Tensor) -> torch.Tensor:
-            sums = torch.zeros(len(rows), hidden.shape[1], device=hidden.device)
+            sums = torch.zeros(len(lengths), hidden.shape[1], device=hidden.device)
             return sums.index_add_(0, layout.text, hidden.float()) / lengths
 
         types = batch.get("token_type_ids")
@@ -129,7 +130,7 @@ def _padded_means(encoder: Any, dtype: torch.dtype | None, layers: Sequence[int]
     device = next(encoder.parameters()).device
 
     def means(encoded: Encoded, rows: NDArray[np.int64]) -> torch.Tensor:
-        batch = {name: tensor.to(device) for name, tensor in encoded.batch(rows).items()}
+        batch = {name: tensor.to(device) for name, tensor in encoded.batch(rows).items() if name != WINDOWS}
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
             outputs = encoder(**batch, output_hidden_states=True)
         last = outputs.last_hidden_state

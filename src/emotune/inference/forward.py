@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.models.encoding import Encoded, batches_by_length
+from emotune.models.encoding import WINDOWS, Encoded, batches_by_length, pooled
 from emotune.models.sharing import on_same_memory
 from emotune.system.errors import ConfigError
 from emotune.system.memory import keep_freed_memory, return_freed_memory
@@ -173,7 +173,8 @@ def run_batches(
                 name: value.to(device) if isinstance(value, torch.Tensor) else value
                 for name, value in cut(rows).items()
             }
-            outputs.append((rows, model(**batch).logits.float().cpu().numpy()))
+            windows: Any = batch.pop(WINDOWS, None)
+            outputs.append((rows, pooled(model(**batch).logits.float(), windows).cpu().numpy()))
             if len(outputs) % _BATCHES_PER_RETURN == 0:
                 return_freed_memory()
             advance(len(rows))

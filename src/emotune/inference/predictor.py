@@ -108,6 +108,7 @@ class Predictor:
         self.labels = classifier.labels
         self.max_length = classifier.max_length
         self.pairs = classifier.pairs
+        self._windows = classifier.windows
         self.precision = chosen.name
         self._temperature = classifier.temperature if calibrated else None
         self._tokenizer = classifier.tokenizer
@@ -210,7 +211,7 @@ class Predictor:
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Return the token ids of texts, cut to the limit."""
-        return encode(self._tokenizer, texts, self.max_length)
+        return encode(self._tokenizer, texts, self.max_length, self._windows)
 
     def logits_of(self, encoded: Encoded) -> NDArray[np.float32]:
         """Return the logits of encoded texts, shape (texts, classes): what `predict` decides by.

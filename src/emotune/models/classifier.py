@@ -29,6 +29,7 @@ class Classifier:
         labels: Label names; logit i belongs to `labels[i]`.
         task: The kind of label.
         max_length: Tokens per text, special tokens included; longer texts are cut.
+        windows: True if texts longer than `max_length` are read in overlapping windows, not cut.
         pairs: True if it was trained on pairs of texts, False if on single texts, None for a base model.
         temperature: Divisor of the logits for calibrated probabilities, fitted on validation; None if none was fitted,
             or validation could not determine one.
@@ -47,6 +48,7 @@ class Classifier:
     labels: tuple[str, ...]
     max_length: int
     pairs: bool | None = None
+    windows: bool = False
     temperature: float | None = None
     task: Task = SINGLE_LABEL
     checkpoint_head: CheckpointHead | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -45,6 +45,11 @@ class ModelSource(Options):
         ge=8,
         description="Tokens per text, special tokens included; longer texts are cut, and the output says so. If not given, "
         "as many as cover 99 % of the training texts: at least 128, and at most 512.",
+    )
+    long_texts: Literal["cut", "windows"] = Field(
+        default="cut",
+        description="What is done with texts longer than max_length: they are cut, or read in overlapping windows whose "
+        "logits are averaged, in training and in prediction.",
     )
     fresh_head: bool = Field(
         default=False,

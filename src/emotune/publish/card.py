@@ -140,6 +140,10 @@ def _for_readers_there(text: str, name: str, left_out: Sequence[str]) -> str:
     return "\n".join(kept)
 
 
+def _reach(description: Description) -> str:
+    return f"{'windows of' if description.windows else 'the first'} {description.max_length}"
+
+
 def _short_card(description: Description) -> str:
     """Return the card of a folder that was saved from Python, which has none or only PEFT's form."""
     base, method = description.base_model, description.method
@@ -153,7 +157,7 @@ def _short_card(description: Description) -> str:
 # A text classifier, fine-tuned with {method.title}
 
 Made with emotune {description.emotune}. It has {len(description.labels)} labels: {labels}.
-It was trained and is used on the first {description.max_length} tokens of each text.
+It was trained and is used on {_reach(description)} tokens of each text.
 
 ```python
 import emotune

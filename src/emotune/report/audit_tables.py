@@ -163,7 +163,8 @@ def tokens_line(tokens: TokenCounts) -> str:
     cut = sum(tokens.cut.values())
     where = ", ".join(f"{number:,} of {split}" for split, number in tokens.cut.items() if number)
     return (
-        f"{tokens.mean:.1f} tokens per text; {cut:,} of {tokens.texts:,} texts are longer than {tokens.max_length} and are cut"
+        f"{tokens.mean:.1f} tokens per text; {cut:,} of {tokens.texts:,} texts are longer than {tokens.max_length} and are "
+        + ("read in windows" if tokens.windows else "cut")
         + (f": {where}" if where else "")
     )
 

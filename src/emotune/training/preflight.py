@@ -205,7 +205,7 @@ def unread_end(base: Classifier, data: TextDataset) -> list[str]:
     """Return a warning if texts end with the padding token, and the head reads the last token that is not padding."""
     if family_of(base.model).pooling != LAST:
         return []
-    encoded = encode_split(base.tokenizer, data.train, base.max_length)
+    encoded = encode_split(base.tokenizer, data.train, base.max_length, base.windows)
     ending = sum(bool(len(ids)) and ids[-1] == encoded.pad_id for ids in encoded.ids)
     if not ending:
         return []

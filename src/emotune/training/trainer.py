@@ -16,7 +16,7 @@ from transformers import TrainerCallback, TrainerControl, TrainingArguments
 from emotune.data.dataset import TextDataset
 from emotune.inference.forward import run_batches
 from emotune.methods.base import Method
-from emotune.models.encoding import Encoded
+from emotune.models.encoding import WINDOWS, Encoded, pooled
 from emotune.system.errors import TrainingError
 from emotune.system.internals.transformers import HookedTrainer
 from emotune.training.batches import TokenBudgetBatches
@@ -47,17 +47,20 @@ def split_batch(batch: dict[str, Any], parts: int) -> list[dict[str, Any]]:
         return [batch]
     rows = torch.arange(len(batch["labels"])).tensor_split(parts)
     cuts = [slice(int(part[0]), int(part[-1]) + 1) for part in rows if len(part)]
-    if "lengths" not in batch:
-        return [{name: tensor[cut] for name, tensor in batch.items()} for cut in cuts]
-    ends = [0, *np.cumsum(batch["lengths"]).tolist()]
-    by_row = ("lengths", "labels")
-    return [
-        {
-            name: values[cut] if name in by_row else values[ends[cut.start] : ends[cut.stop]]
-            for name, values in batch.items()
-        }
-        for cut in cuts
-    ]
+    # Sequences are texts, or the windows of texts.
+    counts = [len(windows) for windows in batch[WINDOWS]] if WINDOWS in batch else [1] * len(batch["labels"])
+    sequences = [0, *np.cumsum(counts).tolist()]
+    tokens = [0, *np.cumsum(batch["lengths"]).tolist()] if "lengths" in batch else None
+
+    def part_of(name: str, values: Any, cut: slice) -> Any:
+        if name in ("labels", WINDOWS):
+            return values[cut]
+        start, stop = sequences[cut.start], sequences[cut.stop]
+        if name == "lengths" or tokens is None:
+            return values[start:stop]
+        return values[tokens[start] : tokens[stop]]
+
+    return [{name: part_of(name, values, cut) for name, values in batch.items()} for cut in cuts]
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -193,8 +196,8 @@ class AdapterTrainer(HookedTrainer):
         smoothing and focal factor.
         """
         labels = inputs["labels"]
-        outputs = model(**{name: tensor for name, tensor in inputs.items() if name != "labels"})
-        total = self.summed_loss(outputs.logits.float(), labels)
+        outputs = model(**{name: tensor for name, tensor in inputs.items() if name not in ("labels", WINDOWS)})
+        total = self.summed_loss(pooled(outputs.logits.float(), inputs.get(WINDOWS)), labels)
         loss = total / self.batches.mean_rows
         penalty = self.method.penalty(self.accelerator.unwrap_model(model)) if model.training else None
         if penalty is not None:

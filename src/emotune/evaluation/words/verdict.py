@@ -98,7 +98,7 @@ def cut_texts(evaluation: Evaluation) -> str:
     """Return what share of the texts the model has not read to their end."""
     return (
         f"{percent(evaluation.cut, len(evaluation.split))} of the texts are longer than the model's limit on tokens and were cut: "
-        f"'{_name(evaluation)}' has read only their beginnings."
+        f"'{_name(evaluation)}' has read only their beginnings. With --long-texts windows it reads all of them."
     )
 
 
