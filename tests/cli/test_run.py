@@ -71,6 +71,7 @@ def test_each_option_sets_its_setting(invoke: Invoke, runs: list[RunConfig], nam
     else:
         own = {
             "max_length": 64,
+            "long_texts": "windows",
             "epochs": 3,
             "alpha": 8.0,
             "learning_rate": 0.5,

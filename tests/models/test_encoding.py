@@ -90,9 +90,9 @@ class TestCache:
         """The number of texts of every tokenization so far."""
         made: list[int] = []
 
-        def counted(tokenizer: Any, texts: tuple[str, ...], max_length: int) -> Encoded:
+        def counted(tokenizer: Any, texts: tuple[str, ...], max_length: int, windows: bool) -> Encoded:
             made.append(len(texts))
-            return encode(tokenizer, texts, max_length)
+            return encode(tokenizer, texts, max_length, windows)
 
         monkeypatch.setattr("emotune.models.encoding.encode", counted)
         monkeypatch.setattr("emotune.models.encoding._CACHE", type(_cache())())
