@@ -297,7 +297,10 @@ class TestMistakes:
             ("methd.nam=1", "did you mean method.name?"),
             ("learning-rate=1", "did you mean training.learning_rate?"),
             ("model.dropout=0.1", "did you mean method.dropout?"),
-            ("model.zzz=1", "the settings of [model] are name, revision, max_length, long_texts, fresh_head, keep_head."),
+            (
+                "model.zzz=1",
+                "the settings of [model] are name, revision, max_length, long_texts, fresh_head, keep_head.",
+            ),
             ("zzz=1", "the sections are data, model, method, training, baselines, output"),
             ("training=1", "training is a section, not a setting"),
             ("training.epochs", "has no '='"),
