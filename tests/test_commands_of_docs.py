@@ -87,7 +87,7 @@ def output(command: Command) -> Iterator[str]:
     if name in WRITES and not {"--dry-run", "--show-config"} & set(rest):
         option, usual = WRITES[name]
         yield rest[rest.index(option) + 1] if option in rest else usual
-    if name == "evaluate" and "--output" in rest:
+    if name in ("evaluate", "export") and "--output" in rest:
         yield rest[rest.index("--output") + 1]
     if name == "push":
         yield rest[1]

@@ -238,6 +238,7 @@ def test_with_a_model_it_says_what_would_be_cut(invoke: Invoke, tiny_files: Path
         "unknown": {"train": 0.0, "validation": 0.0, "test": 0.0},
         "unread": {"train": 0, "validation": 0, "test": 0},
         "with_unknown": {"train": 0, "validation": 0, "test": 0},
+        "windows": False,
     }
     shown = invoke("audit", tiny_files, "--model", tiny_bert, "--max-length", "8", "--no-label-errors")
     assert shown.exit_code == 0, shown.output
