@@ -93,8 +93,8 @@ def open_base(name: str | Path, revision: str | None = None) -> OpenBase:
         ArtifactError: A folder that emotune saved is incomplete or damaged.
         HubError: The Hub could not be reached, or refused the model.
     """
-    folder = Path(name).expanduser()
-    if revision is not None or not _has_description(folder):
+    folder = _saved_folder(name)
+    if revision is not None or folder is None:
         return OpenBase(name, revision)
     description = read_description(folder)
     method, base = description.method, description.base_model
@@ -135,8 +135,10 @@ def encoder_for(saved: SavedFolder, opened: OpenBase) -> PreTrainedModel:
     return opened.classifier(saved.labels, max_length=saved.max_length, head=HeadRule.NEW, task=saved.task).model
 
 
-def _has_description(folder: Path) -> bool:
+def _saved_folder(name: str | Path) -> Path | None:
+    """Return the folder if emotune saved it."""
     try:
-        return (folder / DESCRIPTION).is_file()
-    except OSError:  # a name too long, which is reported as such elsewhere
-        return False
+        folder = Path(name).expanduser()
+        return folder if (folder / DESCRIPTION).is_file() else None
+    except (OSError, RuntimeError):  # a name too long, or an unknown ~user: reported as such elsewhere
+        return None
