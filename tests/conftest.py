@@ -123,7 +123,7 @@ def tiny_options() -> TrainingOptions:
 @pytest.fixture(scope="session")
 def tiny_base(tiny_bert: Path, tiny_data: TextDataset) -> Classifier:
     """The tiny model with an untrained head. Shared: copy the model before changing anything."""
-    from emotune.models.load import load_base
+    from emotune.folder.base import load_base
 
     return load_base(tiny_bert, labels=tiny_data.labels, max_length=32)
 

@@ -530,7 +530,7 @@ def test_a_short_fine_tune_on_real_data_beats_base_and_majority(real_data: str) 
     from emotune.data.load import load_data
     from emotune.evaluation.baselines import majority_class
     from emotune.evaluation.evaluate import evaluate
-    from emotune.models.load import load_base
+    from emotune.folder.base import load_base
     from emotune.training.finetune import finetune
     from emotune.training.options import TrainingOptions
 

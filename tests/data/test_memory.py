@@ -14,8 +14,8 @@ from emotune.data.dataset import TextDataset
 from emotune.data.load import load_data, load_split
 from emotune.data.options import DataSource
 from emotune.evaluation.evaluate import evaluate
+from emotune.folder.base import load_base
 from emotune.models.classifier import Classifier
-from emotune.models.load import load_base
 from emotune.settings.run import DataSection
 from emotune.system.errors import ConfigError, DataError, ModelError
 from emotune.training.finetune import finetune

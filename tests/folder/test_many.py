@@ -18,12 +18,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emotune.data.load import load_data
+from emotune.folder.base import load_base
 from emotune.folder.load import load
 from emotune.folder.many import load_many
 from emotune.inference.predict import predict
 from emotune.methods.full import FullFineTuning
 from emotune.methods.lora import LoRA
-from emotune.models.load import load_base
 from emotune.system.errors import ArtifactError, ModelError
 from emotune.training.finetune import finetune
 from emotune.training.options import TrainingOptions

@@ -13,9 +13,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from emotune.folder.base import load_base
 from emotune.inference.features import layer_features
 from emotune.models.encoding import encode
-from emotune.models.load import load_base
 from emotune.tasks.probe import side_by_side
 
 from ..conftest import Recording

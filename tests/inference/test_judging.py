@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emotune.folder.base import load_base
 from emotune.inference import judging
 from emotune.inference.features import layer_features
-from emotune.models.load import load_base
 from emotune.system.errors import ModelError
 
 TEXTS = ["badi badi", "fidi", "badi dudi fidi"]

@@ -19,6 +19,7 @@ import torch
 import emotune
 from emotune.engine.encoder import Encoder
 from emotune.evaluation.evaluate import evaluate
+from emotune.folder.base import load_base
 from emotune.folder.many import load_many
 from emotune.inference import predictor as module
 from emotune.inference.predict import predict, predict_stream
@@ -27,7 +28,6 @@ from emotune.methods.base import Method
 from emotune.methods.bottleneck import Bottleneck
 from emotune.methods.lora import LoRA
 from emotune.methods.prompts import PrefixTuning
-from emotune.models.load import load_base
 from emotune.system.errors import ConfigError, DataError
 from emotune.tasks.single_label import SINGLE_LABEL
 

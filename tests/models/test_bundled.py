@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from emotune.folder.base import load_base
 from emotune.models import bundled
-from emotune.models.load import load_base
 from emotune.system.errors import ModelError
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from emotune.folder.base import load_base
 from emotune.models import families
 from emotune.models.families import (
     FAMILIES,
@@ -22,7 +23,6 @@ from emotune.models.families import (
     precision_for,
     role_modules,
 )
-from emotune.models.load import load_base
 from emotune.system import precision
 from emotune.system.errors import ConfigError, MethodError, ModelError
 

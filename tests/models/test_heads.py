@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emotune.evaluation.evaluate import KEPT_HEAD, UNTRAINED_HEAD, evaluate
+from emotune.folder.base import load_base
 from emotune.folder.load import load
 from emotune.inference.predict import predict
 from emotune.methods.full import FullFineTuning
@@ -19,7 +20,6 @@ from emotune.methods.head import HeadOnly
 from emotune.methods.lora import LoRA
 from emotune.models.drawing import with_head_of
 from emotune.models.heads import label_order
-from emotune.models.load import load_base
 from emotune.pipeline import run
 from emotune.settings.run import RunConfig
 from emotune.system.errors import ModelError

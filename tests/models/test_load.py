@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from emotune.folder.base import load_base
 from emotune.models.bundled import HUB_ID
 from emotune.models.drawing import with_head_of
-from emotune.models.load import load_base, load_tokenizer
+from emotune.models.load import load_tokenizer
 from emotune.system.errors import ModelError
 
 if TYPE_CHECKING:

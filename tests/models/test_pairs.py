@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from emotune.folder.base import load_base
 from emotune.inference.features import layer_features
 from emotune.inference.forward import compute_logits
 from emotune.models.classifier import Classifier
 from emotune.models.encoding import Encoded, encode
-from emotune.models.load import load_base
 from emotune.system.pairs import TextPair, sides_of
 
 from ..tiny_models import CONFIGS, make_folder

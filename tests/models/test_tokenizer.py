@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from emotune.folder.base import load_base
 from emotune.folder.load import load
 from emotune.inference.predict import predict
 from emotune.methods.lora import LoRA
-from emotune.models.load import load_base, load_tokenizer
+from emotune.models.load import load_tokenizer
 from emotune.system.errors import ModelError
 from emotune.training.finetune import finetune
 from emotune.training.options import TrainingOptions

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from emotune.folder.base import load_base
 from emotune.inference.features import layer_features
 from emotune.inference.forward import compute_logits
 from emotune.inference.predictor import Predictor
 from emotune.models.classifier import Classifier
 from emotune.models.encoding import WINDOWS, encode, pooled
-from emotune.models.load import load_base
 from emotune.system.errors import DataError
 from emotune.system.pairs import TextPair
 from emotune.training.trainer import split_batch

@@ -30,7 +30,7 @@ TEXTS = ["defo pave difu", "bofa luvu"]
 SPLIT_SIZES = {"train": 24, "validation": 12, "test": 12}
 
 LOAD = f"""
-from emotune.models.load import load_base
+from emotune.folder.base import load_base
 from emotune.data.load import load_data
 
 classifier = load_base({MODEL!r}, labels={EMOTIONS}, max_length=32)
@@ -49,7 +49,7 @@ found = {{
 # Collects the messages of several attempts, so that one process serves many tests.
 ATTEMPT = """
 from emotune.system.errors import EmotuneError
-from emotune.models.load import load_base
+from emotune.folder.base import load_base
 from emotune.data.load import load_data
 
 found = {}
@@ -162,7 +162,7 @@ def local_logits(classifier: Classifier) -> list[list[float]]:
 
 @pytest.mark.slow
 def test_model_is_the_one_of_the_local_folder(online: dict[str, Any], hub: Hub, tiny_bert: Path) -> None:
-    from emotune.models.load import load_base
+    from emotune.folder.base import load_base
 
     local = load_base(tiny_bert, labels=EMOTIONS, max_length=32)
     assert online["logits"] == [pytest.approx(row, abs=1e-5) for row in local_logits(local)]
@@ -312,7 +312,8 @@ except HubError as error:
 def test_tokenizer_alone_leaves_the_weights_on_the_hub(tiny_bert: Path, tmp_path: Path) -> None:
     script = f"""
 from emotune.system.errors import HubError
-from emotune.models.load import load_base, load_tokenizer
+from emotune.folder.base import load_base
+from emotune.models.load import load_tokenizer
 
 tokenizer = load_tokenizer({MODEL!r}, max_length=32)
 found = {{"name": tokenizer.name_or_path, "ids": tokenizer({TEXTS})["input_ids"]}}

@@ -18,7 +18,7 @@ import emotune
 from emotune.cli import app
 from emotune.data.load import load_data, load_split
 from emotune.evaluation.saved import read_evaluation, write_evaluation
-from emotune.models.load import load_base
+from emotune.folder.base import load_base
 from emotune.statistics.paired import mcnemar
 from emotune.statistics.several import several_statistics
 from emotune.system.errors import ConfigError

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import emotune
 from emotune.data.dataset import Split, TextDataset
-from emotune.models.load import load_base
+from emotune.folder.base import load_base
 from emotune.system.errors import ConfigError, DataError
 from emotune.tasks.base import LabelledTexts, Loss, LossOptions, Simple, Targets, Task
 from emotune.tasks.registry import TASKS

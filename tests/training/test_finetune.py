@@ -19,11 +19,11 @@ from transformers import TrainerCallback
 
 from emotune.data.dataset import TextDataset
 from emotune.evaluation.evaluate import evaluate
+from emotune.folder.base import load_base
 from emotune.folder.record import TrainingRecord
 from emotune.folder.tuned import TunedClassifier
 from emotune.methods.lora import LoRA
 from emotune.models.classifier import Classifier
-from emotune.models.load import load_base
 from emotune.system.errors import ConfigError, DataError, MethodError, OutputError, TrainingError
 from emotune.system.progress import Advance, Silent
 from emotune.training.finetune import finetune

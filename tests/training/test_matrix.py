@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from emotune.folder.base import load_base
 from emotune.folder.check import plain_logits
 from emotune.methods.lora import LoRA
 from emotune.methods.refusals import REFUSED
 from emotune.methods.registry import METHODS
 from emotune.models.classifier import Classifier
 from emotune.models.families import FAMILIES
-from emotune.models.load import load_base
 from emotune.system.errors import MethodError
 from emotune.training.finetune import finetune
 from emotune.training.options import TrainingOptions

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from emotune.folder.base import load_base
 from emotune.methods.full import FullFineTuning
 from emotune.methods.lora import LoRA
 from emotune.models.check import check_base, padding_difference, probes
-from emotune.models.load import load_base
 from emotune.system.errors import DataError, EmotuneError, MethodError, ModelError, TrainingError
 from emotune.training.finetune import finetune
 from emotune.training.options import TrainingOptions

@@ -15,9 +15,9 @@ from torch import nn
 from transformers import TrainingArguments
 
 from emotune.engine.install import install
+from emotune.folder.base import load_base
 from emotune.methods.lora import LoRA
 from emotune.models.encoding import encode_split
-from emotune.models.load import load_base
 from emotune.system.errors import TrainingError
 from emotune.system.progress import SILENT, Silent
 from emotune.training.callbacks import ProgressBar

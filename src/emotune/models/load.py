@@ -19,7 +19,7 @@ from emotune.models.finding import FoundModel, find_model
 from emotune.models.folder import CONFIG, check_folder, weight_files
 from emotune.models.heads import CheckpointHead, head_size, read_head
 from emotune.models.limits import fitting_limit
-from emotune.models.options import HeadRule, ModelSource
+from emotune.models.options import HeadRule
 from emotune.models.tokenizer import read_tokenizer
 from emotune.system.errors import ModelError
 from emotune.system.memory import bound_product_cache
@@ -36,48 +36,6 @@ if TYPE_CHECKING:
 # Tokenizers without a limit have a number far above any.
 _NO_LIMIT = 10**6
 _USUAL_LIMIT = 512
-
-
-def load_base(
-    name: str | Path = "bert-base-uncased",
-    *,
-    labels: Sequence[str],
-    max_length: int | None = None,
-    revision: str | None = None,
-    fresh_head: bool = False,
-    keep_head: bool = False,
-    task: Task = SINGLE_LABEL,
-) -> Classifier:
-    """Load a pre-trained encoder and its tokenizer, with a classification head for the labels.
-
-    If the checkpoint holds a head for the same labels, in any order, that head is kept. Otherwise the head is new:
-    random numbers, the same each time, since the global random generators of Python, NumPy and PyTorch are seeded with
-    0 first. `finetune` redraws a new head from its own seed. `checkpoint_head` of the result describes the checkpoint's
-    head, and whether it was kept.
-
-    Args:
-        name: A local folder; else "bundled:minilm", which needs no network; else the id of a model on the Hub.
-        labels: Label names; logit i belongs to `labels[i]`.
-        max_length: Tokens per text, special tokens included; longer texts are cut. None for 128.
-        revision: A branch, tag or commit of the Hub's repository; its default branch if not given.
-        fresh_head: Make a new head even if the checkpoint's could be kept.
-        keep_head: Require the checkpoint's head: refuse a model whose head cannot be kept.
-        task: The kind of label; for data with another kind than one label per text, `data.task`.
-
-    Returns:
-        The classifier in float32 and evaluation mode.
-
-    Raises:
-        ModelError: There is no such model, its files are incomplete or damaged, its weights do not fit its
-            configuration, its architecture cannot classify texts, or a required head cannot be kept.
-        HubError: The Hub could not be reached, or refused the model.
-    """
-    check_labels(labels, task)
-    source = ModelSource(
-        name=str(name), revision=revision, max_length=max_length, fresh_head=fresh_head, keep_head=keep_head
-    )
-    # Passed on unchanged: a Path is never the name of a repository.
-    return OpenBase(name, revision).classifier(labels, max_length=max_length, head=source.head, task=task)
 
 
 class OpenBase:
