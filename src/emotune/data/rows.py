@@ -35,15 +35,13 @@ def blank(side: str) -> str:
     return f"the {side} is empty or blank"
 
 
-@dataclass(frozen=True)
-class LabelledRows:
-    """The rows of one table, checked.
+@dataclass(frozen=True, kw_only=True)
+class _ReadRows:
+    """Rows of one table that can be used.
 
     Attributes:
-        source: Name of the table in messages.
         texts: The texts as written in the data.
         names: The label name of each row.
-        class_names: All label names in order, if the data has them.
         columns: The columns that were read.
         notes: Notes on the labels, one sentence each.
         places: The place of each row, for messages: "reviews.csv, line 7". Only read with further columns.
@@ -53,10 +51,8 @@ class LabelledRows:
         several: The labels of each row, if rows may have several; `names` then joins them.
     """
 
-    source: str
     texts: tuple[str, ...]
     names: tuple[str, ...]
-    class_names: tuple[str, ...] | None
     columns: Columns
     notes: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
@@ -69,6 +65,19 @@ class LabelledRows:
     def label_sets(self) -> LabelSets:
         """The labels of each row; one each if rows cannot have several."""
         return tuple((name,) for name in self.names) if self.several is None else self.several
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledRows(_ReadRows):
+    """The rows of one table, checked.
+
+    Attributes:
+        source: Name of the table in messages.
+        class_names: All label names in order, if the data has them.
+    """
+
+    source: str
+    class_names: tuple[str, ...] | None
 
 
 def read_labelled(table: Table, asked: DataSource) -> LabelledRows:
@@ -90,17 +99,17 @@ def read_labelled(table: Table, asked: DataSource) -> LabelledRows:
         raise no_rows(table)
     reader.check_separator()
     return LabelledRows(
-        table.source,
-        tuple(row.text for row in rows.usable),
-        tuple(shown_names(row.names) for row in rows.usable),
-        reader.class_names(),
-        columns,
-        (*_notes_on_labels(table, rows.respelt), *left_out_notes(table.source, left_out)),
-        tuple(table.at(row.number) for row in rows.usable) if asked.further else (),
-        rows.further(columns),
-        reader.renaming.found,
-        left_out,
-        rows.sets if reader.several else None,
+        source=table.source,
+        texts=tuple(row.text for row in rows.usable),
+        names=tuple(shown_names(row.names) for row in rows.usable),
+        class_names=reader.class_names(),
+        columns=columns,
+        notes=(*_notes_on_labels(table, rows.respelt), *left_out_notes(table.source, left_out)),
+        places=tuple(table.at(row.number) for row in rows.usable) if asked.further else (),
+        further=rows.further(columns),
+        found=reader.renaming.found,
+        left_out=left_out,
+        several=rows.sets if reader.several else None,
     )
 
 
@@ -124,42 +133,21 @@ class UnusableRow:
     reason: str
 
 
-@dataclass(frozen=True)
-class AllRows:
+@dataclass(frozen=True, kw_only=True)
+class AllRows(_ReadRows):
     """The usable rows of one table, and what is wrong with the others.
+
+    Of rows that were left out, only those without a label are listed.
 
     Attributes:
         numbers: Line or row numbers of the usable rows in the source.
-        texts: The texts.
-        names: The label names.
         unusable: The other rows.
         lack_labels: True if a missing or withheld label is all that is wrong with those.
-        columns: The columns that were read.
-        notes: Notes on the labels, one sentence each.
-        places: As in `LabelledRows`.
-        further: As in `LabelledRows`.
-        found: As in `LabelledRows`.
-        left_out: As in `LabelledRows`; of these only rows without a label.
-        several: As in `LabelledRows`.
     """
 
     numbers: tuple[int, ...]
-    texts: tuple[str, ...]
-    names: tuple[str, ...]
     unusable: tuple[UnusableRow, ...]
     lack_labels: bool
-    columns: Columns
-    notes: tuple[str, ...] = ()
-    places: tuple[str, ...] = ()
-    further: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
-    found: Mapping[str, int] = field(default_factory=dict)
-    left_out: tuple[LeftOut, ...] = ()
-    several: LabelSets | None = None
-
-    @property
-    def label_sets(self) -> LabelSets:
-        """The labels of each row; one each if rows cannot have several."""
-        return tuple((name,) for name in self.names) if self.several is None else self.several
 
 
 def read_all(table: Table, asked: DataSource) -> AllRows:
