@@ -44,7 +44,7 @@ def make(texts: list[str], labels: list[str], rows: int, path: Path) -> None:
 def main() -> None:
     """Measure, and write the result."""
     import emotune
-    from emotune.data.audit import audit_source
+    from emotune.data.auditing.audit import audit_source
     from emotune.system.memory import peak_memory_bytes
 
     data = emotune.load_data(os.environ.get("EMOTUNE_EMOTION_DATA", "bundled:sample"))

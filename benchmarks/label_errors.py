@@ -30,9 +30,9 @@ SHARES = (0.0, 0.01, 0.05, 0.2)
 
 def measure(data: TextDataset, share: float, features: Features | None) -> dict[str, float | None]:
     """Flip labels, and find them again."""
+    from emotune.data.auditing.label_errors import find_label_errors
+    from emotune.data.auditing.located import Place, Row
     from emotune.data.duplicates import find_duplicates
-    from emotune.data.label_errors import find_label_errors
-    from emotune.data.located import Place, Row
 
     rng = np.random.default_rng(0)
     labels = data.train.label_ids.copy()

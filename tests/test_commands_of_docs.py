@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from emotune.cli import app
 from emotune.cli.console import command_name
-from emotune.data.sources import SAMPLE_FOLDER
+from emotune.data.places.sources import SAMPLE_FOLDER
 from emotune.settings.run import RunConfig
 
 ROOT = Path(__file__).parent.parent

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from emotune.data.audit import Audit
+from emotune.data.auditing.audit import Audit
 from emotune.data.dataset import TextDataset
-from emotune.data.sources import is_portable
+from emotune.data.places.sources import is_portable
 from emotune.evaluation.attribution import Words, explain
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.leaks import Leaks

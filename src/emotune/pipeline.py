@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotune import several_labels
 from emotune.cross_validation import score_folds, train_on_all
-from emotune.data.audit import Audit, audit_data
+from emotune.data.auditing.audit import Audit, audit_data
 from emotune.data.dataset import TextDataset
 from emotune.data.labels import OtherLabelsError
 from emotune.data.left_out import check_left_out, write_left_out

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from emotune.data.dataset import TextDataset
-from emotune.data.sources import is_portable
+from emotune.data.places.sources import is_portable
 from emotune.evaluation.baselines import bag_of_words, frozen_features, majority_class
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.saved import write_evaluation

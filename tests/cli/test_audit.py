@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from emotune.data.audit import audit_source
+from emotune.data.auditing.audit import audit_source
 from emotune.data.load import load_data
 from emotune.models.classifier import Classifier
 from emotune.system.errors import DataError
@@ -403,7 +403,7 @@ def test_a_configuration_of_the_hub_is_chosen_as_the_message_says(
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     monkeypatch.setattr(datasets, "get_dataset_config_names", lambda *_, **__: ["en", "de"])
-    monkeypatch.setattr("emotune.data.hub_dataset.translate_hub_errors", lambda *_: nullcontext())
+    monkeypatch.setattr("emotune.data.places.hub_dataset.translate_hub_errors", lambda *_: nullcontext())
     refused = invoke(*command)
     assert refused.exit_code == 2
     option = re.search(r"--data-[a-z]+", refused.stderr)

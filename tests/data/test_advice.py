@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.data.audit import audit_source
+from emotune.data.auditing.audit import audit_source
 from emotune.data.options import DataSource
 from emotune.system.errors import DataError
 
@@ -67,7 +67,7 @@ def test_the_encoding(tmp_path: Path, encoding: str) -> None:
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 def test_the_command_for_an_array_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("emotune.data.whole_json.LARGEST", 99)
+    monkeypatch.setattr("emotune.data.formats.whole_json.LARGEST", 99)
     Path("my d.json").write_text(json.dumps([{"text": text, "label": label} for text, label in ROWS], indent=1))
     found = re.search(r"jq .*$", refusal(Path("my d.json")))
     assert found is not None

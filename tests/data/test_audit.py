@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from emotune.data.audit import Audit, audit_data, audit_source
-from emotune.data.clean import DROPPED, write_clean
+from emotune.data.auditing.audit import Audit, audit_data, audit_source
+from emotune.data.auditing.clean import DROPPED, write_clean
 from emotune.data.dataset import TextDataset
 from emotune.data.load import load_data
 from emotune.report.audit_tables import audit_lines, finding_counts
 from emotune.system.errors import DataError, OutputError
 
 if TYPE_CHECKING:
-    from emotune.data.audit import Repeat
+    from emotune.data.auditing.audit import Repeat
 
 PLANTED = 12
 

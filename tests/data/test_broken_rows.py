@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.data.audit import audit_source
+from emotune.data.auditing.audit import audit_source
 from emotune.data.load import load_data, load_split
 from emotune.data.table import Table
 from emotune.system.errors import DataError

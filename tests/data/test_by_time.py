@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotune.data.audit import audit_data, audit_source
+from emotune.data.auditing.audit import audit_data, audit_source
 from emotune.data.duplicates import find_duplicates
 from emotune.data.load import load_data
 from emotune.data.options import DataSource
-from emotune.data.times import DATE, DATETIME, NUMBER, ZONED, read_times
+from emotune.data.splits.times import DATE, DATETIME, NUMBER, ZONED, read_times
 from emotune.system.errors import DataError
 
 from ..facts import facts, one_states

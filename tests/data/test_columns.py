@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.data.audit import audit_source
+from emotune.data.auditing.audit import audit_source
 from emotune.data.columns import Columns
 from emotune.data.load import load_data, load_split
 from emotune.system.errors import DataError

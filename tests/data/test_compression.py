@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from emotune.data.compression import compressed, format_stem, format_suffix, open_to_read
+from emotune.data.formats.compression import compressed, format_stem, format_suffix, open_to_read
 from emotune.data.load import load_data
 from emotune.data.unlabelled import open_unlabelled
 from emotune.system.errors import DataError

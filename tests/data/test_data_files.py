@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from emotune.data.audit import audit_source
-from emotune.data.delimited import LONGEST_FIELD
+from emotune.data.auditing.audit import audit_source
+from emotune.data.formats.delimited import LONGEST_FIELD
 from emotune.data.load import load_data
 from emotune.system.errors import DataError
 from tests.data.reading import load_texts

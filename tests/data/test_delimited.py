@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from emotune.data.audit import audit_source
+from emotune.data.auditing.audit import audit_source
 from emotune.data.options import DataSource
 from emotune.data.unlabelled import open_unlabelled
 from emotune.system.errors import ConfigError, DataError

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from emotune.data.audit import audit_source
+from emotune.data.auditing.audit import audit_source
 from emotune.data.load import load_data
 from emotune.system.errors import DataError
 
@@ -218,7 +218,7 @@ class TestClassFolders:
 
     def test_that_are_too_many(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         write_texts(tmp_path, self.TEXTS)
-        monkeypatch.setattr("emotune.data.class_folders.MOST_FILES", 20)
+        monkeypatch.setattr("emotune.data.places.class_folders.MOST_FILES", 20)
         assert "holds more than 20 files" in refusal(tmp_path)
 
 

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from emotune.cli import app
-from emotune.data.audit import audit_data, audit_source
-from emotune.data.clean import write_clean
+from emotune.data.auditing.audit import audit_data, audit_source
+from emotune.data.auditing.clean import write_clean
 from emotune.data.dataset import TextDataset
 from emotune.data.duplicates import find_duplicates
 from emotune.data.groups import Crossing, crossings, group_names, group_numbers, united

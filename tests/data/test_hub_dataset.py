@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from emotune.data.audit import audit_source
+from emotune.data.auditing.audit import audit_source
 from emotune.data.load import load_data, load_split
 from emotune.system.errors import DataError, HubError
 
@@ -50,7 +50,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     monkeypatch.setattr(datasets, "get_dataset_config_names", lambda *_, **__: state["configs"])
-    monkeypatch.setattr("emotune.data.hub_dataset.translate_hub_errors", translate)
+    monkeypatch.setattr("emotune.data.places.hub_dataset.translate_hub_errors", translate)
     return state
 
 

@@ -13,11 +13,11 @@ from sklearn.metrics import recall_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from emotune.data.audit import audit_data, audit_source
+from emotune.data.auditing.audit import audit_data, audit_source
+from emotune.data.auditing.label_errors import SuspectLabel, find_label_errors
+from emotune.data.auditing.located import Place, Row
 from emotune.data.dataset import TextDataset
-from emotune.data.label_errors import SuspectLabel, find_label_errors
 from emotune.data.load import load_data
-from emotune.data.located import Place, Row
 from emotune.data.options import DataSource
 from emotune.tasks import label_noise
 from emotune.tasks.judges import Features, best_judge
@@ -108,7 +108,7 @@ def test_a_near_copy_does_not_train_its_own_judge(monkeypatch: pytest.MonkeyPatc
         seen.append(groups)
         return None, []
 
-    monkeypatch.setattr("emotune.data.audit.find_label_errors", note)
+    monkeypatch.setattr("emotune.data.auditing.audit.find_label_errors", note)
     texts = [
         "all of these words stand in one text",
         "all of these words stand in one test",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.data.audit import audit_data, audit_source
+from emotune.data.auditing.audit import audit_data, audit_source
 from emotune.data.label_names import clean_name, label_findings
 from emotune.data.load import load_data, load_split
 from emotune.report.audit_tables import audit_lines

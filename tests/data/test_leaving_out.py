@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from emotune.cli import app
-from emotune.data.audit import audit_source
+from emotune.data.auditing.audit import audit_source
 from emotune.data.left_out import left_out_file
 from emotune.data.load import load_data, load_split
 from emotune.data.options import DataSource

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotune.data import sources
 from emotune.data.load import load_data
+from emotune.data.places import sources
 from emotune.system.errors import ConfigError, DataError
 
 from ..facts import states

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from emotune.data.audit import audit_source
+from emotune.data.auditing.audit import audit_source
 from emotune.data.columns import Columns
 from emotune.data.dataset import TextDataset
 from emotune.data.load import load_data, load_split

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from emotune.data.audit import audit_source
+from emotune.data.auditing.audit import audit_source
 from emotune.data.load import load_data
 from emotune.data.options import DataSource
 from emotune.data.unlabelled import open_unlabelled
@@ -173,7 +173,7 @@ class TestExcel:
 
     def test_one_that_unpacks_to_very_much_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = workbook(tmp_path / "d.xlsx", rows)
-        monkeypatch.setattr("emotune.data.excel._LARGEST", 1000)
+        monkeypatch.setattr("emotune.data.formats.excel._LARGEST", 1000)
         assert "when unpacked; at most 1,000" in refusal(path)
 
     def test_under_another_name_is_refused_with_the_name(self, tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ class TestArchives:
         assert states(refusal(archive(tmp_path / "d.zip", a__parquet=b"PAR1")), "'a.parquet'", "unzip")
 
     def test_what_would_be_very_large_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("emotune.data.archives._LARGEST_AT_ANY_RATIO", 1000)
+        monkeypatch.setattr("emotune.data.formats.archives._LARGEST_AT_ANY_RATIO", 1000)
         path = archive(tmp_path / "d.zip", a__csv="text,label\n" + "a" * 1_000_000)
         assert states(refusal(path), "1,000,011 bytes", "more than is unpacked")
 

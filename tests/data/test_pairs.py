@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotune.data.audit import audit_source
+from emotune.data.auditing.audit import audit_source
 from emotune.data.duplicates import find_duplicates
 from emotune.data.load import load_data, load_split
 from emotune.system.errors import DataError

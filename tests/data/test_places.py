@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from emotune.data.audit import audit_source
-from emotune.data.downloads import HubPlace, hub_place, is_url, without_secrets
+from emotune.data.auditing.audit import audit_source
 from emotune.data.load import load_data, load_split
 from emotune.data.options import DataSource
-from emotune.data.sources import is_portable
+from emotune.data.places.downloads import HubPlace, hub_place, is_url, without_secrets
+from emotune.data.places.sources import is_portable
 from emotune.system.errors import ConfigError, DataError, HubError
 
 ROWS = [(f"message {i} of the day", ("anger", "joy")[i % 2]) for i in range(20)]
@@ -96,7 +96,7 @@ class TestStandardInput:
         assert len(load_split("-", labels=("anger", "joy"))) == 20
 
     def test_leaves_no_copy(self, piped: Callable[..., Path]) -> None:
-        from emotune.data import copies
+        from emotune.data.formats import copies
 
         folder = piped(CSV)
         load_data("-")
@@ -128,7 +128,7 @@ class TestStandardInput:
         assert len(load_data(tmp_path / "d.csv", test="-").test) == 20
 
     def test_has_a_largest_size(self, piped: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("emotune.data.copies.LARGEST", 100)
+        monkeypatch.setattr("emotune.data.formats.copies.LARGEST", 100)
         folder = piped(CSV)
         assert "more than 100 bytes" in refusal("-")
         gc.collect()
@@ -285,7 +285,7 @@ class TestWebServers:
         assert said in refusal(f"{server}{path}")
 
     def test_a_size_is_too_large(self, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("emotune.data.downloads.LARGEST", 100)
+        monkeypatch.setattr("emotune.data.places.downloads.LARGEST", 100)
         assert f"has {len(CSV)} bytes, and at most 100 are downloaded" in refusal(f"{server}/d.csv")
 
     def test_nobody_answers(self) -> None:
@@ -340,7 +340,7 @@ class TestHub:
         assert "owner/name, or one of its files" in refusal("https://huggingface.co/datasets/owner/name/tree/main/data")
 
     def test_a_page_becomes_its_id(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from emotune.data.memory import open_tables
+        from emotune.data.places.memory import open_tables
 
         asked: list[tuple[Any, ...]] = []
 
@@ -348,7 +348,7 @@ class TestHub:
             asked.append((name, config, revision))
             return open_tables({"train": ROWS, "dev": ROWS, "test": ROWS})
 
-        monkeypatch.setattr("emotune.data.sources.open_hub_dataset", give)
+        monkeypatch.setattr("emotune.data.places.sources.open_hub_dataset", give)
         data = load_data("https://huggingface.co/datasets/owner/name/tree/v1", config="small")
         assert data.name == "owner/name"
         assert data.notes[0].endswith("is the data set owner/name of the Hugging Face Hub.")

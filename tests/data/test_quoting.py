@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.data.audit import audit_source
+from emotune.data.auditing.audit import audit_source
 from emotune.data.load import load_data
 from emotune.system.errors import DataError
 from tests.data.reading import load_texts

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from emotune.data.load import load_data
-from emotune.data.sources import SAMPLE, SAMPLE_FOLDER
+from emotune.data.places.sources import SAMPLE, SAMPLE_FOLDER
 
 LABELS = ("sadness", "joy", "love", "anger", "fear", "surprise")
 # 250 rows a class do not divide by 70/15/15, so validation and test hold 37 of a class or 38, the other way round in each.

@@ -10,7 +10,7 @@ import datasets
 import numpy as np
 import pytest
 
-from emotune.data.audit import audit_data, audit_source
+from emotune.data.auditing.audit import audit_data, audit_source
 from emotune.data.dataset import TextDataset
 from emotune.data.load import load_data, load_split
 from emotune.data.options import DataSource

@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 from scipy.stats import hypergeom
 
-from emotune.data.audit import Audit, audit_source
+from emotune.data.auditing.audit import Audit, audit_source
+from emotune.data.auditing.located import Place, Row
+from emotune.data.auditing.shortcuts import LEAST_ROWS, find_shortcuts
 from emotune.data.load import load_data
-from emotune.data.located import Place, Row
-from emotune.data.shortcuts import LEAST_ROWS, find_shortcuts
 from emotune.report.audit_tables import audit_lines, audit_page, finding_counts
 
 ALPHABET = "bcdfghjklmnprstvz"

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from emotune.data.audit import audit_data
+from emotune.data.auditing.audit import audit_data
 from emotune.data.dataset import Split, TextDataset
 from emotune.data.duplicates import find_duplicates
 from emotune.data.load import load_data
-from emotune.data.splitting import cut_splits
+from emotune.data.splits.splitting import cut_splits
 from emotune.system.errors import DataError
 
 from ..facts import facts, states
@@ -172,7 +172,7 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> TextDataset:
 
 def test_no_leak_is_left_after_loading(copied: TextDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = find_duplicates([text for split in copied.splits for text in split.texts])
-    monkeypatch.setattr("emotune.data.audit.find_duplicates", lambda texts: pytest.fail("searched twice"))
+    monkeypatch.setattr("emotune.data.auditing.audit.find_duplicates", lambda texts: pytest.fail("searched twice"))
     audit = audit_data(copied)
     assert audit.leaks == ()
     assert audit.validation_leaks == ()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from emotune.data.audit import audit_data
+from emotune.data.auditing.audit import audit_data
 from emotune.data.dataset import Split, TextDataset
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.leaks import find_leaks

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emotune.data.sources import SAMPLE_FOLDER
+from emotune.data.places.sources import SAMPLE_FOLDER
 from emotune.exports.rows import CALIBRATION_TEXTS, calibration_texts, rows_to_check
 from emotune.folder.format import DataEntry, Description, read_description
 from emotune.system.errors import ArtifactError, ConfigError, DataError

@@ -10,10 +10,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from emotune.data.audit import Repeat, audit_data
+from emotune.data.auditing.audit import Repeat, audit_data
+from emotune.data.auditing.located import Place, Row
 from emotune.data.dataset import TextDataset
 from emotune.data.lengths import Lengths
-from emotune.data.located import Place, Row
 from emotune.data.tokens import TokenCounts
 from emotune.evaluation.attribution import Words
 from emotune.evaluation.compare import compare

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from emotune.bulk.answers import AnswerColumns
 from emotune.data.cells import ObjectCells
-from emotune.data.compression import SUFFIXES, compressed
+from emotune.data.formats.compression import SUFFIXES, compressed
 from emotune.data.look import refuse_mistakes
 from emotune.data.unlabelled import Chunk, Skipped, Unlabelled
 from emotune.data.writing import Format, Write

@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from emotune.bulk.answers import AnswerColumns
-from emotune.data.compression import SUFFIXES, format_suffix
+from emotune.data.formats.compression import SUFFIXES, format_suffix
+from emotune.data.formats.quoting import TAB
 from emotune.data.look import Look
-from emotune.data.quoting import TAB
 from emotune.data.unlabelled import Unlabelled
 from emotune.data.writing import FORMATS, Delimited, Format, JsonLines, Lines, ParquetFormat, format_of
 from emotune.system.errors import ConfigError

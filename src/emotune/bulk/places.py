@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from emotune.data.compression import format_suffix
+from emotune.data.formats.compression import format_suffix
 from emotune.data.writing import FORMATS, format_of
 from emotune.system.errors import ConfigError, DataError, OutputError
 from emotune.system.text import reason_of

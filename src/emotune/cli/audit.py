@@ -35,7 +35,7 @@ from emotune.cli.arguments import (
 )
 
 if TYPE_CHECKING:
-    from emotune.data.audit import Audit
+    from emotune.data.auditing.audit import Audit
 
 
 def audit(
@@ -126,9 +126,9 @@ def audit(
     $ emotune audit folder_with_train_and_test/ --group-column author
     """
     from emotune.cli.console import make_console, print_notice
-    from emotune.data.audit import audit_source
-    from emotune.data.clean import DROPPED, OPTION
-    from emotune.data.clean import write_clean as write
+    from emotune.data.auditing.audit import audit_source
+    from emotune.data.auditing.clean import DROPPED, OPTION
+    from emotune.data.auditing.clean import write_clean as write
     from emotune.data.options import MAX_CHARACTERS, DataSource
     from emotune.data.tokens import count_tokens
     from emotune.folder.base import open_base

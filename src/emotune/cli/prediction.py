@@ -55,7 +55,7 @@ def predict_here(given: Unlabelled, to: Output, asked: Asked, facts: FolderFacts
     from emotune.bulk.local import Job, predict_to_file, predict_to_stream, skipped_file
     from emotune.bulk.outputs import format_for, format_name
     from emotune.cli.console import ConsoleProgress, make_console, print_notice
-    from emotune.data.compression import format_suffix
+    from emotune.data.formats.compression import format_suffix
     from emotune.data.look import look_at_first, look_through
     from emotune.data.writing import FORMATS, SHOWN
     from emotune.system.output import check_file

@@ -77,8 +77,8 @@ def _is_folder(text: str) -> bool:
 
 def _names_file(text: str) -> bool:
     """Return whether a text is a file's name, or can only be one: a label of it would not be about the file's texts."""
-    from emotune.data.compression import format_suffix
-    from emotune.data.files import KNOWN_SUFFIXES
+    from emotune.data.formats.compression import format_suffix
+    from emotune.data.formats.files import KNOWN_SUFFIXES
 
     path = Path(text)
     try:

@@ -12,22 +12,22 @@ from typing import Any, Literal
 import numpy as np
 
 from emotune.data.columns import Columns, UnlabelledError, column_notes
-from emotune.data.copies import InputFormat
-from emotune.data.cutting import make_splits
 from emotune.data.dataset import SPLIT_NAMES, Split, TextDataset
-from emotune.data.found import Source
+from emotune.data.formats.copies import InputFormat
 from emotune.data.groups import group_names
 from emotune.data.label_names import clean_name
 from emotune.data.labels import ordered_labels, refuse_no_order
-from emotune.data.memory import called
 from emotune.data.options import FOLD_REPEATS, MAX_CHARACTERS, DataSource
+from emotune.data.places.found import Source
+from emotune.data.places.memory import called
+from emotune.data.places.sources import find_source, open_split_file
+from emotune.data.places.split_names import split_name
 from emotune.data.renaming import renaming_notes
 from emotune.data.rows import AllRows, LabelledRows, read_labelled
 from emotune.data.several import note_on_kind, one_each, shown_names
-from emotune.data.sources import find_source, open_split_file
-from emotune.data.split_names import split_name
+from emotune.data.splits.cutting import make_splits
+from emotune.data.splits.times import Times, read_times
 from emotune.data.table import Table
-from emotune.data.times import Times, read_times
 from emotune.system.errors import DataError
 from emotune.system.options import checked_seed
 from emotune.system.wording import counted, last_part, listed, quoted, shown, word
@@ -36,7 +36,7 @@ from emotune.tasks.multi_label import MULTI_LABEL
 from emotune.tasks.ordered import ORDERED
 from emotune.tasks.single_label import SINGLE_LABEL
 
-# Rows in memory, as opened by `emotune.data.memory`.
+# Rows in memory, as opened by `emotune.data.places.memory`.
 InMemory = Any
 
 # Ratio of the largest to the smallest class from which the output points to advice.

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from emotune.data.copies import InputFormat
-from emotune.data.encodings import checked_encoding
-from emotune.data.reading import Reading
+from emotune.data.formats.copies import InputFormat
+from emotune.data.formats.encodings import checked_encoding
+from emotune.data.formats.reading import Reading
 from emotune.system.options import Options, Text, Texts
 
 

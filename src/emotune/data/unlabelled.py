@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from emotune.data.cells import ArrowCells, Cells, ObjectCells, RowCells
-from emotune.data.columnar import schema_of, tables_of
 from emotune.data.columns import known_columns, pair_columns, text_column_note, text_only_column
-from emotune.data.files import open_table, open_text
-from emotune.data.json_files import MISSING, lookup
+from emotune.data.formats.columnar import schema_of, tables_of
+from emotune.data.formats.files import open_table, open_text
+from emotune.data.formats.json_files import MISSING, lookup
+from emotune.data.formats.quoting import TAB
+from emotune.data.formats.reading import Reading
 from emotune.data.options import MAX_CHARACTERS, DataSource
-from emotune.data.quoting import TAB
-from emotune.data.reading import Reading
+from emotune.data.places.sources import local_file
 from emotune.data.rows import blank, checked_text, no_rows
-from emotune.data.sources import local_file
 from emotune.data.table import Broken, Table
 from emotune.system.errors import DataError
 from emotune.system.pairs import TextPair, are_pairs, blank_side

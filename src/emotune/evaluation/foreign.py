@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.data.dataset import Split
-from emotune.data.files import open_table
+from emotune.data.formats.files import open_table
+from emotune.data.formats.reading import Reading
 from emotune.data.labels import LabelError, label_name, ordered_labels
 from emotune.data.options import MAX_CHARACTERS
-from emotune.data.reading import Reading
 from emotune.data.table import Table
 from emotune.data.unlabelled import all_texts, column_of
 from emotune.evaluation.scores import Evaluation, restrict, score

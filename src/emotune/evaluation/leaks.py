@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.data.audit import KINDS, Audit
+from emotune.data.auditing.audit import KINDS, Audit
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.scores import restrict
 
@@ -20,7 +20,7 @@ class Leaks:
 
     Attributes:
         kinds: Number of leaked rows by the strictest kind that applies: "exact", "trivial", "near"
-            (`emotune.data.audit`).
+            (`emotune.data.auditing.audit`).
         rows: Shape (leaked rows,), their row numbers in the test split, counted from 0.
         comparison: The models on all rows.
         without: The same models on the other rows; None if there are none.

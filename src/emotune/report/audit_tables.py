@@ -9,10 +9,10 @@ from functools import partial
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from emotune.data.audit import Audit, Repeat
+from emotune.data.auditing.audit import Audit, Repeat
+from emotune.data.auditing.located import Row
+from emotune.data.auditing.shortcuts import Shortcut
 from emotune.data.groups import Crossing
-from emotune.data.located import Row
-from emotune.data.shortcuts import Shortcut
 from emotune.data.tokens import ANOTHER_MODEL, TokenCounts, is_unreadable
 from emotune.evaluation.words.formats import percent
 from emotune.evaluation.words.leaks import KINDS, kinds_in_words

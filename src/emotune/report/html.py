@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from emotune.data.audit import Audit
+from emotune.data.auditing.audit import Audit
 from emotune.evaluation.attribution import Words
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.leaks import Leaks

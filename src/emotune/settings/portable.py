@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from emotune.data.downloads import is_url, without_secrets
+from emotune.data.places.downloads import is_url, without_secrets
 from emotune.settings.run import RunConfig
 
 

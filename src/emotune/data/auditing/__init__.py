@@ -1,0 +1,1 @@
+"""The audit of labelled data, and its cleaned copy."""

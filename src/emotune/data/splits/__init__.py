@@ -1,0 +1,1 @@
+"""Splits and folds: cut from training rows so that nothing leaks."""
