@@ -126,7 +126,7 @@ class TestFolds:
             assert len(seen) + len(fold.scored) == len(set(folded.train.texts))
         records = found.study.records
         assert found.study.kept_epoch == int(median(record.kept for record in records) + 0.5)
-        temperatures = [record.temperature for record in records if record.temperature is not None]
+        temperatures = [float(record.temperature) for record in records if isinstance(record.temperature, float)]
         assert found.temperature == median(temperatures)
 
     def test_scores_are_those_of_scikit_learn_in_every_fold(

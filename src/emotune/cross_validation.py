@@ -33,6 +33,7 @@ from emotune.models.encoding import share_encoding
 from emotune.system.errors import DataError
 from emotune.system.options import SEEDS, checked_seed
 from emotune.system.progress import SILENT, Advance, Progress
+from emotune.tasks.calibration import Temperature, median_temperature
 from emotune.training.options import TrainingOptions, usual_epochs
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Scored:
 
     comparison: Comparison
     options: TrainingOptions
-    temperature: float | None
+    temperature: Temperature | None
 
     @property
     def study(self) -> FoldStudy:
@@ -288,9 +289,8 @@ def _summarized(rows: Split, before: Evaluation, found: list[list[_Fold]], optio
         kept_epoch=int(median(record.kept for record in records) + 0.5),
     )
     _, after, *baselines = (_joined(rows, found, name) for name in names)
-    temperatures = [record.temperature for record in records if record.temperature is not None]
     comparison = replace(compare(before, replace(after, has_seed=False), *baselines), folds=study)
-    return Scored(comparison, options, median(temperatures) if temperatures else None)
+    return Scored(comparison, options, median_temperature([record.temperature for record in records]))
 
 
 def _named(done: _Fold, name: str) -> Evaluation:

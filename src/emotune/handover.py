@@ -33,7 +33,7 @@ from emotune.settings.run import RunConfig
 from emotune.system.memory import peak_memory_bytes
 from emotune.system.output import written_whole
 from emotune.system.progress import Progress
-from emotune.tasks.calibration import Calibration, Trust
+from emotune.tasks.calibration import Temperature, Trust, calibration_figures
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ def _folds_of_rows(data: TextDataset) -> dict[str, list[int]]:
     return {"fold": found.tolist()}
 
 
-def trust_in(evaluation: Evaluation, temperature: float | None) -> Trust:
+def trust_in(evaluation: Evaluation, temperature: Temperature | None) -> Trust:
     """Return the calibration of an evaluation's probabilities."""
     if evaluation.probabilities is None:
         raise ValueError(f"'{evaluation.name}' has no probabilities to judge")
@@ -167,7 +167,7 @@ def evidence_of(found: Findings, trust: Trust, config: RunConfig) -> Evidence:
             "tests": {evaluation.name: asdict(test) for evaluation, test in comparison.margin_tests},
         },
         seeds={name: asdict(summary) for name, summary in found.seeds.items()},
-        calibration={"as_they_come": _figures(trust.plain), "scaled": _figures(trust.scaled)},
+        calibration={"as_they_come": calibration_figures(trust.plain), "scaled": calibration_figures(trust.scaled)},
         peak_memory_bytes=peak_memory_bytes(),
     )
 
@@ -203,10 +203,3 @@ def explain_most_telling(tuned: TunedClassifier, comparison: Comparison, progres
     labels = [int(comparison.after.predictions[row]) for row in rows]
     found = explain(tuned, texts, labels, progress=progress)
     return {} if found is None else dict(zip(rows, found, strict=True))
-
-
-def _figures(calibration: Calibration | None) -> dict[str, Any] | None:
-    """Return the figures of a calibration, without its bins."""
-    if calibration is None:
-        return None
-    return {name: value for name, value in asdict(calibration).items() if name != "bins"}

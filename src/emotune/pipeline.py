@@ -24,7 +24,7 @@ from emotune.evaluation.baselines import bag_of_words, frozen_features, majority
 from emotune.evaluation.compare import compare
 from emotune.evaluation.evaluate import OWN_HEAD, UNTRAINED_HEAD, evaluate
 from emotune.evaluation.first_stage import seen_in_first_stage
-from emotune.evaluation.leaks import Leaks, find_leaks
+from emotune.evaluation.leaks import Leaked, find_leaks
 from emotune.evaluation.previous import Previous
 from emotune.evaluation.scores import Evaluation, absent_classes
 from emotune.evaluation.seeds import over_seeds
@@ -87,7 +87,7 @@ class RunResult:
     comparison: Any
     verification: Verification
     seconds: float
-    leaks: Leaks | None = None
+    leaks: Leaked[Any] | None = None
 
     @property
     def verdict(self) -> str:
@@ -96,7 +96,7 @@ class RunResult:
         Each statement is one line, the most important first.
         """
         if isinstance(self.comparison, SeveralComparison):
-            return "\n".join(several_verdict(self.comparison))
+            return "\n".join(several_verdict(self.comparison, leaks=self.leaks))
         return "\n".join([*sentences(self.comparison, leaks=self.leaks), *margin_lines(self.comparison)])
 
     @property
@@ -193,7 +193,6 @@ def _run(
     found: Findings | SeveralFindings
     found = on_several_labels(job) if data.task.several else over_folds(job) if data.folds else on_test(job)
     tuned, comparison = found.tuned, found.comparison
-    leaks = found.leaks if isinstance(found, Findings) else None
 
     with watch.step("Save"):
         seconds = {**watch.seconds, "total": watch.total}
@@ -217,7 +216,7 @@ def _run(
         if config.tracking.to and isinstance(found, Findings):
             tracking.finish(results_of(found, config, folder))
 
-    return RunResult(folder, tuned, comparison, verification, watch.total, leaks)
+    return RunResult(folder, tuned, comparison, verification, watch.total, found.leaks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -319,7 +318,7 @@ def on_several_labels(job: Job) -> SeveralFindings:
         )
 
     with watch.step("After"):
-        found = several_labels.score_after(comparison, tuned, data, progress)
+        found = several_labels.score_after(comparison, tuned, data, job.audit, progress)
 
     with watch.step("Compare"):
         several_labels.show(found, progress)
@@ -399,6 +398,8 @@ def load_for(config: RunConfig, previous: Previous | None) -> TextDataset:
         previous.check_labels(data.labels)
     if data.task.several:
         several_labels.check_settings(config, data, from_folder=previous is not None)
+        # So that the baselines follow the rule of the tuned model.
+        return data.with_task(data.task.answering(at_least_one=config.training.at_least_one))
     return data
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from emotune.data.auditing.audit import Audit
 from emotune.data.dataset import TextDataset
 from emotune.data.places.sources import is_portable
 from emotune.evaluation.baselines import bag_of_words, frozen_features, majority_class
 from emotune.evaluation.evaluate import evaluate
+from emotune.evaluation.leaks import SeveralLeaks, find_leaks
 from emotune.evaluation.saved import write_evaluation
 from emotune.evaluation.several import SeveralComparison
 from emotune.evaluation.words.several import (
+    calibration_sentence,
+    calibration_table,
     notes,
     scores_line,
     several_tables,
@@ -36,6 +40,8 @@ from emotune.system.memory import peak_memory_bytes
 from emotune.system.output import written_whole
 from emotune.system.precision import Precision
 from emotune.system.progress import Progress
+from emotune.tasks.calibration import calibration_figures
+from emotune.tasks.multi_calibration import LabelCalibration, fit_temperatures, label_calibrations
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +52,15 @@ class SeveralFindings:
         data: The data.
         comparison: Before, after and the baselines, on the test split.
         tuned: The tuned classifier.
+        calibration: Calibration of its probabilities on the test split, by label.
+        leaks: The comparison without the test rows that repeat a training row; None if there are none.
     """
 
     data: TextDataset
     comparison: SeveralComparison
     tuned: TunedClassifier
+    calibration: Mapping[str, LabelCalibration]
+    leaks: SeveralLeaks | None
 
 
 def check_settings(config: RunConfig, data: TextDataset, *, from_folder: bool) -> None:
@@ -72,7 +82,7 @@ def check_settings(config: RunConfig, data: TextDataset, *, from_folder: bool) -
             f"{data.name} has several labels per row, and these settings are for one label per row so far: {'; '.join(mistakes)}. "
             "Leave them out."
         )
-    data.task.check_options(config.training)
+    data.task.check_options(config.training, data.train.label_ids)
 
 
 def score_before(base: Classifier, data: TextDataset, precision: Precision, progress: Progress) -> SeveralComparison:
@@ -89,21 +99,31 @@ def score_before(base: Classifier, data: TextDataset, precision: Precision, prog
 
 
 def score_after(
-    before: SeveralComparison, tuned: TunedClassifier, data: TextDataset, progress: Progress
+    before: SeveralComparison, tuned: TunedClassifier, data: TextDataset, audit: Audit, progress: Progress
 ) -> SeveralFindings:
-    """Score the tuned model."""
+    """Score the tuned model, and fit its temperatures."""
     after = evaluate(tuned, data.test, progress=progress)
     progress.say(scores_line(after))
-    progress.say(thresholds_sentence(tuned.task.thresholds, tuned.labels))
-    return SeveralFindings(data, SeveralComparison(before.before, after, before.baselines), tuned)
+    progress.say(thresholds_sentence(tuned.task, tuned.labels))
+    on_validation = evaluate(tuned, data.validation, progress=progress)
+    if after.logits is None or on_validation.logits is None:
+        raise RuntimeError("evaluate gave no logits")
+    temperatures = fit_temperatures(data.validation.label_ids, on_validation.logits)
+    calibration = label_calibrations(data.test.label_ids, after.logits, temperatures, data.labels)
+    progress.say(calibration_sentence(calibration))
+    comparison = SeveralComparison(before.before, after, before.baselines)
+    return SeveralFindings(
+        data, comparison, replace(tuned, temperature=temperatures), calibration, find_leaks(comparison, audit)
+    )
 
 
 def show(found: SeveralFindings, progress: Progress) -> None:
     """Show the comparison."""
     parts: list[str | TextTable | Verdict] = [
         *several_tables(found.comparison),
+        calibration_table(found.calibration),
         *notes(found.comparison),
-        Verdict(verdict(found.comparison)),
+        Verdict(verdict(found.comparison, leaks=found.leaks)),
     ]
     progress.show(tables.stacked(map(tables.shown, parts)))
     progress.show(tables.cost_table(found.tuned.training))
@@ -123,7 +143,17 @@ def write_folder(folder: Path, config: RunConfig, found: SeveralFindings, second
     """
     created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     data, comparison, tuned = found.data, found.comparison, found.tuned
-    report = SeveralReport(tuned, comparison, data.name, data.notes, created, portable.command(), versions())
+    report = SeveralReport(
+        tuned,
+        comparison,
+        found.calibration,
+        found.leaks,
+        data.name,
+        data.notes,
+        created,
+        portable.command(),
+        versions(),
+    )
     evidence = Evidence(
         created=created,
         command=portable.command(),
@@ -138,8 +168,15 @@ def write_folder(folder: Path, config: RunConfig, found: SeveralFindings, second
             columns={split: asdict(columns) for split, columns in data.columns.items()},
             periods=dict(data.periods),
         ),
-        metrics=comparison.figures(),
-        verdict="\n".join(verdict(comparison)),
+        metrics={
+            **comparison.figures(),
+            "without_leaked_rows": None if found.leaks is None else found.leaks.figures(),
+        },
+        verdict="\n".join(verdict(comparison, leaks=found.leaks)),
+        calibration={
+            "as_they_come": {label: calibration_figures(own.plain) for label, own in found.calibration.items()},
+            "scaled": {label: calibration_figures(own.scaled) for label, own in found.calibration.items()},
+        },
         statistics={name: asdict(statistics) for name, statistics in comparison.statistics.items()},
         peak_memory_bytes=peak_memory_bytes(),
         seconds=dict(seconds),

@@ -91,12 +91,10 @@ def test_balanced_weights_give_both_sides_of_a_label_the_same_weight() -> None:
     assert positive_weights("none", truth) is None
 
 
-@pytest.mark.parametrize(
-    "options", [{"logit_adjustment": 1.0}, {"label_smoothing": 0.1}, {"focal_gamma": 2.0}, {"sampling": "balanced"}]
-)
+@pytest.mark.parametrize("options", [{"logit_adjustment": 1.0}, {"label_smoothing": 0.1}, {"sampling": "balanced"}])
 def test_options_about_one_label_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"training.{next(iter(options))} is .*multi-label"):
-        MULTI_LABEL.check_options(TrainingOptions(**options))
+        MULTI_LABEL.check_options(TrainingOptions(**options), drawn()[0])
 
 
 def test_the_threshold_is_the_best_of_all() -> None:
@@ -260,7 +258,7 @@ def test_a_run(tiny_bert: Path, tmp_path: Path) -> None:
 
 def test_thresholds_are_refused_where_rows_have_one_label() -> None:
     with pytest.raises(ConfigError, match="one label per row"):
-        SINGLE_LABEL.check_options(TrainingOptions(thresholds="half"))
+        SINGLE_LABEL.check_options(TrainingOptions(thresholds="half"), np.arange(2))
 
 
 def test_baselines_learn_what_words_say() -> None:

@@ -16,6 +16,7 @@ from emotune.data.dataset import Split, TextDataset
 from emotune.folder.base import load_base
 from emotune.system.errors import ConfigError, DataError
 from emotune.tasks.base import LabelledTexts, Loss, LossOptions, Simple, Targets, Task
+from emotune.tasks.calibration import Temperature
 from emotune.tasks.registry import TASKS
 from emotune.training.options import TrainingOptions
 
@@ -33,7 +34,7 @@ class OneNumber(Task):
         (label,) = labels
         return {"num_labels": 1, "id2label": {0: label}, "label2id": {label: 0}, "problem_type": "regression"}
 
-    def check_options(self, options: LossOptions) -> None:
+    def check_options(self, options: LossOptions, targets: Targets) -> None:
         if options.class_weights != "none" or options.sampling != "plain" or options.label_smoothing:
             raise ConfigError("There are no classes to weigh: a number is predicted.")
 
@@ -51,14 +52,20 @@ class OneNumber(Task):
     def decide(self, logits: NDArray[np.floating]) -> Targets:
         return logits[:, 0]
 
-    def probabilities(self, logits: NDArray[np.floating], temperature: float | None = None) -> NDArray[np.float64]:
+    def probabilities(
+        self, logits: NDArray[np.floating], temperature: Temperature | None = None
+    ) -> NDArray[np.float64]:
         return logits.astype(np.float64)
 
     def names(self, predictions: Targets, labels: Sequence[str]) -> tuple[str, ...]:
         return tuple(f"{value:.4f}" for value in predictions)
 
     def answers(
-        self, probabilities: NDArray[np.float64], labels: Sequence[str], least_probability: float = 0.0
+        self,
+        probabilities: NDArray[np.float64],
+        labels: Sequence[str],
+        least_probability: float = 0.0,
+        decisions: Targets | None = None,
     ) -> tuple[list[str | None], NDArray[np.float64]]:
         return list(self.names(probabilities[:, 0], labels)), np.full(len(probabilities), np.nan)
 

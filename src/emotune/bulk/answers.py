@@ -101,11 +101,10 @@ class AnswerColumns:
 
     def values(self, predictions: Predictions) -> dict[str, Any]:
         """Return the added columns of predictions, by name."""
-        answers, confidence = self._task.answers(
-            predictions.probabilities, self._labels, self._wanted.least_probability
-        )
+        given = (predictions.probabilities, self._labels, self._wanted.least_probability, predictions.decisions)
+        answers, confidence = self._task.answers(*given)
         if self._nested:
-            answers = self._task.nested_answers(predictions.probabilities, self._labels, self._wanted.least_probability)
+            answers = self._task.nested_answers(*given)
         columns: list[Any] = [answers, confidence.tolist() if self._nested else confidence]
         if self._wanted.top_k > 1:
             ranked = self._task.ranked(predictions.probabilities, self._labels, self._wanted.top_k)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from emotune.folder.format import Description
     from emotune.report.html import Report
     from emotune.statistics.paired import PairedStatistics
+    from emotune.tasks.calibration import Temperature
 
 
 def compare(
@@ -210,7 +211,7 @@ def repeats_of_training(name: str, description: Description) -> str:
 
 def reports(
     evaluations: Sequence[Evaluation],
-    temperatures: Sequence[float | None],
+    temperatures: Sequence[Temperature | None],
     margin: float | None = None,
     repeats: Sequence[str] | None = None,
 ) -> list[Report]:

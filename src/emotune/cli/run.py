@@ -58,6 +58,7 @@ FLAGS = {
     "device": Flag("training.device", "NAME"),
     "full_baseline": Flag("baselines.full"),
     "margin": Flag("baselines.margin", "POINTS"),
+    "at_least_one": Flag("training.at_least_one"),
     "resume": Flag("training.resume"),
     "output": Flag("output.folder", "DIR"),
     "overwrite": Flag("output.overwrite"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -139,6 +139,11 @@ class TextDataset:
     def task(self) -> Task:
         """Kind of label of the rows."""
         return self.train.task
+
+    def with_task(self, task: Task) -> TextDataset:
+        """Return the data with another task of the same kind, such as one that always gives a label."""
+        train, validation, test = (replace(split, task=task) for split in self.splits)
+        return replace(self, train=train, validation=validation, test=test)
 
     @property
     def group_column(self) -> str | None:

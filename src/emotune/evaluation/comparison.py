@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emotune.evaluation.folds import FoldDifference, FoldStudy
 from emotune.evaluation.margin import MarginTest, corrected, margin_test, margin_test_over_seeds
-from emotune.evaluation.scores import Evaluation
+from emotune.evaluation.scores import Evaluation, restrict
 from emotune.evaluation.seeds import SeedDifference, SeedStudy
 from emotune.statistics.paired import PairedStatistics
 
@@ -74,6 +74,19 @@ class Comparison:
         """The baseline with the highest macro-F1 on validation; None if no baseline was scored there."""
         scored = [found for found in self.baselines if found.validation_macro_f1 is not None]
         return max(scored, key=lambda found: found.validation_macro_f1 or 0.0, default=None)
+
+    def restricted(self, rows: NDArray[np.int64]) -> Comparison:
+        """Return the same models on some of the rows.
+
+        Args:
+            rows: Their numbers, from 0.
+        """
+        return Comparison(
+            before=restrict(self.before, rows),
+            after=restrict(self.after, rows),
+            baselines=tuple(restrict(baseline, rows) for baseline in self.baselines),
+            seeds=tuple(restrict(seed, rows) for seed in self.seeds),
+        )
 
     @property
     def mean_scores(self) -> tuple[float, float]:

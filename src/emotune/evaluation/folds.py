@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from emotune.evaluation.scores import Evaluation
 from emotune.statistics.paired import Interval, mcnemar
 from emotune.statistics.resampled import Resampled, corrected_resampled
+from emotune.tasks.calibration import Temperature
 
 SPLIT = "cross-validation"
 """Name of the rows in results: every row once, predicted by the model of the fold that left it out."""
@@ -40,7 +41,7 @@ class FoldRecord:
     scored: int
     epochs: int
     kept: int
-    temperature: float | None
+    temperature: Temperature | None
     seconds: float
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotune.data.auditing.audit import KINDS, Audit
 from emotune.evaluation.comparison import Comparison
-from emotune.evaluation.scores import restrict
+from emotune.evaluation.several import SeveralComparison
+
+Compared = TypeVar("Compared", Comparison, SeveralComparison)
 
 
 @dataclass(frozen=True, eq=False)
-class Leaks:
+class Leaked(Generic[Compared]):
     """Test rows that repeat a training row, and the comparison with and without them.
 
     Attributes:
@@ -28,8 +30,8 @@ class Leaks:
 
     kinds: Mapping[str, int]
     rows: NDArray[np.int64]
-    comparison: Comparison
-    without: Comparison | None
+    comparison: Compared
+    without: Compared | None
 
     @property
     def count(self) -> int:
@@ -55,7 +57,11 @@ class Leaks:
         }
 
 
-def find_leaks(comparison: Comparison, audit: Audit) -> Leaks | None:
+Leaks = Leaked[Comparison]
+SeveralLeaks = Leaked[SeveralComparison]
+
+
+def find_leaks(comparison: Compared, audit: Audit) -> Leaked[Compared] | None:
     """Score a comparison again, on the test rows that repeat no training row.
 
     Args:
@@ -68,7 +74,7 @@ def find_leaks(comparison: Comparison, audit: Audit) -> Leaks | None:
     leaked = np.asarray(audit.leaked_rows("test"), dtype=np.int64)
     if not len(leaked):
         return None
-    return Leaks(
+    return Leaked(
         kinds={kind: len(audit.leaked("test", (kind,))) for kind in KINDS},
         rows=leaked,
         comparison=comparison,
@@ -76,7 +82,7 @@ def find_leaks(comparison: Comparison, audit: Audit) -> Leaks | None:
     )
 
 
-def without_rows(comparison: Comparison, rows: NDArray[np.int64]) -> Comparison | None:
+def without_rows(comparison: Compared, rows: NDArray[np.int64]) -> Compared | None:
     """Return a comparison on the other rows; None if there are none.
 
     Args:
@@ -84,11 +90,4 @@ def without_rows(comparison: Comparison, rows: NDArray[np.int64]) -> Comparison 
         rows: Numbers of the rows to leave out, from 0.
     """
     kept = np.setdiff1d(np.arange(len(comparison.after.split)), rows)
-    if not len(kept):
-        return None
-    return Comparison(
-        before=restrict(comparison.before, kept),
-        after=restrict(comparison.after, kept),
-        baselines=tuple(restrict(baseline, kept) for baseline in comparison.baselines),
-        seeds=tuple(restrict(seed, kept) for seed in comparison.seeds),
-    )
+    return comparison.restricted(kept) if len(kept) else None

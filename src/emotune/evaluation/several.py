@@ -6,7 +6,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from emotune.evaluation.scores import Evaluation
+import numpy as np
+from numpy.typing import NDArray
+
+from emotune.evaluation.scores import Evaluation, restrict
 from emotune.statistics.several import SeveralStatistics
 from emotune.tasks.multi_scores import MultiLabelMetrics
 
@@ -46,6 +49,18 @@ class SeveralComparison:
             )
             for other in (self.before, *self.baselines)
         }
+
+    def restricted(self, rows: NDArray[np.int64]) -> SeveralComparison:
+        """Return the same models on some of the rows.
+
+        Args:
+            rows: Their numbers, from 0.
+        """
+        return SeveralComparison(
+            restrict(self.before, rows),
+            restrict(self.after, rows),
+            tuple(restrict(baseline, rows) for baseline in self.baselines),
+        )
 
     def figures(self) -> dict[str, Any]:
         """Return the scores for `emotune.json`."""

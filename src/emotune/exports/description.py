@@ -12,6 +12,7 @@ from emotune.exports.formats import ExportOptions, Target, Width
 from emotune.folder.format import Description, sha256, versions
 from emotune.folder.record import Record
 from emotune.system.output import EXPORT_DESCRIPTION
+from emotune.tasks.calibration import Temperature
 
 
 class ExportDescription(Record):
@@ -48,7 +49,7 @@ class ExportDescription(Record):
     task: str
     labels: tuple[str, ...]
     max_length: int
-    temperature: float | None
+    temperature: Temperature | None
     calibration: str
     check: dict[str, Any]
     versions: dict[str, str]

@@ -45,6 +45,7 @@ LOGIT_TOLERANCE = 1e-4
 # Fitted temperatures are between 0.002 and 20 (`tasks.calibration`). One far outside overflows, or gives only zeros and
 # ones.
 COLDEST, HOTTEST = 0.001, 1000.0
+_Divisor = Annotated[float, Field(ge=COLDEST, le=HOTTEST, allow_inf_nan=False)]
 _MOST_MISTAKES = 3
 
 
@@ -200,9 +201,10 @@ class Description(Evidence):
         pairs: True if the model was trained on pairs of texts.
         windows: True if texts longer than `max_length` are read in overlapping windows, not cut.
         method: The method with its options, saved by its name.
-        temperature: Divisor of the logits for calibrated probabilities.
+        temperature: Divisor of the logits for calibrated probabilities; one per label where texts have several.
         thresholds: Least probability at which each label is predicted, for a task with thresholds; None for its usual
             ones.
+        at_least_one: True if a text whose labels all stay below their thresholds gets its likeliest label.
         training: Record of the training.
         versions: Versions of the packages that a result depends on, by name.
         verification: Data for verifying the folder.
@@ -219,8 +221,9 @@ class Description(Evidence):
     pairs: bool = False
     windows: bool = False
     method: AnyMethod
-    temperature: Annotated[float, Field(ge=COLDEST, le=HOTTEST, allow_inf_nan=False)] | None = None
+    temperature: _Divisor | tuple[_Divisor, ...] | None = None
     thresholds: tuple[Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)], ...] | None = None
+    at_least_one: bool = False
     training: TrainingRecord
     versions: dict[str, str] | None = None
     verification: VerificationEntry
@@ -229,13 +232,17 @@ class Description(Evidence):
 
     @property
     def kind(self) -> Task:
-        """The task, deciding by the model's thresholds."""
-        return TASKS[self.task].deciding(self.thresholds)
+        """The task, deciding by the model's thresholds and rule."""
+        return TASKS[self.task].deciding(self.thresholds).answering(at_least_one=self.at_least_one)
 
     @model_validator(mode="after")
     def _thresholds_fit(self) -> Description:
         if self.thresholds is not None and len(self.thresholds) != len(self.labels):
             raise ValueError("thresholds: expected one number per label")
+        if isinstance(self.temperature, tuple) and len(self.temperature) != len(self.labels):
+            raise ValueError("temperature: expected one number per label")
+        if self.temperature is not None and isinstance(self.temperature, tuple) != TASKS[self.task].several:
+            raise ValueError("temperature: expected one number for one label per text, and one per label for several")
         return self
 
     @model_validator(mode="after")

@@ -144,6 +144,7 @@ def describe(classifier: TunedClassifier, folder: Path, evidence: Evidence | Non
         method=classifier.method,
         temperature=classifier.temperature,
         thresholds=classifier.task.thresholds,
+        at_least_one=classifier.task.at_least_one,
         training=classifier.training,
         versions=versions(),
         verification=verification,

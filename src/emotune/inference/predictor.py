@@ -21,6 +21,7 @@ from emotune.system.errors import ConfigError, DataError
 from emotune.system.memory import return_freed_memory
 from emotune.system.pairs import TextPair, blank_side
 from emotune.system.progress import SILENT, Progress
+from emotune.tasks.base import Targets
 
 if TYPE_CHECKING:
     from emotune.engine.linear import CommonWeights
@@ -40,6 +41,8 @@ class Predictions:
         probabilities: Shape (texts, classes), rows sum to 1, columns in the order of `label_names`.
         label_names: The classifier's labels.
         truncated: Number of texts that were longer than the classifier's limit and were cut.
+        decisions: The predicted labels as the task has them, made before calibration; None to decide by the
+            probabilities.
     """
 
     texts: tuple[str, ...] = field(repr=False)
@@ -47,6 +50,7 @@ class Predictions:
     probabilities: NDArray[np.float64] = field(repr=False)
     label_names: tuple[str, ...]
     truncated: int
+    decisions: Targets | None = field(default=None, repr=False)
 
 
 class Predictor:
@@ -230,10 +234,10 @@ class Predictor:
         if encoded is None:
             return Predictions((), (), np.empty((0, len(self.labels))), self.labels, 0)
         logits = engine.logits(encoded, progress=progress)
-        labels = self.task.names(self.task.decide(logits), self.labels)
-        return Predictions(
-            texts, labels, self.task.probabilities(logits, self._temperature), self.labels, encoded.truncated
-        )
+        decisions = self.task.decide(logits)
+        labels = self.task.names(decisions, self.labels)
+        probabilities = self.task.probabilities(logits, self._temperature)
+        return Predictions(texts, labels, probabilities, self.labels, encoded.truncated, decisions)
 
     def _chunks_labelled(
         self, engine: Engine, chunks: Iterator[tuple[str, ...]], progress: Progress

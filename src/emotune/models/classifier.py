@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from emotune.models.heads import CheckpointHead
 from emotune.system.errors import ArtifactError
 from emotune.tasks.base import Task
+from emotune.tasks.calibration import Temperature
 from emotune.tasks.single_label import SINGLE_LABEL
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Classifier:
     max_length: int
     pairs: bool | None = None
     windows: bool = False
-    temperature: float | None = None
+    temperature: Temperature | None = None
     task: Task = SINGLE_LABEL
     checkpoint_head: CheckpointHead | None = None
     new_parameters: tuple[str, ...] = ()

@@ -6,8 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from emotune.evaluation.leaks import SeveralLeaks
 from emotune.evaluation.several import SeveralComparison
-from emotune.evaluation.words.several import notes, several_tables, thresholds_sentence, verdict
+from emotune.evaluation.words.several import (
+    calibration_sentence,
+    calibration_table,
+    notes,
+    several_tables,
+    thresholds_sentence,
+    verdict,
+)
+from emotune.evaluation.words.texts import TextTable
 from emotune.folder.tuned import TunedClassifier
 from emotune.report.html import render_page
 from emotune.report.hub_metadata import TASK, library, relation, tags
@@ -15,6 +24,7 @@ from emotune.report.model_card import markdown_table
 from emotune.report.tables import costs
 from emotune.system.names import is_hub_id
 from emotune.system.text import printable
+from emotune.tasks.multi_calibration import LabelCalibration
 
 _TEMPLATE = Path(__file__).with_name("several.html.jinja")
 
@@ -26,6 +36,8 @@ class SeveralReport:
     Attributes:
         tuned: The tuned classifier.
         comparison: Its scores and those of the others.
+        calibration: Calibration of its probabilities, by label.
+        leaks: The comparison without the test rows that repeat a training row; None if there are none.
         dataset_name: The data set's name.
         data_notes: Notes on reading the data, one sentence each.
         created: The date.
@@ -35,6 +47,8 @@ class SeveralReport:
 
     tuned: TunedClassifier
     comparison: SeveralComparison
+    calibration: Mapping[str, LabelCalibration]
+    leaks: SeveralLeaks | None
     dataset_name: str
     data_notes: Sequence[str]
     created: str
@@ -48,7 +62,19 @@ class SeveralReport:
 
     @property
     def _notes(self) -> list[str]:
-        return [thresholds_sentence(self.tuned.task.thresholds, self.tuned.labels), *notes(self.comparison)]
+        return [
+            thresholds_sentence(self.tuned.task, self.tuned.labels),
+            calibration_sentence(self.calibration),
+            *notes(self.comparison),
+        ]
+
+    @property
+    def _verdict(self) -> list[str]:
+        return verdict(self.comparison, leaks=self.leaks)
+
+    @property
+    def _tables(self) -> list[TextTable]:
+        return [*several_tables(self.comparison), calibration_table(self.calibration)]
 
     def page(self) -> str:
         """Return report.html."""
@@ -56,7 +82,7 @@ class SeveralReport:
             _TEMPLATE,
             title=self.title,
             subtitle=f"Made with emotune on {self.created}. Several labels per row.",
-            verdict=verdict(self.comparison),
+            verdict=self._verdict,
             tables=[
                 {
                     "title": table.title,
@@ -64,7 +90,7 @@ class SeveralReport:
                     "rows": [[str(cell) for cell in row] for row in table.rows],
                     "note": table.note,
                 }
-                for table in several_tables(self.comparison)
+                for table in self._tables
             ],
             notes=self._notes,
             data_notes=list(self.data_notes),
@@ -93,8 +119,8 @@ class SeveralReport:
             f"# {_plain(self.title)}",
             f"A classifier that gives a text any number of the labels {_plain(', '.join(tuned.labels))}. "
             f"Transformers calls this `multi_label_classification`. {_plain(self._notes[0])}",
-            *map(_plain, verdict(self.comparison)),
-            *map(markdown_table, several_tables(self.comparison)),
+            *map(_plain, self._verdict),
+            *map(markdown_table, self._tables),
             *(f"- {_plain(note)}" for note in (*self._notes[1:], *self.data_notes)),
             f"Made with emotune on {self.created}.",
         ]

@@ -14,6 +14,7 @@ from emotune.evaluation.saved import read_evaluation
 from emotune.folder.format import PREDICTIONS, read_description
 from emotune.system.output import DESCRIPTION
 from emotune.tasks.base import Targets, Task
+from emotune.tasks.calibration import Temperature
 
 # The page's slider has steps of 1 %.
 THRESHOLDS = np.arange(101) / 100
@@ -42,7 +43,7 @@ def _facts_of(folder: Path, changed: int) -> dict[str, Any]:
     }
 
 
-def _answered(folder: Path, temperature: float | None) -> dict[str, Any]:
+def _answered(folder: Path, temperature: Temperature | None) -> dict[str, Any]:
     """Return coverage and risk on the test rows by threshold, of plain and of calibrated probabilities."""
     found = read_evaluation(folder)
     probabilities, truth = found.probabilities, found.split.label_ids
@@ -57,7 +58,7 @@ def _answered(folder: Path, temperature: float | None) -> dict[str, Any]:
 
 
 def by_threshold(
-    task: Task, truth: Targets, probabilities: NDArray[np.float64], temperature: float | None = None
+    task: Task, truth: Targets, probabilities: NDArray[np.float64], temperature: Temperature | None = None
 ) -> dict[str, list[float | None]]:
     """Return the share of answered rows and the share of wrong ones among them, for thresholds of 0, 1, ... 100 %.
 

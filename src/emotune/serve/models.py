@@ -22,6 +22,7 @@ from emotune.system.errors import ArtifactError, ConfigError
 from emotune.system.output import DESCRIPTION
 from emotune.system.wording import counted, in_full, listed
 from emotune.tasks.base import refuse_several
+from emotune.tasks.calibration import Temperature
 
 if TYPE_CHECKING:
     from emotune.engine.linear import CommonWeights
@@ -76,7 +77,7 @@ class Served:
     folder: Path
     classifier_info: ModelInfo
     predictor: Predictor
-    temperature: float | None
+    temperature: Temperature | None
     digest: str
 
     def probabilities(self, logits: NDArray[np.float32], *, calibrated: bool = False) -> NDArray[np.float64]:

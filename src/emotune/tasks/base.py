@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from emotune.statistics.paired import PairedStatistics
 from emotune.system.errors import ConfigError
-from emotune.tasks.calibration import Trust
+from emotune.tasks.calibration import Temperature, Trust
 from emotune.tasks.scores import Metrics
 
 if TYPE_CHECKING:
@@ -72,6 +72,10 @@ class LossOptions(Protocol):
     @property
     def thresholds(self) -> str:
         """Kind of thresholds."""
+
+    @property
+    def at_least_one(self) -> bool:
+        """Whether every text gets a label."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +136,17 @@ class Task(ABC):
         """The least probability at which each label is predicted; None if the task has none, or the usual ones."""
         return None
 
+    @property
+    def at_least_one(self) -> bool:
+        """True if texts could have no label, and the likeliest one is given to them instead."""
+        return False
+
     def deciding(self, thresholds: Sequence[float] | None) -> Task:
         """Return the task with other thresholds; a task without any returns itself."""
+        return self
+
+    def answering(self, *, at_least_one: bool) -> Task:
+        """Return the task with or without the rule `at_least_one`; a task with one label per text returns itself."""
         return self
 
     def decided_on(self, options: LossOptions, targets: Targets, logits: NDArray[np.floating]) -> Task:
@@ -159,11 +172,15 @@ class Task(ABC):
     # Training.
 
     @abstractmethod
-    def check_options(self, options: LossOptions) -> None:
+    def check_options(self, options: LossOptions, targets: Targets) -> None:
         """Refuse options that would have no effect.
 
+        Args:
+            options: The options.
+            targets: Targets of the training rows.
+
         Raises:
-            ConfigError: One of them has no meaning for the task.
+            ConfigError: One of them has no meaning for the task, or for these rows.
         """
 
     @abstractmethod
@@ -209,7 +226,9 @@ class Task(ABC):
         """Return predictions, shape (rows,), from logits or from probabilities, shape (rows, classes)."""
 
     @abstractmethod
-    def probabilities(self, logits: NDArray[np.floating], temperature: float | None = None) -> NDArray[np.float64]:
+    def probabilities(
+        self, logits: NDArray[np.floating], temperature: Temperature | None = None
+    ) -> NDArray[np.float64]:
         """Return the values for predictions.parquet, shape (rows, classes): probabilities, if the task has any.
 
         Args:
@@ -227,7 +246,11 @@ class Task(ABC):
 
     @abstractmethod
     def answers(
-        self, probabilities: NDArray[np.float64], labels: Sequence[str], least_probability: float = 0.0
+        self,
+        probabilities: NDArray[np.float64],
+        labels: Sequence[str],
+        least_probability: float = 0.0,
+        decisions: Targets | None = None,
     ) -> tuple[list[str | None], NDArray[np.float64]]:
         """Return the answer to each text, and its probability, for users of a model.
 
@@ -235,16 +258,22 @@ class Task(ABC):
             probabilities: Shape (rows, classes), as `probabilities` returns them.
             labels: Label names.
             least_probability: An answer that is less probable is withheld: None stands for it.
+            decisions: What `decide` returned for the logits, whose labels calibrated probabilities do not change; None
+                to decide by the probabilities, which are then plain ones.
 
         Returns:
             The answers, and their probabilities, shape (rows,), also of those withheld.
         """
 
     def nested_answers(
-        self, probabilities: NDArray[np.float64], labels: Sequence[str], least_probability: float = 0.0
+        self,
+        probabilities: NDArray[np.float64],
+        labels: Sequence[str],
+        least_probability: float = 0.0,
+        decisions: Targets | None = None,
     ) -> list[Any]:
         """Return the answers for formats that have lists, such as JSON; arguments as in `answers`."""
-        return list(self.answers(probabilities, labels, least_probability)[0])
+        return list(self.answers(probabilities, labels, least_probability, decisions)[0])
 
     def ranked(
         self, probabilities: NDArray[np.floating[Any]], labels: Sequence[str], count: int
@@ -292,11 +321,13 @@ class Task(ABC):
         """Compare the predictions of two models on the same rows."""
 
     @abstractmethod
-    def fit_temperature(self, targets: Targets, logits: NDArray[np.floating]) -> float | None:
+    def fit_temperature(self, targets: Targets, logits: NDArray[np.floating]) -> Temperature | None:
         """Return the divisor of the logits, fitted on validation rows, or None if the rows cannot determine it."""
 
     @abstractmethod
-    def trust(self, targets: Targets, probabilities: NDArray[np.float64], temperature: float | None = None) -> Trust:
+    def trust(
+        self, targets: Targets, probabilities: NDArray[np.float64], temperature: Temperature | None = None
+    ) -> Trust:
         """Measure the calibration of probabilities, and risk and coverage of abstaining."""
 
     # Baselines.

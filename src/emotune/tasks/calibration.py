@@ -8,7 +8,9 @@ Forecasting 22 (2007).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,8 @@ _MOST_GROUPS = 200
 # Range of temperatures. If the loss still falls at either end, the rows cannot determine one, for example if none is
 # wrong. A model with little training has small logits, and needs a temperature of some hundredths.
 COOLEST, HOTTEST = 0.002, 20.0
+Temperature = float | tuple[float, ...]
+"""Divisor of the logits: one number, or one per label where rows have several."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +83,26 @@ def calibration(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) ->
         truth: Shape (rows,), label ids.
         probabilities: Shape (rows, classes), rows sum to 1.
     """
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == truth
     of_truth = probabilities[np.arange(len(truth)), truth]
-    brier = float(np.mean((probabilities**2).sum(axis=1) - 2 * of_truth + 1))
+    return calibration_of(
+        probabilities.max(axis=1),
+        probabilities.argmax(axis=1) == truth,
+        brier=float(np.mean((probabilities**2).sum(axis=1) - 2 * of_truth + 1)),
+        loss=float(-np.log(np.clip(of_truth, np.finfo(np.float64).tiny, None)).mean()),
+    )
+
+
+def calibration_of(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], *, brier: float, loss: float
+) -> Calibration:
+    """Measure the calibration of a probability per row.
+
+    Args:
+        confidence: Shape (rows,), the probability that the row is right.
+        right: Shape (rows,), whether it is.
+        brier: The Brier score of the whole prediction.
+        loss: Its mean loss.
+    """
     edges = np.linspace(0, 1, BINS + 1)
     # A confidence on an edge belongs to the bin below it, as in Guo et al.
     place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, BINS - 1)
@@ -98,8 +118,7 @@ def calibration(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) ->
                 accuracy=float(right[rows].mean()),
             )
         )
-    ece = sum(part.rows * abs(part.confidence - part.accuracy) for part in bins) / len(truth)
-    loss = float(-np.log(np.clip(of_truth, np.finfo(np.float64).tiny, None)).mean())
+    ece = sum(part.rows * abs(part.confidence - part.accuracy) for part in bins) / len(confidence)
     drawn = _ece_if_calibrated(confidence, place)
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Calibration(
@@ -111,6 +130,13 @@ def calibration(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) ->
         gap=confidence_gap(confidence, right),
         bins=tuple(bins),
     )
+
+
+def calibration_figures(calibration: Calibration | None) -> dict[str, Any] | None:
+    """Return the figures of a calibration for a file, without its bins."""
+    if calibration is None:
+        return None
+    return {name: value for name, value in asdict(calibration).items() if name != "bins"}
 
 
 def _ece_if_calibrated(
@@ -187,6 +213,26 @@ def fit_temperature(truth: NDArray[np.int64], logits: NDArray[np.floating]) -> f
         return None
     temperature, _ = _scaled(truth, logits)
     return temperature if 1.01 * COOLEST < temperature < 0.99 * HOTTEST else None
+
+
+def one_temperature(temperature: Temperature | None) -> float | None:
+    """Return the temperature of a model of one label per row.
+
+    Raises:
+        ValueError: There is one per label.
+    """
+    if isinstance(temperature, tuple):
+        raise ValueError("a temperature per label is for rows with several labels")
+    return temperature
+
+
+def median_temperature(found: Sequence[Temperature | None]) -> Temperature | None:
+    """Return the median of several fits, per label if they are; None if there is none."""
+    known = [value for value in found if value is not None]
+    if not known:
+        return None
+    middle = np.median(np.array(known, np.float64), axis=0)
+    return tuple(middle.tolist()) if middle.ndim else float(middle)
 
 
 def scaled_loss(truth: NDArray[np.int64], logits: NDArray[np.floating]) -> float:

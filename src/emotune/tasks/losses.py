@@ -50,6 +50,36 @@ def logit_offsets(strength: float, counts: NDArray[np.int64]) -> NDArray[np.floa
     return strength * np.log(np.maximum(counts, 1) / counts.sum()) if strength else None
 
 
+def summed_sigmoid_loss(
+    logits: torch.Tensor, targets: torch.Tensor, *, positives: torch.Tensor | None = None, gamma: float = 0.0
+) -> torch.Tensor:
+    """Return the loss of several labels per row, summed over rows and averaged over labels.
+
+    For each row and label it is - w (1 - p)^gamma log p, where p is the probability of the right decision, and w is 1
+    without the label. With gamma = 0 it is PyTorch's binary cross-entropy with `pos_weight`, and computed as such; else
+    the focal loss (Lin et al., 2017, arXiv 1708.02002, equation 5).
+
+    Args:
+        logits: Shape (rows, labels), float32.
+        targets: Shape (rows, labels), 0 and 1.
+        positives: Shape (labels,), w of the rows with the label; None for 1.
+        gamma: Exponent that reduces the weight of confident right decisions.
+
+    Returns:
+        A scalar.
+    """
+    from torch.nn import functional
+
+    truth = targets.to(logits.dtype)
+    reduction = "sum" if gamma == 0 else "none"
+    loss = functional.binary_cross_entropy_with_logits(logits, truth, pos_weight=positives, reduction=reduction)
+    if gamma:
+        # 1 - p, as a sigmoid: it is never exactly 0, where a power below 1 has no finite slope.
+        wrong = (logits * (1 - 2 * truth)).clamp(min=-80).sigmoid()
+        loss = (wrong**gamma * loss).sum()
+    return loss / logits.shape[1]
+
+
 def summed_loss(
     logits: torch.Tensor,
     labels: torch.Tensor,

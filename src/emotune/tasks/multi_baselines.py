@@ -13,7 +13,7 @@ from emotune.tasks.base import LabelledTexts, Simple
 from emotune.tasks.multi_scores import macro_f1_of
 from emotune.tasks.scores import sigmoid
 from emotune.tasks.softmax_regression import Linear
-from emotune.tasks.thresholds import one_threshold
+from emotune.tasks.thresholds import decided, one_threshold
 from emotune.tasks.words import WORD
 
 # Settings of the classifier on words: inverse strength of regularization, and balanced weights or not.
@@ -46,7 +46,9 @@ def commonest_labels(train: LabelledTexts, rows: int, validation: LabelledTexts 
     )
 
 
-def several_words(train: LabelledTexts, validation: LabelledTexts, test: LabelledTexts) -> Simple:
+def several_words(
+    train: LabelledTexts, validation: LabelledTexts, test: LabelledTexts, *, at_least_one: bool = False
+) -> Simple:
     """Return the predictions of logistic regression on TF-IDF weights of words, one classifier per label.
 
     The inverse strength of regularization, the class weights, and one threshold for all labels are chosen by macro-F1
@@ -56,6 +58,7 @@ def several_words(train: LabelledTexts, validation: LabelledTexts, test: Labelle
         train: The training rows.
         validation: The rows for choosing.
         test: The rows to score, once.
+        at_least_one: Every text gets a label, as for `decided`.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from threadpoolctl import threadpool_limits
@@ -70,13 +73,13 @@ def several_words(train: LabelledTexts, validation: LabelledTexts, test: Labelle
         for strength, balanced in _WORDS:
             model = _OneVsRest.fit(features, train.label_ids, strength, balanced)
             probabilities = model.probabilities(on_validation)
-            threshold = one_threshold(validation.label_ids, probabilities)
-            score = macro_f1_of(validation.label_ids, (probabilities >= threshold).astype(np.int8))
+            threshold = one_threshold(validation.label_ids, probabilities, at_least_one=at_least_one)
+            score = macro_f1_of(validation.label_ids, decided(probabilities, threshold, at_least_one=at_least_one))
             found.append((score, model, threshold, strength, balanced))
         score, model, threshold, strength, balanced = max(found, key=lambda tried: tried[0])
         probabilities = model.probabilities(weighting.transform(_plain(test.texts)))
     return Simple(
-        predictions=(probabilities >= threshold).astype(np.int8),
+        predictions=decided(probabilities, threshold, at_least_one=at_least_one),
         probabilities=probabilities,
         validated=score,
         parameters=int(model.weights.size + model.bias.size),
@@ -169,6 +172,8 @@ def several_probe(
     validation: LabelledTexts,
     features: NDArray[np.float32],
     validation_features: NDArray[np.float32],
+    *,
+    at_least_one: bool = False,
 ) -> SeveralProbe:
     """Return the best logistic regressions, one per label, on one hidden state.
 
@@ -180,14 +185,15 @@ def several_probe(
         validation: The validation rows.
         features: Shape (states, training rows, hidden size).
         validation_features: Shape (states, validation rows, hidden size).
+        at_least_one: Every text gets a label, as for `decided`.
     """
     truth = validation.label_ids
 
     def tried(state: int, strength: float) -> tuple[float, SeveralProbe]:
         linear = _fit_sigmoids(features[state], train.label_ids, strength)
         probabilities = sigmoid(linear.logits(validation_features[state]))
-        threshold = one_threshold(truth, probabilities)
-        predictions = (probabilities >= threshold).astype(np.int8)
+        threshold = one_threshold(truth, probabilities, at_least_one=at_least_one)
+        predictions = decided(probabilities, threshold, at_least_one=at_least_one)
         return macro_f1_of(truth, predictions), SeveralProbe((state,), strength, linear, threshold, predictions)
 
     best = max((tried(state, _STRENGTHS[1]) for state in range(len(features))), key=lambda found: found[0])

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotune.statistics.several import SeveralStatistics, several_statistics
 from emotune.system.errors import ConfigError, DataError, ModelError
-from emotune.system.wording import quoted
+from emotune.system.wording import counted, quoted
+from emotune.tasks import losses
 from emotune.tasks.base import LabelledTexts, Loss, LossOptions, Simple, Targets, Task
-from emotune.tasks.calibration import Trust
+from emotune.tasks.calibration import Temperature, Trust
 from emotune.tasks.multi_baselines import commonest_labels, several_probe, several_words
+from emotune.tasks.multi_calibration import fit_temperatures, scaled
 from emotune.tasks.multi_scores import MultiLabelMetrics, score_several
 from emotune.tasks.scores import sigmoid
-from emotune.tasks.thresholds import one_threshold, thresholds_by_label
-
-if TYPE_CHECKING:
-    import torch
+from emotune.tasks.thresholds import decided, one_threshold, thresholds_by_label
 
 SEPARATOR = ", "
 # Largest distance of a stored probability from a threshold at which either decision is accepted.
@@ -38,9 +38,11 @@ class MultiLabel(Task):
 
     Attributes:
         chosen: The least probability at which a label is predicted, one per label; None for 0.5 for all.
+        never_empty: A text whose labels all stay below their thresholds gets its likeliest label.
     """
 
     chosen: tuple[float, ...] | None = None
+    never_empty: bool = False
 
     name: ClassVar[str] = "multi-label"
     function: ClassVar[str] = "sigmoid"
@@ -51,18 +53,28 @@ class MultiLabel(Task):
         """The least probability at which each label is predicted; None for 0.5."""
         return self.chosen
 
+    @property
+    def at_least_one(self) -> bool:
+        """True if every text gets at least one label."""
+        return self.never_empty
+
     def deciding(self, thresholds: Sequence[float] | None) -> MultiLabel:
         """Return the task with other thresholds."""
-        return MultiLabel(None if thresholds is None else tuple(map(float, thresholds)))
+        return replace(self, chosen=None if thresholds is None else tuple(map(float, thresholds)))
+
+    def answering(self, *, at_least_one: bool) -> MultiLabel:
+        """Return the task with or without the rule that every text gets a label."""
+        return replace(self, never_empty=at_least_one)
 
     def decided_on(self, options: LossOptions, targets: Targets, logits: NDArray[np.floating]) -> MultiLabel:
         """Return the task with the thresholds of the best macro-F1 on validation rows."""
+        task, probabilities = self.answering(at_least_one=options.at_least_one), sigmoid(logits)
         if options.thresholds == "half":
-            return self.deciding(None)
-        probabilities = sigmoid(logits)
+            return task.deciding(None)
         if options.thresholds == "per-label":
-            return self.deciding(thresholds_by_label(targets, probabilities))
-        return self.deciding([one_threshold(targets, probabilities)] * targets.shape[1])
+            return task.deciding(thresholds_by_label(targets, probabilities, at_least_one=options.at_least_one))
+        found = one_threshold(targets, probabilities, at_least_one=options.at_least_one)
+        return task.deciding([found] * targets.shape[1])
 
     def config(self, labels: Sequence[str]) -> dict[str, Any]:
         """Return the labels' names and transformers' name of the task.
@@ -81,12 +93,19 @@ class MultiLabel(Task):
             "problem_type": "multi_label_classification",
         }
 
-    def check_options(self, options: LossOptions) -> None:
-        """Refuse options that are about one label per row.
+    def check_options(self, options: LossOptions, targets: Targets) -> None:
+        """Refuse options that are about one label per row, and at least one label where training rows have none.
 
         Raises:
             ConfigError: One of them is set.
         """
+        without = int((~targets.any(axis=1)).sum())
+        if options.at_least_one and without:
+            raise ConfigError(
+                f"training.at_least_one is true, and {counted(without, 'training row')} of {len(targets):,} "
+                f"{'has' if without == 1 else 'have'} no label: the rule would forbid the model to give the right answer to such "
+                "texts. Leave --at-least-one out, or leave the rows out with --drop-unlabelled."
+            )
         reasons = (
             (
                 options.logit_adjustment,
@@ -98,14 +117,13 @@ class MultiLabel(Task):
                 "label_smoothing",
                 "spreads one label over the others, and here rows have several",
             ),
-            (options.focal_gamma, "focal_gamma", "is the focal loss of one label per row"),
             (options.sampling != "plain", "sampling", "draws rows by their one label, and here rows have several"),
         )
         for wrong, name, why in reasons:
             if wrong:
                 raise ConfigError(
                     f"training.{name} is {getattr(options, name)}, and it has no meaning for multi-label data: it {why}. "
-                    "Leave it out; for rare labels there is training.class_weights."
+                    "Leave it out; for rare labels there are training.class_weights and training.focal_gamma."
                 )
 
     def check_targets(self, split: str, targets: Targets, labels: Sequence[str]) -> None:
@@ -127,20 +145,12 @@ class MultiLabel(Task):
             )
 
     def loss(self, options: LossOptions, targets: Targets, labels: Sequence[str], device: Any) -> Loss:
-        """Return binary cross-entropy, summed over rows and averaged over labels, with weights for labels' positives."""
+        """Return binary cross-entropy, modified by the options: see the formula of `losses.summed_sigmoid_loss`."""
         import torch
-        from torch.nn import functional
 
         weights = positive_weights(options.class_weights, targets)
         positives = None if weights is None else torch.from_numpy(weights).float().to(device)
-
-        def summed(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-            total = functional.binary_cross_entropy_with_logits(
-                logits, truth.to(logits.dtype), pos_weight=positives, reduction="sum"
-            )
-            return total / logits.shape[1]
-
-        return summed
+        return partial(losses.summed_sigmoid_loss, positives=positives, gamma=options.focal_gamma)
 
     def validate(self, targets: Targets, logits: NDArray[np.floating], labels: Sequence[str]) -> dict[str, float]:
         """Return losses, F1 scores, subset accuracy and "one_class", by a threshold of 0.5."""
@@ -148,7 +158,7 @@ class MultiLabel(Task):
         found = score_several(targets, predictions, sigmoid(logits), labels)
         return {
             "loss": float(found.loss or 0.0),
-            "scaled_loss": _scaled_loss(targets, logits),
+            "scaled_loss": scaled(targets, logits)[1],
             "macro_f1": found.macro_f1,
             "micro_f1": found.micro_f1,
             "subset_accuracy": found.subset_accuracy,
@@ -164,14 +174,13 @@ class MultiLabel(Task):
 
     def decide_by(self, probabilities: NDArray[np.floating]) -> NDArray[np.int8]:
         """Return the predicted labels, from probabilities."""
-        return np.asarray(probabilities >= self._thresholds(probabilities.shape[1]), dtype=np.int8)
+        return decided(probabilities, 0.5 if self.chosen is None else self.chosen, at_least_one=self.never_empty)
 
-    def _thresholds(self, labels: int) -> NDArray[np.float64]:
-        return np.full(labels, 0.5) if self.chosen is None else np.asarray(self.chosen)
-
-    def probabilities(self, logits: NDArray[np.floating], temperature: float | None = None) -> NDArray[np.float64]:
-        """Return the sigmoid of the logits, after division by the temperature."""
-        return sigmoid(logits if temperature is None else logits.astype(np.float64) / temperature)
+    def probabilities(
+        self, logits: NDArray[np.floating], temperature: Temperature | None = None
+    ) -> NDArray[np.float64]:
+        """Return the sigmoid of the logits, after division by the temperature of each label."""
+        return sigmoid(logits if temperature is None else logits.astype(np.float64) / np.asarray(temperature))
 
     def names(self, predictions: Targets, labels: Sequence[str]) -> tuple[str, ...]:
         """Return the labels of each row in the order of `labels`, joined; "" for none."""
@@ -182,26 +191,35 @@ class MultiLabel(Task):
         return [[labels[at] for at in np.flatnonzero(row).tolist()] for row in predictions]
 
     def answers(
-        self, probabilities: NDArray[np.float64], labels: Sequence[str], least_probability: float = 0.0
+        self,
+        probabilities: NDArray[np.float64],
+        labels: Sequence[str],
+        least_probability: float = 0.0,
+        decisions: Targets | None = None,
     ) -> tuple[list[str | None], NDArray[np.float64]]:
         """Return the labels of each text, joined, and the probability of exactly these; see `confidence`."""
-        confidence = self.confidence(probabilities)
-        names = self.names(self.decide_by(probabilities), labels)
+        chosen = self.decide_by(probabilities) if decisions is None else decisions
+        confidence = _of_exactly(chosen, probabilities)
+        names = self.names(chosen, labels)
         sure = confidence >= least_probability
         return [name if enough else None for name, enough in zip(names, sure, strict=True)], confidence
 
     def nested_answers(
-        self, probabilities: NDArray[np.float64], labels: Sequence[str], least_probability: float = 0.0
+        self,
+        probabilities: NDArray[np.float64],
+        labels: Sequence[str],
+        least_probability: float = 0.0,
+        decisions: Targets | None = None,
     ) -> list[list[str] | None]:
         """Return the list of labels of each text; None for one that is withheld."""
-        sure = self.confidence(probabilities) >= least_probability
-        lists = self.written(self.decide_by(probabilities), labels)
+        chosen = self.decide_by(probabilities) if decisions is None else decisions
+        sure = _of_exactly(chosen, probabilities) >= least_probability
+        lists = self.written(chosen, labels)
         return [names if enough else None for names, enough in zip(lists, sure, strict=True)]
 
     def confidence(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probability that exactly the predicted labels are right, if labels were independent, shape (rows,)."""
-        chosen = self.decide_by(probabilities)
-        return np.asarray(np.where(chosen == 1, probabilities, 1 - probabilities).prod(axis=1))
+        return _of_exactly(self.decide_by(probabilities), probabilities)
 
     def tallies(self, predictions: Targets, labels: Sequence[str]) -> tuple[dict[str, int], ...]:
         """Return for each label the rows with it and without it."""
@@ -222,17 +240,19 @@ class MultiLabel(Task):
         """Compare by bootstrap intervals of the differences in macro-F1 and micro-F1, and by McNemar's test per label."""
         return several_statistics(targets, first, second, labels)
 
-    def fit_temperature(self, targets: Targets, logits: NDArray[np.floating]) -> float | None:
-        """Return None: probabilities are used as they come."""
-        return None
+    def fit_temperature(self, targets: Targets, logits: NDArray[np.floating]) -> tuple[float, ...] | None:
+        """Return the temperature of each label with the least binary cross-entropy; no decision changes."""
+        return fit_temperatures(targets, logits)
 
-    def trust(self, targets: Targets, probabilities: NDArray[np.float64], temperature: float | None = None) -> Trust:
+    def trust(
+        self, targets: Targets, probabilities: NDArray[np.float64], temperature: Temperature | None = None
+    ) -> Trust:
         """Refuse: the curve of abstaining is about one label per row.
 
         Raises:
             DataError: Always.
         """
-        raise DataError("Calibration and abstaining are measured for one label per row, and these rows have several.")
+        raise DataError("Abstaining is measured for one label per row, and these rows have several.")
 
     def commonest(self, train: LabelledTexts, rows: int, validation: LabelledTexts | None) -> Simple:
         """Return the best set of labels to give to every row: the commonest ones, as many as is best on training."""
@@ -240,7 +260,7 @@ class MultiLabel(Task):
 
     def words(self, train: LabelledTexts, validation: LabelledTexts, test: LabelledTexts) -> Simple:
         """Return the predictions of a linear classifier per label on TF-IDF weights."""
-        return several_words(train, validation, test)
+        return several_words(train, validation, test, at_least_one=self.never_empty)
 
     def probe(
         self,
@@ -250,7 +270,7 @@ class MultiLabel(Task):
         validation_features: NDArray[np.float32],
     ) -> Any:
         """Return a logistic regression per label on the features."""
-        return several_probe(train, validation, features, validation_features)
+        return several_probe(train, validation, features, validation_features, at_least_one=self.never_empty)
 
     def targets(self, names: Sequence[Sequence[str]], labels: Sequence[str]) -> NDArray[np.int8]:
         """Return zeros and ones, shape (rows, labels)."""
@@ -302,7 +322,9 @@ class MultiLabel(Task):
         if not good.all():
             return {int(row): "a probability is not between 0 and 1" for row in np.flatnonzero(~good)}
         found = self.decide_by(probabilities)
-        near = np.abs(probabilities - self._thresholds(len(labels))) < _ROUNDING
+        near = np.abs(probabilities - (0.5 if self.chosen is None else np.asarray(self.chosen))) < _ROUNDING
+        if self.never_empty:  # there, one decision changes others of the row
+            near[:] = near.any(axis=1, keepdims=True)
         wrong = ((found != predictions) & ~near).any(axis=1)
         said, own = self.names(found, labels), self.names(predictions, labels)
         return {
@@ -333,17 +355,9 @@ def positive_weights(kind: str, targets: Targets) -> NDArray[np.float64] | None:
     return np.sqrt(weights) if kind == "sqrt" else weights
 
 
-def _scaled_loss(targets: Targets, logits: NDArray[np.floating]) -> float:
-    """Return the least mean binary cross-entropy, in nats, after dividing the logits by a temperature."""
-    from scipy.optimize import minimize_scalar
-
-    signed = np.where(targets == 1, logits, -logits).astype(np.float64)
-
-    def loss(log_temperature: float) -> float:
-        return float(np.logaddexp(0.0, -signed / np.exp(log_temperature)).mean())
-
-    found = minimize_scalar(loss, bounds=(np.log(0.002), np.log(20.0)), method="bounded", options={"xatol": 1e-5})
-    return float(found.fun)
+def _of_exactly(chosen: Targets, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probability that exactly the chosen labels are right, if labels were independent, shape (rows,)."""
+    return np.asarray(np.where(chosen == 1, probabilities, 1 - probabilities).prod(axis=1))
 
 
 MULTI_LABEL = MultiLabel()

@@ -14,7 +14,7 @@ from emotune.system.errors import ConfigError, DataError, ModelError
 from emotune.system.wording import quoted
 from emotune.tasks import losses
 from emotune.tasks.base import LabelledTexts, Loss, LossOptions, Simple, Targets, Task
-from emotune.tasks.calibration import Trust, assess, fit_temperature, scaled_loss
+from emotune.tasks.calibration import Temperature, Trust, assess, fit_temperature, one_temperature, scaled_loss
 from emotune.tasks.choosing import macro_f1
 from emotune.tasks.probe import Probe, choose_probe
 from emotune.tasks.sampling import draw_balanced
@@ -53,12 +53,17 @@ class SingleLabel(Task):
             "problem_type": "single_label_classification",
         }
 
-    def check_options(self, options: LossOptions) -> None:
-        """Refuse thresholds: the likeliest label is predicted.
+    def check_options(self, options: LossOptions, targets: Targets) -> None:
+        """Refuse thresholds, and at least one label: the likeliest label is predicted.
 
         Raises:
-            ConfigError: Thresholds are chosen.
+            ConfigError: One of them is chosen.
         """
+        if options.at_least_one:
+            raise ConfigError(
+                "training.at_least_one is true, and this data has one label per row: every text gets exactly one anyway. "
+                "Leave --at-least-one out."
+            )
         if options.thresholds != "one":
             raise ConfigError(
                 f'training.thresholds is "{options.thresholds}", and this data has one label per row: the likeliest label is predicted. '
@@ -116,20 +121,27 @@ class SingleLabel(Task):
         """Return the likeliest label of each row, the first of equally likely ones."""
         return logits.argmax(axis=1)
 
-    def probabilities(self, logits: NDArray[np.floating], temperature: float | None = None) -> NDArray[np.float64]:
+    def probabilities(
+        self, logits: NDArray[np.floating], temperature: Temperature | None = None
+    ) -> NDArray[np.float64]:
         """Return the softmax of the logits, after division by the temperature."""
-        return softmax(logits if temperature is None else logits.astype(np.float64) / temperature)
+        divisor = one_temperature(temperature)
+        return softmax(logits if divisor is None else logits.astype(np.float64) / divisor)
 
     def names(self, predictions: Targets, labels: Sequence[str]) -> tuple[str, ...]:
         """Return label names."""
         return tuple(labels[int(number)] for number in predictions)
 
     def answers(
-        self, probabilities: NDArray[np.float64], labels: Sequence[str], least_probability: float = 0.0
+        self,
+        probabilities: NDArray[np.float64],
+        labels: Sequence[str],
+        least_probability: float = 0.0,
+        decisions: Targets | None = None,
     ) -> tuple[list[str | None], NDArray[np.float64]]:
         """Return the likeliest label of each text and its probability."""
         confidence = self.confidence(probabilities)
-        names = self.names(self.decide(probabilities), labels)
+        names = self.names(self.decide(probabilities) if decisions is None else decisions, labels)
         sure = confidence >= least_probability
         return [name if enough else None for name, enough in zip(names, sure, strict=True)], confidence
 
@@ -151,9 +163,11 @@ class SingleLabel(Task):
         """Return the temperature with the least cross-entropy."""
         return fit_temperature(targets, logits)
 
-    def trust(self, targets: Targets, probabilities: NDArray[np.float64], temperature: float | None = None) -> Trust:
+    def trust(
+        self, targets: Targets, probabilities: NDArray[np.float64], temperature: Temperature | None = None
+    ) -> Trust:
         """Measure calibration before and after scaling, and risk and coverage of abstaining."""
-        return assess(targets, probabilities, temperature)
+        return assess(targets, probabilities, one_temperature(temperature))
 
     def commonest(self, train: LabelledTexts, rows: int, validation: LabelledTexts | None) -> Simple:
         """Return the most frequent training label for every row, with the training frequencies as probabilities."""

@@ -140,7 +140,7 @@ def finetune(
         )
     if keep_epoch is not None and not 1 <= keep_epoch <= (options.epochs or keep_epoch):
         raise ConfigError(f"keep_epoch is {keep_epoch}; expected an epoch from 1 to {options.epochs}.")
-    data.task.check_options(options)
+    data.task.check_options(options, data.train.label_ids)
     check_positions(base, method)
     if processes() > 1 and checkpoints is None:
         raise OutputError(

@@ -75,6 +75,11 @@ class TrainingOptions(Options):
         description="With several labels per row, the probability from which on a label is predicted: one for all labels or one "
         "per-label, with the best macro-F1 on validation, or half, 0.5.",
     )
+    at_least_one: bool = Field(
+        default=False,
+        description="With several labels per row, give the likeliest label to a text whose labels all stay below their thresholds; "
+        "for data in which every training row has a label.",
+    )
     max_grad_norm: float = Field(
         default=MAX_GRAD_NORM,
         gt=0,

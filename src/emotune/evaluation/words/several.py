@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from emotune.evaluation.leaks import SeveralLeaks
 from emotune.evaluation.scores import Evaluation
 from emotune.evaluation.several import SeveralComparison, metrics_of
 from emotune.evaluation.words.formats import (
@@ -16,12 +20,17 @@ from emotune.evaluation.words.formats import (
     share,
     signed_points,
 )
+from emotune.evaluation.words.leaks import kinds_in_words
 from emotune.evaluation.words.texts import Change, TextTable
 from emotune.statistics.paired import LEVEL, Interval
 from emotune.system.text import printable
 from emotune.system.wording import counted, listed
+from emotune.tasks.base import Task
+from emotune.tasks.calibration import Calibration
+from emotune.tasks.multi_calibration import LabelCalibration
 from emotune.tasks.scores import absent_classes
 
+NO_TEMPERATURES = "No temperatures were fitted: the validation rows determine none, as where no decision is wrong."
 LOSS = "binary cross-entropy"
 
 
@@ -33,8 +42,13 @@ def scores_line(evaluation: Evaluation) -> str:
     return f"{line}. {printable(evaluation.note)}" if evaluation.note else line
 
 
-def verdict(comparison: SeveralComparison) -> list[str]:
-    """Return the sentences of the verdict, the most important first."""
+def verdict(comparison: SeveralComparison, *, leaks: SeveralLeaks | None = None) -> list[str]:
+    """Return the sentences of the verdict, the most important first.
+
+    Args:
+        comparison: The models.
+        leaks: The comparison without the test rows that repeat a training row; None if there are none.
+    """
     after, best = comparison.after, comparison.yardstick
     found = comparison.statistics[best.name]
     lead = metrics_of(after).macro_f1 - metrics_of(best).macro_f1
@@ -64,7 +78,7 @@ def verdict(comparison: SeveralComparison) -> list[str]:
         labels = [label for label, change in changed.items() if (change.fixed > change.broken) is better]
         if labels:
             sentences.append(f"It makes significantly {kind} mistakes than '{name}' about {listed(labels)}.")
-    return sentences
+    return sentences if leaks is None else [*sentences, leaks_sentence(leaks)]
 
 
 def _judged(interval: Interval) -> str:
@@ -156,11 +170,78 @@ def notes(comparison: SeveralComparison) -> list[str]:
     return [*found, *filter(None, [absent_classes(comparison.after.metrics)])]
 
 
-def thresholds_sentence(thresholds: tuple[float, ...] | None, labels: tuple[str, ...]) -> str:
+def thresholds_sentence(task: Task, labels: tuple[str, ...]) -> str:
     """Say from which probability on labels are predicted."""
+    thresholds = task.thresholds
+    rule = " A text whose labels all stay below that gets its likeliest one." if task.at_least_one else ""
     if thresholds is None:
-        return "A label is predicted if its probability is at least 0.5."
+        return f"A label is predicted if its probability is at least 0.5.{rule}"
     if len(set(thresholds)) == 1:
-        return f"A label is predicted if its probability is at least {thresholds[0]:g}, the threshold with the best macro-F1 on validation."
+        return (
+            f"A label is predicted if its probability is at least {thresholds[0]:g}, the threshold with the best macro-F1 on "
+            f"validation.{rule}"
+        )
     own = ", ".join(f"{printable(label)} {value:g}" for label, value in zip(labels, thresholds, strict=True))
-    return f"A label is predicted if its probability is at least its threshold, chosen on validation: {own}."
+    return f"A label is predicted if its probability is at least its threshold, chosen on validation: {own}.{rule}"
+
+
+def leaks_sentence(leaks: SeveralLeaks) -> str:
+    """Return a sentence with the scores of all rows and without leaked ones, and those of the best baseline."""
+    repeat = f"{counted(leaks.count, 'test row')} {'repeats' if leaks.count == 1 else 'repeat'} a training row"
+    if leaks.without is None:
+        return f"Every test row repeats a training row ({kinds_in_words(leaks.kinds)}): none is left to score."
+    whole, rest, best = metrics_of(leaks.comparison.after), metrics_of(leaks.without.after), leaks.without.yardstick
+    of_best = metrics_of(best)
+    return (
+        f"{repeat} ({kinds_in_words(leaks.kinds)}). Without them, on {counted(leaks.others, 'row')}: "
+        f"macro-F1 {share(rest.macro_f1)} instead of {share(whole.macro_f1)}, "
+        f"micro-F1 {share(rest.micro_f1)} instead of {share(whole.micro_f1)}; "
+        f"'{printable(best.name, LONGEST_NAME)}' has {share(of_best.macro_f1)} and {share(of_best.micro_f1)}."
+    )
+
+
+def calibration_table(found: Mapping[str, LabelCalibration]) -> TextTable:
+    """Return the calibration of every label's probabilities, before and after scaling."""
+    return TextTable(
+        "Calibration of the tuned model's probabilities, by label",
+        ["label", "temperature", "ECE, points", "scaled", "Brier score", "scaled"],
+        [
+            (
+                printable(label, LONGEST_NAME),
+                "none" if own.temperature is None else f"{own.temperature:.2f}",
+                f"{100 * own.plain.ece:.1f}",
+                "none" if own.scaled is None else f"{100 * own.scaled.ece:.1f}",
+                f"{own.plain.brier:.4f}",
+                "none" if own.scaled is None else f"{own.scaled.brier:.4f}",
+            )
+            for label, own in found.items()
+        ],
+        "ECE: the mean distance of a label's probability from its share of the rows, over 15 bins. Brier score: the mean "
+        "squared distance from 0 or 1.",
+    )
+
+
+def calibration_sentence(found: Mapping[str, LabelCalibration]) -> str:
+    """Return a sentence on calibration as a mean over labels, and on what scaling changes."""
+    plain = [own.plain for own in found.values()]
+    scaled = [own.scaled for own in found.values() if own.scaled is not None]
+    due = sum(own.is_as_expected for own in plain)
+    sentence = (
+        f"The expected calibration error (ECE) is {_mean_ece(plain)} points, as a mean over labels; chance explains that of "
+        f"{due} of {counted(len(plain), 'label')} on these rows."
+    )
+    if not scaled:
+        return f"{sentence} {NO_TEMPERATURES}"
+    return (
+        f"{sentence} Dividing each label's logits by its temperature, fitted on validation, changes the mean from "
+        f"{_mean_ece(plain)} to {_mean_ece(scaled)} points, and the mean Brier score from {_mean_brier(plain)} to "
+        f"{_mean_brier(scaled)}. No label changes; emotune predict --calibrated gives the scaled probabilities."
+    )
+
+
+def _mean_ece(found: Sequence[Calibration]) -> str:
+    return f"{100 * fmean(own.ece for own in found):.1f}"
+
+
+def _mean_brier(found: Sequence[Calibration]) -> str:
+    return f"{fmean(own.brier for own in found):.4f}"
