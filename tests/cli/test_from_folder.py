@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from emotune.folder.fingerprints import FINGERPRINTS
 from emotune.folder.format import read_description
 from emotune.folder.load import load
 from emotune.settings.run import RunConfig
-from emotune.settings.stored import start_from
+from emotune.settings.stored import left_note, start_from
 
 from ..conftest import EMOTIONS, described
 from ..facts import facts
@@ -52,6 +53,24 @@ def test_what_it_starts_from(tiny_run: Run) -> None:
     assert config.model.max_length == 32
     assert config.model.name == "somewhere"
     assert config.output.folder == RunConfig().output.folder
+
+
+def test_how_files_were_read_is_not_taken_over(tiny_run: Run) -> None:
+    description = read_description(tiny_run.result.folder)
+    assert description.configuration is not None
+    data = {**description.configuration["data"], "encoding": "windows-1252", "columns": ["text", "label"]}
+    read = description.model_copy(update={"configuration": {**description.configuration, "data": data}})
+    start = start_from(read, tiny_run.result.folder)
+    given = {"data.source": "new.db", "model.name": "m"}
+    config = RunConfig.load(overrides=given, start=start)
+    assert config.data.encoding is None
+    assert config.data.columns is None
+    assert re.search(
+        facts("--encoding windows-1252 --columns text,label", "'new.db' is read without", "Give them again"),
+        left_note(start, config),
+    )
+    again = RunConfig.load(overrides={**given, "data.encoding": "latin-1"}, start=start)
+    assert "--encoding" not in left_note(start, again)
 
 
 def test_another_method_drops_the_options_of_the_first(tiny_run: Run) -> None:

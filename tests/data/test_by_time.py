@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -103,8 +104,36 @@ def test_what_is_no_time_or_another_kind_is_refused_with_its_line(tmp_path: Path
     file.write_text("\n".join(["text,label,when", *lines]), encoding="utf-8")
     with pytest.raises(DataError, match=facts("d.csv, line 9", "'when'", *parts)):
         load_data(file, time_column="when")
-    with pytest.raises(DataError, match=facts("d.csv, line 9")):
-        audit_source(DataSource(source=file, time_column="when"), label_errors=False)
+    asked = DataSource(source=file, time_column="when")
+    if "one kind" in parts or "those before it are dates" in parts:
+        with pytest.raises(DataError, match=facts("d.csv, line 9")):
+            audit_source(asked, label_errors=False)
+    else:
+        found = audit_source(asked, label_errors=False).unusable["train"]
+        assert [(row.number, "'when'" in row.reason) for row in found] == [(9, True)]
+        data = load_data(file, time_column="when", on_error="skip")
+        assert [row.place for row in data.left_out] == [f"{file}, line 9"]
+
+
+@pytest.mark.parametrize(("skip", "rows"), [(None, 0), ("skip", 39)])
+def test_an_object_without_the_key_of_the_time_has_no_time(
+    tmp_path: Path, skip: Literal["skip"] | None, rows: int
+) -> None:
+    objects: list[dict[str, str]] = [
+        {"text": f"text {i}", "label": "ab"[i % 2], "when": f"2024-01-{1 + i % 28:02d}"} for i in range(40)
+    ]
+    del objects[7]["when"]
+    file = tmp_path / "d.jsonl"
+    file.write_text("\n".join(map(json.dumps, objects)), encoding="utf-8")
+    if skip is None:
+        with pytest.raises(
+            DataError, match=facts("d.jsonl, line 8", "'when' is missing", "ISO date", "remove the row")
+        ):
+            load_data(file, time_column="when")
+    else:
+        data = load_data(file, time_column="when", on_error=skip)
+        assert [row.place for row in data.left_out] == [f"{file}, line 8"]
+        assert "text 7" not in {text for split in data.splits for text in split.texts}
 
 
 def test_a_zone_on_some_rows_only_is_refused() -> None:

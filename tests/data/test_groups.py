@@ -118,6 +118,20 @@ def test_missing_groups_are_groups_of_their_own_and_said_once() -> None:
     assert sum("is empty in 30 rows" in note for note in data.notes) == 1
 
 
+def test_an_object_without_the_key_of_the_group_is_a_group_of_its_own(tmp_path: Path) -> None:
+    objects = [{"text": f"text {i}", "label": "ab"[i % 2], "author": f"a{i % 12}"} for i in range(60)]
+    del objects[5]["author"]
+    lines, table = tmp_path / "d.jsonl", tmp_path / "d.csv"
+    lines.write_text("\n".join(map(json.dumps, objects)), encoding="utf-8")
+    table.write_text(
+        "\n".join(["text,label,author", *(f"{o['text']},{o['label']},{o.get('author', '')}" for o in objects)]),
+        encoding="utf-8",
+    )
+    found, expected = (load_data(file, group_column="author") for file in (lines, table))
+    assert [split.texts for split in found.splits] == [split.texts for split in expected.splits]
+    assert "'author' is empty in 1 row: it is a group of its own." in found.notes
+
+
 def test_numbers_of_several_formats_are_one_group() -> None:
     assert group_names([7, 7.0, "7", " 7 ", None, True], ["here"] * 6) == ("7", "7", "7", "7", None, "True")
     assert group_numbers(["a", None, "a", None]).tolist() == [0, 1, 0, 3]

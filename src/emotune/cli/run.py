@@ -111,7 +111,7 @@ def run(
     start = None
     if from_folder is not None:
         from emotune.folder.format import read_description
-        from emotune.settings.stored import start_from
+        from emotune.settings.stored import left_note, start_from
 
         if preset is not None:
             raise ConfigError(
@@ -120,12 +120,15 @@ def run(
         description = read_description(from_folder)
         start = start_from(description, from_folder)
     configuration = RunConfig.load(preset, config, [*overrides(FLAGS, flags), *(settings or [])], start=start)
+    from emotune.cli.console import ConsoleProgress, command_name, print_notice
+
+    if start is not None and (note := left_note(start, configuration)):
+        print_notice(note)
     if show_config:
         typer.echo(configuration.to_toml(), nl=False)
         return
 
     from emotune import pipeline
-    from emotune.cli.console import ConsoleProgress, command_name
     from emotune.evaluation.words.formats import duration
     from emotune.system.text import printable
 

@@ -13,6 +13,7 @@ from emotune.data.labels import LabelError, WithheldError
 from emotune.data.left_out import SKIP_KINDS, UNLABELLED_KINDS, LeftOut, left_out_notes
 from emotune.data.options import DataSource
 from emotune.data.several import LabelReader, LabelSets, SurrogateError, shown_names
+from emotune.data.splits.times import check_time
 from emotune.data.table import Broken, Table
 from emotune.system.errors import DataError
 from emotune.system.pairs import TextPair, blank_side
@@ -92,7 +93,7 @@ def read_labelled(table: Table, asked: DataSource) -> LabelledRows:
     """
     columns = _columns(table, asked)
     reader = LabelReader(table, columns, asked)
-    rows, left_out = _without(table, _read(table, columns, asked.max_characters, reader), asked)
+    rows, left_out = _without(table, _read(table, columns, asked, reader), asked)
     if rows.faulty:
         raise _refusal(table, rows)
     if not rows.usable:
@@ -158,7 +159,7 @@ def read_all(table: Table, asked: DataSource) -> AllRows:
     """
     columns = _columns(table, asked)
     reader = LabelReader(table, columns, asked)
-    rows = _read(table, columns, asked.max_characters, reader)
+    rows = _read(table, columns, asked, reader)
     # Rows that are skipped are listed like all others.
     rows, left_out = _without(table, rows, asked.changed(on_error=None))
     if rows.faulty and asked.on_error == "stop":
@@ -256,21 +257,30 @@ def _without(table: Table, rows: _Rows, asked: DataSource) -> tuple[_Rows, tuple
     return _Rows(rows.usable, [row for row in rows.faulty if row.kind not in kinds], rows.respelt), left_out
 
 
-def _read(table: Table, columns: Columns, max_characters: int, reader: LabelReader) -> _Rows:
-    """Check every text and label of a table, and rename labels."""
+def _read(table: Table, columns: Columns, asked: DataSource, reader: LabelReader) -> _Rows:
+    """Check every text, label and time of a table, and rename labels."""
+    max_characters = asked.max_characters
+    time = None if asked.time_column is None else columns.further.index(asked.time_column)
     rows = _Rows([], [], Counter())
     pair = () if columns.pair is None else (columns.pair,)
     of_labels = len(columns.of_labels)
     for number, (text_cell, *cells) in table.read((columns.text, *columns.of_labels, *pair, *columns.further)):
         label_cells, rest = cells[:of_labels], cells[of_labels:]
-        pair_cell, further = rest[: len(pair)], rest[len(pair) :]
+        pair_cell = rest[: len(pair)]
+        broken = next((cell for cell in (text_cell, *label_cells, *pair_cell) if isinstance(cell, Broken)), None)
+        # An object that lacks the key of a further column is read as a row whose cell is empty.
+        further = tuple(None if isinstance(cell, Broken) else cell for cell in rest[len(pair) :])
         try:
+            if broken is not None:
+                raise broken.error
             text = checked_text(table, number, text_cell, max_characters)
             for cell in pair_cell:
                 text = TextPair(text, checked_text(table, number, cell, max_characters))
             names = _checked_labels(table, number, label_cells, reader)
+            if time is not None:
+                check_time(further[time], table.at(number), columns.further[time])
         except (DataError, LabelError) as error:
-            kind = "broken" if isinstance(text_cell, Broken) else "other"
+            kind = "other" if broken is None else "broken"
             rows.faulty.append(_faulty(table, number, "withheld" if isinstance(error, WithheldError) else kind, error))
             continue
         side = blank_side(text)
@@ -279,7 +289,7 @@ def _read(table: Table, columns: Columns, max_characters: int, reader: LabelRead
         elif names is None:
             rows.faulty.append(_Faulty(number, "unlabelled", NO_LABEL, ""))
         else:
-            rows.usable.append(_Usable(number, text, reader.renamed(names), tuple(further)))
+            rows.usable.append(_Usable(number, text, reader.renamed(names), further))
             if not reader.several:
                 _count_respelt(label_cells[0], names[0], rows.respelt)
     return _without_swallowing(table, columns, rows, set(reader.renaming.found))

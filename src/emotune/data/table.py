@@ -20,6 +20,8 @@ Row = tuple[int, Sequence[object]]
 class Broken:
     """Value in every cell of a row that cannot be read, so that reading can continue after it.
 
+    In an object of JSON that lacks some keys, it is only in the cells of these.
+
     Attributes:
         error: The error of the row; its message names the place.
     """

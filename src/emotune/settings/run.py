@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -83,11 +83,13 @@ class Start:
         place: Where they are from, for messages.
         values: Settings by section and name.
         needs: Settings that later layers must set, with the reason, a sentence for messages.
+        left: Settings of [data] on how its files were read, which are not taken over.
     """
 
     place: str
     values: Mapping[str, Mapping[str, Any]]
     needs: Mapping[str, str]
+    left: Mapping[str, Any] = field(default_factory=dict)
 
 
 TrackerName = Literal["tensorboard", "mlflow", "trackio", "wandb"]

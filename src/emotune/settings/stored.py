@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from emotune.data.dataset import TextDataset
+from emotune.data.formats.reading import OPTIONS
 from emotune.data.load import load_data
+from emotune.data.places.memory import called
 from emotune.folder.fingerprints import Fingerprints, read_fingerprints
 from emotune.folder.format import Description
 from emotune.settings.run import RunConfig, Start
 from emotune.system.errors import ArtifactError, ConfigError, DataError, HubError
 from emotune.system.output import DESCRIPTION
+from emotune.system.wording import word
 
-# Settings of [data] that say where the rows are; the others say how to read them.
+# Settings of [data] that say where the rows are.
 PLACES = ("source", "validation", "test", "config", "revision", "input_format")
 
 
@@ -46,8 +49,8 @@ def stored_settings(description: Description, folder: Path) -> dict[str, dict[st
 def start_from(description: Description, folder: Path) -> Start:
     """Return the settings of a saved folder for a run on other data.
 
-    The labels keep their order, so that both models can be scored on the same rows. Where the rows are, where the
-    result goes and whether to resume are left to the new run.
+    The labels keep their order, so that both models can be scored on the same rows. Where the rows are, how their files
+    are read, where the result goes and whether to resume are left to the new run.
 
     Args:
         description: Content of `emotune.json`.
@@ -57,7 +60,8 @@ def start_from(description: Description, folder: Path) -> Start:
         ArtifactError: It does not say how it was made.
     """
     values = stored_settings(description, folder)
-    values["data"] = {key: value for key, value in values.get("data", {}).items() if key not in PLACES}
+    stored = values.get("data", {})
+    values["data"] = {key: value for key, value in stored.items() if key not in (*PLACES, *OPTIONS)}
     values["data"]["labels"] = list(description.labels)
     values.pop("output", None)
     values.get("training", {}).pop("resume", None)
@@ -72,7 +76,27 @@ def start_from(description: Description, folder: Path) -> Start:
         )
         for key in ("name", "revision"):
             values.get("model", {}).pop(key, None)
-    return Start(str(folder / DESCRIPTION), values, needs)
+    left = {key: stored[key] for key in OPTIONS if key in stored}
+    return Start(str(folder / DESCRIPTION), values, needs, left)
+
+
+def left_note(start: Start, config: RunConfig) -> str:
+    """Return a note on how the data of the folder was read, where the new run does not say it again; "" if it does.
+
+    Args:
+        start: The settings of the folder.
+        config: The configuration of the new run.
+    """
+    left = {key: value for key, value in start.left.items() if getattr(config.data, key) is None}
+    if not left:
+        return ""
+    options = " ".join(
+        f"--{key} {word(','.join(value) if isinstance(value, list) else value)}" for key, value in left.items()
+    )
+    return (
+        f"The folder's data was read with {options}, and {called(config.data.source)} is read without. Give "
+        f"{'it' if len(left) == 1 else 'them'} again if the new data needs {'it' if len(left) == 1 else 'them'}."
+    )
 
 
 def reread(description: Description, folder: Path) -> TextDataset | str:

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 from emotune.data.formats.compression import open_to_read
 from emotune.data.table import Broken, Row, Table
@@ -70,13 +70,28 @@ class Copy:
             # Refers to the copy, which keeps the file.
             try:
                 for number, values in table.read(wanted):
-                    first = values[0] if values else None
-                    broken = Broken(self._renamed(first.error)) if isinstance(first, Broken) else None
-                    yield number, values if broken is None else [broken] * len(values)
+                    yield number, list(map(self._renamed_cell, values)) if any(map(_is_broken, values)) else values
             except DataError as error:
                 raise self._renamed(error) from None
 
-        return replace(table, source=self.name, read=read, objects=None, notes=tuple(map(self._in_words, table.notes)))
+        def objects() -> Iterator[tuple[int, dict[str, Any] | DataError]]:
+            assert table.objects is not None
+            try:
+                for number, row in table.objects():
+                    yield number, self._renamed(row) if isinstance(row, DataError) else row
+            except DataError as error:
+                raise self._renamed(error) from None
+
+        return replace(
+            table,
+            source=self.name,
+            read=read,
+            objects=None if table.objects is None else objects,
+            notes=tuple(map(self._in_words, table.notes)),
+        )
+
+    def _renamed_cell(self, cell: object) -> object:
+        return Broken(self._renamed(cell.error)) if isinstance(cell, Broken) else cell
 
     def _renamed(self, error: DataError) -> DataError:
         return DataError(self._in_words(str(error)))
@@ -84,6 +99,10 @@ class Copy:
     def _in_words(self, message: str) -> str:
         name = self.name[0].upper() + self.name[1:] if message.startswith(escaped(self.path)) else self.name
         return message.replace(escaped(self.path), name, 1).replace(escaped(self.path), self.name)
+
+
+def _is_broken(cell: object) -> bool:
+    return isinstance(cell, Broken)
 
 
 def write_copy(blocks: Iterator[bytes], path: Path, name: str) -> int:

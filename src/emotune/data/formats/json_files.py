@@ -112,16 +112,18 @@ def _table(file: TextFile, objects: Objects, unit: Any, *, notes: tuple[str, ...
             if isinstance(row, DataError):
                 yield number, [Broken(row)] * len(wanted)
                 continue
-            values = [lookup(row, name) for name in wanted]
-            missing = next((name for name, value in zip(wanted, values, strict=True) if value is _MISSING), None)
-            if missing is None:
-                yield number, values
-            else:
-                error = DataError(
-                    f"{file.shown}, {unit} {number}: no key {quoted(missing)} in this object, which has {listed(row)}. "
-                    f"Add it, or remove the {unit}."
-                )
-                yield number, [Broken(error)] * len(wanted)
+            yield number, [_cell(row, name, number) for name in wanted]
+
+    def _cell(row: Mapping[str, Any], name: str, number: int) -> object:
+        value = lookup(row, name)
+        if value is not _MISSING:
+            return value
+        return Broken(
+            DataError(
+                f"{file.shown}, {unit} {number}: no key {quoted(name)} in this object, which has {listed(row)}. "
+                f"Add it, or remove the {unit}."
+            )
+        )
 
     return Table(
         file.shown,

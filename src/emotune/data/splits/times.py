@@ -71,15 +71,7 @@ def read_times(cells: Sequence[object], places: Sequence[str], column: str) -> T
     kind = ""
     keys = []
     for cell, place in zip(cells, places, strict=True):
-        try:
-            found, key = _read(cell)
-        except (ValueError, OverflowError):
-            missing = cell is None or (isinstance(cell, str) and not cell.strip()) or cell != cell
-            seen = "is missing" if missing else f"is {quoted(cell)}"
-            raise DataError(
-                f"{place}: the time in column {quoted(column)} {seen}.\n"
-                f"Expected {_EXPECTED}. Correct or remove the row, or name another column with --time-column."
-            ) from None
+        found, key = check_time(cell, place, column)
         if kind and found != kind:
             raise DataError(
                 f"{place}: the time in column {quoted(column)} is {quoted(cell)}, one of {found}, and those before it are {kind}.\n"
@@ -89,6 +81,28 @@ def read_times(cells: Sequence[object], places: Sequence[str], column: str) -> T
         keys.append(key)
     array = np.array(keys, dtype=np.int64)
     return Times(_kind_of_numbers(array, places, column) if kind == NUMBER else kind, array)
+
+
+def check_time(cell: object, place: str, column: str) -> tuple[str, int]:
+    """Return the kind of one row's time and its key.
+
+    Args:
+        cell: The cell of its column.
+        place: The place of the row, for messages.
+        column: The column's name.
+
+    Raises:
+        DataError: The time is missing, or is none.
+    """
+    try:
+        return _read(cell)
+    except (ValueError, OverflowError):
+        missing = cell is None or (isinstance(cell, str) and not cell.strip()) or cell != cell
+        seen = "is missing" if missing else f"is {quoted(cell)}"
+        raise DataError(
+            f"{place}: the time in column {quoted(column)} {seen}.\n"
+            f"Expected {_EXPECTED}. Correct or remove the row, or name another column with --time-column."
+        ) from None
 
 
 def _read(cell: object) -> tuple[str, int]:
