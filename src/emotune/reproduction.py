@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.data.load import load_data
-from emotune.data.places.sources import reads_once
+from emotune.data.places.files import reads_once
 from emotune.evaluation.compare import compare
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.saved import read_evaluation

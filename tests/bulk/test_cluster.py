@@ -16,7 +16,7 @@ import pytest
 from emotune.bulk.cluster import check_coverage
 from emotune.bulk.packing import packed, unpacked
 from emotune.bulk.places import SUMMARY, cluster_format, find_files, output_folder, place
-from emotune.data.unlabelled import open_unlabelled
+from emotune.data.places.texts import open_unlabelled
 from emotune.inference.predictor import Predictor
 from emotune.system.errors import ConfigError, DataError, OutputError
 

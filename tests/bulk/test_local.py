@@ -21,7 +21,7 @@ from emotune.bulk.answers import AnswerColumns, Wanted
 from emotune.bulk.local import Job, predict_to_file
 from emotune.bulk.outputs import format_for, format_name
 from emotune.data.look import look_through
-from emotune.data.unlabelled import open_unlabelled
+from emotune.data.places.texts import open_unlabelled
 from emotune.folder.tuned import TunedClassifier
 from emotune.inference.predictor import Predictions, Predictor
 from emotune.system.errors import OutputError

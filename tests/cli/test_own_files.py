@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from emotune.cli import app
-from emotune.data.unlabelled import open_unlabelled
+from emotune.data.places.texts import open_unlabelled
 
 ROWS = [(f"message {i} and more", "joy" if i % 3 else "anger") for i in range(12)]
 CSV = "text,label\n" + "".join(f"{text},{label}\n" for text, label in ROWS)

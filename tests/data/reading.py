@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from emotune.data.unlabelled import all_texts, open_unlabelled
+from emotune.data.places.texts import open_unlabelled
+from emotune.data.unlabelled import all_texts
 
 
 def load_texts(path: str | Path, **options: Any) -> Iterator[str]:

@@ -14,7 +14,7 @@ import pytest
 
 from emotune.data.formats.compression import compressed, format_stem, format_suffix, open_to_read
 from emotune.data.load import load_data
-from emotune.data.unlabelled import open_unlabelled
+from emotune.data.places.texts import open_unlabelled
 from emotune.system.errors import DataError
 
 from ..facts import states

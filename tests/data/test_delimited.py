@@ -11,7 +11,7 @@ import pytest
 
 from emotune.data.auditing.audit import audit_source
 from emotune.data.options import DataSource
-from emotune.data.unlabelled import open_unlabelled
+from emotune.data.places.texts import open_unlabelled
 from emotune.system.errors import ConfigError, DataError
 
 from ..facts import states

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from emotune.data.look import look_at_first, look_through
-from emotune.data.unlabelled import CHUNK, Unlabelled, lines_of, open_unlabelled, texts_of
+from emotune.data.places.texts import open_unlabelled
+from emotune.data.unlabelled import CHUNK, Unlabelled, lines_of, texts_of
 from emotune.system.errors import DataError
 
 from ..facts import states

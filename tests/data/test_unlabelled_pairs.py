@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from emotune.bulk.packing import packed, unpacked
-from emotune.data.unlabelled import Unlabelled, all_texts, lines_of, open_unlabelled, texts_of
+from emotune.data.places.texts import open_unlabelled
+from emotune.data.unlabelled import Unlabelled, all_texts, lines_of, texts_of
 from emotune.system.errors import DataError
 from emotune.system.pairs import TextPair
 

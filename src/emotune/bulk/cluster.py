@@ -25,7 +25,8 @@ from emotune.bulk.packing import packed, unpacked
 from emotune.bulk.places import Finish, file_system, is_local, output_folder
 from emotune.data.look import Look, look_through
 from emotune.data.options import MAX_CHARACTERS
-from emotune.data.unlabelled import CHUNK, Chunk, Unlabelled, open_unlabelled
+from emotune.data.places.texts import open_unlabelled
+from emotune.data.unlabelled import CHUNK, Chunk, Unlabelled
 from emotune.folder.load import load
 from emotune.inference.predictor import Predictor
 from emotune.system.cluster import connect

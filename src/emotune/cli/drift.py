@@ -157,7 +157,8 @@ def _drawn(file: Path, how: Mapping[str, Any], most: int) -> list[str]:
 def _texts(file: Path, how: Mapping[str, Any]) -> Iterator[str]:
     """Yield the texts of a file without labels."""
     from emotune.cli.console import print_notice
-    from emotune.data.unlabelled import all_texts, open_unlabelled
+    from emotune.data.places.texts import open_unlabelled
+    from emotune.data.unlabelled import all_texts
 
     given = open_unlabelled(file, **how)
     for note in given.notes:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotune.system.errors import ConfigError
-from emotune.system.wording import counted, escaped, numbered
+from emotune.system.wording import counted, escaped
 
 if TYPE_CHECKING:
     from emotune.bulk.local import Done
@@ -101,9 +101,7 @@ def predict_here(given: Unlabelled, to: Output, asked: Asked, facts: FolderFacts
     )
     if to.path is None:
         done, left_out = predict_to_stream(job, chunks or given.chunks(0), sys.stdout.buffer)
-        _report(
-            done, asked, predictor.max_length, numbered(given.unit, [row.number for row in left_out], done.left_out)
-        )
+        _report(done, asked, predictor.max_length, given.numbered([row.number for row in left_out], done.left_out))
         return
     began = time.monotonic()
     done = predict_to_file(

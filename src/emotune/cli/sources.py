@@ -98,7 +98,8 @@ def open_source(source: Source, input_format: str | None, how: Mapping[str, Any]
         input_format: The format of standard input.
         how: Arguments of `open_unlabelled`, "pairs" among them.
     """
-    from emotune.data.unlabelled import lines_of, open_unlabelled, texts_of
+    from emotune.data.places.texts import open_unlabelled
+    from emotune.data.unlabelled import lines_of, texts_of
     from emotune.data.writing import format_of
 
     if source.path is not None:

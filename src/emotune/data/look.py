@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from emotune.data.cells import Cells, RowCells
 from emotune.data.unlabelled import CHUNK, Chunk, Skipped, Unlabelled, nothing_usable
 from emotune.system.errors import DataError
-from emotune.system.wording import counted, numbered
+from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,7 +108,7 @@ def _blank(given: Unlabelled, first: Sequence[Skipped], count: int) -> DataError
     numbers = [row.number for row in first]
     reasons = " or ".join(dict.fromkeys(row.reason for row in first))
     return DataError(
-        f"{given.source}: {reasons} in {counted(count, 'row')}: {numbered(given.unit, numbers, count)}. "
+        f"{given.source}: {reasons} in {counted(count, 'row')}: {given.numbered(numbers, count)}. "
         "Fill or remove them, or leave them out with --on-error skip."
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from emotune.data.formats.copies import InputFormat
+from emotune.data.formats.copies import INPUT_FORMATS, InputFormat
 from emotune.data.formats.encodings import checked_encoding
 from emotune.data.formats.reading import Reading
 from emotune.system.options import Options, Text, Texts
@@ -74,7 +74,7 @@ class DataSource(Options):
     )
     input_format: InputFormat | None = Field(
         default=None,
-        description="Format of standard input, a pipe or a URL: csv, tsv, jsonl, json, parquet or text; found out if not given.",
+        description=f"Format of standard input, a pipe or a URL: {', '.join(INPUT_FORMATS)}; found out if not given.",
     )
     encoding: Annotated[Text, AfterValidator(checked_encoding)] | None = Field(
         default=None,

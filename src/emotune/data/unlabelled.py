@@ -1,25 +1,20 @@
-"""Texts to predict, read lazily in chunks from a file or a stream, with the other columns of their rows.
+"""Texts to predict, read lazily in chunks, with the other columns of their rows; `emotune.data.places.texts` opens them.
 
 Chunks hold a fixed number of rows of the input, so that an interrupted job can continue at the start of any chunk.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from emotune.data.cells import ArrowCells, Cells, ObjectCells, RowCells
-from emotune.data.columns import known_columns, pair_columns, text_column_note, text_only_column
-from emotune.data.formats.columnar import schema_of, tables_of
-from emotune.data.formats.files import open_table, open_text
+from emotune.data.cells import Cells, ObjectCells, RowCells
 from emotune.data.formats.json_files import MISSING, lookup
 from emotune.data.formats.quoting import TAB
-from emotune.data.formats.reading import Reading
-from emotune.data.options import MAX_CHARACTERS, DataSource
-from emotune.data.places.sources import local_file
+from emotune.data.options import MAX_CHARACTERS
 from emotune.data.rows import blank, checked_text, no_rows
 from emotune.data.table import Broken, Table
 from emotune.system.errors import DataError
@@ -108,85 +103,18 @@ class Unlabelled:
 
     def at(self, number: int) -> str:
         """Return the place of a row, for the start of a message."""
-        return f"{self.source}, {self.unit} {number}"
+        return f"{self.source}, {self.unit} {number}" if self.table is None else self.table.at(number)
+
+    def numbered(self, numbers: Sequence[int], total: int | None = None) -> str:
+        """Return the places of rows, as `emotune.system.wording.numbered` does; with their files if there are several."""
+        if self.table is None or self.table.place is None:
+            return numbered(self.unit, numbers, total)
+        rest = (len(numbers) if total is None else total) - len(numbers)
+        return self.table.numbered(numbers) + (f" and {rest:,} more" if rest else "")
 
     def mistakes(self, chunk: Chunk) -> list[Skipped]:
         """Return the rows of a chunk that cannot be predicted; blank lines are none where they are no mistake."""
         return [row for row in chunk.skipped if not (self.blank_lines and row.is_blank)]
-
-
-def open_unlabelled(
-    path: str | Path,
-    *,
-    text_column: str | None = None,
-    text_pair_column: str | None = None,
-    pairs: bool = False,
-    max_characters: int = MAX_CHARACTERS,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-    columns: Sequence[str] | None = None,
-    query: str | None = None,
-    sheet: str | None = None,
-) -> Unlabelled:
-    """Open a file of texts, ignoring labels.
-
-    A `.txt` file has one text per line. If its first line is a header of labelled data, such as `text;label`, only the
-    texts are taken from the lines. In other formats the text column is read, and the others are kept.
-
-    Args:
-        path: The file.
-        text_column: The column of texts; None finds it by name.
-        text_pair_column: The column of second texts, if rows are pairs; None finds it by name.
-        pairs: True for pairs of texts. Lines of a `.txt` file then have a tab between the texts.
-        max_characters: The longest text allowed.
-        encoding: Encoding of a text file, as for `load_data`; so are the following ones.
-        delimiter: Separator of fields.
-        columns: Names of the columns of a file without a header.
-        query: The SELECT of a database.
-        sheet: The sheet of a workbook.
-
-    Raises:
-        DataError: The file cannot be opened, or has no column of texts.
-        ConfigError: An option is out of range.
-    """
-    asked = DataSource(
-        source=path,
-        text_column=text_column,
-        max_characters=max_characters,
-        encoding=encoding,
-        delimiter=delimiter,
-        columns=columns,
-        query=query,
-        sheet=sheet,
-    )
-    file = local_file(path)
-    found = _open(file, text_column, text_pair_column, pairs, asked.reading)
-    return replace(found, identity=_identity(file))
-
-
-def _open(
-    file: Path, text_column: str | None, text_pair_column: str | None, pairs: bool, reading: Reading
-) -> Unlabelled:
-    table = open_table(file, reading)
-    kind, max_characters = table.format, reading.max_characters
-    is_labelled = bool(known_columns(table, "text") and known_columns(table, "label"))
-    is_table = is_labelled or text_column is not None or reading.delimiter is not None or reading.columns is not None
-    if kind == "text" and not is_table:
-        text = open_text(file, reading)
-        return replace(_of_lines(table.source, text.lines, max_characters, pairs), notes=text.notes)
-    column, pair = (
-        pair_columns(table, text_column, text_pair_column) if pairs else (text_only_column(table, text_column), None)
-    )
-    notes = (*table.notes, *text_column_note(table, column, pair))
-    if kind == "parquet":
-        return _of_parquet(file, table, column, pair, max_characters, notes)
-    return replace(
-        column_of(table, column, max_characters, pair),
-        format=kind,
-        delimiter=table.delimiter or (TAB if kind == "tsv" else ","),
-        notes=notes,
-        foreign=table.foreign,
-    )
 
 
 def column_of(table: Table, column: str, max_characters: int = MAX_CHARACTERS, pair: str | None = None) -> Unlabelled:
@@ -224,7 +152,7 @@ def all_texts(given: Unlabelled) -> Iterator[tuple[int, str]]:
             raise DataError(f"{given.at(unreadable.number)}: {unreadable.reason}")
     if without:
         reasons = " or ".join(dict.fromkeys(row.reason for row in without))
-        numbers = numbered(given.unit, [row.number for row in without])
+        numbers = given.numbered([row.number for row in without])
         raise DataError(f"{given.source}: {reasons} in {counted(len(without), 'row')}: {numbers}. Fill or remove them.")
     if not read:
         raise nothing_usable(given, 0, [])
@@ -240,27 +168,52 @@ def nothing_usable(given: Unlabelled, read: int, first: Sequence[Skipped]) -> Da
     return DataError(f"{given.source}: none of its {counted(read, 'row')} can be used.{seen}")
 
 
-def lines_of(stream: BinaryIO, source: str, max_characters: int = MAX_CHARACTERS, *, pairs: bool = False) -> Unlabelled:
+def lines_of(
+    stream: BinaryIO,
+    source: str,
+    max_characters: int = MAX_CHARACTERS,
+    *,
+    pairs: bool = False,
+    encoding: str | None = None,
+) -> Unlabelled:
     """Return the lines of a stream, which can be read only once, as texts.
 
     Args:
-        stream: UTF-8 text, with or without a byte order mark.
+        stream: The bytes, with or without a byte order mark.
         source: Name of the stream in messages.
         max_characters: The longest text allowed.
         pairs: True if each line is a pair of texts, with a tab between them.
+        encoding: Their encoding; None for UTF-8.
     """
 
     def read() -> Iterator[tuple[int, str]]:
-        for number, line in enumerate(stream, start=1):
+        lines = _decoded(stream, encoding)
+        number = 0
+        while True:
+            number += 1
             try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError:
+                line = next(lines, None)
+            except UnicodeError:
+                named = "not UTF-8, which is expected" if encoding is None else f"not {encoding}"
                 raise DataError(
-                    f"{source}, line {number:,}: not UTF-8, which emotune reads. Convert it, for example with iconv."
+                    f"{source}, line {number:,}: {named}. Name the encoding of the lines with --encoding, such as "
+                    "windows-1252, or the format of the input with --input-format."
                 ) from None
-            yield number, text.removesuffix("\n").removesuffix("\r")
+            if line is None:
+                return
+            yield number, line.removesuffix("\n").removesuffix("\r")
 
-    return replace(_of_lines(source, read, max_characters, pairs), once=True)
+    return replace(text_lines(source, read, max_characters, pairs=pairs), once=True)
+
+
+def _decoded(stream: BinaryIO, encoding: str | None) -> Iterator[str]:
+    """Yield the lines of a stream as soon as each is there."""
+    if encoding is not None:
+        # Line feeds of encodings such as UTF-16 have several bytes.
+        yield from io.TextIOWrapper(stream, encoding=encoding, newline="\n")
+        return
+    for number, line in enumerate(stream, start=1):
+        yield line.decode("utf-8-sig" if number == 1 else "utf-8")
 
 
 def texts_of(texts: Sequence[str], source: str) -> Unlabelled:
@@ -278,22 +231,31 @@ def texts_of(texts: Sequence[str], source: str) -> Unlabelled:
     return Unlabelled(source, "row", "text", "text", chunks, table=table, pair=names[1] if len(names) > 1 else None)
 
 
-def _identity(file: Path) -> tuple[str | int, ...]:
-    state = file.stat()
-    return str(file.resolve()), state.st_size, state.st_mtime_ns
-
-
 # Rows as they are read: number, own cells, and the cells of the text, or of both texts of a pair.
 _Read = Iterator[tuple[int, Any, tuple[object, ...]]]
 # Names of the columns of single texts, and of pairs, where the input has none.
 _NAMES = (("text",), ("text", "text_pair"))
 
 
-def _of_lines(
-    source: str, read: Callable[[], Iterator[tuple[int, str]]], max_characters: int, pairs: bool
+def text_lines(
+    source: str,
+    read: Callable[[], Iterator[tuple[int, str]]],
+    max_characters: int = MAX_CHARACTERS,
+    *,
+    pairs: bool = False,
+    place: Callable[[int], str] | None = None,
 ) -> Unlabelled:
+    """Return lines as texts.
+
+    Args:
+        source: Name of the lines in messages.
+        read: Reads the lines with their numbers.
+        max_characters: The longest text allowed.
+        pairs: True if each line is a pair of texts, with a tab between them.
+        place: Returns the place of a line, where the source and a number are not the place.
+    """
     names = _NAMES[pairs]
-    table = Table(source, names, lambda wanted: iter([]), unit="line")
+    table = Table(source, names, lambda wanted: iter([]), unit="line", place=place)
 
     def rows() -> _Read:
         for number, line in read():
@@ -310,7 +272,14 @@ def _of_lines(
 
     chunks = _chunked(table, rows, max_characters, lines=True)
     return Unlabelled(
-        source, "line", "text", "text", chunks, blank_lines=True, pair=names[1] if len(names) > 1 else None
+        source,
+        "line",
+        "text",
+        "text",
+        chunks,
+        blank_lines=True,
+        table=table if place is not None else None,
+        pair=names[1] if len(names) > 1 else None,
     )
 
 
@@ -343,7 +312,7 @@ def _chunked(
         rows = islice(read(), start, None)
         while part := list(islice(rows, CHUNK)):
             numbers, own, cells = zip(*part, strict=True)
-            usable, texts, skipped = _checked(table, numbers, cells, max_characters, lines=lines)
+            usable, texts, skipped = usable_rows(table, numbers, cells, max_characters, lines=lines)
             kept = [own[at] for at in usable]
             held = ObjectCells(kept) if table.objects is not None else RowCells(table.columns, kept)
             yield Chunk(len(part), tuple(numbers[at] for at in usable), texts, held, skipped)
@@ -351,39 +320,7 @@ def _chunked(
     return chunks
 
 
-def _of_parquet(
-    file: Path, table: Table, column: str, pair: str | None, max_characters: int, notes: tuple[str, ...]
-) -> Unlabelled:
-    import pyarrow as pa
-
-    schema = schema_of(file)
-    places = [table.columns.index(name) for name in (column, pair) if name is not None]
-
-    def chunks(start: int) -> Iterator[Chunk]:
-        number = start + 1
-        for held in tables_of(file, CHUNK, start):
-            numbers = range(number, number + held.num_rows)
-            number += held.num_rows
-            cells = list(zip(*(held.column(at).to_pylist() for at in places), strict=True))
-            usable, texts, skipped = _checked(table, numbers, cells, max_characters)
-            kept = held if len(usable) == held.num_rows else held.take(pa.array(usable, pa.int64()))
-            yield Chunk(held.num_rows, tuple(numbers[at] for at in usable), texts, ArrowCells(kept), skipped)
-
-    return Unlabelled(
-        table.source,
-        table.unit,
-        "parquet",
-        column,
-        chunks,
-        notes=notes,
-        table=table,
-        parquet=schema,
-        foreign=table.foreign,
-        pair=pair,
-    )
-
-
-def _checked(
+def usable_rows(
     table: Table,
     numbers: Sequence[int],
     cells: Sequence[Sequence[object]],
@@ -391,7 +328,15 @@ def _checked(
     *,
     lines: bool = False,
 ) -> tuple[list[int], tuple[str, ...], tuple[Skipped, ...]]:
-    """Return the positions of the rows with a usable text or pair, their texts, and the other rows."""
+    """Return the positions of the rows with a usable text or pair, their texts, and the other rows.
+
+    Args:
+        table: The table, for messages.
+        numbers: The numbers of the rows.
+        cells: The cells of each row's texts.
+        max_characters: The longest text allowed.
+        lines: True if the rows are lines of text.
+    """
     usable: list[int] = []
     texts: list[str] = []
     skipped: list[Skipped] = []

@@ -13,7 +13,8 @@ from emotune.data.columns import text_only_column
 from emotune.data.dataset import Split
 from emotune.data.load import load_data, load_split, open_splits
 from emotune.data.options import DataSource
-from emotune.data.unlabelled import all_texts, column_of, open_unlabelled
+from emotune.data.places.texts import open_unlabelled
+from emotune.data.unlabelled import all_texts, column_of
 from emotune.evaluation.saved import read_evaluation
 from emotune.folder.format import PREDICTIONS, Description
 from emotune.settings.run import RunConfig

@@ -12,7 +12,7 @@ from typing import Any
 
 from emotune import pipeline
 from emotune.data.load import load_data
-from emotune.data.places.sources import reads_once
+from emotune.data.places.files import reads_once
 from emotune.evaluation.saved import read_evaluation
 from emotune.folder.base import load_base
 from emotune.folder.format import read_description

@@ -59,36 +59,48 @@ def schema_of(path: Path) -> pa.Schema:
         return schema
 
 
-def tables_of(path: Path, rows: int, start: int = 0) -> Iterator[pa.Table]:
-    """Yield the rows of a Parquet or Arrow file in tables of `rows` rows; only the last one may have fewer.
+def tables_of(
+    paths: Sequence[Path], rows: int, start: int = 0, begin: Callable[[int, int], None] = lambda at, count: None
+) -> Iterator[pa.Table]:
+    """Yield the rows of Parquet or Arrow files, one after the other, in tables of `rows` rows; only the last may have fewer.
 
     Args:
-        path: The file.
+        paths: The files, whose schemas are equal.
         rows: Rows per table.
         start: Number of rows to leave out at the beginning.
+        begin: Is told the number of a file, from 0, and that of the rows before it, when the file is opened.
 
     Raises:
-        DataError: The file is damaged.
+        DataError: A file is damaged.
     """
     import pyarrow as pa
 
-    with _opened(path) as (_, batches):
-        held: list[pa.Table] = []
-        count = 0
-        # A row group may be large, and its columns are decoded in pieces of this size.
-        for batch in batches(None, rows):
-            skipped = min(start, batch.num_rows)
-            start -= skipped
-            table = pa.Table.from_batches([batch.slice(skipped)])
-            while count + table.num_rows >= rows:
-                taken = rows - count
-                yield pa.concat_tables([*held, table.slice(0, taken)])
-                held, count, table = [], 0, table.slice(taken)
-            if table.num_rows:
-                held.append(table)
-                count += table.num_rows
-        if held:
-            yield pa.concat_tables(held)
+    held: list[pa.Table] = []
+    count = 0
+    for batch in _batches_of(paths, rows, begin):
+        skipped = min(start, batch.num_rows)
+        start -= skipped
+        table = pa.Table.from_batches([batch.slice(skipped)])
+        while count + table.num_rows >= rows:
+            taken = rows - count
+            yield pa.concat_tables([*held, table.slice(0, taken)])
+            held, count, table = [], 0, table.slice(taken)
+        if table.num_rows:
+            held.append(table)
+            count += table.num_rows
+    if held:
+        yield pa.concat_tables(held)
+
+
+def _batches_of(paths: Sequence[Path], rows: int, begin: Callable[[int, int], None]) -> Iterator[Any]:
+    read = 0
+    for at, path in enumerate(paths):
+        begin(at, read)
+        with _opened(path) as (_, batches):
+            # A row group may be large, and its columns are decoded in pieces of this size.
+            for batch in batches(None, rows):
+                yield batch
+                read += batch.num_rows
 
 
 # Reads batches of some columns, or of all, of at most so many rows, or as they are.

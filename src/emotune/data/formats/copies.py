@@ -7,10 +7,11 @@ import stat
 import sys
 import tempfile
 import weakref
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypeVar, get_args
 
 from emotune.data.formats.compression import open_to_read
 from emotune.data.table import Broken, Row, Table
@@ -18,14 +19,18 @@ from emotune.system.errors import DataError
 from emotune.system.text import reason_of
 from emotune.system.wording import escaped
 
-InputFormat = Literal["csv", "tsv", "jsonl", "json", "parquet", "text"]
+InputFormat = Literal["csv", "tsv", "jsonl", "json", "parquet", "xlsx", "sqlite", "zip", "text"]
 """Names of the formats of rows whose name has no suffix, such as standard input."""
 
+INPUT_FORMATS: tuple[str, ...] = get_args(InputFormat)
 STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0")
 LARGEST = 2 << 30
 """Bytes of the largest copy."""
 _BLOCK = 1 << 20
 _LOOKED_AT = 4096
+
+
+Value = TypeVar("Value")
 
 
 class TemporaryFolder:
@@ -67,20 +72,13 @@ class Copy:
             raise self._renamed(error) from None
 
         def read(wanted: Sequence[str]) -> Iterator[Row]:
-            # Refers to the copy, which keeps the file.
-            try:
-                for number, values in table.read(wanted):
-                    yield number, list(map(self._renamed_cell, values)) if any(map(_is_broken, values)) else values
-            except DataError as error:
-                raise self._renamed(error) from None
+            for number, values in self.reading(lambda: table.read(wanted)):
+                yield number, list(map(self._renamed_cell, values)) if any(map(_is_broken, values)) else values
 
         def objects() -> Iterator[tuple[int, dict[str, Any] | DataError]]:
             assert table.objects is not None
-            try:
-                for number, row in table.objects():
-                    yield number, self._renamed(row) if isinstance(row, DataError) else row
-            except DataError as error:
-                raise self._renamed(error) from None
+            for number, row in self.reading(table.objects):
+                yield number, self._renamed(row) if isinstance(row, DataError) else row
 
         return replace(
             table,
@@ -89,6 +87,17 @@ class Copy:
             objects=None if table.objects is None else objects,
             notes=tuple(map(self._in_words, table.notes)),
         )
+
+    def reading(self, read: Callable[[], Iterator[Value]]) -> Iterator[Value]:
+        """Yield what is read from the file, with messages that name what it stands for; the file is kept for it.
+
+        Args:
+            read: Reads it.
+        """
+        try:
+            yield from read()
+        except DataError as error:
+            raise self._renamed(error) from None
 
     def _renamed_cell(self, cell: object) -> object:
         return Broken(self._renamed(cell.error)) if isinstance(cell, Broken) else cell
@@ -202,5 +211,10 @@ def form_of(path: Path) -> InputFormat:
         raise DataError(f"{escaped(path)} cannot be read: {reason_of(error)}.") from None
     if start.startswith(b"PAR1"):
         return "parquet"
+    if start.startswith(b"SQLite format 3\0"):
+        return "sqlite"
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return "xlsx" if "xl/workbook.xml" in archive.namelist() else "zip"
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     return "json" if text.startswith((b"{", b"[")) else "csv"

@@ -3,11 +3,51 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from emotune.data.table import Row, Table
 from emotune.system.errors import DataError
 from emotune.system.wording import listed, quoted
+
+Value = TypeVar("Value")
+
+
+class Numbering:
+    """Numbers of rows that go on from table to table, and the places that they stand for.
+
+    Args:
+        tables: The tables.
+    """
+
+    def __init__(self, tables: Sequence[Table]) -> None:
+        self._tables = tables
+        # The numbers at which the tables begin, less 1; known of a row as soon as it has been read.
+        self._starts = [0]
+
+    def through(self, read: Callable[[Table], Iterator[tuple[int, Value]]]) -> Iterator[tuple[int, Value]]:
+        """Read all tables, and number their rows on.
+
+        Args:
+            read: Reads one of them, with its own numbers.
+        """
+        start = 0
+        for at, table in enumerate(self._tables):
+            self.begin(at, start)
+            last = start
+            for number, value in read(table):
+                last = start + number
+                yield last, value
+            start = last
+
+    def begin(self, at: int, start: int) -> None:
+        """Note that a table begins after so many rows."""
+        self._starts[at:] = [start]
+
+    def place(self, number: int) -> str:
+        """Return the place of a row that has been read: its table, and its number there."""
+        at = bisect_right(self._starts, number - 1) - 1
+        return self._tables[at].at(number - self._starts[at])
 
 
 def joined(tables: Sequence[Table], source: str) -> Table:
@@ -37,22 +77,13 @@ def joined(tables: Sequence[Table], source: str) -> Table:
                 f"{source}: the files are read as one table, and the class names in {quoted(first.source)} and "
                 f"{quoted(other.source)} differ. Give one file, or write them with the same classes."
             )
-    # The numbers at which the tables begin, less 1; known of a row as soon as it has been read.
-    starts = [0]
+    numbering = Numbering(tables)
 
     def read(wanted: Sequence[str]) -> Iterator[Row]:
-        start = 0
-        for at, table in enumerate(tables):
-            starts[at:] = [start]
-            last = start
-            for number, values in table.read(wanted):
-                last = start + number
-                yield last, values
-            start = last
+        return numbering.through(lambda table: table.read(wanted))
 
-    def place(number: int) -> str:
-        at = bisect_right(starts, number - 1) - 1
-        return tables[at].at(number - starts[at])
+    def objects() -> Iterator[tuple[int, dict[str, Any] | DataError]]:
+        return numbering.through(lambda table: iter(()) if table.objects is None else table.objects())
 
     delimiters = {table.delimiter for table in tables}
     return Table(
@@ -68,5 +99,8 @@ def joined(tables: Sequence[Table], source: str) -> Table:
         notes=tuple(note for table in tables for note in table.notes),
         hint=first.hint,
         nested=frozenset.intersection(*(table.nested for table in tables)),
-        place=place,
+        place=numbering.place,
+        objects=objects if all(table.objects is not None for table in tables) else None,
+        format=first.format,
+        foreign=first.foreign,
     )
