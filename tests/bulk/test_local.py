@@ -32,7 +32,8 @@ IDENTITY = {"the model": "tiny"}
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emotune.data.unlabelled.CHUNK", 8)
+    for module in ("unlabelled", "places.texts"):
+        monkeypatch.setattr(f"emotune.data.{module}.CHUNK", 8)
     monkeypatch.setattr(local, "_SECONDS_PER_PART", 0.0)
 
 

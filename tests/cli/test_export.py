@@ -35,6 +35,10 @@ def test_what_is_passed_on(invoke: Invoke, asked: dict[str, Any]) -> None:
         "1",
         "--data",
         "rows.csv",
+        "--text-column",
+        "body",
+        "--encoding",
+        "windows-1252",
         "--calibration",
         "train.csv",
         "--base",
@@ -50,6 +54,7 @@ def test_what_is_passed_on(invoke: Invoke, asked: dict[str, Any]) -> None:
         "margin": 1.0,
         "data": "rows.csv",
         "calibration": "train.csv",
+        "reading": {"text_column": "body", "encoding": "windows-1252"},
         "base": "b",
         "output": Path("out"),
         "overwrite": True,
@@ -87,3 +92,10 @@ def test_mistakes(arguments: list[str], message: str, invoke: Invoke) -> None:
     assert result.exit_code == 2
     assert message in result.stderr
     assert len(result.stderr.splitlines()) <= 3
+
+
+def test_options_of_rows_without_rows_are_refused(invoke: Invoke, asked: dict[str, Any]) -> None:
+    result = invoke("export", "tuned", "--to", "onnx", "--encoding", "latin-1")
+    assert result.exit_code == 2
+    assert "--encoding is about the rows of --data or --calibration" in result.stderr
+    assert not asked

@@ -304,7 +304,8 @@ def test_texts_of_parquet(tmp_path: Path) -> None:
 
 
 def test_texts_are_read_as_they_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emotune.data.unlabelled.CHUNK", 64)
+    for module in ("unlabelled", "places.texts"):
+        monkeypatch.setattr(f"emotune.data.{module}.CHUNK", 64)
     (tmp_path / "d.csv").write_text(f'text,label\nfirst,joy\n{GOOD * 1000}"never closed', encoding="utf-8")
     texts = load_texts(tmp_path / "d.csv")
     assert next(texts) == "first"

@@ -94,3 +94,13 @@ def test_a_folder_without_a_training_split(described: Description, tmp_path: Pat
     shutil.copy(SAMPLE_FOLDER / "test.csv", tmp_path / "test.csv")
     with pytest.raises(DataError, match="no train split"):
         calibration_texts(LORA, described, tmp_path, ())
+
+
+def test_given_rows_are_read_as_the_options_say(tmp_path: Path, described: Description) -> None:
+    lines = (SAVED / "data" / "validation.csv").read_text(encoding="utf-8").splitlines()[1:]
+    (tmp_path / "rows.csv").write_text("\n".join([*lines, "café,joy"]), encoding="windows-1252")
+    reading = {"encoding": "windows-1252", "columns": ("text", "label")}
+    expected = [row.rpartition(",")[0].strip('"') for row in lines] + ["café"]
+    assert list(rows_to_check(LORA, described, tmp_path / "rows.csv", reading).texts) == expected
+    texts = calibration_texts(LORA, described, tmp_path / "rows.csv", (), {**reading, "label_column": "label"}).texts
+    assert set(texts) <= set(expected)

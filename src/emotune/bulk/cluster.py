@@ -24,7 +24,6 @@ from emotune.bulk.outputs import format_for
 from emotune.bulk.packing import packed, unpacked
 from emotune.bulk.places import Finish, file_system, is_local, output_folder
 from emotune.data.look import Look, look_through
-from emotune.data.options import MAX_CHARACTERS
 from emotune.data.places.texts import open_unlabelled
 from emotune.data.unlabelled import CHUNK, Chunk, Unlabelled
 from emotune.folder.load import load
@@ -50,7 +49,6 @@ class ClusterJob:
         base: As for `load`.
         wanted: The columns to add.
         columns: "text_column", "text_pair_column" and "pairs" of `open_unlabelled`.
-        max_characters: As for `open_unlabelled`.
         how: Further arguments of `open_unlabelled`.
         stop: Refuse rows that cannot be predicted, before the first prediction.
         keep_formulas: As for `Delimited`.
@@ -66,7 +64,6 @@ class ClusterJob:
     base: str | None = None
     wanted: Wanted = field(default_factory=Wanted)
     columns: Mapping[str, Any] = field(default_factory=dict)
-    max_characters: int = MAX_CHARACTERS
     how: Mapping[str, Any] = field(default_factory=dict)
     stop: bool = True
     keep_formulas: bool = False
@@ -91,7 +88,7 @@ class ClusterJob:
             yield self._open(copy)
 
     def _open(self, path: Path) -> Unlabelled:
-        return open_unlabelled(path, **self.columns, max_characters=self.max_characters, **self.how)
+        return open_unlabelled(path, **self.columns, **self.how)
 
 
 def predict_on_cluster(

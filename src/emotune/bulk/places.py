@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from emotune.data.formats import columnar
 from emotune.data.formats.compression import format_suffix
+from emotune.data.formats.files import KNOWN_SUFFIXES
 from emotune.data.writing import FORMATS, format_of
 from emotune.system.errors import ConfigError, DataError, OutputError
 from emotune.system.text import reason_of
@@ -49,11 +51,13 @@ def find_files(patterns: Sequence[str]) -> tuple[str, ...]:
             )
         except OSError as error:
             raise DataError(f"{in_full(pattern)} cannot be read: {reason_of(error)}.") from None
-        data = sorted(str(entry) for entry in paths if format_suffix(Path(entry)) in FORMATS)
+        data = sorted(str(entry) for entry in paths if format_suffix(Path(entry)) in KNOWN_SUFFIXES)
         if not data:
-            raise DataError(f"{in_full(pattern)} names no data file. Expected {', '.join(FORMATS)}.")
+            raise DataError(
+                f"{in_full(pattern)} names no data file. Expected {', '.join(KNOWN_SUFFIXES)}, compressed or not."
+            )
         found.update(dict.fromkeys(entry if is_local(system) else system.unstrip_protocol(entry) for entry in data))
-    formats = {FORMATS[format_suffix(Path(path))] for path in found}
+    formats = {_written_as(path) for path in found}
     if len(formats) > 1:
         raise DataError(
             f"The files have several formats: {listed(sorted(formats))}. Predict those of each format alone."
@@ -67,7 +71,7 @@ def cluster_format(files: Sequence[str], asked: str | None) -> str:
     Raises:
         ConfigError: It is plain text, which has no columns.
     """
-    name = format_of(asked) if asked is not None else FORMATS[format_suffix(Path(files[0]))]
+    name = format_of(asked) if asked is not None else _written_as(files[0])
     if name == "text":
         if asked is not None:
             raise ConfigError(
@@ -75,6 +79,12 @@ def cluster_format(files: Sequence[str], asked: str | None) -> str:
             )
         return "jsonl"
     return name
+
+
+def _written_as(path: str) -> str:
+    """Return the name of the format in which the rows of a file are written: its own, or the nearest that is written."""
+    suffix = format_suffix(Path(path))
+    return FORMATS.get(suffix, "parquet" if suffix in columnar.SUFFIXES else "csv")
 
 
 def place(path: Path) -> str:

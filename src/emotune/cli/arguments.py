@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,8 @@ from emotune.system.errors import ConfigError
 from emotune.system.wording import quoted
 
 LABELLED_ROWS = "Labelled rows: a file, a folder, a pattern of files, a URL, - for standard input, a Hub data set id, or bundled:sample."
+
+TEXTS = "a file, a pattern of files, a URL, or - for standard input"
 
 
 def whole_number(option: str, least: int) -> Callable[[str | int], int]:
@@ -169,15 +172,6 @@ LabelColumns = Annotated[
     ),
 ]
 
-InputFormat = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        parser=choice("--input-format", ("csv", "tsv", "jsonl", "json", "parquet", "text")),
-        help="Format of standard input, a pipe or a URL: csv, tsv, jsonl, json, parquet or text; found out if not given.",
-    ),
-]
-
 Map = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="OLD=NEW", help="New name of a label; repeat for more. Several may become one."),
@@ -196,43 +190,64 @@ OnError = Annotated[
     ),
 ]
 
-MaxCharacters = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        parser=whole_number("--max-characters", 1),
-        help="Longest text accepted, in characters; 20,000 if not given.",
-    ),
-]
+READING: Mapping[str, Any] = {
+    "input_format": Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Format of standard input, a pipe or a URL: csv, tsv, jsonl, json, parquet, xlsx, sqlite, zip, text; found "
+            "out if not given.",
+        ),
+    ],
+    "encoding": Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Encoding of text files, such as windows-1252; UTF-8, or what a byte order mark says, if not given.",
+        ),
+    ],
+    "delimiter": Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHAR", help="Character between the fields of a line, such as ; or tab; found out if not given."
+        ),
+    ],
+    "columns": Annotated[
+        str | None,
+        typer.Option(
+            "--columns", metavar="NAME,NAME", help="Names of all columns, in order, of a file without a header."
+        ),
+    ],
+    "query": Annotated[
+        str | None,
+        typer.Option(
+            metavar="SELECT", help="SELECT that gives the rows of an SQLite database; one table with texts needs none."
+        ),
+    ],
+    "sheet": Annotated[str | None, typer.Option(metavar="NAME", help="Sheet of an Excel workbook that has several.")],
+    "max_characters": Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            parser=whole_number("--max-characters", 1),
+            help="Longest text accepted, in characters; 20,000 if not given.",
+        ),
+    ],
+}
+"""Options of reading rows, by their names in the library; every command that reads rows has all of them."""
 
-Encoding = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Encoding of text files, such as windows-1252; UTF-8, or what a byte order mark says, if not given.",
-    ),
-]
 
-Delimiter = Annotated[
-    str | None,
-    typer.Option(
-        metavar="CHAR", help="Character between the fields of a line, such as ; or tab; found out if not given."
-    ),
-]
-
-ColumnNames = Annotated[
-    str | None,
-    typer.Option("--columns", metavar="NAME,NAME", help="Names of all columns, in order, of a file without a header."),
-]
-
-Query = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SELECT", help="SELECT that gives the rows of an SQLite database; one table with texts needs none."
-    ),
-]
-
-Sheet = Annotated[str | None, typer.Option(metavar="NAME", help="Sheet of an Excel workbook that has several.")]
+def with_reading(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of reading rows, in place of its `**reading`, which `reading_options` takes."""
+    signature = inspect.signature(command, eval_str=True)
+    fixed = [parameter for parameter in signature.parameters.values() if parameter.kind != parameter.VAR_KEYWORD]
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in READING.items()
+    ]
+    # Typer reads a command's options from its signature.
+    command.__signature__ = signature.replace(parameters=[*fixed, *options])  # type: ignore[attr-defined]
+    return command
 
 
 def names_of_columns(given: str) -> list[str]:
@@ -240,10 +255,11 @@ def names_of_columns(given: str) -> list[str]:
     return [name.strip() for name in next(csv.reader([given]), [])]
 
 
-def reading_options(
-    encoding: str | None, delimiter: str | None, columns: str | None, query: str | None, sheet: str | None
-) -> dict[str, Any]:
-    """Return the options of reading files as arguments of the library.
+def reading_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of reading rows that were given, as arguments of the library.
+
+    Args:
+        given: Values by name; None where an option was not given.
 
     Raises:
         ConfigError: One is not valid.
@@ -251,7 +267,8 @@ def reading_options(
     from emotune.data.options import DataSource
     from emotune.system.options import read_options
 
-    names = None if columns is None else names_of_columns(columns)
-    given = {"encoding": encoding, "delimiter": delimiter, "columns": names, "query": query, "sheet": sheet}
-    read_options(DataSource, given)
-    return given
+    found = {name: value for name, value in given.items() if value is not None}
+    if "columns" in found:
+        found["columns"] = names_of_columns(found["columns"])
+    read_options(DataSource, found)
+    return found

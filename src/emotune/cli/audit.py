@@ -11,20 +11,13 @@ import typer
 
 from emotune.cli.arguments import (
     LABELLED_ROWS,
-    ColumnNames,
     DataConfig,
     DataRevision,
-    Delimiter,
     DropUnlabelled,
-    Encoding,
-    InputFormat,
     LabelColumn,
     LabelColumns,
     LabelSeparator,
     Map,
-    MaxCharacters,
-    Query,
-    Sheet,
     TextColumn,
     TextPairColumn,
     choice,
@@ -32,12 +25,14 @@ from emotune.cli.arguments import (
     reading_options,
     renamed,
     whole_number,
+    with_reading,
 )
 
 if TYPE_CHECKING:
     from emotune.data.auditing.audit import Audit
 
 
+@with_reading
 def audit(
     data: Annotated[
         str,
@@ -66,7 +61,6 @@ def audit(
     time_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Column of times: report from when to when each split goes.")
     ] = None,
-    input_format: InputFormat = None,
     names: Map = None,
     drop_unlabelled: DropUnlabelled = False,
     on_error: Annotated[
@@ -78,12 +72,6 @@ def audit(
             "If not given, they are listed.",
         ),
     ] = None,
-    encoding: Encoding = None,
-    delimiter: Delimiter = None,
-    columns: ColumnNames = None,
-    query: Query = None,
-    sheet: Sheet = None,
-    max_characters: MaxCharacters = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -113,6 +101,7 @@ def audit(
         typer.Option(metavar="DIR", help="Write a cleaned copy into a new folder, with a list of what was left out."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with every finding.")] = False,
+    **reading: Any,
 ) -> None:
     """Audit labelled data: repeats, leaks between splits, contradictions, likely label errors, shortcuts, rows that cannot be used.
 
@@ -129,7 +118,7 @@ def audit(
     from emotune.data.auditing.audit import audit_source
     from emotune.data.auditing.clean import DROPPED, OPTION
     from emotune.data.auditing.clean import write_clean as write
-    from emotune.data.options import MAX_CHARACTERS, DataSource
+    from emotune.data.options import DataSource
     from emotune.data.tokens import count_tokens
     from emotune.folder.base import open_base
     from emotune.inference.judging import features_of
@@ -160,12 +149,10 @@ def audit(
         label_columns=column_names(label_columns),
         group_column=group_column,
         time_column=time_column,
-        input_format=cast(Any, input_format),
         map=renamed(names),
         drop_unlabelled=drop_unlabelled,
         on_error=cast(Any, on_error),
-        max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
-        **reading_options(encoding, delimiter, columns, query, sheet),
+        **reading_options(reading),
     )
     # First, since it fails if the model's name is wrong, and an audit can take minutes.
     tokenizer = None if model is None else load_tokenizer(model, max_length=max_length)

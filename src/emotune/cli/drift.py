@@ -11,34 +11,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emotune.cli.arguments import (
+    TEXTS,
     Base,
-    ColumnNames,
-    Delimiter,
     Device,
-    Encoding,
     Folder,
-    MaxCharacters,
-    Query,
-    Sheet,
     TextColumn,
     TextPairColumn,
     reading_options,
     share,
     whole_number,
+    with_reading,
 )
-from emotune.system.errors import ArtifactError
-from emotune.system.wording import counted
+from emotune.system.errors import ArtifactError, ConfigError
+from emotune.system.wording import counted, in_full
 
 if TYPE_CHECKING:
     from emotune.evaluation.drift import Drift, Labelled
     from emotune.folder.tuned import TunedClassifier
 
 
+@with_reading
 def drift(
     folder: Folder,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="New texts; labels in the file are ignored.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help=f"New texts: {TEXTS}. Labels in it are ignored.")],
     reference: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="FILE", help="Texts to compare with, instead of the folder's saved test rows."),
     ] = None,
     level: Annotated[
@@ -67,16 +64,11 @@ def drift(
     ] = 10_000,
     text_column: TextColumn = None,
     text_pair_column: TextPairColumn = None,
-    encoding: Encoding = None,
-    delimiter: Delimiter = None,
-    columns: ColumnNames = None,
-    query: Query = None,
-    sheet: Sheet = None,
-    max_characters: MaxCharacters = None,
     base: Base = None,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     fail: Annotated[bool, typer.Option("--fail", help="Exit with code 1 if the new texts need a look.")] = False,
+    **reading: Any,
 ) -> None:
     """Compare new texts with the test rows: predicted labels, confidence, length, and words that training lacks.
 
@@ -88,6 +80,7 @@ def drift(
     $ emotune drift fine_tuned_lora_model this_week.csv --level 0.001 --least-change 0.2 --fail
     """
     from emotune.cli.console import make_console
+    from emotune.data.formats.copies import STANDARD_INPUT
     from emotune.evaluation.drift import find_drift
     from emotune.folder.columns import unlabelled_columns
     from emotune.folder.format import read_description
@@ -98,9 +91,9 @@ def drift(
     refuse_several(description.kind, "emotune drift")
     roles = unlabelled_columns(description, text_column, text_pair_column)
     # Everything about paths and files comes before the model is loaded.
-    how = {**roles, **reading_options(encoding, delimiter, columns, query, sheet)}
-    if max_characters is not None:
-        how["max_characters"] = max_characters
+    how = {**roles, **reading_options(reading)}
+    if file in STANDARD_INPUT and reference in STANDARD_INPUT:
+        raise ConfigError("Standard input can be read only once. Give a file for the new texts or for --reference.")
     new_texts = _drawn(file, how, sample)
     reference_texts = None if reference is None else _drawn(reference, how, sample)
     old = _saved_rows(folder) if reference_texts is None else None
@@ -143,18 +136,18 @@ def drift(
         raise typer.Exit(1)
 
 
-def _drawn(file: Path, how: Mapping[str, Any], most: int) -> list[str]:
+def _drawn(file: str, how: Mapping[str, Any], most: int) -> list[str]:
     """Return the texts of a file, or a sample of them."""
     from emotune.cli.console import print_notice
     from emotune.evaluation.drift import draw
 
     texts, total = draw(_texts(file, how), most)
     if total > len(texts):
-        print_notice(f"'{file}': {counted(len(texts), 'text')} of {total:,} were drawn at random.")
+        print_notice(f"{in_full(file)}: {counted(len(texts), 'text')} of {total:,} were drawn at random.")
     return texts
 
 
-def _texts(file: Path, how: Mapping[str, Any]) -> Iterator[str]:
+def _texts(file: str, how: Mapping[str, Any]) -> Iterator[str]:
     """Yield the texts of a file without labels."""
     from emotune.cli.console import print_notice
     from emotune.data.places.texts import open_unlabelled

@@ -13,27 +13,21 @@ import typer
 from emotune.cli.arguments import (
     LABELLED_ROWS,
     Base,
-    ColumnNames,
     DataConfig,
     DataRevision,
-    Delimiter,
     DropUnlabelled,
-    Encoding,
     Folder,
-    InputFormat,
     LabelColumn,
     LabelColumns,
     LabelSeparator,
     Map,
-    MaxCharacters,
     OnError,
-    Query,
-    Sheet,
     TextColumn,
     TextPairColumn,
     column_names,
     reading_options,
     renamed,
+    with_reading,
 )
 from emotune.system.errors import ConfigError
 from emotune.system.wording import counted, quoted
@@ -47,6 +41,7 @@ if TYPE_CHECKING:
 _MOST_PLACES = 5
 
 
+@with_reading
 def evaluate(
     folder: Folder,
     data: Annotated[
@@ -66,16 +61,9 @@ def evaluate(
     label_column: LabelColumn = None,
     label_separator: LabelSeparator = None,
     label_columns: LabelColumns = None,
-    input_format: InputFormat = None,
     names: Map = None,
     drop_unlabelled: DropUnlabelled = False,
     on_error: OnError = None,
-    encoding: Encoding = None,
-    delimiter: Delimiter = None,
-    columns: ColumnNames = None,
-    query: Query = None,
-    sheet: Sheet = None,
-    max_characters: MaxCharacters = None,
     base: Base = None,
     output: Annotated[
         Path | None,
@@ -85,6 +73,7 @@ def evaluate(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of --output.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+    **reading: Any,
 ) -> None:
     """Score a saved model on labelled rows: accuracy, precision, recall, F1, loss, overall and by class.
 
@@ -105,7 +94,6 @@ def evaluate(
     from emotune.cli.console import ConsoleProgress, make_console, print_notice
     from emotune.data.left_out import check_left_out, write_left_out
     from emotune.data.load import load_split
-    from emotune.data.options import MAX_CHARACTERS
     from emotune.evaluation.saved import write_evaluation
     from emotune.folder.columns import described_columns
     from emotune.folder.facts import facts_of
@@ -115,7 +103,10 @@ def evaluate(
     facts = facts_of(folder, base)
     for note in facts.notes:
         print_notice(note)
-    roles = described_columns(facts.description, text_column, text_pair_column)
+    roles: dict[str, Any] = {
+        **described_columns(facts.description, text_column, text_pair_column),
+        **reading_options(reading),
+    }
     rows = load_split(
         data,
         labels=facts.labels,
@@ -127,12 +118,9 @@ def evaluate(
         label_column=label_column,
         label_separator=label_separator,
         label_columns=column_names(label_columns),
-        input_format=cast(Any, input_format),
         map=renamed(names),
         drop_unlabelled=drop_unlabelled,
         on_error=cast(Any, on_error),
-        max_characters=MAX_CHARACTERS if max_characters is None else max_characters,
-        **reading_options(encoding, delimiter, columns, query, sheet),
     )
     for note in rows.notes:
         print_notice(note)

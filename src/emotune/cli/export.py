@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from emotune.cli.arguments import Base, Folder
+from emotune.cli.arguments import (
+    LABELLED_ROWS,
+    Base,
+    Folder,
+    LabelColumn,
+    TextColumn,
+    reading_options,
+    with_reading,
+)
+from emotune.system.errors import ConfigError
 
 
+@with_reading
 def export(
     folder: Folder,
     to: Annotated[str, typer.Option(metavar="FORMAT", help="merged, onnx or openvino.")],
@@ -20,7 +30,7 @@ def export(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(metavar="DATA", help="Labelled rows to check with, for a folder that keeps no test rows."),
+        typer.Option(metavar="DATA", help=f"Rows to check with, for a folder that keeps no test rows. {LABELLED_ROWS}"),
     ] = None,
     calibration: Annotated[
         str | None,
@@ -28,11 +38,14 @@ def export(
             metavar="DATA", help="Training texts for the int8 of OpenVINO, for a folder whose data was a local file."
         ),
     ] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
     margin: Annotated[
         float, typer.Option(metavar="POINTS", help="Points of accuracy that int8 may lose on the checked rows.")
     ] = 0.5,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
     base: Base = None,
+    **reading: Any,
 ) -> None:
     """Write a saved model as merged safetensors, ONNX or OpenVINO, with a script that runs it without emotune.
 
@@ -53,6 +66,13 @@ def export(
     from emotune.system.text import printable
 
     read_options(ExportOptions, {"to": to, "precision": precision, "margin": margin})
+    columns = {"text_column": text_column, "label_column": label_column}
+    how = {**{name: value for name, value in columns.items() if value is not None}, **reading_options(reading)}
+    if how and data is None and calibration is None:
+        raise ConfigError(
+            f"--{next(iter(how)).replace('_', '-')} is about the rows of --data or --calibration, and none were given. "
+            "Give them, or leave it out."
+        )
     found = export_folder(
         folder,
         to=to,
@@ -60,6 +80,7 @@ def export(
         output=output,
         data=data,
         calibration=calibration,
+        reading=how,
         margin=margin,
         overwrite=overwrite,
         base=base,

@@ -9,24 +9,20 @@ import typer
 from typer.core import TyperCommand
 
 from emotune.cli.arguments import (
+    TEXTS,
     Base,
-    ColumnNames,
-    Delimiter,
     Device,
-    Encoding,
     Folder,
-    MaxCharacters,
     Precision,
-    Query,
-    Sheet,
     TextColumn,
     TextPairColumn,
     reading_options,
     share,
     whole_number,
+    with_reading,
 )
 from emotune.cli.prediction import Asked, Output, predict_here, predict_on_ray
-from emotune.cli.sources import find_source, open_source
+from emotune.cli.sources import ABOUT_LINES, find_source, open_source
 from emotune.system.errors import ConfigError
 from emotune.system.wording import quoted, word
 
@@ -57,17 +53,21 @@ class PredictCommand(TyperCommand):
             ) from None
 
 
+@with_reading
 def predict(
     folder: Folder,
     given: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="FILE|TEXT",
-            help="A file of texts (.csv, .tsv, .jsonl, .parquet, or .txt with one text per line; compressed or not), "
-            "- for standard input, or the texts themselves. With --engine ray: files, folders, patterns and URLs.",
+            help="A file of texts in any format that emotune reads, a pattern of files, a URL, - for standard input, or the texts "
+            "themselves. Standard input is lines of text unless an option is about its rows. With --engine ray: files, "
+            "folders, patterns and URLs.",
         ),
     ] = None,
-    file: Annotated[Path | None, typer.Option(metavar="FILE", help="The file of texts, whatever its name is.")] = None,
+    file: Annotated[
+        str | None, typer.Option(metavar="FILE", help=f"The texts, whatever their name is: {TEXTS}.")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write to a file; its suffix names the format."),
@@ -77,9 +77,6 @@ def predict(
         typer.Option(
             "--format", metavar="NAME", help="csv, tsv, jsonl, parquet or text; that of the input if not given."
         ),
-    ] = None,
-    input_format: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Format of standard input; text, one per line, if not given.")
     ] = None,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Add the probability of every label.")] = False,
     top_k: Annotated[
@@ -118,12 +115,6 @@ def predict(
     ] = None,
     text_column: TextColumn = None,
     text_pair_column: TextPairColumn = None,
-    encoding: Encoding = None,
-    delimiter: Delimiter = None,
-    columns: ColumnNames = None,
-    query: Query = None,
-    sheet: Sheet = None,
-    max_characters: MaxCharacters = None,
     base: Base = None,
     calibrated: Annotated[
         bool,
@@ -141,6 +132,7 @@ def predict(
     ] = 0.0,
     device: Device = "auto",
     precision: Precision = "auto",
+    **reading: Any,
 ) -> None:
     """Label texts. The rows of a file keep their columns, and get a label and its probability.
 
@@ -170,13 +162,12 @@ def predict(
         if is_given and output is None:
             raise ConfigError(f"{option} was given without --output. Add --output FILE, or leave it out.")
     to = Output(output, form, overwrite, resume, on_error == "stop", keep_formulas)
-    how = reading_options(encoding, delimiter, columns, query, sheet)
+    how = reading_options(reading)
     asked = Asked(
         folder,
         base,
         text_column,
         text_pair_column,
-        max_characters,
         how,
         probabilities,
         top_k,
@@ -188,25 +179,19 @@ def predict(
     if engine not in _ENGINES:
         raise ConfigError(f"--engine is {quoted(engine)}; expected {' or '.join(_ENGINES)}.")
     if engine == "ray":
-        files = [*(given or []), *([] if file is None else [str(file)])]
+        files = [*(given or []), *([] if file is None else [file])]
         predict_on_ray(files, to, asked, workers)
         return
     if workers is not None:
         raise ConfigError("--workers is about --engine ray. Add that, or leave it out.")
     source = find_source(folder, given or [], file)
-    about_rows = {
-        "text_column": text_column,
-        "text_pair_column": text_pair_column,
-        "max_characters": max_characters,
-        **how,
-    }
+    about_rows = {"text_column": text_column, "text_pair_column": text_pair_column, **how}
     for option, value in about_rows.items():
-        if value is not None and source.path is None and input_format is None:
+        if value is not None and source.texts:
+            about = "standard input, pipes and URLs" if option == "input_format" else "the rows of a file"
             raise ConfigError(
-                f"--{option.replace('_', '-')} is about the rows of a file, and no file was given. Give one, or leave it out."
+                f"--{option.replace('_', '-')} is about {about}, and texts were given. Give a file, or leave it out."
             )
-    if input_format is not None and not source.is_standard_input:
-        raise ConfigError("--input-format is about standard input; a file's suffix names its format. Leave it out.")
     from emotune.cli.console import print_notice
     from emotune.folder.columns import unlabelled_columns
     from emotune.folder.facts import facts_of
@@ -216,6 +201,6 @@ def predict(
     for note in facts.notes:
         print_notice(note)
     roles = unlabelled_columns(facts.description, text_column, text_pair_column)
-    limit = {} if max_characters is None else {"max_characters": max_characters}
-    with open_source(source, input_format, {**how, **roles, **limit}) as opened:
-        predict_here(opened, to, asked, facts)
+    of_rows = {name: value for name, value in about_rows.items() if value is not None and name not in ABOUT_LINES}
+    opened = open_source(source, {**how, **roles}, rows=of_rows not in ({}, {"input_format": "text"}))
+    predict_here(opened, to, asked, facts)

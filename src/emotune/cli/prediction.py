@@ -39,7 +39,6 @@ class Asked:
     base: str | None
     text_column: str | None
     text_pair_column: str | None
-    max_characters: int | None
     how: Mapping[str, Any]
     probabilities: bool
     top_k: int
@@ -124,14 +123,17 @@ def predict_on_ray(given: list[str], to: Output, asked: Asked, workers: int | No
     require("ray", ["fsspec", "ray"], "--engine ray")
     if not given or to.path is None:
         raise ConfigError("--engine ray reads files and writes a folder. Give at least one FILE, and --output FOLDER.")
-    for option, wrong in (("--resume", to.resume), ("--device", asked.device != "auto")):
+    for option, wrong in (
+        ("--resume", to.resume),
+        ("--device", asked.device != "auto"),
+        ("--input-format", "input_format" in asked.how),
+    ):
         if wrong:
             raise ConfigError(f"{option} is not for --engine ray. Leave it out.")
     from emotune.bulk.answers import Wanted
     from emotune.bulk.cluster import ClusterJob, predict_on_cluster
     from emotune.bulk.places import SKIPPED, cluster_format, find_files, place
     from emotune.cli.console import ConsoleProgress, make_console, print_notice
-    from emotune.data.options import MAX_CHARACTERS
     from emotune.evaluation.words.formats import duration
     from emotune.folder.columns import unlabelled_columns
     from emotune.folder.facts import facts_of
@@ -153,7 +155,6 @@ def predict_on_ray(given: list[str], to: Output, asked: Asked, workers: int | No
             wanted=wanted,
             columns=unlabelled_columns(facts.description, asked.text_column, asked.text_pair_column),
             how=asked.how,
-            max_characters=MAX_CHARACTERS if asked.max_characters is None else asked.max_characters,
             stop=to.stop,
             keep_formulas=to.keep_formulas,
             calibrated=asked.calibrated,

@@ -1,11 +1,9 @@
-"""The source of the texts of `emotune predict`: a file, the command line, or standard input."""
+"""The source of the texts of `emotune predict`: files, the command line, or standard input."""
 
 from __future__ import annotations
 
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,27 +15,29 @@ if TYPE_CHECKING:
     from emotune.data.unlabelled import Unlabelled
 
 _STANDARD_INPUT = ("-", "/dev/stdin")
+ABOUT_LINES = ("encoding", "max_characters")
+"""Options of reading that are about lines of text as well as about rows."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where texts come from: a file, the command line, or standard input."""
+    """Where texts come from: files that a place names, the command line, or standard input."""
 
-    path: Path | None = None
+    file: str | None = None
     texts: tuple[str, ...] = ()
 
     @property
     def is_standard_input(self) -> bool:
         """True if it is neither a file nor texts of the command line."""
-        return self.path is None and not self.texts
+        return self.file is None and not self.texts
 
 
-def find_source(folder: Path, given: Sequence[str], file: Path | None) -> Source:
+def find_source(folder: Path, given: Sequence[str], file: str | None) -> Source:
     """Return what the arguments name."""
     if given and file is not None:
         raise ConfigError("Texts were given both as arguments and with --file. Give one of the two.")
     if file is not None:
-        return Source() if str(file) in _STANDARD_INPUT else Source(file)
+        return Source() if file in _STANDARD_INPUT else Source(file)
     if len(given) == 1 and given[0] in _STANDARD_INPUT:
         return Source()
     if not given:
@@ -55,11 +55,11 @@ def find_source(folder: Path, given: Sequence[str], file: Path | None) -> Source
         )
     files = [text for text in given if _names_file(text)]
     if len(given) == 1 and files:
-        return Source(Path(given[0]))
+        return Source(given[0])
     if files:
         raise ConfigError(
-            f"{in_full(files[0])} names a file, and {len(given)} arguments were given. Give one file at a time; "
-            "to label the name itself, give it on standard input."
+            f"{in_full(files[0])} names a file, and {len(given)} arguments were given. Give one file at a time, or a pattern of "
+            "files in quotes; to label the name itself, give it on standard input."
         )
     for number, text in enumerate(given, start=1):
         # The shell's bytes that are not UTF-8 arrive as lone surrogates.
@@ -79,7 +79,10 @@ def _names_file(text: str) -> bool:
     """Return whether a text is a file's name, or can only be one: a label of it would not be about the file's texts."""
     from emotune.data.formats.compression import format_suffix
     from emotune.data.formats.files import KNOWN_SUFFIXES
+    from emotune.data.places.downloads import is_url
 
+    if is_url(text):
+        return not any(character.isspace() for character in text)
     path = Path(text)
     try:
         if path.is_file():
@@ -89,32 +92,25 @@ def _names_file(text: str) -> bool:
     return format_suffix(path) in KNOWN_SUFFIXES and not any(character.isspace() for character in text)
 
 
-@contextmanager
-def open_source(source: Source, input_format: str | None, how: Mapping[str, Any]) -> Iterator[Unlabelled]:
-    """Open the input; standard input of rows is copied to a temporary file, since rows are read twice.
+def open_source(source: Source, how: Mapping[str, Any], *, rows: bool) -> Unlabelled:
+    """Open the input. Lines of standard input are read as they come; rows are copied first, since they are read twice.
 
     Args:
         source: Where texts come from.
-        input_format: The format of standard input.
         how: Arguments of `open_unlabelled`, "pairs" among them.
+        rows: True if an option was given that is about rows, so that standard input is not lines of text.
     """
     from emotune.data.places.texts import open_unlabelled
     from emotune.data.unlabelled import lines_of, texts_of
-    from emotune.data.writing import format_of
 
-    if source.path is not None:
-        yield open_unlabelled(source.path, **how)
-    elif source.texts:
-        yield texts_of(_in_pairs(source.texts) if how["pairs"] else source.texts, "The command line")
-    elif input_format is None or format_of(input_format) == "text":
-        yield lines_of(sys.stdin.buffer, "Standard input", pairs=how["pairs"])
-    else:
-        with tempfile.TemporaryDirectory(prefix="emotune-") as held:
-            copy = Path(held) / f"standard-input.{input_format}"
-            with copy.open("wb") as stream:
-                while block := sys.stdin.buffer.read(1 << 20):
-                    stream.write(block)
-            yield open_unlabelled(copy, **how)
+    if source.file is not None:
+        return open_unlabelled(source.file, **how)
+    if source.texts:
+        return texts_of(_in_pairs(source.texts) if how["pairs"] else source.texts, "The command line")
+    if rows:
+        return open_unlabelled("-", **how)
+    about = {name: how[name] for name in ("pairs", "encoding", "max_characters") if name in how}
+    return lines_of(sys.stdin.buffer, "Standard input", **about)
 
 
 def _in_pairs(texts: Sequence[str]) -> tuple[str, ...]:

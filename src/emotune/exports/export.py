@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,6 +62,7 @@ def export(
     output: str | Path | None = None,
     data: str | Path | None = None,
     calibration: str | Path | None = None,
+    reading: Mapping[str, Any] | None = None,
     margin: float = 0.5,
     overwrite: bool = False,
     base: str | Path | None = None,
@@ -82,6 +83,8 @@ def export(
         output: The folder to write; by default FOLDER_FORMAT in the working directory, such as "my_model_onnx_int8".
         data: Labelled rows to check with, for a folder that keeps no test rows.
         calibration: Training texts to calibrate OpenVINO's int8 on, for a folder whose data was local.
+        reading: Arguments of `load_data` that say how the rows of `data` and `calibration` are read, such as
+            {"text_column": "body", "encoding": "windows-1252"}.
         margin: Points of accuracy that int8 may lose.
         overwrite: Replace an earlier export in the output folder.
         base: Location of the base model, if the folder does not name it.
@@ -111,10 +114,10 @@ def export(
     source = folder.resolve().name
     target = Path(f"{source}_{options.name}" if output is None else output)
     check_output(target, overwrite, [folder, *_local(data, calibration)], mark=EXPORT_DESCRIPTION)
-    rows = rows_to_check(folder, description, data)
+    rows = rows_to_check(folder, description, data, reading or {})
     texts = None
     if options.to == "openvino" and options.precision == "int8":
-        texts = calibration_texts(folder, description, calibration, set(rows.texts))
+        texts = calibration_texts(folder, description, calibration, set(rows.texts), reading or {})
     with progress.step(f"Load and merge '{source}'"):
         classifier = load_saved(folder, base=base)
         merged = classifier.method.merge(classifier.model)

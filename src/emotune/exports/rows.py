@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ CALIBRATION_TEXTS = 300
 """Texts that int8 is calibrated on, as NNCF recommends."""
 
 _LEAST_TEXTS = 16
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -40,20 +42,23 @@ class Calibration:
     note: str
 
 
-def rows_to_check(folder: Path, description: Description, data: str | Path | None) -> Split:
+def rows_to_check(
+    folder: Path, description: Description, data: str | Path | None, reading: Mapping[str, Any] = NO_OPTIONS
+) -> Split:
     """Return the labelled rows to compare the export with the original on.
 
     Args:
         folder: The exported folder.
         description: Its description.
         data: Labelled rows given by the caller: a file, a folder, a data set; None for the test rows in the folder.
+        reading: Arguments of `load_split` that say how they are read.
 
     Raises:
         ArtifactError: None are given, and the folder keeps none.
         DataError: The given rows cannot be read, or have other labels.
     """
     if data is not None:
-        return load_split(data, labels=description.labels, task=description.kind)
+        return load_split(data, labels=description.labels, task=description.kind, **reading)
     if not (folder / PREDICTIONS).is_file():
         raise ArtifactError(
             f"'{folder}' has no {PREDICTIONS}, so it keeps no test rows to check the export with. "
@@ -68,7 +73,11 @@ def rows_to_check(folder: Path, description: Description, data: str | Path | Non
 
 
 def calibration_texts(
-    folder: Path, description: Description, given: str | Path | None, checked: Collection[str]
+    folder: Path,
+    description: Description,
+    given: str | Path | None,
+    checked: Collection[str],
+    reading: Mapping[str, Any] = NO_OPTIONS,
 ) -> Calibration:
     """Return training texts to calibrate int8 on; none of them is among the rows that the export is checked on.
 
@@ -77,12 +86,15 @@ def calibration_texts(
         description: Its description.
         given: File of texts, or data set with a training split, given by the caller; None for the folder's own data.
         checked: Texts of the rows that the export is checked on.
+        reading: Arguments of `load_data` that say how the given texts are read.
 
     Raises:
         ConfigError: The folder's data was local or is not known, and no texts are given.
         DataError: The texts cannot be read, or are too few.
     """
-    texts, name = _own_texts(folder, description) if given is None else (_texts_of(given), Path(str(given)).name)
+    texts, name = (
+        _own_texts(folder, description) if given is None else (_texts_of(given, reading), Path(str(given)).name)
+    )
     left = [text for text in dict.fromkeys(texts) if text not in checked]
     if len(left) < _LEAST_TEXTS:
         raise DataError(
@@ -114,14 +126,15 @@ def _own_texts(folder: Path, description: Description) -> tuple[Sequence[str], s
     return found.train.texts, data.name
 
 
-def _texts_of(source: str | Path) -> Sequence[str]:
+def _texts_of(source: str | Path, reading: Mapping[str, Any]) -> Sequence[str]:
     """Return the texts of a file, or of the training split of anything else."""
+    asked = DataSource(source=source, **reading)
     if Path(source).expanduser().is_file():
-        return [text for _, text in all_texts(open_unlabelled(source))]
-    asked = DataSource(source=source)
+        of_texts = {name: value for name, value in reading.items() if name != "label_column"}
+        return [text for _, text in all_texts(open_unlabelled(source, **of_texts))]
     _, tables = open_splits(asked)
     if "train" not in tables:
         raise DataError(f"{quoted(source)} has no train split to calibrate int8 on. Give a file of training texts.")
     table = tables["train"]
-    column = text_only_column(table, None)
-    return [text for _, text in all_texts(column_of(table, column))]
+    column = text_only_column(table, asked.text_column)
+    return [text for _, text in all_texts(column_of(table, column, asked.max_characters))]

@@ -123,12 +123,12 @@ def _files(place: str | Path, asked: DataSource) -> _Files:
 
 
 def _opened(files: _Files, text_column: str | None, text_pair_column: str | None, pairs: bool) -> Unlabelled:
-    table = joined(files.tables, files.name)
     reading = files.reading
-    is_labelled = bool(known_columns(table, "text") and known_columns(table, "label"))
-    is_table = is_labelled or text_column is not None or reading.delimiter is not None or reading.columns is not None
-    if table.format == "text" and not is_table:
+    is_table = text_column is not None or reading.delimiter is not None or reading.columns is not None
+    # The first line of text has the place of a header.
+    if not is_table and not any(table.format != "text" or _is_labelled(table) for table in files.tables):
         return _of_lines(files, pairs)
+    table = joined(files.tables, files.name)
     column, pair = (
         pair_columns(table, text_column, text_pair_column) if pairs else (text_only_column(table, text_column), None)
     )
@@ -142,6 +142,10 @@ def _opened(files: _Files, text_column: str | None, text_pair_column: str | None
         notes=notes,
         foreign=table.foreign,
     )
+
+
+def _is_labelled(table: Table) -> bool:
+    return bool(known_columns(table, "text") and known_columns(table, "label"))
 
 
 def _of_lines(files: _Files, pairs: bool) -> Unlabelled:
