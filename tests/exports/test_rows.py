@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def test_given_rows_are_read_as_the_options_say(tmp_path: Path, described: Descr
     lines = (SAVED / "data" / "validation.csv").read_text(encoding="utf-8").splitlines()[1:]
     (tmp_path / "rows.csv").write_text("\n".join([*lines, "café,joy"]), encoding="windows-1252")
     reading = {"encoding": "windows-1252", "columns": ("text", "label")}
-    expected = [row.rpartition(",")[0].strip('"') for row in lines] + ["café"]
+    expected = [row[0] for row in csv.reader(lines)] + ["café"]
     assert list(rows_to_check(LORA, described, tmp_path / "rows.csv", reading).texts) == expected
     texts = calibration_texts(LORA, described, tmp_path / "rows.csv", (), {**reading, "label_column": "label"}).texts
     assert set(texts) <= set(expected)
