@@ -42,7 +42,7 @@ def test_every_decision_is_numbered_and_stands_in_the_index() -> None:
     rows = re.findall(r"^\| \[(\d{4})\]\((\1-[a-z0-9-]+\.md)\) \| (.*?) \| .* \| (.*) \|$", index, re.MULTILINE)
     files = sorted(path.name for path in DECISIONS.glob("*.md") if path.name != "README.md")
     assert [name for _, name, _, _ in rows] == files
-    assert [int(number) for number, _, _, _ in rows] == list(range(1, len(rows) + 1))
+    assert len({number for number, _, _, _ in rows}) == len(rows)
     for _, name, title, status in rows:
         lines = (DECISIONS / name).read_text(encoding="utf-8").splitlines()
         assert lines[0] == f"# {title}", name
