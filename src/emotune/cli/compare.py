@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emotune.cli.arguments import Base
 from emotune.system.errors import ConfigError
-from emotune.system.wording import in_full
+from emotune.system.wording import in_full, listed
 
 if TYPE_CHECKING:
+    from emotune.data.dataset import Split
     from emotune.evaluation.scores import Evaluation
     from emotune.folder.format import Description
     from emotune.report.html import Report
@@ -24,9 +26,17 @@ def compare(
         list[Path],
         typer.Argument(
             metavar="DIR DIR...",
-            help="Folders that `emotune run` saved, or files of predictions; the first is compared with.",
+            help="Folders that emotune, transformers or PEFT saved, or files of predictions; the first is compared with.",
         ),
     ],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="Labelled rows to score every folder on now; without it, saved predictions are read.",
+        ),
+    ] = None,
+    base: Base = None,
     output: Annotated[
         Path, typer.Option(metavar="FILE", help="File for the report, one page that needs no network.")
     ] = Path("emotune_comparison.html"),
@@ -40,7 +50,10 @@ def compare(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
 ) -> None:
-    """Compare saved models by their predictions on the same test rows; no model is loaded.
+    """Compare saved models by their predictions on the same rows.
+
+    The predictions that a run saved are read, and no model is loaded. A folder without any, such as one that
+    transformers or PEFT saved, is scored on the rows of the others; with --data, every folder is scored on these rows.
 
     A file of predictions (CSV, TSV, JSON Lines or Parquet) has the columns text, label and prediction, and optionally
     probabilities in one column per label, as in p_joy. `emotune evaluate --output` writes one; any program can.
@@ -53,12 +66,14 @@ def compare(
     $ emotune compare full_fine_tuning lora --margin 1
     $ emotune compare fine_tuned_lora_model predictions_of_another_program.csv
     $ emotune compare seed_0 seed_1 seed_2 --output seeds.html
+    $ emotune compare fine_tuned_lora_model plain_model --data bundled:sample
     """
     from rich.text import Text
 
     from emotune.cli.console import make_console
     from emotune.evaluation.margin import checked_margin
     from emotune.folder.format import read_description
+    from emotune.folder.plain import is_plain
     from emotune.report.html import MARK, render_report
     from emotune.report.tables import comparison_table, ranking_table
     from emotune.system.output import open_output
@@ -76,15 +91,19 @@ def compare(
     absent = next((folder for folder in folders if not folder.exists()), None)
     if absent is not None:
         raise ConfigError(
-            f"No such file or folder: {in_full(absent)}. Give folders that emotune run saved, or files of predictions."
+            f"No such file or folder: {in_full(absent)}. Give folders of saved models, or files of predictions."
         )
-    descriptions = [None if folder.is_file() else read_description(folder) for folder in folders]
+    descriptions = [None if folder.is_file() or is_plain(folder) else read_description(folder) for folder in folders]
     with open_output(output, overwrite, mark=MARK) as target:
-        evaluations = in_one_order(read_all(folders, names, descriptions))
+        evaluations = in_one_order(read_all(folders, names, descriptions, data, base))
         temperatures = [None if description is None else description.temperature for description in descriptions]
         repeats = [
-            "" if description is None else " ".join(filter(None, cautions(name, description)))
-            for name, description in zip(names, descriptions, strict=True)
+            ""
+            if description is None
+            else seen_sentence(folder, name, description, evaluations[0].split)
+            if data is not None
+            else " ".join(filter(None, cautions(name, description)))
+            for folder, name, description in zip(folders, names, descriptions, strict=True)
         ]
         pages = reports(evaluations, temperatures, margin, repeats)
         target.write(render_report(*pages))
@@ -100,34 +119,74 @@ def compare(
 
 
 def read_all(
-    places: Sequence[Path], names: Sequence[str], descriptions: Sequence[Description | None]
+    places: Sequence[Path],
+    names: Sequence[str],
+    descriptions: Sequence[Description | None],
+    data: str | None = None,
+    base: str | None = None,
 ) -> list[Evaluation]:
-    """Read saved folders, and files of predictions with the labels of the first folder, or else their own.
+    """Read predictions, of files with the labels of the first folder, or else their own; score folders that have none.
 
     Args:
         places: The folders and files.
         names: Their names in tables.
-        descriptions: The `emotune.json` of each folder; None for a file.
+        descriptions: The `emotune.json` of each folder that emotune saved; None for the others.
+        data: Labelled rows to score every folder on; None for the saved predictions of folders that have them.
+        base: The base model of folders that are adapters, if they do not name it.
     """
+    from emotune.cli.console import ConsoleProgress, make_console, print_notice
+    from emotune.data.load import load_split
+    from emotune.evaluation.folders import score_folder
     from emotune.evaluation.foreign import common_labels, foreign_evaluation, read_foreign
     from emotune.evaluation.saved import read_evaluation
+    from emotune.folder.facts import facts_of
     from emotune.tasks.base import refuse_several
     from emotune.tasks.single_label import SINGLE_LABEL
 
-    files = {
-        place: read_foreign(place)
-        for place, description in zip(places, descriptions, strict=True)
-        if description is None
-    }
+    files = {place: read_foreign(place) for place in places if place.is_file()}
+    rows: Split | None = None
     first = next(filter(None, descriptions), None)
-    if first is not None:
-        refuse_several(first.kind, "emotune compare")
-    labels = common_labels(list(files.values())) if first is None else first.labels
-    task = SINGLE_LABEL if first is None else first.kind
-    return [
-        foreign_evaluation(files[place], labels, name, task) if place in files else read_evaluation(place, name=name)
-        for place, name in zip(places, names, strict=True)
-    ]
+    labels, task = (None, SINGLE_LABEL) if first is None else (first.labels, first.kind)
+    if data is not None:
+        folder = next((place for place in places if place not in files), None)
+        if folder is None:
+            raise ConfigError("--data is for folders, whose models are scored on it. Leave it out to compare files.")
+        facts = facts_of(folder, base_of(folder, base))
+        labels, task = facts.labels, facts.task
+        rows = load_split(data, labels=labels, task=task)
+        for note in rows.notes:
+            print_notice(note)
+    elif labels is None and files:
+        labels = common_labels(list(files.values()))
+    if labels is None:
+        raise ConfigError(
+            f"None of {listed(map(str, places))} holds predictions. Give labelled rows to score them on: --data DATA."
+        )
+    refuse_several(task, "emotune compare")
+    found: dict[Path, Evaluation] = {}
+    for place, name, description in zip(places, names, descriptions, strict=True):
+        if place in files:
+            found[place] = foreign_evaluation(files[place], labels, name, task)
+        elif rows is None and description is not None:
+            found[place] = read_evaluation(place, name=name)
+    if rows is None:
+        rows = next(iter(found.values())).split
+    for place, name in zip(places, names, strict=True):
+        if place not in found:
+            own = base_of(place, base)
+            for note in facts_of(place, own).notes:
+                print_notice(note)
+            progress = ConsoleProgress(1, make_console(stderr=True))
+            found[place] = score_folder(place, rows, name, base=own, progress=progress)
+    return [found[place] for place in places]
+
+
+def base_of(folder: Path, base: str | None) -> str | None:
+    """Return the base model for a folder that needs one: an adapter, by whomever saved."""
+    from emotune.folder.plain import is_plain
+    from emotune.models.folder import ADAPTER_CONFIG
+
+    return None if is_plain(folder) and not (folder / ADAPTER_CONFIG).is_file() else base
 
 
 def in_one_order(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
@@ -170,6 +229,21 @@ def cautions(name: str, description: Description) -> tuple[str, str]:
         description: Its `emotune.json`.
     """
     return repeats_of_training(name, description), of_folds(name, description)
+
+
+def seen_sentence(folder: Path, name: str, description: Description, rows: Split) -> str:
+    """Return a sentence on the rows that a model was trained on, by the fingerprints in its folder; "" for none."""
+    from emotune.cli.evaluate import seen_rows
+    from emotune.system.text import printable
+    from emotune.system.wording import counted
+
+    seen = seen_rows(folder, description, rows)
+    if not seen:
+        return ""
+    return (
+        f"'{printable(name)}' was trained on {counted(seen, 'row')} of these {len(rows):,} (equal but for case and "
+        "punctuation), so its scores may be too good."
+    )
 
 
 def of_folds(name: str, description: Description) -> str:

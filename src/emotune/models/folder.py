@@ -268,10 +268,7 @@ def what_it_is(folder: Path) -> str:
             return ""
     except ModelError:
         return ""
-    return (
-        f"\nIt is a plain {kind}, which emotune evaluate, predict and verify read. {training}\n"
-        f"To compare it: emotune evaluate {shlex.quote(str(folder))} --data DATA --output predictions.parquet, and give that file."
-    )
+    return f"\nIt is a plain {kind}, which emotune evaluate, predict, compare and verify read. {training}"
 
 
 def _read_object(file: Path, name: str) -> dict[str, Any]:
