@@ -247,7 +247,7 @@ CASES = [
         files(d__csv=delimited([(i, i, *row) for i, row in enumerate(ROWS)], "Unnamed: 0.1,Unnamed: 0,text,label")),
         unsaid=["not used"],
     ),
-    Case(
+    reads(
         "a08_onehot",
         "audit d.csv",
         files(
@@ -257,8 +257,8 @@ CASES = [
             )
         ),
         said=[
-            "'anger', 'fear', 'joy', 'love', 'sadness', 'surprise' look like one column for each label.*"
-            "--label-columns anger,fear,joy,love,sadness,surprise"
+            "labels from columns 'anger', 'fear', 'joy', 'love', 'sadness', 'surprise', one for each label",
+            "Every row has exactly one label, so this is single-label data",
         ],
     ),
     reads(

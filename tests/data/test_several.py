@@ -90,6 +90,55 @@ def test_columns_with_one_label_each(tmp_path: Path) -> None:
     assert any("columns 'anger', 'fear', 'joy'" in note and "'more'" in note for note in data.notes)
 
 
+def one_hot(rows: list[dict[str, Any]], further: str = "") -> str:
+    """Return CSV with an index, a column for each label, and, if named, one with the given cells."""
+    name, *cells = further.split(",") if further else [""]
+    lines = [f"id,comment,anger,fear,joy{',' if name else ''}{name}"]
+    for number, row in enumerate(rows):
+        labels = ",".join(str(int(label in row["labels"])) for label in WORDS)
+        cell = f",{cells[number % len(cells)]}" if cells else ""
+        lines.append(f"{number},{row['text']},{labels}{cell}")
+    return "\n".join(lines)
+
+
+def test_columns_of_zeros_and_ones_are_recognised_where_nothing_else_is_there(tmp_path: Path) -> None:
+    rows = made_up()
+    path = tmp_path / "rows.csv"
+    path.write_text(one_hot(rows))
+    data = load_data(path)
+    check(data, rows)
+    assert any("labels from columns 'anger', 'fear', 'joy', one for each label" in note for note in data.notes)
+    assert audit_source(path, label_errors=False).several
+    # A column that splits the rows is not one of labels.
+    path.write_text(one_hot(rows, "author," + ",".join(f"author {number}" for number in range(30))))
+    check(load_data(path, group_column="author"), rows)
+
+
+@pytest.mark.parametrize("further", ["letters,1,2,3", "letters,0,1,"])
+def test_other_columns_make_columns_of_zeros_and_ones_ambiguous(further: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(one_hot(made_up(), further))
+    with pytest.raises(DataError, match=r"'anger', 'fear', 'joy' look like .*--label-columns anger,fear,joy"):
+        load_data(path)
+
+
+def test_one_column_of_zeros_and_ones_is_not_taken_for_labels(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,seen\n" + "\n".join(f"text {number},{number % 2}" for number in range(30)))
+    with pytest.raises(DataError, match="no column is named like one of labels"):
+        load_data(path)
+    path.write_text(one_hot(made_up()))
+    with pytest.raises(DataError, match="no column is named like one of labels"):
+        load_data(path, label_separator=",")
+
+
+def test_a_later_row_with_another_value_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(one_hot(made_up(1100)) + "\n1100,late,0,2,0")
+    with pytest.raises(DataError, match=r"line 1102: the column 'fear' holds '2'; expected 0, 1"):
+        load_data(path)
+
+
 def test_a_copy_of_a_text_is_in_the_split_of_the_other() -> None:
     rows = made_up()
     twice = [*rows, *({**row, "text": row["text"].upper()} for row in rows[:30])]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from emotune.data.column_names import KNOWN_NAMES, Role, has_clear_name, is_commonest, named_like, normal
-from emotune.data.table import Table
+from emotune.data.table import Broken, Table
 from emotune.system.errors import DataError
 from emotune.system.wording import listed, quoted, word
 
@@ -81,8 +81,13 @@ def text_and_label_columns(
     label_column: str | None,
     text_pair_column: str | None = None,
     label_columns: Sequence[str] | None = None,
+    further: Sequence[str] = (),
+    one_hot: bool = True,
 ) -> Columns:
     """Return the columns of texts and of labels.
+
+    Where no column is named like one of labels, and all columns but those of texts and row numbers hold only 0 and 1,
+    each of these is one label, as if they were given.
 
     Args:
         table: The table.
@@ -91,6 +96,8 @@ def text_and_label_columns(
         text_pair_column: The user's choice of the column of second texts, or None for rows of one text. Where no column
             of texts has a known name, two columns with known names of pairs are taken.
         label_columns: Columns with one label each, in place of one column of labels.
+        further: Columns that are read for something else than texts and labels.
+        one_hot: False if labels are known to be in one column.
 
     Raises:
         DataError: There is no header; a column occurs twice; the chosen column does not exist; or no column, or more
@@ -100,6 +107,8 @@ def text_and_label_columns(
     if text_column is None and label_column is None and label_columns is None:
         _refuse_missing_header(table, ("text", "label"))
     text, pair = _text_columns(table, text_column, text_pair_column)
+    if one_hot and label_column is None and label_columns is None and not known_columns(table, "label"):
+        label_columns = _one_hot(table, {text, pair, *further})
     labels = tuple(_column(table, "label", name) for name in label_columns or (label_column,))
     for label in labels:
         if label in (text, pair):
@@ -183,6 +192,8 @@ def column_notes(columns: Mapping[str, Columns]) -> Iterator[str]:
         others = not all(_INDEX.fullmatch(column.strip().lower()) for column in found.unused)
         unused = f"; not used: {listed([column or '(no name)' for column in found.unused])}" if others else ""
         of_labels = f"column{'s' if found.labels else ''} {listed(found.of_labels)}"
+        if found.labels:
+            of_labels += ", one for each label"
         if found.pair is not None:
             where = f"{', '.join(named)}: pairs" if len(splits) > 1 else "Pairs"
             yield (
@@ -349,11 +360,28 @@ def _pair_offer(found: Columns) -> Iterator[str]:
 def _one_hot_hint(table: Table) -> str:
     """Return advice where every label has a column of zeros and ones; "" where the first rows show otherwise."""
     others = [column for column in table.columns if column and not has_clear_name([column], "text")]
-    seen: dict[str, set[str]] = {column: set() for column in others}
-    for _, values in islice(table.read(others), _ROWS_LOOKED_AT):
-        for column, value in zip(others, values, strict=True):
-            seen[column].add(_ONE_HOT.get(str(value).strip().lower(), ""))
-    labels = [column for column, values in seen.items() if values == {"0", "1"}]
+    labels = [column for column, values in _values(table, others).items() if values == {"0", "1"}]
     if len(labels) < 2:
         return ""
     return f"{listed(labels)} look like one column for each label. Name them: --label-columns {word(','.join(labels))}."
+
+
+def _one_hot(table: Table, others: Set[str | None]) -> tuple[str, ...] | None:
+    """Return the columns with one label each, if it is plain that these are all but the given ones and row numbers.
+
+    In the first rows, each holds only 0 and 1, and at least two of them hold both.
+    """
+    columns = [name for name in table.columns if name not in others and not _INDEX.fullmatch(name.strip().lower())]
+    values = _values(table, columns) if len(columns) > 1 else {}
+    plain = all(found and found <= {"0", "1"} for found in values.values())
+    return tuple(columns) if plain and sum(len(found) == 2 for found in values.values()) > 1 else None
+
+
+def _values(table: Table, columns: Sequence[str]) -> dict[str, set[str]]:
+    """Return whether columns hold "0" and "1" in the first rows that can be read, and "" for anything else."""
+    seen: dict[str, set[str]] = {column: set() for column in columns}
+    for _, values in islice(table.read(columns), _ROWS_LOOKED_AT):
+        for column, value in zip(columns, values, strict=True):
+            if not isinstance(value, Broken):
+                seen[column].add(_ONE_HOT.get(str(value).strip().lower(), ""))
+    return seen

@@ -116,7 +116,13 @@ def read_labelled(table: Table, asked: DataSource) -> LabelledRows:
 
 def _columns(table: Table, asked: DataSource) -> Columns:
     found = text_and_label_columns(
-        table, asked.text_column, asked.label_column, asked.text_pair_column, asked.label_columns
+        table,
+        asked.text_column,
+        asked.label_column,
+        asked.text_pair_column,
+        asked.label_columns,
+        asked.further,
+        one_hot=asked.label_separator is None,
     )
     return with_further(table, found, asked.further)
 
