@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, mean_absolute_error
 from typer.testing import CliRunner
 
 import emotune
@@ -355,3 +355,64 @@ class TestRefusals:
 def test_notes_of_folds_are_in_the_data(folded: TextDataset) -> None:
     assert one_states(folded.notes, "3 folds, 2 times")
     assert json.dumps(folded.notes)
+
+
+@pytest.fixture(scope="module")
+def in_order(
+    hub_named_bert: Path, rows: Path, tiny_data: TextDataset, tmp_path_factory: pytest.TempPathFactory
+) -> Done:
+    """A cross-validation of one repeat whose labels have an order."""
+    settings: dict[str, Any] = {
+        "model.name": str(hub_named_bert),
+        "model.max_length": 32,
+        "data.source": str(rows),
+        "data.labels": list(tiny_data.labels),
+        "data.ordered": True,
+        "data.folds": 3,
+        "data.fold_repeats": 2,
+        "method.name": "head",
+        "training.epochs": 2,
+        "training.precision": "fp32",
+        "training.device": "cpu",
+        "output.folder": str(tmp_path_factory.mktemp("ordered") / "tuned"),
+    }
+    progress = Recording()
+    return Done(run(RunConfig.load(overrides=settings), progress), progress, settings)
+
+
+@pytest.mark.slow
+class TestInOrder:
+    def test_scores_are_those_of_scikit_learn_in_every_fold(self, in_order: Done) -> None:
+        study, after = in_order.result.comparison.folds, in_order.result.comparison.after
+        data = load_data(**RunConfig.load(overrides=in_order.settings).data_arguments())
+        for number, fold in enumerate(data.folds[0]):
+            truth, found = data.train.label_ids[fold.scored], after.predictions[fold.scored]
+            errors, kappas = (
+                study.further[name][after.name] for name in ("mean absolute error", "quadratic weighted kappa")
+            )
+            assert errors[0, number] == pytest.approx(mean_absolute_error(truth, found))
+            assert kappas[0, number] == pytest.approx(cohen_kappa_score(truth, found, weights="quadratic"))
+
+    def test_differences_have_corrected_intervals(self, in_order: Done) -> None:
+        comparison = in_order.result.comparison
+        study, after, other = comparison.folds, comparison.after.name, comparison.baselines[0]
+        values = study.further["mean absolute error"]
+        differences = (values[after] - values[other.name]).ravel()
+        error = np.sqrt((1 / 6 + 1 / 2) * differences.var(ddof=1))
+        found = comparison.over_folds(other).further["mean absolute error"]
+        assert found.mean == pytest.approx(differences.mean())
+        assert found.error == pytest.approx(error)
+
+    def test_the_table_the_verdict_the_file_and_the_report_have_them(self, in_order: Done) -> None:
+        comparison = in_order.result.comparison
+        table = render(folds_table(comparison))
+        assert states(table, "mean absolute error", "quadratic weighted kappa", "in their own units")
+        assert one_states(in_order.result.verdict.splitlines(), "steps of the order on average", "means of 6 folds")
+        scores = described(in_order.folder)["cross_validation"]["scores"][comparison.after.name]
+        assert scores["mean_absolute_error"]["mean"] == pytest.approx(
+            comparison.folds.further["mean absolute error"][comparison.after.name].mean()
+        )
+        page = (in_order.folder / "report.html").read_text(encoding="utf-8")
+        assert states(
+            page, "Labels with an order", "quadratic weighted kappa", "off by 2 steps", "In the first repeat."
+        )

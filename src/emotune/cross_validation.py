@@ -281,12 +281,19 @@ def _summarized(rows: Split, before: Evaluation, found: list[list[_Fold]], optio
     def scores(name: str, of: Callable[[Evaluation], float]) -> NDArray[np.float64]:
         return np.array([[of(_named(done, name)) for done in repeat] for repeat in found])
 
+    def further(score: str) -> Callable[[Evaluation], float]:
+        return lambda model: rows.task.further_scores(model.metrics)[score]
+
     records = tuple(done.record for repeat in found for done in repeat)
     study = FoldStudy(
         accuracy={name: scores(name, lambda model: model.metrics.accuracy) for name in names},
         macro_f1={name: scores(name, lambda model: model.metrics.macro_f1) for name in names},
         records=records,
         kept_epoch=int(median(record.kept for record in records) + 0.5),
+        further={
+            score: {name: scores(name, further(score)) for name in names}
+            for score in rows.task.further_scores(before.metrics)
+        },
     )
     _, after, *baselines = (_joined(rows, found, name) for name in names)
     comparison = replace(compare(before, replace(after, has_seed=False), *baselines), folds=study)

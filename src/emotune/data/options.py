@@ -173,10 +173,6 @@ class DataSource(Options):
 
     @model_validator(mode="after")
     def _folds_or_splits(self) -> Self:
-        if self.folds is not None and self.ordered:
-            raise ValueError(
-                "folds and ordered are both given; cross-validation does not score labels by their order yet"
-            )
         if self.folds is None:
             if (
                 "fold_repeats" in self.model_fields_set

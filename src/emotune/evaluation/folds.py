@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,7 @@ class FoldDifference:
         of_macro_f1: Difference in macro-F1.
         changed: Rows on which the two differ in being right, in the first repeat.
         relabelled: Rows on which they predict different labels, in the first repeat.
+        further: Differences in the further scores of the task, by name; without those that some fold does not define.
     """
 
     of_accuracy: Resampled
@@ -61,6 +63,7 @@ class FoldDifference:
     changed: int
     relabelled: int
     macro_f1_withheld: str = ""
+    further: Mapping[str, Resampled] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> Interval:
@@ -80,7 +83,11 @@ class FoldDifference:
     @property
     def macro_f1_p(self) -> float:
         """Two-sided p of no difference in macro-F1, likewise."""
-        return max(self.of_macro_f1.p_value, mcnemar(self.relabelled, 0)[1])
+        return self.p_of(self.of_macro_f1)
+
+    def p_of(self, difference: Resampled) -> float:
+        """Return the two-sided p of no difference in a score, never smaller than so few relabelled rows can give."""
+        return max(difference.p_value, mcnemar(self.relabelled, 0)[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +99,14 @@ class FoldStudy:
         macro_f1: Likewise.
         records: The trainings, in their order.
         kept_epoch: The epoch that the final model keeps: the median of those that the folds kept.
+        further: The further scores of the task in the same way, by the score's name; NaN where a fold defines none.
     """
 
     accuracy: Mapping[str, NDArray[np.float64]]
     macro_f1: Mapping[str, NDArray[np.float64]]
     records: tuple[FoldRecord, ...]
     kept_epoch: int
+    further: Mapping[str, Mapping[str, NDArray[np.float64]]] = field(default_factory=dict)
 
     @property
     def repeats(self) -> int:
@@ -121,6 +130,14 @@ class FoldStudy:
             corrected_resampled(self.macro_f1[name], self.test_to_train),
         )
 
+    def further_scores(self, name: str) -> dict[str, Resampled]:
+        """Return the further scores of a model as means over all folds, without those that some fold does not define."""
+        return {
+            score: corrected_resampled(found[name], self.test_to_train)
+            for score, found in self.further.items()
+            if np.isfinite(found[name]).all()
+        }
+
     def difference(self, first: Evaluation, second: Evaluation) -> FoldDifference:
         """Return the difference of two models, the second minus the first.
 
@@ -137,6 +154,11 @@ class FoldStudy:
             macro_f1,
             changed=int((first.correct != second.correct).sum()),
             relabelled=int((_rows(first.predictions) != _rows(second.predictions)).any(axis=1).sum()),
+            further={
+                score: corrected_resampled(differences, self.test_to_train)
+                for score, found in self.further.items()
+                if np.isfinite(differences := found[second.name] - found[first.name]).all()
+            },
         )
 
     def figures(self, after: Evaluation, others: Sequence[Evaluation]) -> dict[str, Any]:
@@ -147,8 +169,7 @@ class FoldStudy:
             others: Those that it is compared with.
         """
 
-        def summary(values: NDArray[np.float64], found: Resampled) -> dict[str, Any]:
-            interval = found.interval(0.0, 1.0)
+        def summary(values: NDArray[np.float64], found: Resampled, interval: Interval) -> dict[str, Any]:
             return {
                 "mean": found.mean,
                 "low": interval.low,
@@ -163,6 +184,7 @@ class FoldStudy:
                 for score, interval, p in (
                     ("accuracy", found.accuracy, found.p_value),
                     ("macro_f1", found.macro_f1, found.macro_f1_p),
+                    *((_key(name), unbounded(of), found.p_of(of)) for name, of in found.further.items()),
                 )
             }
 
@@ -173,14 +195,34 @@ class FoldStudy:
             "kept_epoch": self.kept_epoch,
             "scores": {
                 model.name: {
-                    "accuracy": summary(self.accuracy[model.name], self.scores(model.name)[0]),
-                    "macro_f1": summary(self.macro_f1[model.name], self.scores(model.name)[1]),
+                    **{
+                        score: summary(values[model.name], found, found.interval(0.0, 1.0))
+                        for score, values, found in zip(
+                            ("accuracy", "macro_f1"),
+                            (self.accuracy, self.macro_f1),
+                            self.scores(model.name),
+                            strict=True,
+                        )
+                    },
+                    **{
+                        _key(score): summary(self.further[score][model.name], found, unbounded(found))
+                        for score, found in self.further_scores(model.name).items()
+                    },
                 }
                 for model in (after, *others)
             },
             "leads": {other.name: lead(other) for other in others},
             "trainings": [vars(record) for record in self.records],
         }
+
+
+def unbounded(found: Resampled) -> Interval:
+    """Return a mean with its interval, of a score or a difference that may be any number."""
+    return found.interval(-math.inf, math.inf)
+
+
+def _key(score: str) -> str:
+    return score.replace(" ", "_")
 
 
 def _rows(predictions: NDArray[Any]) -> NDArray[Any]:

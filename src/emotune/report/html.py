@@ -33,6 +33,7 @@ from emotune.evaluation.words.formats import (
 )
 from emotune.evaluation.words.leaks import kinds_in_words
 from emotune.evaluation.words.margin import margin_lines
+from emotune.evaluation.words.ordered import ordered_scores, ordered_sentence
 from emotune.evaluation.words.verdict import seeds_line, sentences
 from emotune.folder.record import TrainingRecord
 from emotune.report.audit_tables import audit_lines, finding_counts, length_rows
@@ -150,6 +151,7 @@ def _article(report: Report) -> dict[str, Any]:
                 if found.note
             ),
         ],
+        "order": _order(comparison),
         "leaks": _leaks(report.leaks) if report.leaks else None,
         "classes": _classes(comparison),
         "yardstick": yardstick(comparison).name,
@@ -181,6 +183,22 @@ def _folds(comparison: Comparison) -> dict[str, Any] | None:
             for table in (folds_table(comparison), by_fold(comparison))
         ],
         "repeats": comparison.folds.repeats,
+    }
+
+
+def _order(comparison: Comparison) -> dict[str, Any] | None:
+    """Return the table of the scores that count steps, of all models; None if the labels have no order."""
+    models = [comparison.after, *comparison.baselines, comparison.before]
+    found = [ordered_scores(model) for model in models]
+    if not all(found):
+        return None
+    repeat = comparison.folds is not None and comparison.folds.repeats > 1
+    of_first = " In the first repeat." if repeat else ""
+    return {
+        "caption": f"Steps of the order between the predicted and the true label.{of_first}",
+        "models": [model.name for model in models],
+        "rows": [{"name": name, "cells": [scores[name] for scores in found]} for name in found[0]],
+        "note": ordered_sentence(comparison),
     }
 
 

@@ -316,6 +316,13 @@ class Task(ABC):
     ) -> Metrics:
         """Return the scores of predictions."""
 
+    def further_scores(self, metrics: Metrics) -> dict[str, float]:
+        """Return the scores besides accuracy and macro-F1 by which models of this task are compared, by name.
+
+        One that is not defined for the rows is NaN. A task without such scores returns none.
+        """
+        return {}
+
     @abstractmethod
     def compare(self, targets: Targets, first: Targets, second: Targets, labels: tuple[str, ...]) -> PairedStatistics:
         """Compare the predictions of two models on the same rows."""

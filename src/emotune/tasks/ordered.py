@@ -6,6 +6,7 @@ are scores that count how far a wrong label is from the true one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
@@ -23,6 +24,8 @@ from emotune.statistics.paired import PairedStatistics
 from emotune.tasks.base import Targets
 from emotune.tasks.scores import Metrics
 from emotune.tasks.single_label import SingleLabel
+
+MEAN_ABSOLUTE_ERROR, KAPPA = "mean absolute error", "quadratic weighted kappa"
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,12 @@ class Ordered(SingleLabel):
             quadratic_weighted_kappa=quadratic_weighted_kappa(targets, predictions),
             off_by=tuple(float(share) for share in steps),
         )
+
+    def further_scores(self, metrics: Metrics) -> dict[str, float]:
+        """Return the scores that count steps of the order."""
+        assert isinstance(metrics, OrderedMetrics)
+        kappa = metrics.quadratic_weighted_kappa
+        return {MEAN_ABSOLUTE_ERROR: metrics.mean_absolute_error, KAPPA: math.nan if kappa is None else kappa}
 
     def compare(self, targets: Targets, first: Targets, second: Targets, labels: tuple[str, ...]) -> OrderedStatistics:
         """Compare as single-label classification does, and the scores that count steps by a paired bootstrap."""

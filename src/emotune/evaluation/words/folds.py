@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emotune.evaluation.comparison import Comparison
-from emotune.evaluation.folds import FoldStudy
+from emotune.evaluation.folds import FoldStudy, unbounded
 from emotune.evaluation.scores import Evaluation
 from emotune.evaluation.words.formats import (
     LONGEST_NAME,
@@ -15,6 +15,7 @@ from emotune.evaluation.words.formats import (
 )
 from emotune.evaluation.words.texts import TextTable
 from emotune.statistics.paired import Interval
+from emotune.statistics.resampled import Resampled
 from emotune.system.text import printable
 from emotune.system.wording import counted
 
@@ -56,7 +57,8 @@ def folds_table(comparison: Comparison) -> TextTable:
         f"Means over {trainings(study)}",
         ["model", "score", "mean", "lead (95 % interval)", "p"],
         [line for model in models for line in _lines(comparison, study, model)],
-        f"Leads are those of {printable(comparison.after.name, LONGEST_NAME)}, in points.",
+        f"Leads are those of {printable(comparison.after.name, LONGEST_NAME)}, in points"
+        + (f"; of {' and '.join(study.further)} in their own units." if study.further else "."),
     )
 
 
@@ -114,7 +116,7 @@ def _study(comparison: Comparison) -> FoldStudy:
 
 
 def _lines(comparison: Comparison, study: FoldStudy, model: Evaluation) -> list[tuple[str, ...]]:
-    """Return the lines of one model: accuracy and macro-F1."""
+    """Return the lines of one model: accuracy, macro-F1, and the further scores of the task."""
     name = printable(model.name, LONGEST_NAME) + (", chance" if model.is_chance else "")
     accuracy, macro_f1 = study.scores(model.name)
     leads = [("", ""), ("", "")]
@@ -124,7 +126,25 @@ def _lines(comparison: Comparison, study: FoldStudy, model: Evaluation) -> list[
             (f"{points_number(interval.estimate)} ({interval_bounds(interval)})", p_number(p))
             for interval, p in ((found.accuracy, found.p_value), (found.macro_f1, found.macro_f1_p))
         ]
+    further = []
+    for score, of in study.further_scores(model.name).items():
+        lead = ("", "")
+        if model is not comparison.after and not model.is_chance:
+            found = comparison.over_folds(model)
+            lead = (
+                (_in_units(found.further[score]), p_number(found.p_of(found.further[score])))
+                if score in found.further
+                else lead
+            )
+        further.append(("", score, share(of.mean), *lead))
     return [
         (name, "accuracy", share(accuracy.mean), *leads[0]),
         ("", "macro-F1", share(macro_f1.mean), *leads[1]),
+        *further,
     ]
+
+
+def _in_units(found: Resampled) -> str:
+    """Return the difference of a score that is no share, with its interval."""
+    interval = unbounded(found)
+    return f"{interval.estimate:+z.3f} ({interval.low:+z.3f} to {interval.high:+z.3f})"

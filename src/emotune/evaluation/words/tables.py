@@ -28,7 +28,7 @@ from emotune.evaluation.words.formats import (
     signed_points,
 )
 from emotune.evaluation.words.margin import margin_lines
-from emotune.evaluation.words.ordered import ordered_scores
+from emotune.evaluation.words.ordered import order_table
 from emotune.evaluation.words.texts import Change, TextTable
 from emotune.evaluation.words.verdict import of_seeds, sentences
 from emotune.statistics.paired import Interval
@@ -106,7 +106,7 @@ def comparison_parts(
     else:
         # A difference from chance says little, so the difference from the baselines comes first.
         parts += [*baselines, overall] if comparison.before.is_chance else [overall, *baselines]
-    parts += _of_order(comparison, before, after)
+    parts += filter(None, [order_table(comparison, before, after)])
     parts.append(_by_class(comparison, before, after))
     if changes:
         parts.append(_changes(comparison))
@@ -181,12 +181,6 @@ def _overall(comparison: Comparison, before_heading: str, after_heading: str) ->
     loss = Change(nats_difference(before.loss, after.loss), lower_is_better=True)
     rows.append((LOSS, nats(before.loss), nats(after.loss), loss))
     return TextTable("Scores", ["score", before_heading, after_heading, "difference"], rows)
-
-
-def _of_order(comparison: Comparison, before_heading: str, after_heading: str) -> list[TextTable]:
-    old, new = ordered_scores(comparison.before), ordered_scores(comparison.after)
-    rows = [(name, old[name], new[name]) for name in new if name in old]
-    return [TextTable("Steps of the order", ["score", before_heading, after_heading], rows)] if rows else []
 
 
 def _baselines(comparison: Comparison, notes: Footnotes) -> TextTable:
