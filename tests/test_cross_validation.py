@@ -19,6 +19,8 @@ from emotune.cli import app
 from emotune.cross_validation import Scored, cross_validate, score_folds
 from emotune.data.dataset import TextDataset
 from emotune.data.load import load_data
+from emotune.evaluation import frozen
+from emotune.evaluation.frozen import FoldFeatures, frozen_features, known_features
 from emotune.evaluation.saved import read_evaluation
 from emotune.evaluation.words.folds import by_fold, folds_table
 from emotune.folder.verify import verify
@@ -416,3 +418,19 @@ class TestInOrder:
         assert states(
             page, "Labels with an order", "quadratic weighted kappa", "off by 2 steps", "In the first repeat."
         )
+
+
+@pytest.mark.slow
+def test_features_of_all_rows_are_computed_once_and_give_the_same_baseline(
+    tiny_base: Classifier, folded: TextDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = known_features(tiny_base, folded.train)
+    assert known is not None
+    assert known_features(tiny_base, folded.train, most_numbers=100) is None
+    fold = folded.folds[1][2]
+    alone = frozen_features(tiny_base, folded.of_fold(fold))
+    monkeypatch.setattr(frozen, "layer_features", None)  # computes nothing anew
+    found = frozen_features(tiny_base, folded.of_fold(fold), known=FoldFeatures(known, fold))
+    assert found.predictions.tolist() == alone.predictions.tolist()
+    np.testing.assert_allclose(found.probabilities, alone.probabilities, atol=1e-5)
+    assert found.note == alone.note

@@ -23,6 +23,7 @@ from emotune.evaluation.compare import compare
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.evaluate import evaluate
 from emotune.evaluation.folds import SPLIT, FoldRecord, FoldStudy
+from emotune.evaluation.frozen import FoldFeatures, KnownFeatures, known_features
 from emotune.evaluation.scores import Evaluation, restrict, score
 from emotune.evaluation.words.formats import duration, share
 from emotune.folder.tuned import TunedClassifier
@@ -144,6 +145,7 @@ def score_folds(
         options = options.changed(epochs=epochs)
     rows = replace(data.train, name=SPLIT)
     before = evaluate(base, rows, progress=progress)
+    known = known_features(base, rows, dtype=dtype, progress=progress)
     found: list[list[_Fold]] = []
     for repeat, folds in enumerate(data.folds):
         found.append([])
@@ -151,7 +153,7 @@ def score_folds(
             label = f"fold {number + 1} of {len(folds)}"
             if len(data.folds) > 1:
                 label += f", repeat {repeat + 1} of {len(data.folds)}"
-            job = _Job(base, data, method, options, (seed + repeat) % SEEDS, full, dtype, fold)
+            job = _Job(base, data, method, options, (seed + repeat) % SEEDS, full, dtype, known, fold)
             with curves(f"repeat-{repeat + 1}-fold-{number + 1}") as callbacks:
                 done = _score_fold(job, before, repeat, number, callbacks, _Within(progress, label))
             found[-1].append(done)
@@ -200,6 +202,7 @@ class _Job:
     seed: int
     full: bool
     dtype: torch.dtype | None
+    known: KnownFeatures | None
     fold: Fold
 
 
@@ -244,7 +247,13 @@ def _score_fold(
     baselines = [
         majority_class(data.train, data.test, data.validation),
         bag_of_words(data),
-        frozen_features(base, data, dtype=job.dtype, progress=progress),
+        frozen_features(
+            base,
+            data,
+            dtype=job.dtype,
+            known=None if job.known is None else FoldFeatures(job.known, fold),
+            progress=progress,
+        ),
     ]
     tuned = finetune(base, data, job.method, job.options, seed=job.seed, callbacks=callbacks, progress=progress)
     after = evaluate(tuned, data.test, progress=progress)

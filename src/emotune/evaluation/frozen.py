@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.data.dataset import Split, TextDataset
+from emotune.data.dataset import Fold, Split, TextDataset
 from emotune.evaluation.scores import Evaluation, score
 from emotune.inference.features import layer_features
 from emotune.models.classifier import Classifier
@@ -26,12 +27,62 @@ MOST_NUMBERS = 200_000_000
 ROWS_AT_A_TIME = 4096
 
 
+@dataclass(frozen=True, eq=False)
+class KnownFeatures:
+    """Features of all rows of a cross-validation, of which every fold takes its own.
+
+    Attributes:
+        fitting: Shape (states, rows, hidden size), computed as in training.
+        scoring: The same in float32, as models are scored.
+    """
+
+    fitting: NDArray[np.float32]
+    scoring: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class FoldFeatures:
+    """The features of one fold's rows.
+
+    Attributes:
+        known: Those of all rows.
+        fold: The rows of the fold.
+    """
+
+    known: KnownFeatures
+    fold: Fold
+
+
+def known_features(
+    base: Classifier,
+    rows: Split,
+    *,
+    dtype: torch.dtype | None = None,
+    most_numbers: int = MOST_NUMBERS,
+    progress: Progress = SILENT,
+) -> KnownFeatures | None:
+    """Return the features of all rows; None if they are more numbers than the limit, and folds compute their own.
+
+    Args:
+        base: The base model.
+        rows: All rows.
+        dtype: As for `frozen_features`.
+        most_numbers: Limit of numbers in the features.
+        progress: Show a progress bar.
+    """
+    if len(_fitting(base, rows, most_numbers)) < len(rows):
+        return None
+    fitting = _features(base, rows, dtype, progress)
+    return KnownFeatures(fitting, fitting if dtype is None else _features(base, rows, None, progress))
+
+
 def frozen_features(
     base: Classifier,
     data: TextDataset,
     *,
     dtype: torch.dtype | None = None,
     most_numbers: int = MOST_NUMBERS,
+    known: FoldFeatures | None = None,
     progress: Progress = SILENT,
 ) -> Evaluation:
     """Score logistic regression on the frozen encoder's features, to show what the base model knows before tuning.
@@ -49,15 +100,26 @@ def frozen_features(
             are always encoded in float32, as models are scored.
         most_numbers: Limit of numbers in the features of the training rows. If they would be more, the classifier
             learns from a part of the rows, with each class in its share, and the note says so.
+        known: The features of the rows, if they have been computed for all folds.
         progress: Show a progress bar.
     """
     started = time.perf_counter()
     train, validation = _fitting(base, data.train, most_numbers), _fitting(base, data.validation, most_numbers // 4)
-    features = _features(base, train, dtype, progress)
+    if known is not None and not (train is data.train and validation is data.validation):
+        known = None  # only parts of the rows are learned from
+    if known is None:
+        features, judging = _features(base, train, dtype, progress), _features(base, validation, dtype, progress)
+    else:
+        # Copies, since the probe overwrites them.
+        features, judging = (_rows_of(known.known.fitting, rows) for rows in (known.fold.train, known.fold.validation))
     states = len(features)
-    probe = data.task.probe(train, validation, features, _features(base, validation, dtype, progress))
-    del features
-    logits = _logits(base, data.test, probe, None, progress)
+    probe = data.task.probe(train, validation, features, judging)
+    del features, judging
+    if known is None:
+        logits = _logits(base, data.test, probe, None, progress)
+    else:
+        scored = _rows_of(known.known.scoring[list(probe.states)], known.fold.scored)
+        logits = probe.linear.logits(side_by_side(scored))
     task = data.task.deciding(probe.thresholds)
     predictions, probabilities = task.decide(logits), task.probabilities(logits)
     validated = probe.validated
@@ -99,6 +161,11 @@ def _fitting(base: Classifier, split: Split, most_numbers: int) -> Split:
         rows = shuffled[strata[shuffled] == label]
         kept.append(rows[: max(2, len(rows) * most // len(split))])
     return split.take(np.sort(np.concatenate(kept)))
+
+
+def _rows_of(features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the features of some rows, in which a text's states are adjacent in memory."""
+    return np.ascontiguousarray(features.swapaxes(0, 1)[rows]).swapaxes(0, 1)
 
 
 def _features(base: Classifier, split: Split, dtype: torch.dtype | None, progress: Progress) -> NDArray[np.float32]:
