@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
+from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, mean_absolute_error
 from typer.testing import CliRunner
 
@@ -20,9 +22,11 @@ from emotune.cross_validation import Scored, cross_validate, score_folds
 from emotune.data.dataset import TextDataset
 from emotune.data.load import load_data
 from emotune.evaluation import frozen
+from emotune.evaluation.finished_folds import fold_file, read_fold
 from emotune.evaluation.frozen import FoldFeatures, frozen_features, known_features
 from emotune.evaluation.saved import read_evaluation
 from emotune.evaluation.words.folds import by_fold, folds_table
+from emotune.evaluation.words.tables import plain_part
 from emotune.folder.verify import verify
 from emotune.methods.head import HeadOnly
 from emotune.methods.lora import LoRA
@@ -31,7 +35,7 @@ from emotune.pipeline import RunResult, run
 from emotune.report.tables import comparison_table, render
 from emotune.reproduction import reproduce
 from emotune.settings.run import RunConfig
-from emotune.system.errors import ConfigError, DataError
+from emotune.system.errors import ConfigError, DataError, OutputError
 from emotune.system.pairs import TextPair
 from emotune.training import finetune as training
 from emotune.training.finetune import finetune
@@ -326,7 +330,7 @@ class TestRefusals:
                 "output.folder": str(tmp_path / "out"),
             }
         )
-        with pytest.raises(ConfigError, match=facts("folds = 3", "training.seeds", "resume", "margin", "--folds none")):
+        with pytest.raises(ConfigError, match=facts("folds = 3", "training.seeds", "margin", "--folds none")):
             run(config)
         assert not (tmp_path / "out").exists()
 
@@ -407,7 +411,7 @@ class TestInOrder:
 
     def test_the_table_the_verdict_the_file_and_the_report_have_them(self, in_order: Done) -> None:
         comparison = in_order.result.comparison
-        table = render(folds_table(comparison))
+        table = plain_part(folds_table(comparison))
         assert states(table, "mean absolute error", "quadratic weighted kappa", "in their own units")
         assert one_states(in_order.result.verdict.splitlines(), "steps of the order on average", "means of 6 folds")
         scores = described(in_order.folder)["cross_validation"]["scores"][comparison.after.name]
@@ -432,5 +436,62 @@ def test_features_of_all_rows_are_computed_once_and_give_the_same_baseline(
     monkeypatch.setattr(frozen, "layer_features", None)  # computes nothing anew
     found = frozen_features(tiny_base, folded.of_fold(fold), known=FoldFeatures(known, fold))
     assert found.predictions.tolist() == alone.predictions.tolist()
+    assert found.probabilities is not None
+    assert alone.probabilities is not None
     np.testing.assert_allclose(found.probabilities, alone.probabilities, atol=1e-5)
     assert found.note == alone.note
+
+
+@pytest.mark.slow
+class TestResuming:
+    def test_an_interrupted_cross_validation_gives_what_an_uninterrupted_one_gives(
+        self, done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = {**done.settings, "output.folder": str(tmp_path / "tuned")}
+        trained: list[int] = []
+
+        def stopping(base: Any, data: TextDataset, *args: Any, **kwargs: Any) -> Any:
+            if len(trained) == 3:
+                raise KeyboardInterrupt
+            trained.append(len(data.train))
+            return finetune(base, data, *args, **kwargs)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "finetune", stopping)
+            with pytest.raises(KeyboardInterrupt):
+                run(RunConfig.load(overrides=settings))
+        assert not (tmp_path / "tuned").exists()
+        with pytest.raises(OutputError, match=facts("--resume", "--overwrite")):
+            run(RunConfig.load(overrides=settings))
+        other = RunConfig.load(overrides={**settings, "training.resume": True, "training.epochs": 3})
+        with pytest.raises(OutputError, match=facts("another configuration")):
+            run(other)
+
+        def watched(base: Any, data: TextDataset, *args: Any, **kwargs: Any) -> Any:
+            trained.append(len(data.train))
+            return finetune(base, data, *args, **kwargs)
+
+        progress = Recording()
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "finetune", watched)
+            again = run(RunConfig.load(overrides={**settings, "training.resume": True}), progress)
+        assert len(trained) == 3 + 3 + 1  # six folds and all rows
+        assert one_states(progress.lines, "fold 3 of 3, repeat 1 of 2, kept")
+        first, second = done.result.comparison, again.comparison
+        assert first.folds is not None
+        for name, values in first.folds.accuracy.items():
+            np.testing.assert_array_equal(second.folds.accuracy[name], values)
+            np.testing.assert_array_equal(second.folds.macro_f1[name], first.folds.macro_f1[name])
+        for one, two in zip((first.after, *first.baselines), (second.after, *second.baselines), strict=True):
+            np.testing.assert_array_equal(one.probabilities, two.probabilities)
+            assert (one.name, one.note, one.metrics) == (two.name, two.note, two.metrics)
+        weights = [load_file(folder / "adapter_model.safetensors") for folder in (done.folder, again.folder)]
+        assert weights[0].keys() == weights[1].keys()
+        assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+        assert not list(tmp_path.glob(".tuned.checkpoints"))
+
+    def test_a_damaged_fold_is_refused(self, tmp_path: Path, tiny_data: TextDataset) -> None:
+        path = fold_file(tmp_path, 1, 2)
+        path.write_bytes(b"no archive")
+        with pytest.raises(OutputError, match=facts("fold-2.npz", "is damaged", "Remove the file")):
+            read_fold(path, tiny_data.test)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from emotune.evaluation.baselines import bag_of_words, frozen_features, majority
 from emotune.evaluation.compare import compare
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.evaluate import evaluate
+from emotune.evaluation.finished_folds import fold_file, read_fold, write_fold
 from emotune.evaluation.folds import SPLIT, FoldRecord, FoldStudy
 from emotune.evaluation.frozen import FoldFeatures, KnownFeatures, known_features
 from emotune.evaluation.scores import Evaluation, restrict, score
@@ -118,6 +120,7 @@ def score_folds(
     full: bool = False,
     dtype: torch.dtype | None = None,
     curves: Curves = lambda name: nullcontext(()),
+    checkpoints: Path | None = None,
     progress: Progress = SILENT,
 ) -> Scored:
     """Train and score every fold; arguments and errors as in `cross_validate`.
@@ -131,6 +134,7 @@ def score_folds(
         full: Train every weight as well, as a baseline.
         dtype: The dtype of matrix products for the frozen encoder's features, as in `frozen_features`.
         curves: Gives callbacks for Trainer by the name of a training.
+        checkpoints: Folder in which finished folds are kept; those that are there already are not trained again.
         progress: Shows a line per fold.
     """
     checked_seed(seed)
@@ -145,7 +149,8 @@ def score_folds(
         options = options.changed(epochs=epochs)
     rows = replace(data.train, name=SPLIT)
     before = evaluate(base, rows, progress=progress)
-    known = known_features(base, rows, dtype=dtype, progress=progress)
+    known = None
+    has_known = False
     found: list[list[_Fold]] = []
     for repeat, folds in enumerate(data.folds):
         found.append([])
@@ -153,9 +158,20 @@ def score_folds(
             label = f"fold {number + 1} of {len(folds)}"
             if len(data.folds) > 1:
                 label += f", repeat {repeat + 1} of {len(data.folds)}"
+            path = None if checkpoints is None else fold_file(checkpoints, repeat + 1, number + 1)
+            if path is not None and path.exists():
+                record, models = read_fold(path, data.of_fold(fold).test)
+                done = _Fold(fold, record, _before(before, fold), models[0], models[1:])
+                found[-1].append(done)
+                progress.say(f"{label}, kept: {done.line}")
+                continue
+            if not has_known:
+                known, has_known = known_features(base, rows, dtype=dtype, progress=progress), True
             job = _Job(base, data, method, options, (seed + repeat) % SEEDS, full, dtype, known, fold)
             with curves(f"repeat-{repeat + 1}-fold-{number + 1}") as callbacks:
                 done = _score_fold(job, before, repeat, number, callbacks, _Within(progress, label))
+            if path is not None:
+                write_fold(path, done.record, (done.after, *done.baselines))
             found[-1].append(done)
             progress.say(f"{label}: {done.line}")
     return _summarized(rows, before, found, options)
@@ -280,7 +296,12 @@ def _score_fold(
         baselines.append(
             replace(scored, note="Every weight trained.", validation_macro_f1=chosen, seconds=whole.training.seconds)
         )
-    return _Fold(fold, record, replace(restrict(before, fold.scored), name=before.name), after, tuple(baselines))
+    return _Fold(fold, record, _before(before, fold), after, tuple(baselines))
+
+
+def _before(before: Evaluation, fold: Fold) -> Evaluation:
+    """Return the base model's scores on the rows of a fold."""
+    return replace(restrict(before, fold.scored), name=before.name)
 
 
 def _summarized(rows: Split, before: Evaluation, found: list[list[_Fold]], options: TrainingOptions) -> Scored:

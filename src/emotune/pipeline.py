@@ -330,24 +330,26 @@ def over_folds(job: Job) -> Findings:
     config, data, base, method, progress = job.config, job.data, job.base, job.config.method, job.progress
     seed = config.training.seed
 
-    with job.watch.step(f"Cross-validate {method.title}"):
-        progress.say(f"{job.precision.name} on {job.device}: {job.precision.reason}")
-        scored = score_folds(
-            base,
-            data,
-            method,
-            config.training,
-            seed=seed,
-            full=config.baselines.full,
-            dtype=job.precision.products,
-            curves=job.tracking.training,
-            progress=progress,
-        )
+    with job.checkpoints.claimed(data) as kept:
+        with job.watch.step(f"Cross-validate {method.title}"):
+            progress.say(f"{job.precision.name} on {job.device}: {job.precision.reason}")
+            scored = score_folds(
+                base,
+                data,
+                method,
+                config.training,
+                seed=seed,
+                full=config.baselines.full,
+                dtype=job.precision.products,
+                curves=job.tracking.training,
+                checkpoints=kept,
+                progress=progress,
+            )
 
-    with job.watch.step("Train on all rows"):
-        with job.tracking.training("all-rows") as curves:
-            tuned = train_on_all(base, data, method, scored, seed=seed, callbacks=curves, progress=progress)
-        progress.say(f"kept epoch {scored.study.kept_epoch}, the median of the epochs that the folds kept")
+        with job.watch.step("Train on all rows"):
+            with job.tracking.training("all-rows") as curves:
+                tuned = train_on_all(base, data, method, scored, seed=seed, callbacks=curves, progress=progress)
+            progress.say(f"kept epoch {scored.study.kept_epoch}, the median of the epochs that the folds kept")
 
     with job.watch.step("Compare"):
         progress.show(tables.comparison_table(scored.comparison))
@@ -368,7 +370,6 @@ def check_folds(config: RunConfig, previous: Previous | None) -> None:
             training.seeds > 1,
             f"training.seeds is {training.seeds}; every repeat has a seed of its own (--fold-repeats)",
         ),
-        (training.resume, "training.resume is true; a cross-validation that was stopped starts anew"),
         (
             config.baselines.margin is not None,
             f"baselines.margin is {config.baselines.margin}; margins are tested on a test split only",

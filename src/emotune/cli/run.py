@@ -142,7 +142,8 @@ def run(
         result = pipeline.run(configuration, ConsoleProgress(pipeline.steps(configuration)), previous=previous)
     except KeyboardInterrupt as error:
         if pipeline.checkpoints_of(configuration).unfinished:
-            kept = "The finished epochs are kept; the same command with --resume continues from there."
+            parts = "epochs" if configuration.data.folds is None else "folds"
+            kept = f"The finished {parts} are kept; the same command with --resume continues from there."
             raise KeyboardInterrupt(kept) from error
         raise
     folder = printable(shlex.quote(str(result.folder)))
