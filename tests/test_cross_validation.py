@@ -412,7 +412,7 @@ class TestInOrder:
     def test_the_table_the_verdict_the_file_and_the_report_have_them(self, in_order: Done) -> None:
         comparison = in_order.result.comparison
         table = plain_part(folds_table(comparison))
-        assert states(table, "mean absolute error", "quadratic weighted kappa", "in their own units")
+        assert states(table, "mean absolute error", "quadratic weighted kappa", "own units")
         assert one_states(in_order.result.verdict.splitlines(), "steps of the order on average", "means of 6 folds")
         scores = described(in_order.folder)["cross_validation"]["scores"][comparison.after.name]
         assert scores["mean_absolute_error"]["mean"] == pytest.approx(
