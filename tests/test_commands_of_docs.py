@@ -153,6 +153,8 @@ def test_audits_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.Monk
     shutil.copytree(SAMPLE_FOLDER, tmp_path / "folder_with_train_validation_test")
     shutil.copy(SAMPLE_FOLDER / "test.csv", tmp_path / "reviews.csv")
     write_own_files(tmp_path)
+    moods = ((f"comment {number},{number % 2},{number % 3 % 2},{number % 5 % 2}") for number in range(30))
+    (tmp_path / "comments.csv").write_text("\n".join(["text,anger,fear,joy", *moods]), encoding="utf-8")
     ran = 0
     for command in COMMANDS:
         if command.words[0] in ("audit", "presets") and "--model" not in command.words:

@@ -108,7 +108,7 @@ def test_columns_of_zeros_and_ones_are_recognised_where_nothing_else_is_there(tm
     data = load_data(path)
     check(data, rows)
     assert any("labels from columns 'anger', 'fear', 'joy', one for each label" in note for note in data.notes)
-    assert audit_source(path, label_errors=False).several
+    assert audit_source(path, label_errors=False).label_sets is not None
     # A column that splits the rows is not one of labels.
     path.write_text(one_hot(rows, "author," + ",".join(f"author {number}" for number in range(30))))
     check(load_data(path, group_column="author"), rows)
@@ -231,7 +231,7 @@ def test_an_audit_counts_labels() -> None:
     audit = audit_data(load_data(rows))
     assert {label: sum(split[label] for split in audit.counts.values()) for label in WORDS} == counts(rows)
     found = audit_source(DataSource(source=[*rows, {"text": rows[0]["text"], "labels": ["anger", "fear", "joy"]}]))
-    assert found.several
+    assert found.label_sets is not None
     assert len(found.contradictions) == 1
     assert found.label_findings == ()
     assert any("several labels" in note for note in found.notes)

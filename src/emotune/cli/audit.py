@@ -179,6 +179,7 @@ def _findings(audit: Audit) -> dict[str, Any]:
     return {
         "name": audit.name,
         "rows": {split: dict(counts) for split, counts in audit.counts.items()},
+        "labels_together": None if audit.together is None else asdict(audit.together),
         "words": {split: asdict(lengths) for split, lengths in audit.lengths.items()},
         "tokens": None if audit.tokens is None else asdict(audit.tokens),
         "label_findings": list(audit.label_findings),

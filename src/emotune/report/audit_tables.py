@@ -46,6 +46,7 @@ def audit_page(audit: Audit, examples: int = EXAMPLES) -> Group:
         parts += [Text(f"{line}.") for line in unknown_lines(audit.tokens)]
     if examples == 0:
         return stacked(parts)
+    parts += _together(audit, examples)
     parts += [part for part in (_unusable(audit, examples), _missing(audit, examples)) if part is not None]
     parts += [part for part in (_repeats(audit, examples),) if part is not None]
     parts += [part for part in (_contradictions(audit, examples), _label_errors(audit, examples)) if part is not None]
@@ -117,18 +118,55 @@ def _rows_table(audit: Audit) -> RenderableType:
     table = new_table(["", *audit.counts], title=f"Rows of {printable(audit.name)}")
     labels = dict.fromkeys(label for counts in audit.counts.values() for label in counts)
     first = next(iter(audit.counts.values()))
+    rows = Counter(row.place.split for row in audit.rows)
     for label in sorted(labels, key=lambda label: -first.get(label, 0)):
         shares = (
-            f"{counts.get(label, 0):,} ({percent(counts.get(label, 0), sum(counts.values()))})"
-            for counts in audit.counts.values()
+            f"{counts.get(label, 0):,} ({percent(counts.get(label, 0), rows[split])})"
+            for split, counts in audit.counts.items()
         )
         table.add_row(Text(printable(label, _LONGEST_TEXT)), *shares)
     table.add_section()
-    table.add_row("all", *(f"{sum(counts.values()):,}" for counts in audit.counts.values()))
+    table.add_row("all", *(f"{rows[split]:,}" for split in audit.counts))
+    for name, cells in label_rows(audit):
+        table.add_row(name, *cells)
     table.add_row("not usable", *(f"{len(audit.unusable.get(split, ())):,}" for split in audit.counts))
     for name, cells in length_rows(audit):
         table.add_row(name, *cells)
     return table
+
+
+def label_rows(audit: Audit) -> Iterator[tuple[str, list[str]]]:
+    """Yield the labels per row, where rows have several: a name, and a cell per split."""
+    if audit.together is None:
+        return
+    found = [audit.together.per_row[split] for split in audit.counts]
+    yield "without a label", [f"{own.without:,} ({percent(own.without, own.rows)})" for own in found]
+    yield "with several labels", [f"{own.several:,} ({percent(own.several, own.rows)})" for own in found]
+    yield "labels per row: mean", [f"{own.mean:.2f}" for own in found]
+    yield "labels per row: most", [f"{own.most:,}" for own in found]
+
+
+def _together(audit: Audit, examples: int) -> Iterator[RenderableType]:
+    """Yield the pairs of labels that come together, and the labels that never come alone."""
+    found = audit.together
+    if found is None:
+        return
+    if found.pairs:
+        title = _title(f"Labels that come together in {found.split}", len(found.pairs), examples)
+        table = new_table(["labels", "rows", "of the first's rows", "rows by chance"], title=title)
+        for pair in found.pairs[:examples]:
+            names = ", ".join(printable(label, 24) for label in pair.labels)
+            table.add_row(Text(names), f"{pair.rows:,}", f"{100 * pair.of_first:.1f} %", f"{pair.by_chance:.1f}")
+        yield table
+    for label, rows in found.never_alone.items():
+        yield Text(
+            f"'{printable(label, _LONGEST_TEXT)}' never comes alone: {_all_of(rows)} of {found.split} with it "
+            f"{'has' if rows == 1 else 'have'} another label too."
+        )
+
+
+def _all_of(rows: int) -> str:
+    return "the one row" if rows == 1 else f"all {rows:,} rows"
 
 
 def length_rows(audit: Audit) -> Iterator[tuple[str, list[str]]]:
@@ -207,7 +245,8 @@ def finding_counts(audit: Audit) -> Iterator[tuple[str, dict[str, int]]]:
         yield "texts under different labels", {"train": len(audit.contradictions)}
         if audit.label_errors is not None:
             yield "labels that are probably wrong", {"train": len(audit.label_errors)}
-        yield "features that give a class away", {"train": len(audit.shortcuts)}
+        if audit.label_sets is None:  # not looked for where rows have several
+            yield "features that give a class away", {"train": len(audit.shortcuts)}
 
 
 def _findings_table(audit: Audit) -> RenderableType:

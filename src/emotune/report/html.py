@@ -446,7 +446,7 @@ def _audit(report: Report, order: Sequence[str]) -> dict[str, Any]:
     if audit is None:
         raise ValueError("the report has no audit")
     splits = list(audit.counts)
-    rows = [("rows", [f"{sum(counts.values()):,}" for counts in audit.counts.values()])]
+    rows = [("rows", [f"{len(texts):,}" for texts in audit.texts().values()])]
     found = dict.fromkeys(label for counts in audit.counts.values() for label in counts)
     labels = [*(label for label in order if label in found), *(label for label in found if label not in order)]
     rows += [(label, [f"{counts.get(label, 0):,}" for counts in audit.counts.values()]) for label in labels]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy as np
 from emotune.data.auditing.label_errors import SuspectLabel, find_label_errors
 from emotune.data.auditing.located import Place, Row
 from emotune.data.auditing.shortcuts import Shortcut, find_shortcuts
+from emotune.data.auditing.together import Together
 from emotune.data.columns import UnlabelledError
 from emotune.data.dataset import SPLIT_NAMES, TextDataset
 from emotune.data.duplicates import Groups, find_duplicates
@@ -27,7 +29,7 @@ from emotune.data.options import DataSource
 from emotune.data.places.memory import called
 from emotune.data.renaming import renaming_notes
 from emotune.data.rows import AllRows, UnusableRow, none_usable, read_all
-from emotune.data.several import note_on_kind, one_each
+from emotune.data.several import LabelSets, note_on_kind, one_each
 from emotune.data.splits.by_time import period_notes
 from emotune.data.tokens import TokenCounts
 from emotune.system.errors import DataError
@@ -104,7 +106,7 @@ class Audit:
         crossings: Rows whose group is in another split as well; empty without a column of groups.
         group_column: The column of groups.
         further: The cells of the columns of groups and times, in the order of `rows`, by column.
-        several: True if rows have several labels; `Row.label` then joins them.
+        label_sets: The labels of each of `rows`, if rows have several; `Row.label` then joins them.
     """
 
     name: str
@@ -127,7 +129,17 @@ class Audit:
     crossings: tuple[Crossing, ...] = ()
     group_column: str | None = None
     further: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
-    several: bool = False
+    label_sets: LabelSets | None = None
+
+    @cached_property
+    def together(self) -> Together | None:
+        """Labels per row, and labels that come together; None if rows have one label each."""
+        if self.label_sets is None:
+            return None
+        sets: dict[str, list[tuple[str, ...]]] = {split: [] for split in self.counts}
+        for row, names in zip(self.rows, self.label_sets, strict=True):
+            sets[row.place.split].append(names)
+        return Together.of(sets)
 
     def texts(self) -> dict[str, list[str]]:
         """The usable texts of each split."""
@@ -160,9 +172,13 @@ def audit_data(data: TextDataset, *, label_errors: bool = False) -> Audit:
             zip(split.texts, split.task.names(split.label_ids, split.labels), strict=True), start=1
         )
     ]
-    counts = {split.name: split.counts for split in data.splits if len(split)} if data.task.several else None
+    sets = (
+        tuple(tuple(names) for split in data.splits for names in split.task.written(split.label_ids, split.labels))
+        if data.task.several
+        else None
+    )
     known = None if data.known_groups is None else data.known_groups.of([split.texts for split in data.splits])
-    audit = _audit(data.name, rows, {}, label_errors, known, several=counts)
+    audit = _audit(data.name, rows, {}, label_errors, known, label_sets=sets)
     if not data.train.groups:
         return audit
     return replace(
@@ -226,10 +242,10 @@ def audit_source(
         notes += missing_note(asked.group_column, groups)
     if asked.time_column is not None:
         notes += period_notes(times_of(reads, asked.time_column), asked.time_column)
-    several = _several(reads)
+    label_sets = _label_sets(reads)
     if any(read.several is not None for read in reads.values()):
-        notes.append(note_on_kind({split: read.label_sets for split, read in reads.items()}, single=several is None))
-    audit = _audit(found.name, rows, unusable, label_errors, features=features, several=several)
+        notes.append(note_on_kind({split: read.label_sets for split, read in reads.items()}, single=label_sets is None))
+    audit = _audit(found.name, rows, unusable, label_errors, features=features, label_sets=label_sets)
     return replace(
         audit,
         notes=(*found.notes, *reading_notes(tables, columns), *notes, *audit.notes),
@@ -241,11 +257,11 @@ def audit_source(
     )
 
 
-def _several(reads: Mapping[str, AllRows]) -> dict[str, dict[str, int]] | None:
-    """Return the rows of each label by split if rows have several labels, else None."""
+def _label_sets(reads: Mapping[str, AllRows]) -> LabelSets | None:
+    """Return the labels of each row of all splits if rows have several, else None."""
     if all(read.several is None for read in reads.values()) or one_each(read.label_sets for read in reads.values()):
         return None
-    return {split: dict(Counter(chain.from_iterable(read.label_sets))) for split, read in reads.items()}
+    return tuple(chain.from_iterable(read.label_sets for read in reads.values()))
 
 
 def _audit(
@@ -255,22 +271,22 @@ def _audit(
     label_errors: bool,
     groups: Groups | None = None,
     features: Callable[[Sequence[str]], Features] | None = None,
-    several: Mapping[str, Mapping[str, int]] | None = None,
+    label_sets: LabelSets | None = None,
 ) -> Audit:
-    """Audit rows; `several` are the rows of each label by split, if rows have several labels."""
+    """Audit rows; `label_sets` are the labels of each, if rows have several."""
     if groups is None:
         groups = find_duplicates([row.text for row in rows])
     splits = [split for split in SPLIT_NAMES if any(row.place.split == split for row in rows)]
-    counts = several or {
-        split: dict(Counter(row.label for row in rows if row.place.split == split)) for split in splits
-    }
+    counts: dict[str, Counter[str]] = {split: Counter() for split in splits}
+    for row, names in zip(rows, label_sets or ((row.label,) for row in rows), strict=True):
+        counts[row.place.split].update(names)
     in_split = {split: np.array([row.place.split == split for row in rows], dtype=bool) for split in splits}
     train = [row for row in rows if row.place.split == "train"]
     errors: tuple[SuspectLabel, ...] | None = None
     notes: list[str] = []
     if not train:
         notes = [NO_TRAINING]
-    elif several is not None:
+    elif label_sets is not None:
         notes = [SEVERAL]
     elif label_errors:
         errors, notes = find_label_errors(train, groups.near[in_split["train"]], features)
@@ -278,7 +294,7 @@ def _audit(
         name=name,
         rows=tuple(rows),
         groups=groups,
-        counts=counts,
+        counts={split: dict(found) for split, found in counts.items()},
         lengths={split: Lengths.of(groups.words[mask]) for split, mask in in_split.items()},
         unusable=unusable,
         repeats=tuple(_repeats(rows, groups)),
@@ -286,20 +302,13 @@ def _audit(
         validation_leaks=tuple(_leaks(rows, groups, "validation", ("test",))),
         contradictions=tuple(_contradictions(rows, groups)),
         label_errors=errors,
-        shortcuts=find_shortcuts(train, groups.trivial[in_split["train"]]) if train and several is None else (),
+        shortcuts=find_shortcuts(train, groups.trivial[in_split["train"]]) if train and label_sets is None else (),
         notes=tuple(notes),
-        label_findings=tuple(label_findings(_labels_of(rows, several))),
-        several=several is not None,
+        label_findings=tuple(label_findings(sum(counts.values(), Counter()))),
+        label_sets=label_sets,
         shared_sides=tuple(_shared_sides(rows)),
         placeholders=tuple(row for row in rows if row.text.strip().lower() in _PLACEHOLDERS),
     )
-
-
-def _labels_of(rows: Sequence[Row], several: Mapping[str, Mapping[str, int]] | None) -> Counter[str]:
-    """Return the rows of each label in all splits."""
-    if several is None:
-        return Counter(row.label for row in rows)
-    return sum((Counter(counts) for counts in several.values()), Counter())
 
 
 def _repeats(rows: Sequence[Row], groups: Groups) -> Iterator[Repeat]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,6 +14,7 @@ from emotune.data.auditing.located import Row
 from emotune.data.dataset import SPLIT_NAMES
 from emotune.system.errors import DataError
 from emotune.system.output import written_whole
+from emotune.system.pairs import sides_of
 
 DROPPED = "dropped.csv"
 OPTION = "--write-clean"
@@ -61,9 +63,10 @@ def choose_dropped(audit: Audit) -> list[Dropped]:
 
 
 def write_clean(audit: Audit, folder: str | Path) -> list[Dropped]:
-    """Write the cleaned splits as CSV files into a new folder, and the rows left out, with reasons, into `dropped.csv`.
+    """Write the cleaned splits as files into a new folder, and the rows left out, with reasons, into `dropped.csv`.
 
-    Columns of groups and times that were read are written as well, so that splits can be cut by them.
+    They are CSV files, or JSON Lines with lists of labels if rows have several. The texts of pairs are in `text1` and
+    `text2`. Columns of groups and times that were read are written as well, so that splits can be cut by them.
 
     Args:
         audit: The audit of the data.
@@ -76,10 +79,6 @@ def write_clean(audit: Audit, folder: str | Path) -> list[Dropped]:
         OutputError: The folder is not empty, or cannot be written.
         DataError: A split would have no rows.
     """
-    if audit.several:
-        raise DataError(
-            "A cleaned copy is written for rows with one label each, and these rows have several. Leave --write-clean out."
-        )
     dropped = choose_dropped(audit)
     left_out = {drop.row for drop in dropped}
     with written_whole(Path(folder), overwrite=None, option=OPTION) as work:
@@ -91,11 +90,7 @@ def write_clean(audit: Audit, folder: str | Path) -> list[Dropped]:
                 raise DataError(
                     f"No row of {split} would be left, so the cleaned copy was not written. See the audit for the reasons."
                 )
-            kept = ((audit.rows[number].text, audit.rows[number].label) for number in numbers)
-            further = zip(*([cells[number] for number in numbers] for cells in audit.further.values()), strict=True)
-            lines = [(*row, *cells) for row, cells in zip(kept, further, strict=True)] if audit.further else kept
-            names = (f"{name}_2" if name in ("text", "label") else name for name in audit.further)
-            _write(work / f"{split}.csv", ("text", "label", *names), lines)
+            _write_split(work / split, audit, numbers)
         unusable = ((split, row.number, "", "", row.reason) for split, rows in audit.unusable.items() for row in rows)
         rows = (
             (drop.row.place.split, drop.row.place.number, drop.row.label, drop.row.text, drop.reason)
@@ -103,6 +98,24 @@ def write_clean(audit: Audit, folder: str | Path) -> list[Dropped]:
         )
         _write(work / DROPPED, ("split", "row", "label", "text", "reason"), chain(unusable, rows))
     return dropped
+
+
+def _write_split(path: Path, audit: Audit, numbers: Sequence[int]) -> None:
+    """Write rows of an audit, given by their numbers, to the file of this name; the suffix is added."""
+    firsts, seconds = sides_of([audit.rows[number].text for number in numbers])
+    columns: dict[str, Sequence[object]] = {"text": firsts} if seconds is None else {"text1": firsts, "text2": seconds}
+    columns["label"] = [
+        audit.rows[number].label if audit.label_sets is None else audit.label_sets[number] for number in numbers
+    ]
+    for name, cells in audit.further.items():
+        columns[f"{name}_2" if name in columns else name] = [cells[number] for number in numbers]
+    rows = zip(*columns.values(), strict=True)
+    if audit.label_sets is None:
+        _write(path.with_suffix(".csv"), tuple(columns), rows)
+        return
+    with path.with_suffix(".jsonl").open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False, default=str) + "\n")
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
