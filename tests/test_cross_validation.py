@@ -495,3 +495,13 @@ class TestResuming:
         path.write_bytes(b"no archive")
         with pytest.raises(OutputError, match=facts("fold-2.npz", "is damaged", "Remove the file")):
             read_fold(path, tiny_data.test)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_report_fits_the_screen(browser: Any, in_order: Done, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto((in_order.folder / "report.html").resolve().as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert "-0.0000" not in page.content()
+    page.close()

@@ -237,6 +237,7 @@ def test_a_run(tiny_bert: Path, tmp_path: Path) -> None:
     for text in (card, page):
         assert f"{saved['metrics']['after']['macro_f1']:.4f}" in text
         assert "{" not in text.partition("</style>")[2]
+    assert page.count("<table") == page.count('<div class="scroll"><table')  # a wide one scrolls by itself
     again = emotune.load(output, base=tiny_bert)
     assert again.task.thresholds == tuple(saved["thresholds"])
     scored = emotune.evaluate(again, read_evaluation(output).split)

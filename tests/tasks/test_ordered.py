@@ -10,11 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from emotune.data.load import load_data, load_split
-from emotune.data.options import DataSource
 from emotune.folder.load import load
 from emotune.pipeline import run
 from emotune.settings.run import RunConfig
-from emotune.system.errors import ConfigError, DataError
+from emotune.system.errors import DataError
 from emotune.tasks.ordered import ORDERED, OrderedMetrics, OrderedStatistics
 from emotune.tasks.registry import TASKS, task_of
 
@@ -54,8 +53,6 @@ def test_names_need_one(sizes: Path) -> None:
     with pytest.raises(DataError, match=facts("'high', 'low', 'medium' are not numbers", "--labels LOW,...,HIGH")):
         load_data(sizes, ordered=True)
     assert load_data(sizes, ordered=True, labels=SIZES).labels == SIZES
-    with pytest.raises(ConfigError, match="folds and ordered are both given"):
-        DataSource(source="x.csv", ordered=True, folds=3)
 
 
 def test_scores_count_steps() -> None:

@@ -322,7 +322,7 @@ def _classes(comparison: Comparison) -> list[dict[str, Any]]:
                 "broken": f"{change.broken:,}",
                 "recall": points_number(change.recall_difference),
                 "direction": _direction(change.recall_difference),
-                "p": "" if first.is_chance or comparison.folds is not None else p_number(change.adjusted_p),
+                "p": "" if first.is_chance else p_number(change.adjusted_p),
             }
         )
     return rows

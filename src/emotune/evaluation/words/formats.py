@@ -10,7 +10,7 @@ LONGEST_NAME = 60
 
 def share(value: float) -> str:
     """Format a score between 0 and 1: "0.9290"."""
-    return f"{value:.4f}"
+    return f"{value:z.4f}"
 
 
 def points(before: float, after: float) -> str:
