@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from typer.testing import CliRunner
 import emotune
 from emotune.cli import app
 from emotune.data.load import load_data, load_split
+from emotune.evaluation.baselines import majority_class
 from emotune.evaluation.saved import read_evaluation, write_evaluation
 from emotune.folder.base import load_base
 from emotune.statistics.paired import mcnemar
 from emotune.statistics.several import several_statistics
-from emotune.system.errors import ConfigError
+from emotune.system.errors import ConfigError, DataError
 from emotune.tasks.multi_baselines import _fit_sigmoids
 from emotune.tasks.multi_label import MULTI_LABEL, positive_weights
 from emotune.tasks.multi_scores import macro_f1_of
@@ -174,6 +176,18 @@ def test_the_interval_is_that_of_a_plain_bootstrap() -> None:
     np.testing.assert_allclose(
         [found.macro_f1.low, found.macro_f1.high], np.quantile(plain, [0.025, 0.975]), atol=0.012
     )
+
+
+def test_evaluations_of_other_rows_are_not_compared() -> None:
+    data = load_data(made_up(60))
+    baseline = majority_class(data.train, data.test, data.validation)
+    changed = replace(data.test, label_ids=1 - data.test.label_ids)
+    for other, message in (
+        (changed, "of them under another label"),
+        (data.test.take(np.arange(len(data.test))[::-1]), "in another order"),
+    ):
+        with pytest.raises(DataError, match=message):
+            emotune.compare(baseline, majority_class(data.train, other, data.validation))
 
 
 @pytest.mark.slow

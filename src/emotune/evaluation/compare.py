@@ -101,7 +101,9 @@ def _how_they_differ(before: Evaluation, other: Evaluation) -> str:
     """Return the difference between the rows of two evaluations, and what to do about it."""
     first, second = before.split, other.split
     texts, others = Counter(first.texts), Counter(second.texts)
-    rows, other_rows = (Counter(zip(part.texts, part.label_ids.tolist(), strict=True)) for part in (first, second))
+    rows, other_rows = (
+        Counter(zip(part.texts, part.task.names(part.label_ids, part.labels), strict=True)) for part in (first, second)
+    )
     if rows == other_rows:
         return f"Both have the same {len(first):,} rows, in another order. Score both on the same file."
     if texts == others:

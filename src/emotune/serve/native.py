@@ -111,7 +111,9 @@ def labels_of(
 ) -> tuple[list[str | None], list[float]]:
     """Return the label of each text, None where its probability is below `least`, and that probability."""
     predictor = answers.served.predictor
-    labels, found = predictor.task.answers(probabilities, predictor.labels, least)
+    # Calibration changes no label.
+    decisions = predictor.task.decide(answers.logits)
+    labels, found = predictor.task.answers(probabilities, predictor.labels, least, decisions)
     return labels, found.tolist()
 
 
