@@ -155,6 +155,16 @@ def test_rows_without_labels_stop_a_run_before_training(tiny_bert: Path, tmp_pat
     assert not output.exists()
 
 
+def test_it_is_refused_before_a_model_of_one_label_is_loaded(tmp_path: Path) -> None:
+    output = tmp_path / "tuned"
+    result = CliRunner().invoke(
+        app, ["run", "--data", "bundled:sample", "--model", "no-such-model", "--at-least-one", "--output", str(output)]
+    )
+    assert result.exit_code == 2
+    assert "training.at_least_one is true, and this data has one label per row" in result.stderr
+    assert not output.exists()
+
+
 def test_finetune_refuses_it_too(tiny_bert: Path) -> None:
     data = load_data(made_up(120))
     base = load_base(tiny_bert, labels=data.labels, task=data.task, max_length=32)
