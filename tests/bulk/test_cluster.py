@@ -16,6 +16,7 @@ import pytest
 from emotune.bulk.cluster import check_coverage
 from emotune.bulk.packing import packed, unpacked
 from emotune.bulk.places import SUMMARY, cluster_format, find_files, output_folder, place
+from emotune.data.formats.files import KNOWN_SUFFIXES
 from emotune.data.places.texts import open_unlabelled
 from emotune.inference.predictor import Predictor
 from emotune.system.errors import ConfigError, DataError, OutputError
@@ -108,6 +109,14 @@ class TestFindingFiles:
         ]
         assert names == [["a-1.csv", "a-2.csv"], ["b.csv.gz"], ["a-1.csv", "a-2.csv", "b.csv.gz"]]
         assert len(find_files([str(tmp_path), str(tmp_path / "a-1.csv")])) == 3
+
+    def test_all_formats_that_are_read(self, tmp_path: Path) -> None:
+        for name in KNOWN_SUFFIXES:
+            (tmp_path / f"a{name}").write_bytes(b"x")
+            (found,) = find_files([str(tmp_path / f"a{name}")])
+            assert Path(found).name == f"a{name}"
+        written = {name: cluster_format([f"a{name}"], None) for name in (".xlsx", ".db", ".zip", ".arrow", ".json")}
+        assert written == {".xlsx": "csv", ".db": "csv", ".zip": "csv", ".arrow": "parquet", ".json": "jsonl"}
 
     def test_other_file_systems(self) -> None:
         import fsspec
