@@ -11,6 +11,7 @@ from emotune.data.places.files import reads_once
 from emotune.evaluation.compare import compare
 from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.saved import read_evaluation
+from emotune.evaluation.scores import relabelled
 from emotune.folder.format import Description, read_description, versions
 from emotune.pipeline import run
 from emotune.settings.run import RunConfig
@@ -97,7 +98,7 @@ def reproduce(
         comparison=compare(saved, again),
         identical=bool(np.array_equal(saved.probabilities, again.probabilities)),
         largest_difference=float(np.abs(saved.probabilities - again.probabilities).max()),
-        changed_labels=int((saved.predictions != again.predictions).sum()),
+        changed_labels=int(relabelled(saved, again).sum()),
         other_versions={
             name: (then, now.get(name, "none"))
             for name, then in (description.versions or {}).items()

@@ -88,7 +88,7 @@ def test_every_trial_once_and_the_best_by_validation_is_handed_over(
     }
     written = json.loads((plan.folder / "leaderboard.json").read_text())
     assert [row["label"] for row in written["rows"]] == ["LoRA", "full fine-tuning"]
-    assert written["rows"][0]["test_accuracy"]["mean"] == result.leaderboard.rows[0].test_accuracy.mean
+    assert written["rows"][0]["test_accuracy"]["mean"] == result.leaderboard.rows[0].test_right.mean
     assert written["best"]["trial"] == f"01-lora-seed-{best}"
 
 
@@ -308,7 +308,7 @@ def test_for_good(make_plan: MakePlan, engine: FakeEngine, tmp_path: Path, tiny_
     row, best = result.leaderboard.rows[0], result.leaderboard.best
     place = row.seeds.index(best.trial.config.training.seed)
     after = described(plan.folder / "best")["metrics"]["after"]
-    assert after["accuracy"] == row.test_accuracy.values[place]
+    assert after["accuracy"] == row.test_right.values[place]
     assert after["macro_f1"] == row.test_macro_f1.values[place]
     assert len(progress.steps) == job.steps(plan)
     assert result.local_base == str(tiny_bert)

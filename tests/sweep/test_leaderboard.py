@@ -166,7 +166,7 @@ def test_the_spread_between_seeds_is_that_of_all_configurations(results: Callabl
     assert few.spread is not None
     assert many.spread is not None
     assert few.spread.freedom <= 2 < many.spread.freedom
-    variances = [np.var(row.test_accuracy.values, ddof=1) for row in many.rows]
+    variances = [np.var(row.test_right.values, ddof=1) for row in many.rows]
     assert many.spread.deviation == pytest.approx(np.mean(variances) ** 0.5)
 
 

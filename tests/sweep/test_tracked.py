@@ -55,7 +55,7 @@ def test_trials_get_the_group_of_the_sweep_which_gets_the_leaderboard(
     assert "LoRA" in text
     assert "Protocol:" in text
     best = result.leaderboard.rows[0]
-    assert final.Scalars("test/accuracy")[0].value == pytest.approx(best.test_accuracy.mean)
+    assert final.Scalars("test/accuracy")[0].value == pytest.approx(best.test_right.mean)
     assert any(line.startswith("tensorboard has the results") for line in progress.lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,12 @@ def accuracy_by_row(evaluation: Evaluation) -> NDArray[np.float64]:
 def macro_f1_by_row(evaluation: Evaluation) -> NDArray[np.float64]:
     """Return the jackknife's pseudo-values of macro-F1, shape (rows,).
 
-    See `macro_f1_pseudo_values`.
+    See `macro_f1_pseudo_values`, and `several_pseudo_values` for rows with several labels.
     """
-    return macro_f1_pseudo_values(evaluation.split.label_ids, evaluation.predictions, len(evaluation.split.labels))
+    truth, predicted = evaluation.split.label_ids, evaluation.predictions
+    if truth.ndim == 2:
+        return several_pseudo_values(truth, predicted)
+    return macro_f1_pseudo_values(truth, predicted, len(evaluation.split.labels))
 
 
 def macro_f1_pseudo_values(truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
@@ -51,6 +55,27 @@ def macro_f1_pseudo_values(truth: NDArray[np.int64], predicted: NDArray[np.int64
     return np.asarray(table[truth, predicted])
 
 
+def several_pseudo_values(truth: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the same for rows with any number of labels.
+
+    A label's F1 without a row depends only on whether the row is a hit, or is in just one of truth and prediction.
+
+    Args:
+        truth: Shape (rows, labels), 0 and 1.
+        predicted: Shape (rows, labels), 0 and 1.
+
+    Returns:
+        Shape (rows,).
+    """
+    rows, classes = truth.shape
+    hit, named = truth & predicted, truth.astype(np.int64) + predicted
+    hits, sizes = hit.sum(axis=0, dtype=np.float64), named.sum(axis=0).astype(np.float64)
+    f1 = _f1(hits, sizes)
+    missed, right = f1 - _f1(hits, sizes - 1), f1 - _f1(hits - 1, sizes - 2)
+    lost = np.where(hit, right, np.where(named == 1, missed, 0.0)).sum(axis=1)
+    return np.asarray((rows * f1.sum() - (rows - 1) * (f1.sum() - lost)) / classes)
+
+
 def rare_classes_variance(truth: NDArray[np.int64], predicted: Sequence[NDArray[np.int64]], classes: int) -> float:
     """Return the part of macro-F1's variance that the rows do not show, because a class has few of them.
 
@@ -59,16 +84,21 @@ def rare_classes_variance(truth: NDArray[np.int64], predicted: Sequence[NDArray[
     of rows.
 
     Args:
-        truth: Shape (rows,), true label ids.
-        predicted: Label ids that each training predicted, shape (rows,) each; the score is the mean over them.
+        truth: Shape (rows,), true label ids; or shape (rows, labels), 0 and 1.
+        predicted: What each training predicted, in the shape of `truth`; the score is the mean over them.
         classes: Number of labels.
 
     Returns:
         The variance to add to that of the mean over trainings.
     """
-    support = np.bincount(truth, minlength=classes).astype(np.float64)
-    hits = np.mean([np.bincount(truth[truth == one], minlength=classes) for one in predicted], axis=0)
-    called = np.mean([np.bincount(one, minlength=classes) for one in predicted], axis=0)
+    if truth.ndim == 2:
+        support = truth.sum(axis=0, dtype=np.float64)
+        hits = np.mean([(truth & one).sum(axis=0) for one in predicted], axis=0)
+        called = np.mean([one.sum(axis=0, dtype=np.int64) for one in predicted], axis=0)
+    else:
+        support = np.bincount(truth, minlength=classes).astype(np.float64)
+        hits = np.mean([np.bincount(truth[truth == one], minlength=classes) for one in predicted], axis=0)
+        called = np.mean([np.bincount(one, minlength=classes) for one in predicted], axis=0)
     there = support > 0
     support, hits, called = support[there], hits[there], called[there]
     # F1 is 2 hits / (support + called); one more hit is also one more row that is called so.

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from emotune.evaluation.compare import compare
 from emotune.evaluation.margin import margin_test
+from emotune.evaluation.scores import Evaluation
 from emotune.evaluation.seeds import SeedDifference, SeedStudy
-from emotune.statistics.paired import LEVEL, Interval, holm
+from emotune.statistics.paired import LEVEL, Interval, PairedStatistics, holm
+from emotune.statistics.several import SeveralStatistics
 
 # By chance, one in twenty configurations is judged by its own spread, and its comparisons have less power. With this
 # power in all others, the overall power is four in five (benchmarks/seed_tests.py).
@@ -40,7 +41,7 @@ class Difference:
 
     Attributes:
         seeds: Number of seeds that both have; with one each, no figure includes the choice of the seed.
-        accuracy: Difference in accuracy.
+        accuracy: Difference in the share of rows that are right: accuracy, or subset accuracy.
         macro_f1: Difference in macro-F1; None if, with one seed each, it could not be trusted.
         p_value: Two-sided p of no difference in accuracy.
         adjusted_p: The same, corrected for the number of comparisons (Holm).
@@ -115,6 +116,12 @@ def differences(
     return [None if one is None else next(corrected) for one in found]
 
 
+def _paired(first: Evaluation, second: Evaluation) -> PairedStatistics | SeveralStatistics:
+    """Return the statistics of two models of the same rows, the second against the first."""
+    split = first.split
+    return split.task.compare(split.label_ids, first.predictions, second.predictions, split.labels)
+
+
 def _difference(study: SeedStudy, first: int, second: int, margin: float | None) -> Difference | None:
     """Return one comparison, not yet corrected."""
     over = study.difference(first, second)
@@ -128,9 +135,13 @@ def _difference(study: SeedStudy, first: int, second: int, margin: float | None)
         alike = None if margin is None else over.of_accuracy.within(margin)
     else:
         seed = next(seed for seed in study.groups[first] if seed in study.groups[second])
-        paired = compare(study.groups[first][seed], study.groups[second][seed]).statistics
+        paired = _paired(study.groups[first][seed], study.groups[second][seed])
         tested = None if margin is None else margin_test(paired, 100 * margin)
-        accuracy, macro_f1, p_value, macro_f1_p = paired.accuracy, paired.macro_f1, paired.p_value, paired.macro_f1_p
+        macro_f1, p_value = paired.macro_f1, paired.p_value
+        if isinstance(paired, SeveralStatistics):  # macro-F1 has an interval from a bootstrap, and no test
+            accuracy, macro_f1_p = paired.subset_accuracy, None
+        else:
+            accuracy, macro_f1_p = paired.accuracy, paired.macro_f1_p
         not_worse = None if tested is None else tested.not_worse_p
         alike = None if tested is None else tested.equivalent_p
     return Difference(

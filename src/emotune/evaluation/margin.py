@@ -17,6 +17,7 @@ from scipy import stats
 from emotune.evaluation.seeds import SeedDifference
 from emotune.statistics.paired import Interval, PairedStatistics, holm, score_interval, score_statistic
 from emotune.statistics.power import POWER
+from emotune.statistics.several import SeveralStatistics
 from emotune.system.errors import ConfigError
 
 # Each test is one-sided at 5 %, so the interval that agrees with both has a level of 90 %.
@@ -84,7 +85,7 @@ def checked_margin(points: float) -> float:
     return points
 
 
-def margin_test(statistics: PairedStatistics, points: float) -> MarginTest:
+def margin_test(statistics: PairedStatistics | SeveralStatistics, points: float) -> MarginTest:
     """Test a margin.
 
     Args:

@@ -49,8 +49,14 @@ class Evaluation:
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """Correctness of each prediction, a boolean mask of shape (rows,)."""
-        return self.predictions == self.split.label_ids
+        """Correctness of each prediction, a boolean mask of shape (rows,); of several labels, all must be right."""
+        right = self.predictions == self.split.label_ids
+        return right if right.ndim == 1 else right.all(axis=1)
+
+    @property
+    def right_share(self) -> float:
+        """Share of rows that are right: the score that `Task.right` names."""
+        return float(self.correct.mean())
 
 
 def score(split: Split, predictions: NDArray[np.int64], probabilities: NDArray[np.float64] | None) -> Metrics:
@@ -70,6 +76,12 @@ def accuracy_interval(evaluation: Evaluation) -> Interval:
 
     found = binomtest(int(evaluation.correct.sum()), len(evaluation.split)).proportion_ci(LEVEL, method="wilson")
     return Interval(evaluation.metrics.accuracy, float(found.low), float(found.high))
+
+
+def relabelled(first: Evaluation, second: Evaluation) -> NDArray[np.bool_]:
+    """Return whether two models of the same rows predict something else, shape (rows,)."""
+    other = first.predictions != second.predictions
+    return np.asarray(other if other.ndim == 1 else other.any(axis=1))
 
 
 def restrict(evaluation: Evaluation, rows: NDArray[np.int64]) -> Evaluation:

@@ -21,7 +21,7 @@ from emotune.evaluation.contributions import (
     share_variance,
 )
 from emotune.evaluation.crossed import Estimate, Pool, SeedSpread
-from emotune.evaluation.scores import Evaluation
+from emotune.evaluation.scores import Evaluation, relabelled
 from emotune.statistics.paired import LEVEL, Interval, mcnemar, why_withheld
 from emotune.system.errors import DataError
 
@@ -152,7 +152,7 @@ class SeedStudy:
         for group in groups:
             found = list(group.values())
             accuracy.append(
-                SeedSpread.of([e.metrics.accuracy for e in found], np.array([accuracy_by_row(e) for e in found]))
+                SeedSpread.of([e.right_share for e in found], np.array([accuracy_by_row(e) for e in found]))
             )
             macro_f1.append(
                 SeedSpread.of([e.metrics.macro_f1 for e in found], np.array([macro_f1_by_row(e) for e in found]))
@@ -163,6 +163,11 @@ class SeedStudy:
     def rows(self) -> int:
         """Number of rows."""
         return len(next(iter(self.groups[0].values())).split)
+
+    @property
+    def right(self) -> str:
+        """Name of the share of rows that are right, which `accuracy` is about: that of the rows' kind of label."""
+        return next(iter(self.groups[0].values())).split.task.right
 
     @property
     def knows_seeds(self) -> bool:
@@ -220,16 +225,15 @@ class SeedStudy:
         """
         accuracy_rows = np.mean([accuracy_by_row(b) - accuracy_by_row(a) for a, b in pairs], axis=0)
         macro_rows = np.mean([macro_f1_by_row(b) - macro_f1_by_row(a) for a, b in pairs], axis=0)
-        accuracy = float(np.mean([b.metrics.accuracy - a.metrics.accuracy for a, b in pairs]))
+        accuracy = float(np.mean([b.right_share - a.right_share for a, b in pairs]))
         macro_f1 = float(np.mean([b.metrics.macro_f1 - a.metrics.macro_f1 for a, b in pairs]))
         was_right, is_right = (_mostly_right([pair[side] for pair in pairs]) for side in (0, 1))
-        relabelled = np.any([a.predictions != b.predictions for a, b in pairs], axis=0)
+        moved = np.any([relabelled(a, b) for a, b in pairs], axis=0)
         # Two names of the same trainings: there is no uncertainty.
-        same = not relabelled.any()
+        same = not moved.any()
         unseen = paired_rows_variance(accuracy_rows)
         changed = int(np.any([a.correct != b.correct for a, b in pairs], axis=0).sum())
         split = pairs[0][1].split
-        support = np.bincount(split.label_ids, minlength=len(split.labels))
         return SeedDifference(
             seeds=len(pairs),
             rows=self.rows,
@@ -238,8 +242,8 @@ class SeedStudy:
             fixed=int((is_right & ~was_right).sum()),
             broken=int((was_right & ~is_right).sum()),
             changed=changed,
-            relabelled=int(relabelled.sum()),
-            macro_f1_withheld=why_withheld(changed, dict(zip(split.labels, support.tolist(), strict=True))),
+            relabelled=int(moved.sum()),
+            macro_f1_withheld=why_withheld(changed, split.counts),
         )
 
     def winners_excess(self, scores: Sequence[float], rows: int) -> WinnersExcess:
@@ -287,7 +291,7 @@ def over_seeds(evaluations: Sequence[Evaluation]) -> dict[str, SeedSummary]:
         evaluations: One per seed, all on the same rows; at least two.
 
     Returns:
-        "accuracy" and "macro-F1".
+        By name: the share of rows that are right ("accuracy", or "subset accuracy"), and "macro-F1".
 
     Raises:
         DataError: Fewer than two seeds, or different rows.
@@ -297,14 +301,14 @@ def over_seeds(evaluations: Sequence[Evaluation]) -> dict[str, SeedSummary]:
     study = SeedStudy.of([dict(enumerate(evaluations))])
     found = {}
     for name, pool, values, by_row in (
-        ("accuracy", study.accuracy, [e.metrics.accuracy for e in evaluations], accuracy_by_row),
+        (evaluations[0].split.task.right, study.accuracy, [e.right_share for e in evaluations], accuracy_by_row),
         ("macro-F1", study.macro_f1, [e.metrics.macro_f1 for e in evaluations], macro_f1_by_row),
     ):
         rows = np.mean([by_row(e) for e in evaluations], axis=0)
         split = evaluations[0].split
         unseen = (
             float(share_variance(np.array(np.mean(values) * len(split)), np.array(float(len(split)))))
-            if name == "accuracy"
+            if by_row is accuracy_by_row
             else rare_classes_variance(split.label_ids, [e.predictions for e in evaluations], len(split.labels))
         )
         estimate = pool.estimate(float(np.mean(values)), {0: len(evaluations)}, rows, unseen=unseen)

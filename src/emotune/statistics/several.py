@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.statistics.paired import FEW_CHANGES, FEW_ROWS, LEVEL, Interval, holm, mcnemar
+from emotune.statistics.paired import FEW_CHANGES, FEW_ROWS, LEVEL, Interval, holm, mcnemar, score_interval
 from emotune.system.wording import counted, quoted
 
 DRAWS = 2000
@@ -64,6 +64,16 @@ class SeveralStatistics:
     micro_f1_difference: float
     micro_f1: Interval | None
     per_class: dict[str, LabelChange]
+
+    @property
+    def p_value(self) -> float:
+        """McNemar's mid-p of no difference in subset accuracy, two-sided."""
+        return mcnemar(self.fixed, self.broken)[1]
+
+    @property
+    def subset_accuracy(self) -> Interval:
+        """Subset accuracy of the second model minus that of the first."""
+        return score_interval(self.fixed, self.broken, self.rows)
 
 
 def several_statistics(

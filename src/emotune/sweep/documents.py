@@ -9,11 +9,11 @@ from typing import Any
 
 from emotune.folder.format import versions
 from emotune.settings import portable
-from emotune.sweep.leaderboard import Leaderboard, SeedValues
+from emotune.sweep.leaderboard import Leaderboard, LeaderboardRow, SeedValues
 from emotune.sweep.margins import leaderboard_margins, margin_table
 from emotune.sweep.plan import Plan
 from emotune.sweep.protocol import Setting, protocol
-from emotune.sweep.tables import COSTS, SCORES, ExtraTable, cost_cells, full_table, score_cells
+from emotune.sweep.tables import COSTS, ExtraTable, cost_cells, full_table, score_cells, score_headings
 from emotune.sweep.verdict import leaderboard_verdict, notes, warning_lines
 from emotune.system.text import printable
 
@@ -21,7 +21,7 @@ from emotune.system.text import printable
 def leaderboard_markdown(plan: Plan, board: Leaderboard, setting: Setting) -> str:
     """Return the leaderboard as Markdown: scores, verdict, costs, failures, and the protocol."""
     lines = [
-        *_markdown_table(("#", *SCORES), [(f"{row.rank}", *score_cells(row)) for row in board.rows]),
+        *_markdown_table(("#", *score_headings(board)), [(f"{row.rank}", *score_cells(row)) for row in board.rows]),
         "",
         *(f"{_markdown(line)}\n" for line in (leaderboard_verdict(board), *leaderboard_margins(board), *notes(board))),
         *(line for table in (margin_table(board), full_table(board)) if table.rows for line in _markdown_part(table)),
@@ -68,10 +68,9 @@ def leaderboard_json(plan: Plan, board: Leaderboard, setting: Setting) -> str:
         "best": {"trial": board.best.trial.key, "configuration": portable.configuration(board.best.trial.config)},
         "rows": [
             {
-                **asdict(row),
+                **_row(row),
                 "config": portable.configuration(row.config),
                 "validation_macro_f1": _figures(row.validation_macro_f1),
-                "test_accuracy": _figures(row.test_accuracy),
                 "test_macro_f1": _figures(row.test_macro_f1),
                 "seconds": _figures(row.seconds),
                 "trainable_share": row.trainable_share,
@@ -91,6 +90,15 @@ def leaderboard_json(plan: Plan, board: Leaderboard, setting: Setting) -> str:
         "versions": versions(),
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _row(row: LeaderboardRow) -> dict[str, Any]:
+    """Return a row, with the share of rows that are right under its own name."""
+    content, name = asdict(row), row.right.replace(" ", "_")
+    del content["test_right"], content["right"]
+    for other in filter(None, (content["against_best"], content["against_full"])):
+        other[name] = other.pop("accuracy")
+    return {**content, f"test_{name}": _figures(row.test_right)}
 
 
 def _figures(found: SeedValues) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from emotune.system.atomic import whole
 from emotune.system.errors import ArtifactError, OutputError
 from emotune.system.output import check_output
 from emotune.system.wording import counted
+from emotune.tasks.registry import TASKS
+from emotune.tasks.single_label import SINGLE_LABEL
 
 STAMP, FAILED = "sweep.json", "failed.json"
 BEST = "best"
@@ -80,7 +82,10 @@ class TrialResult:
                 f"'{path}' is not the file that the trial wrote. Remove the folder '{self.folder.name}', and run the "
                 "sweep again with --resume."
             )
-        return read_predictions(path, tuple(self.found["labels"]), self.trial.label)
+        found = self.found
+        task = TASKS[found.get("task", SINGLE_LABEL.name)].deciding(found.get("thresholds"))
+        task = task.answering(at_least_one=found.get("at_least_one", False))
+        return read_predictions(path, tuple(self.found["labels"]), self.trial.label, task)
 
 
 class SweepFolder:

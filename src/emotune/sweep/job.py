@@ -14,6 +14,7 @@ from emotune import pipeline
 from emotune.data.load import load_data
 from emotune.data.places.files import reads_once
 from emotune.evaluation.saved import read_evaluation
+from emotune.evaluation.scores import relabelled
 from emotune.folder.base import load_base
 from emotune.folder.format import read_description
 from emotune.methods.refusals import check_refusal
@@ -132,10 +133,6 @@ def _sweep(
         )
     with progress.step("Data"):
         data = load_data(**plan.candidates[0].config.data_arguments())
-        if data.task.several:
-            raise DataError(
-                f"{data.name} has several labels per row, and a sweep ranks models of one label per row. Use emotune run."
-            )
         progress.show(tables.data_table(data))
         for note in data.notes:
             progress.say(note)
@@ -379,7 +376,7 @@ def refit(best: TrialResult, folder: SweepFolder, progress: Progress, group: Gro
         return None
     result = pipeline.run(config, progress, group=group)
     trial, again = best.evaluation(), read_evaluation(folder.best)
-    changed = int((trial.predictions != again.predictions).sum())
+    changed = int(relabelled(trial, again).sum())
     if changed:
         progress.say(
             f"The model in {folder.best} gives {counted(changed, 'test row')} of {len(trial.split):,} another label than "

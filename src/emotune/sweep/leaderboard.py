@@ -69,7 +69,7 @@ class LeaderboardRow:
         seeds: The seeds that finished.
         missing: The seeds that did not.
         validation_macro_f1: Macro-F1 on validation, the criterion of all choices.
-        test_accuracy: Accuracy on the test split.
+        test_right: Share of the test rows that are right.
         test_macro_f1: Macro-F1 on the test split.
         trainable: Number of trained parameters.
         total: Number of all parameters of the tuned model.
@@ -80,6 +80,7 @@ class LeaderboardRow:
         against_best: Difference from the best; None for the best itself, and where no seed is common.
         against_full: Difference from full fine-tuning of the same base model (the best on validation of several).
             None for full fine-tuning itself, where there is none, and where no seed is common.
+        right: Name of the share of rows that are right: "accuracy", or "subset accuracy".
     """
 
     rank: int
@@ -89,7 +90,7 @@ class LeaderboardRow:
     seeds: tuple[int, ...]
     missing: tuple[int, ...]
     validation_macro_f1: SeedValues
-    test_accuracy: SeedValues
+    test_right: SeedValues
     test_macro_f1: SeedValues
     trainable: int
     total: int
@@ -98,6 +99,7 @@ class LeaderboardRow:
     size: int
     against_best: Difference | None = None
     against_full: Difference | None = None
+    right: str = "accuracy"
 
     @property
     def trainable_share(self) -> float:
@@ -139,6 +141,11 @@ class Leaderboard:
     spread: SeedNote | None = None
     power: Power | None = None
     excess: WinnersExcess | None = None
+
+    @property
+    def right(self) -> str:
+        """Name of the share of rows that are right: "accuracy", or "subset accuracy"."""
+        return self.rows[0].right
 
     @property
     def one_seed(self) -> bool:
@@ -187,7 +194,7 @@ def make_leaderboard(
     against_full = dict(zip(pairs_of_full, differences(study, pairs_of_full, share), strict=True))
     rows = tuple(
         replace(
-            _row(position + 1, candidate, found, seeds),
+            _row(position + 1, candidate, found, seeds, study.right),
             against_best=against_best.get((0, position)),
             against_full=against_full.get((full.get(position, position), position)),
         )
@@ -260,7 +267,9 @@ def seed_of(result: TrialResult) -> int:
     return result.trial.config.training.seed
 
 
-def _row(rank: int, candidate: Candidate, found: Sequence[TrialResult], seeds: Sequence[int]) -> LeaderboardRow:
+def _row(
+    rank: int, candidate: Candidate, found: Sequence[TrialResult], seeds: Sequence[int], right: str
+) -> LeaderboardRow:
     done = tuple(seed_of(trial) for trial in found)
 
     def spread(*path: str) -> SeedValues:
@@ -281,13 +290,14 @@ def _row(rank: int, candidate: Candidate, found: Sequence[TrialResult], seeds: S
         seeds=done,
         missing=tuple(seed for seed in seeds if seed not in done),
         validation_macro_f1=spread("validation", "macro_f1"),
-        test_accuracy=spread("test", "accuracy"),
+        test_right=spread("test", right.replace(" ", "_")),
         test_macro_f1=spread("test", "macro_f1"),
         trainable=int(first["trainable_parameters"]),
         total=int(first["total_parameters"]),
         seconds=spread("seconds"),
         peak_memory=max(int(trial.found["peak_memory_bytes"]) for trial in found),
         size=int(first["size_bytes"]),
+        right=right,
     )
 
 

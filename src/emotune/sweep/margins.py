@@ -32,7 +32,7 @@ def margin_table(board: Leaderboard) -> ExtraTable:
             claims += [_claim(_not_worse(found[1])), _claim(_alike(found[1]))]
         rows.append((row.label, *claims))
     note = (
-        f"A small p means that a configuration's accuracy is less than {points} below the other's."
+        f"A small p means that a configuration's {board.right} is less than {points} below the other's."
         + (f" For equivalence, it means that the two differ by less than {points} in either direction." if full else "")
         + " Each column is corrected for its number of claims (Holm)."
     )
@@ -56,7 +56,7 @@ def leaderboard_margins(board: Leaderboard) -> list[str]:
         claims = [(row, _not_worse(row.against_full)) for row in full]
         lines.append(_claim_line(f"Not worse than full fine-tuning by more than {points}", claims))
         claims = [(row, _alike(row.against_full)) for row in full]
-        lines.append(_claim_line(f"Equivalent to full fine-tuning in accuracy, within {points}", claims))
+        lines.append(_claim_line(f"Equivalent to full fine-tuning in {board.right}, within {points}", claims))
     return lines
 
 

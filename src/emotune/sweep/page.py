@@ -16,7 +16,7 @@ from emotune.sweep.leaderboard import Leaderboard, LeaderboardRow, pareto_front
 from emotune.sweep.margins import leaderboard_margins, margin_table
 from emotune.sweep.plan import Plan
 from emotune.sweep.protocol import Setting, protocol
-from emotune.sweep.tables import COSTS, SCORES, cost_cells, full_table, score_cells
+from emotune.sweep.tables import COSTS, cost_cells, full_table, score_cells, score_headings
 from emotune.sweep.verdict import leaderboard_verdict, notes, warning_lines
 from emotune.system.wording import counted
 
@@ -35,7 +35,7 @@ def render_leaderboard(plan: Plan, board: Leaderboard, setting: Setting) -> str:
         notes=notes(board),
         tables=[table for table in (margin_table(board), full_table(board)) if table.rows],
         scores={
-            "headings": SCORES,
+            "headings": score_headings(board),
             "rows": [(name, *score_cells(row)[1:]) for name, row in zip(numbered, board.rows, strict=True)],
         },
         costs={

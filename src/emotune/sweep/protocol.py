@@ -48,8 +48,13 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
         f"Every configuration was trained with {counted(len(plan.seeds), 'seed')} "
         f"({', '.join(map(str, plan.seeds))}), on the same rows."
         + (" Figures are means ± sample standard deviations over the seeds." if several else ""),
-        "Configurations are ordered, and the best is chosen, by macro-F1 on validation: that of the kept epoch, in the "
-        "precision of training. Every trial scored the test split once, in float32; nothing was chosen by these scores.",
+        "Configurations are ordered, and the best is chosen, by macro-F1 on validation: that of the kept epoch, "
+        + (
+            "with the thresholds that were chosen on the same rows, so it is somewhat too high. "
+            if board.best.found.get("thresholds")
+            else "in the precision of training. "
+        )
+        + "Every trial scored the test split once, in float32; nothing was chosen by these scores.",
     ]
     lines.append(
         "The trained weights of every trial were saved. A fresh process loaded them onto the base model and computed the "
@@ -66,18 +71,18 @@ def protocol(plan: Plan, board: Leaderboard, setting: Setting) -> list[str]:
         lines += _how_seeds_are_tested(board, board.spread)
     elif len(board.rows) > 1:
         lines.append(
-            "Against the best: the difference in test accuracy on the same rows with its 95 % interval, and McNemar's "
+            f"Against the best: the difference in test {board.right} on the same rows with its 95 % interval, and McNemar's "
             "test (mid-p). With one seed, neither counts the variation between seeds."
         )
     if len(board.rows) > 1:
         count = sum(row.against_best is not None for row in board.rows)
         lines.append(
-            f"The p-values are corrected for {counted(count, 'comparison')} (Holm), separately for accuracy and for "
+            f"The p-values are corrected for {counted(count, 'comparison')} (Holm), separately for {board.right} and for "
             "macro-F1; the intervals are not."
         )
     if board.margin is not None:
         lines.append(
-            "Margin: a one-sided test against a difference in accuracy as large as the margin, and two such tests for "
+            f"Margin: a one-sided test against a difference in {board.right} as large as the margin, and two such tests for "
             "equivalence (TOST). "
             + (
                 "The standard errors are the same."
@@ -121,7 +126,7 @@ def _how_seeds_are_tested(board: Leaderboard, spread: SeedNote) -> list[str]:
         "The best was chosen with the same seeds that it is tested with, and a seed that is lucky on validation may be "
         "lucky on test. With 16 equal configurations and a standard deviation of one point between seeds, about one "
         "leaderboard in ten then names one as different, instead of one in twenty.",
-        f"Between seeds, test accuracy has a pooled standard deviation of {100 * spread.deviation:.2f} points "
+        f"Between seeds, test {board.right} has a pooled standard deviation of {100 * spread.deviation:.2f} points "
         f"({spread.freedom:.0f} degrees of freedom).{wider}",
     ]
 

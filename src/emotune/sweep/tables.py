@@ -18,38 +18,32 @@ from emotune.statistics.paired import Interval
 from emotune.sweep.leaderboard import Leaderboard, LeaderboardRow, SeedValues
 from emotune.system.wording import counted
 
-SCORES = (
-    "configuration",
-    "seeds",
-    "validation macro-F1",
-    "test accuracy",
-    "test macro-F1",
-    "accuracy against the best, in points",
-    "p, corrected",
-    "macro-F1 against the best, in points",
-    "p, corrected",
-)
-
-FULL = (
-    "configuration",
-    "accuracy above full fine-tuning, in points",
-    "p, corrected",
-    "macro-F1 above full fine-tuning, in points",
-    "p, corrected",
-    "rows fixed",
-    "rows broken",
-)
 COSTS = ("configuration", "trained parameters", "share of all", "training time", "peak memory", "size on disk")
 
 
+def score_headings(board: Leaderboard) -> tuple[str, ...]:
+    """Return the headings of a leaderboard's scores."""
+    return (
+        "configuration",
+        "seeds",
+        "validation macro-F1",
+        f"test {board.right}",
+        "test macro-F1",
+        f"{board.right} against the best, in points",
+        "p, corrected",
+        "macro-F1 against the best, in points",
+        "p, corrected",
+    )
+
+
 def score_cells(row: LeaderboardRow) -> tuple[str, ...]:
-    """Return the cells of a row under `SCORES`."""
+    """Return the cells of a row under `score_headings`."""
     found = row.against_best
     return (
         row.label,
         f"{len(row.seeds)}" + (f" of {len(row.seeds) + len(row.missing)}" if row.missing else ""),
         mean_and_deviation(row.validation_macro_f1),
-        mean_and_deviation(row.test_accuracy),
+        mean_and_deviation(row.test_right),
         mean_and_deviation(row.test_macro_f1),
         "" if found is None else difference_cell(found.accuracy),
         "" if found is None else p_cell(found.adjusted_p),
@@ -129,5 +123,14 @@ def full_table(board: Leaderboard) -> ExtraTable:
         )
         for row, full in found
     )
+    headings = (
+        "configuration",
+        f"{board.right} above full fine-tuning, in points",
+        "p, corrected",
+        "macro-F1 above full fine-tuning, in points",
+        "p, corrected",
+        "rows fixed",
+        "rows broken",
+    )
     note = f"{_FLIPS} The p-values are corrected for {counted(len(rows), 'comparison')} (Holm); the intervals are not."
-    return ExtraTable("Beside full fine-tuning", FULL, rows, note)
+    return ExtraTable("Beside full fine-tuning", headings, rows, note)

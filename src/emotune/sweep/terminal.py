@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def leaderboard_table(board: Leaderboard) -> Group:
     """Return the leaderboard for the terminal."""
     scores = new_table(
-        ("configuration", "macro-F1 (val.)", "test accuracy", "against 1 (p)", "test macro-F1", "against 1 (p)"),
+        ("configuration", "macro-F1 (val.)", f"test {board.right}", "against 1 (p)", "test macro-F1", "against 1 (p)"),
         title="Scores, the best on validation first",
     )
     costs = new_table(

@@ -8,12 +8,12 @@ from emotune.sweep.folder import LEADERBOARDS
 from emotune.sweep.leaderboard import Leaderboard
 from emotune.sweep.plan import Plan
 from emotune.sweep.protocol import Setting
-from emotune.sweep.tables import SCORES, score_cells
+from emotune.sweep.tables import score_cells, score_headings
 from emotune.sweep.verdict import leaderboard_verdict
 from emotune.tracking.tracker import Results
 
-# The columns of a leaderboard up to the differences, whose headings repeat.
-_COLUMNS = SCORES[:6]
+# Columns of a leaderboard up to the differences, whose headings repeat.
+_COLUMNS = 6
 
 
 def sweep_results(plan: Plan, board: Leaderboard, setting: Setting) -> Results:
@@ -22,7 +22,7 @@ def sweep_results(plan: Plan, board: Leaderboard, setting: Setting) -> Results:
     return Results(
         figures={
             "validation/macro_f1": first.validation_macro_f1.mean,
-            "test/accuracy": first.test_accuracy.mean,
+            f"test/{board.right.replace(' ', '_')}": first.test_right.mean,
             "test/macro_f1": first.test_macro_f1.mean,
             "cost/seconds": board.wall_seconds,
         },
@@ -33,7 +33,9 @@ def sweep_results(plan: Plan, board: Leaderboard, setting: Setting) -> Results:
             "best.trial": board.best.trial.key,
         },
         verdict=leaderboard_verdict(board),
-        table=TextTable("Leaderboard", _COLUMNS, [score_cells(row)[: len(_COLUMNS)] for row in board.rows]),
+        table=TextTable(
+            "Leaderboard", score_headings(board)[:_COLUMNS], [score_cells(row)[:_COLUMNS] for row in board.rows]
+        ),
         page=leaderboard_markdown(plan, board, setting),
         files=tuple(plan.folder / name for name in LEADERBOARDS),
     )

@@ -111,11 +111,18 @@ def _run_trial(
             progress=notes,
         )
     record = tuned.training
-    best = record.best
+    best, right = record.best, tuned.task.right.replace(" ", "_")
+    validation = {right: best.validation[right], "macro_f1": best.validation_macro_f1}
+    if tuned.task.thresholds is not None:  # the epochs were scored with thresholds of 0.5, before these were chosen
+        scored = evaluate(tuned, data.validation)
+        validation = {right: scored.right_share, "macro_f1": scored.metrics.macro_f1}
     result: dict[str, Any] = {
         "data": data.fingerprint,
         "labels": list(data.labels),
-        "validation": {"accuracy": best.validation_accuracy, "macro_f1": best.validation_macro_f1},
+        "task": tuned.task.name,
+        "thresholds": tuned.task.thresholds,
+        "at_least_one": tuned.task.at_least_one,
+        "validation": validation,
         "test": None,
         "trainable_parameters": record.trainable_parameters,
         "total_parameters": record.total_parameters,
@@ -136,7 +143,7 @@ def _run_trial(
     if scores_test:
         test = evaluate(tuned, data.test)
         write_evaluation(test, folder / PREDICTIONS)
-        result["test"] = {"accuracy": test.metrics.accuracy, "macro_f1": test.metrics.macro_f1}
+        result["test"] = {right: test.right_share, "macro_f1": test.metrics.macro_f1}
         result["predictions_sha256"] = sha256(folder / PREDICTIONS)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             saved = tuned.save(Path(scratch) / "saved")

@@ -25,8 +25,8 @@ def leaderboard_verdict(board: Leaderboard) -> str:
     first, others = board.rows[0], board.rows[1:]
     name = printable(first.label, LONGEST_NAME)
     sentence = (
-        f"Best on validation: '{name}', macro-F1 {mean_and_deviation(first.validation_macro_f1)}; on the test split accuracy "
-        f"{mean_and_deviation(first.test_accuracy)}, macro-F1 {mean_and_deviation(first.test_macro_f1)}."
+        f"Best on validation: '{name}', macro-F1 {mean_and_deviation(first.validation_macro_f1)}; on the test split {board.right} "
+        f"{mean_and_deviation(first.test_right)}, macro-F1 {mean_and_deviation(first.test_macro_f1)}."
     )
     compared = [row for row in others if row.against_best is not None]
     if not compared:
@@ -66,7 +66,7 @@ def notes(board: Leaderboard) -> list[str]:
         )
         rows = counted(board.test_rows, "test row")
         lines.append(
-            f"With {seeds} and {rows} a difference in accuracy of {100 * power.alone:.1f} points from the best "
+            f"With {seeds} and {rows} a difference in {board.right} of {100 * power.alone:.1f} points from the best "
             f"would be found about four times out of five{also}; a smaller one less often."
             if power.alone < 1
             else f"With {seeds} and {rows} no difference from the best would be found four times out of five, however large it is: "
@@ -109,11 +109,11 @@ def _relation(row: LeaderboardRow) -> str:
 
 
 def _directions(row: LeaderboardRow, *, corrected: bool = True) -> list[tuple[str, int]]:
-    """Return a sign for accuracy and for macro-F1: 1 if significantly better than the best, -1 if worse, else 0."""
+    """Return a sign for the share of right rows and for macro-F1: 1 if significantly better than the best, -1 if worse, else 0."""
     found = row.against_best
     if found is None:
         return []
-    scores = [("accuracy", found.accuracy, found.adjusted_p if corrected else found.p_value)]
+    scores = [(row.right, found.accuracy, found.adjusted_p if corrected else found.p_value)]
     if found.macro_f1 is not None and found.macro_f1_p is not None and found.macro_f1_adjusted_p is not None:
         scores.append(("macro-F1", found.macro_f1, found.macro_f1_adjusted_p if corrected else found.macro_f1_p))
     return [(score, int(np.sign(interval.estimate)) if p < 1 - LEVEL else 0) for score, interval, p in scores]

@@ -125,11 +125,13 @@ class Task(ABC):
         name: Its name in saved folders.
         function: Name, in transformers' pipelines, of the function from logits to probabilities.
         several: True if a row may have several labels, or none.
+        right: Name of the share of rows that are right.
     """
 
     name: ClassVar[str]
     function: ClassVar[str]
     several: ClassVar[bool] = False
+    right: ClassVar[str] = "accuracy"
 
     @property
     def thresholds(self) -> tuple[float, ...] | None:

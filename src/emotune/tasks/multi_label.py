@@ -47,6 +47,7 @@ class MultiLabel(Task):
     name: ClassVar[str] = "multi-label"
     function: ClassVar[str] = "sigmoid"
     several: ClassVar[bool] = True
+    right = "subset accuracy"
 
     @property
     def thresholds(self) -> tuple[float, ...] | None:
