@@ -11,6 +11,7 @@ from emotune.evaluation.contributions import (
     macro_f1_by_row,
     macro_f1_pseudo_values,
     rare_classes_variance,
+    several_pseudo_values,
 )
 
 from .conftest import MakeEvaluation, MakeSplit
@@ -29,6 +30,32 @@ def test_pseudo_values_are_those_of_leaving_rows_out(seed: int) -> None:
         without = f1_score(truth[rest], predicted[rest], labels=range(5), average="macro", zero_division=0)
         expected.append(30 * whole - 29 * without)
     assert macro_f1_pseudo_values(truth, predicted, 5) == pytest.approx(np.array(expected))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pseudo_values_of_several_labels_are_those_of_leaving_rows_out(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth = (rng.random((30, 5)) < (0.5, 0.3, 0.2, 0.03, 0.0)).astype(np.int8)
+    predicted = np.where(rng.random((30, 5)) < 0.7, truth, 1 - truth).astype(np.int8)
+    whole = f1_score(truth, predicted, average="macro", zero_division=0)
+    expected = [
+        30 * whole
+        - 29 * f1_score(np.delete(truth, row, 0), np.delete(predicted, row, 0), average="macro", zero_division=0)
+        for row in range(30)
+    ]
+    assert several_pseudo_values(truth, predicted) == pytest.approx(np.array(expected))
+
+
+def test_one_label_is_a_case_of_several() -> None:
+    rng = np.random.default_rng(5)
+    truth, predicted = rng.integers(0, 4, size=(2, 50))
+    one_hot = np.eye(4, dtype=np.int8)
+    assert several_pseudo_values(one_hot[truth], one_hot[predicted]) == pytest.approx(
+        macro_f1_pseudo_values(truth, predicted, 4)
+    )
+    assert rare_classes_variance(one_hot[truth], [one_hot[predicted]], 4) == pytest.approx(
+        rare_classes_variance(truth, [predicted], 4)
+    )
 
 
 def test_evaluations_give_the_same(make_split: MakeSplit, make_evaluation: MakeEvaluation) -> None:

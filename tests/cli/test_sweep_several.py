@@ -1,0 +1,62 @@
+"""`emotune sweep` over rows with several labels: one command, a leaderboard, the best model."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sklearn.metrics import accuracy_score, f1_score
+
+from emotune.evaluation.saved import read_evaluation
+
+from .conftest import Invoke
+
+if TYPE_CHECKING:
+    from emotune.data.dataset import TextDataset
+
+
+@pytest.mark.slow
+def test_a_sweep_ranks_models_by_their_own_thresholds(
+    invoke: Invoke, tiny_data: TextDataset, tiny_bert: Path, tmp_path: Path
+) -> None:
+    generator = random.Random(0)
+    files = tmp_path / "files"
+    files.mkdir()
+    for split in tiny_data.splits:
+        with (files / f"{split.name}.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["text", "labels"])
+            for text, number in zip(split.texts, split.label_ids, strict=True):
+                other = generator.randrange(len(split))
+                names = {split.labels[number], split.labels[split.label_ids[other]]}
+                writer.writerow([f"{text} {split.texts[other]}", ",".join(sorted(names))])
+    settings = {
+        "model.max_length": "32",
+        "training.epochs": "4",
+        "training.learning_rate": "8e-3",
+        "training.batch_tokens": "128",
+        "training.precision": "fp32",
+        "training.device": "cpu",
+    }
+    result = invoke(
+        "sweep", "--data", files, "--label-separator", ",", "--label-column", "labels", "--models", tiny_bert,
+        "--methods", "lora,head", "--seeds", "2", "--output", tmp_path / "sweep",
+        *(part for name, value in settings.items() for part in ("--set", f"{name}={value}")),
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    board = json.loads((tmp_path / "sweep/leaderboard.json").read_text(encoding="utf-8"))
+    row = board["rows"][0]
+    assert "test_accuracy" not in row
+    assert "subset accuracy" in board["verdict"]
+    assert "with the thresholds that were chosen" in " ".join(board["protocol"])
+    best = read_evaluation(tmp_path / "sweep/best")
+    truth = best.split.label_ids
+    assert accuracy_score(truth, best.predictions) in row["test_subset_accuracy"]["values"]
+    assert f1_score(truth, best.predictions, average="macro") == pytest.approx(
+        row["test_macro_f1"]["values"][row["test_subset_accuracy"]["values"].index(best.right_share)]
+    )
+    assert "labels every test row as the trial did" in result.output
