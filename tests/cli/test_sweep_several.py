@@ -60,3 +60,20 @@ def test_a_sweep_ranks_models_by_their_own_thresholds(
         row["test_macro_f1"]["values"][row["test_subset_accuracy"]["values"].index(best.right_share)]
     )
     assert "labels every test row as the trial did" in result.output
+    # Other trials compare with the best as files of predictions, and as a folder that is scored anew.
+    (trial,) = (tmp_path / "sweep/trials").glob("02-*-seed-0")
+    compared = invoke(
+        "compare", tmp_path / "sweep/best", trial / "predictions.parquet", "--output", tmp_path / "a.html"
+    )
+    assert compared.exit_code == 0, compared.output
+    theirs = json.loads((trial / "result.json").read_text(encoding="utf-8"))["test"]
+    assert f"{theirs['subset_accuracy']:.4f}" in compared.stdout
+    assert "the tuned model" not in compared.stdout.lower()
+    margin = invoke("compare", tmp_path / "sweep/best", trial / "predictions.parquet", "--margin", "1")
+    assert margin.exit_code == 2
+    scores = ["--data", files / "test.csv", "--label-separator", ",", "--base", tiny_bert]
+    written = invoke("evaluate", tmp_path / "sweep/best", *scores, "--output", tmp_path / "again.csv")
+    assert written.exit_code == 0, written.output
+    same = invoke("compare", tmp_path / "sweep/best", tmp_path / "again.csv", "--output", tmp_path / "b.html")
+    assert same.exit_code == 0, same.output
+    assert f"{best.right_share:.4f}" in same.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -24,9 +26,8 @@ def evaluations(rows: int, seed: int) -> tuple[Evaluation, Evaluation]:
     found = []
     for name, wrong in (("first", 0.25), ("second", 0.1)):
         predictions = np.where(rng.random((rows, 3)) < wrong, 1 - truth, truth).astype(np.int8)
-        found.append(
-            Evaluation(name, split, None, None, predictions, score(split, predictions, None), 0.0, has_seed=True)
-        )
+        given: Any = predictions
+        found.append(Evaluation(name, split, None, None, given, score(split, given, None), 0.0, has_seed=True))
     return found[0], found[1]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -13,8 +13,11 @@ from emotune.system.errors import ConfigError
 from emotune.system.wording import in_full, listed
 
 if TYPE_CHECKING:
+    from rich.console import Group
+
     from emotune.data.dataset import Split
     from emotune.evaluation.scores import Evaluation
+    from emotune.evaluation.several import SeveralComparison
     from emotune.folder.format import Description
     from emotune.report.html import Report
     from emotune.statistics.paired import PairedStatistics
@@ -75,7 +78,9 @@ def compare(
     from emotune.folder.format import read_description
     from emotune.folder.plain import is_plain
     from emotune.report.html import MARK, render_report
+    from emotune.report.several import comparison_page
     from emotune.report.tables import comparison_table, ranking_table
+    from emotune.settings.portable import command
     from emotune.system.output import open_output
     from emotune.system.text import printable
 
@@ -105,9 +110,17 @@ def compare(
             else " ".join(filter(None, cautions(name, description)))
             for folder, name, description in zip(folders, names, descriptions, strict=True)
         ]
-        pages = reports(evaluations, temperatures, margin, repeats)
-        target.write(render_report(*pages))
+        if evaluations[0].split.task.several:
+            compared = compare_several(evaluations, margin)
+            target.write(comparison_page(compared, list(filter(None, repeats)), command()))
+        else:
+            pages = reports(evaluations, temperatures, margin, repeats)
+            target.write(render_report(*pages))
     console = make_console()
+    if evaluations[0].split.task.several:
+        console.print(several_table(compared, list(filter(None, repeats))))
+        typer.echo(f"\nThe report is {printable(str(output.resolve()))}")
+        return
     if len(pages) == 1:
         console.print(comparison_table(pages[0].comparison, changes=True))
         for line in filter(None, repeats):
@@ -140,13 +153,12 @@ def read_all(
     from emotune.evaluation.foreign import common_labels, foreign_evaluation, read_foreign
     from emotune.evaluation.saved import read_evaluation
     from emotune.folder.facts import facts_of
-    from emotune.tasks.base import refuse_several
     from emotune.tasks.single_label import SINGLE_LABEL
 
-    files = {place: read_foreign(place) for place in places if place.is_file()}
     rows: Split | None = None
     first = next(filter(None, descriptions), None)
     labels, task = (None, SINGLE_LABEL) if first is None else (first.labels, first.kind)
+    files = {place: read_foreign(place, several=task.several) for place in places if place.is_file()}
     if data is not None:
         folder = next((place for place in places if place not in files), None)
         if folder is None:
@@ -162,7 +174,6 @@ def read_all(
         raise ConfigError(
             f"None of {listed(map(str, places))} holds predictions. Give labelled rows to score them on: --data DATA."
         )
-    refuse_several(task, "emotune compare")
     found: dict[Path, Evaluation] = {}
     for place, name, description in zip(places, names, descriptions, strict=True):
         if place in files:
@@ -244,6 +255,28 @@ def seen_sentence(folder: Path, name: str, description: Description, rows: Split
         f"'{printable(name)}' was trained on {counted(seen, 'row')} of these {len(rows):,} (equal but for case and "
         "punctuation), so its scores may be too good."
     )
+
+
+def compare_several(evaluations: Sequence[Evaluation], margin: float | None) -> list[SeveralComparison]:
+    """Return each later model of rows with several labels, compared with the first."""
+    from emotune.evaluation.compare import compare as compare_evaluations
+    from emotune.evaluation.several import SeveralComparison
+
+    first, *others = evaluations
+    return [cast(SeveralComparison, compare_evaluations(first, other, margin=margin)) for other in others]
+
+
+def several_table(comparisons: Sequence[SeveralComparison], remarks: Sequence[str]) -> Group:
+    """Return comparisons of rows with several labels for the terminal."""
+    from emotune.evaluation.words.several import notes, several_tables, verdict
+    from emotune.evaluation.words.tables import Verdict
+    from emotune.evaluation.words.texts import TextTable
+    from emotune.report import tables
+
+    parts: list[str | TextTable | Verdict] = []
+    for found in comparisons:
+        parts += [*several_tables(found), *notes(found), Verdict(verdict(found))]
+    return tables.stacked(map(tables.shown, [*parts, *remarks]))
 
 
 def of_folds(name: str, description: Description) -> str:

@@ -24,6 +24,7 @@ from emotune.folder.predictions import PAIR
 from emotune.system.errors import DataError
 from emotune.system.wording import counted, listed, quoted
 from emotune.tasks.base import Targets, Task
+from emotune.tasks.multi_label import SEPARATOR, MultiLabel
 from emotune.tasks.single_label import SINGLE_LABEL
 
 TEXT, LABEL, PREDICTION, PROBABILITY = "text", "label", "prediction", "p_"
@@ -38,8 +39,8 @@ class Foreign:
         unit: "line" or "row".
         numbers: Line or row number of each row.
         texts: The texts.
-        truth: Names of the true labels.
-        predictions: Names of the predicted labels.
+        truth: Names of the true labels; a list of names for each row of several labels.
+        predictions: Names of the predicted labels, likewise.
         probabilities: Shape (rows,) by label; empty if there are none.
     """
 
@@ -47,22 +48,35 @@ class Foreign:
     unit: str
     numbers: tuple[int, ...]
     texts: tuple[str, ...]
-    truth: tuple[str, ...]
-    predictions: tuple[str, ...]
+    truth: tuple[str | list[str], ...]
+    predictions: tuple[str | list[str], ...]
     probabilities: dict[str, NDArray[np.float64]]
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels in order: those with probabilities, or else all that occur."""
-        return tuple(self.probabilities) or ordered_labels({*self.truth, *self.predictions})
+        return tuple(self.probabilities) or ordered_labels(_all_names([self]))
 
     def at(self, row: int) -> str:
         """Return the place of a row, counted from 0."""
         return f"{self.source}, {self.unit} {self.numbers[row]:,}"
 
 
-def read_foreign(path: Path) -> Foreign:
+def _all_names(files: Sequence[Foreign]) -> set[str]:
+    return {
+        name
+        for file in files
+        for given in (*file.truth, *file.predictions)
+        for name in ([given] if isinstance(given, str) else given)
+    }
+
+
+def read_foreign(path: Path, *, several: bool = False) -> Foreign:
     """Read a file of predictions.
+
+    Args:
+        path: The file.
+        several: Rows have several labels: lists, or as text joined by a comma and a space; an empty cell is none.
 
     Raises:
         DataError: It cannot be read, a column is missing, or a cell is empty or of another kind.
@@ -81,8 +95,8 @@ def read_foreign(path: Path) -> Foreign:
     truth, predictions = [], []
     numbers: list[list[float]] = []
     for number, (label, prediction, *cells) in table.read((LABEL, PREDICTION, *columns)):
-        truth.append(_label(table, number, LABEL, label))
-        predictions.append(_label(table, number, PREDICTION, prediction))
+        truth.append(_label(table, number, LABEL, _listed(label) if several else label))
+        predictions.append(_label(table, number, PREDICTION, _listed(prediction) if several else prediction))
         numbers.append([_number(table, number, name, cell) for name, cell in zip(columns, cells, strict=True)])
     values = np.array(numbers, dtype=np.float64).reshape(len(texts), len(columns))
     return Foreign(
@@ -101,7 +115,7 @@ def common_labels(files: Sequence[Foreign]) -> tuple[str, ...]:
     first = next((file for file in files if file.probabilities), None)
     if first is not None:
         return first.labels
-    return ordered_labels({name for file in files for name in (*file.truth, *file.predictions)})
+    return ordered_labels(_all_names(files))
 
 
 def foreign_evaluation(found: Foreign, labels: tuple[str, ...], name: str, task: Task = SINGLE_LABEL) -> Evaluation:
@@ -152,7 +166,9 @@ def matched(first: Evaluation, other: Evaluation) -> Evaluation | None:
     return moved if moved.split.fingerprint == first.split.fingerprint else None
 
 
-def _label(table: Table, number: int, column: str, cell: object) -> str:
+def _label(table: Table, number: int, column: str, cell: object) -> str | list[str]:
+    if isinstance(cell, (list, tuple)):  # several labels, or none
+        return [str(_label(table, number, column, one)) for one in cell]
     try:
         name = label_name(cell, table.class_names.get(column))
     except LabelError as error:
@@ -160,6 +176,13 @@ def _label(table: Table, number: int, column: str, cell: object) -> str:
     if name is None:
         raise DataError(f"{table.at(number)}: the {column} is missing. Fill it in, or remove the row from every file.")
     return name
+
+
+def _listed(cell: object) -> object:
+    """Return the labels of a cell as a list, where they are joined as `emotune evaluate` writes them in CSV."""
+    if cell is None or cell == "":
+        return []
+    return cell.split(SEPARATOR) if isinstance(cell, str) else cell
 
 
 def _number(table: Table, number: int, column: str, cell: object) -> float:
@@ -174,7 +197,9 @@ def _number(table: Table, number: int, column: str, cell: object) -> float:
         ) from None
 
 
-def _targets(found: Foreign, names: Sequence[str], column: str, labels: tuple[str, ...], task: Task) -> Targets:
+def _targets(
+    found: Foreign, names: Sequence[str | list[str]], column: str, labels: tuple[str, ...], task: Task
+) -> Targets:
     try:
         return task.read_names(names, labels)
     except ValueError as error:
@@ -199,6 +224,8 @@ def _probabilities(
             "Give one column p_<label> for each of them, or none."
         )
     probabilities = task.without_rounding(np.column_stack([found.probabilities[label] for label in labels]))
+    if isinstance(task, MultiLabel):  # the thresholds of another program are not known
+        predictions = task.decide_by(probabilities)
     wrong = task.wrong_rows(predictions, probabilities, labels)
     if wrong:
         row = min(wrong)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from emotune.evaluation.leaks import SeveralLeaks
 from emotune.evaluation.several import SeveralComparison
@@ -17,6 +18,7 @@ from emotune.evaluation.words.several import (
     verdict,
 )
 from emotune.evaluation.words.texts import TextTable
+from emotune.folder.format import versions
 from emotune.folder.tuned import TunedClassifier
 from emotune.report.html import render_page
 from emotune.report.hub_metadata import TASK, library, relation, tags
@@ -83,15 +85,7 @@ class SeveralReport:
             title=self.title,
             subtitle=f"Made with emotune on {self.created}. Several labels per row.",
             verdict=self._verdict,
-            tables=[
-                {
-                    "title": table.title,
-                    "headings": table.headings,
-                    "rows": [[str(cell) for cell in row] for row in table.rows],
-                    "note": table.note,
-                }
-                for table in self._tables
-            ],
+            tables=list(map(_shown, self._tables)),
             notes=self._notes,
             data_notes=list(self.data_notes),
             costs=costs(self.tuned.training),
@@ -125,6 +119,44 @@ class SeveralReport:
             f"Made with emotune on {self.created}.",
         ]
         return "\n\n".join(lines) + "\n"
+
+
+def comparison_page(comparisons: Sequence[SeveralComparison], remarks: Sequence[str], command: str) -> str:
+    """Return the page of a comparison of saved models.
+
+    Args:
+        comparisons: Each later model against the first.
+        remarks: Sentences on the models.
+        command: The command that made the page.
+    """
+    first, several = comparisons[0].before.name, len(comparisons) > 1
+    tables = []
+    for found in comparisons:
+        prefix = f"{found.after.name}: " if several else ""
+        tables += [{**_shown(table), "title": f"{prefix}{table.title}"} for table in several_tables(found)]
+    return render_page(
+        _TEMPLATE,
+        title=f"{len(comparisons)} comparisons" if several else f"{comparisons[0].after.name} against {first}",
+        subtitle="Saved predictions, row by row. Several labels per row."
+        + (" Intervals are not corrected for the number of comparisons." if several else ""),
+        verdict=[sentence for found in comparisons for sentence in verdict(found)],
+        tables=tables,
+        notes=list(dict.fromkeys([*remarks, *(note for found in comparisons for note in notes(found))])),
+        data_notes=[],
+        costs={},
+        commands=[command] if command else [],
+        versions=versions(),
+    )
+
+
+def _shown(table: TextTable) -> dict[str, Any]:
+    """Return a table for the template."""
+    return {
+        "title": table.title,
+        "headings": table.headings,
+        "rows": [[str(cell) for cell in row] for row in table.rows],
+        "note": table.note,
+    }
 
 
 def _plain(text: str) -> str:

@@ -61,17 +61,17 @@ def verdict(comparison: SeveralComparison, *, leaks: SeveralLeaks | None = None)
         )
         micro = found.micro_f1
         first += f" Micro-F1 is {signed_points(found.micro_f1_difference)}"
-        first += "." if micro is None else f" ({interval_in_points(micro)}): {_judged(micro)}."
+        first += "." if micro is None else f" ({interval_in_points(micro)}): {_judged(micro, after)}."
     else:
         first = (
             f"Macro-F1 is {signed_points(lead)} ({interval_in_points(found.macro_f1)}) against '{name}'{chosen}: "
-            f"{_judged(found.macro_f1)}."
+            f"{_judged(found.macro_f1, after)}."
         )
-    scores = metrics_of(after)
+    scores, subject = metrics_of(after), called(after)
     sentences = [
         first,
-        f"The tuned model has macro-F1 {share(scores.macro_f1)}, micro-F1 {share(scores.micro_f1)}, and exactly the right labels in "
-        f"{share(scores.subset_accuracy)} of the rows (subset accuracy).",
+        f"{subject[0].upper()}{subject[1:]} has macro-F1 {share(scores.macro_f1)}, micro-F1 {share(scores.micro_f1)}, "
+        f"and exactly the right labels in {share(scores.subset_accuracy)} of the rows (subset accuracy).",
     ]
     changed = {label: change for label, change in found.per_class.items() if change.adjusted_p < 1 - LEVEL}
     for kind, better in (("fewer", True), ("more", False)):
@@ -81,10 +81,15 @@ def verdict(comparison: SeveralComparison, *, leaks: SeveralLeaks | None = None)
     return sentences if leaks is None else [*sentences, leaks_sentence(leaks)]
 
 
-def _judged(interval: Interval) -> str:
+def called(model: Evaluation) -> str:
+    """Return what a sentence calls a model: "the tuned model" in a run, its name in quotes elsewhere."""
+    return "the tuned model" if model.name == "tuned" else f"'{printable(model.name, LONGEST_NAME)}'"
+
+
+def _judged(interval: Interval, model: Evaluation) -> str:
     if interval.low > 0:
-        return "the tuned model is better"
-    return "the tuned model is worse" if interval.high < 0 else "no difference is shown"
+        return f"{called(model)} is better"
+    return f"{called(model)} is worse" if interval.high < 0 else "no difference is shown"
 
 
 def several_tables(comparison: SeveralComparison) -> list[TextTable]:
@@ -101,13 +106,13 @@ def several_tables(comparison: SeveralComparison) -> list[TextTable]:
     return [
         TextTable("Scores", ["score", *names], rows),
         TextTable(
-            "Leads of the tuned model, in points",
+            f"Leads of {called(comparison.after)}, in points",
             ["over", "macro-F1", "95 % interval", "micro-F1", "95 % interval", "time", "size"],
             [_lead(comparison, model) for model in (*comparison.baselines, comparison.before)],
             "Intervals are from 2,000 bootstrap draws of the test rows.",
         ),
         TextTable(
-            "By label, of the tuned model",
+            f"By label, of {called(comparison.after)}",
             ["label", "rows", "precision", "recall", "F1", "average precision"],
             [
                 (
