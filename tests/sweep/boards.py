@@ -49,7 +49,7 @@ def board(*rows: LeaderboardRow, failures: dict[str, str] | None = None, **chang
     config = load_plan().candidates[0].trial(0)
     made = Leaderboard(
         rows=rows,
-        best=cast(Any, SimpleNamespace(trial=config)),
+        best=cast(Any, SimpleNamespace(trial=config, found={})),
         failures=failures or {},
         warnings={},
         places=("this machine, 1 at a time",),
