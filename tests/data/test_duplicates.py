@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from emotune.data.duplicates import LEAST_WORDS, _within, find_duplicates, words
+from emotune.data.duplicates import _LONGEST_KEPT, LEAST_WORDS, _within, find_duplicates, words
 from emotune.data.load import load_data
 
 LONG = "i could not believe how kind the nurse was to my old mother today"
@@ -27,6 +27,13 @@ def test_words_are_without_case_and_punctuation() -> None:
     assert words("Don\u2019t") == words("dont")
     assert words("ÜBER Straße") == ["über", "strasse"]
     assert words("...") == []
+
+
+def test_words_are_the_same_in_long_chunks_and_short_ones() -> None:
+    parts = ["It's", "GREAT", "\u2665", "caf\u00e9", "Stra\u00dfe", "7"] * 4
+    long = ",".join(parts)
+    assert len(long) > _LONGEST_KEPT > max(map(len, parts))
+    assert words(long) == words(" ".join(parts)) == ["its", "great", "\u2665", "caf\u00e9", "strasse", "7"] * 4
 
 
 @pytest.mark.parametrize(

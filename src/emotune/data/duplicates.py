@@ -31,6 +31,7 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,28 +79,38 @@ def words(text: str) -> list[str]:
     """Return the words of a text in lower case, without punctuation and apostrophes; symbols and smileys are words."""
     found: list[str] = []
     for chunk in unicodedata.normalize("NFC", text).split():
-        if _SMILEY.fullmatch(chunk):
-            found.append(chunk)
-            continue
-        if chunk.isalnum():  # most chunks; fast
-            found.append(chunk.casefold())
-            continue
-        word = ""
-        for character in chunk:
-            kind = unicodedata.category(character)[0]
-            if kind in _PART_OF_WORD:
-                word += character
-            elif character in _APOSTROPHES and word:
-                continue
-            else:
-                if word:
-                    found.append(word.casefold())
-                word = ""
-                if kind in _SYMBOL:
-                    found.append(character)
-        if word:
-            found.append(word.casefold())
+        found += _kept_words(chunk) if len(chunk) <= _LONGEST_KEPT else _chunk_words(chunk)
     return found
+
+
+def _chunk_words(chunk: str) -> tuple[str, ...]:
+    """Return the words of a chunk of text between spaces."""
+    if _SMILEY.fullmatch(chunk):
+        return (sys.intern(chunk),)
+    if chunk.isalnum():  # most chunks; fast
+        return (sys.intern(chunk.casefold()),)
+    found: list[str] = []
+    word = ""
+    for character in chunk:
+        kind = unicodedata.category(character)[0]
+        if kind in _PART_OF_WORD:
+            word += character
+        elif character in _APOSTROPHES and word:
+            continue
+        else:
+            if word:
+                found.append(word.casefold())
+            word = ""
+            if kind in _SYMBOL:
+                found.append(character)
+    if word:
+        found.append(word.casefold())
+    return tuple(map(sys.intern, found))
+
+
+# Few chunks make up most of a text, so each is taken apart once. Long ones are rare, and would take memory.
+_LONGEST_KEPT = 32
+_kept_words = lru_cache(1 << 16)(_chunk_words)
 
 
 def single_words(text: str) -> list[str]:
@@ -171,7 +182,8 @@ def find_duplicates(texts: Sequence[str]) -> Groups:
     if seconds is not None:
         return _both(find_duplicates(firsts), find_duplicates(seconds))
     exact = _first_of_each(texts)
-    split = [[sys.intern(word) for word in words(text)] for text in texts]
+    split = [words(text) for text in texts]
+    counts = np.fromiter((len(found) for found in split), np.int64, len(split))
     # A text without words is its own key.
     trivial = _first_of_each([" ".join(found) or text for found, text in zip(split, texts, strict=True)])
     representatives = np.unique(trivial)
@@ -180,13 +192,13 @@ def find_duplicates(texts: Sequence[str]) -> Groups:
     same = _first_of_each(keys)
     chosen = np.unique(same)
     table = _WordTable.of([compared[place] for place in chosen])
+    del split, compared  # they take as much memory as the table
     union = _Union(len(chosen))
     union.join(*_sharing_a_version(table))
     union.join(*_sharing_word_pairs(table, union.roots()))
     union.join(*_sharing_first_letters(table, [keys[place] for place in chosen], union.roots()))
     near = np.arange(len(texts))
     near[representatives] = representatives[chosen[union.roots()][np.searchsorted(chosen, same)]]
-    counts = np.fromiter((len(found) for found in split), np.int64, len(split))
     return Groups(exact, trivial, near[trivial], counts)
 
 
@@ -216,10 +228,10 @@ def _compared(text: str, found: list[str]) -> list[str]:
     marker = _RETWEET.match(text)
     if marker:
         text = text[marker.end() :]
-    without = _taken_apart([sys.intern(word) for word in words(_MENTION.sub(" ", text))])
+    without = _taken_apart(words(_MENTION.sub(" ", text)))
     if len(without) >= LEAST_WORDS:
         return without
-    return _taken_apart(([sys.intern(word) for word in words(text)] if marker else found) or found)
+    return _taken_apart((words(text) if marker else found) or found)
 
 
 def _taken_apart(found: list[str]) -> list[str]:
@@ -292,7 +304,10 @@ def _versions(table: _WordTable, codes: NDArray[np.uint64]) -> tuple[NDArray[np.
     before = sums[:-1] - sums[table.starts][table.text]  # the words before this one
     ends = table.starts + table.lengths
     after = sums[ends][table.text] - sums[1:]  # the words after it, which move by one place
-    without = before + after * _INVERSE
+    del place, terms  # each array has a number for every word of the data
+    after *= _INVERSE
+    without = before + after
+    del before, after
     whole = sums[ends] - sums[table.starts]
     long = table.lengths >= LEAST_WORDS
     shortened = long[table.text]
