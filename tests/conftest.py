@@ -242,6 +242,37 @@ def tiny_run(hub_named_bert: Path, tiny_files: Path, tmp_path_factory: pytest.Te
 
 
 @pytest.fixture(scope="session")
+def several_files(tiny_data: TextDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny data with a second label, "loud", in the rows of every other class, as a folder with a CSV file a split."""
+    folder = tmp_path_factory.mktemp("data") / "several"
+    folder.mkdir()
+    for split in tiny_data.splits:
+        names = [f"{label},loud" if number % 2 else label for number, label in enumerate(split.labels)]
+        rows = [f'{text},"{names[number]}"' for text, number in zip(split.texts, split.label_ids, strict=True)]
+        (folder / f"{split.name}.csv").write_text("\n".join(["text,labels", *rows, ""]))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def several_run(tiny_run: Run, several_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The whole main job on data with several labels per row. Shared: copy its folder before changing anything."""
+    from emotune.pipeline import run
+    from emotune.settings.run import RunConfig
+
+    settings = {
+        **{name: value for name, value in tiny_run.settings.items() if name != "data.labels"},
+        "data.source": str(several_files),
+        "data.label_column": "labels",
+        "data.label_separator": ",",
+        "training.epochs": 20,
+        "training.patience": 20,
+        "output.folder": str(tmp_path_factory.mktemp("run") / "several"),
+    }
+    progress = Recording()
+    return Run(run(RunConfig.load(overrides=settings), progress), progress, settings)
+
+
+@pytest.fixture(scope="session")
 def real_data() -> str:
     """Where the real emotion data is: a folder or a Hub id. Skips the test where none is given."""
     if REAL_DATA is None:

@@ -8,17 +8,15 @@ from pathlib import Path
 
 from emotune.data.load import load_data
 from emotune.data.places.files import reads_once
-from emotune.evaluation.compare import compare
-from emotune.evaluation.comparison import Comparison
 from emotune.evaluation.saved import read_evaluation
-from emotune.evaluation.scores import relabelled
+from emotune.evaluation.scores import Evaluation, relabelled
 from emotune.folder.format import Description, read_description, versions
 from emotune.pipeline import run
 from emotune.settings.run import RunConfig
 from emotune.settings.stored import as_mistake, dotted, stored_settings
+from emotune.statistics.paired import Interval, score_interval
 from emotune.system.errors import ArtifactError, ConfigError, DataError
 from emotune.system.progress import SILENT, Progress
-from emotune.tasks.base import refuse_several
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,24 +24,31 @@ class Reproduction:
     """Result of a reproduction.
 
     Attributes:
-        comparison: The saved predictions against the new ones, on the same rows.
+        saved: The saved predictions.
+        again: The new ones, of the same rows.
         identical: True if every probability is the same, bit for bit.
         largest_difference: Largest difference between two probabilities.
         changed_labels: Number of rows whose predicted label has changed.
         other_versions: Packages whose version has changed, with the version then and now.
     """
 
-    comparison: Comparison
+    saved: Evaluation
+    again: Evaluation
     identical: bool
     largest_difference: float
     changed_labels: int
     other_versions: dict[str, tuple[str, str]]
 
     @property
+    def difference(self) -> Interval:
+        """Accuracy of the new predictions minus that of the saved ones; of several labels, subset accuracy."""
+        was, now = self.saved.correct, self.again.correct
+        return score_interval(int((~was & now).sum()), int((was & ~now).sum()), len(was))
+
+    @property
     def agrees(self) -> bool:
-        """True if the confidence interval of the difference in accuracy contains 0."""
-        interval = self.comparison.statistics.accuracy
-        return interval.low <= 0 <= interval.high
+        """True if the confidence interval of the difference contains 0."""
+        return self.difference.low <= 0 <= self.difference.high
 
 
 def reproduce(
@@ -74,7 +79,6 @@ def reproduce(
 
     folder = Path(folder)
     description = read_description(folder)
-    refuse_several(description.kind, "emotune reproduce")
     saved = read_evaluation(folder, name="saved")
     with tempfile.TemporaryDirectory(prefix="emotune-") as temporary:
         output = Path(temporary) / "again"
@@ -95,7 +99,8 @@ def reproduce(
         raise RuntimeError("an evaluation was read without probabilities")
     now = versions()
     return Reproduction(
-        comparison=compare(saved, again),
+        saved=saved,
+        again=again,
         identical=bool(np.array_equal(saved.probabilities, again.probabilities)),
         largest_difference=float(np.abs(saved.probabilities - again.probabilities).max()),
         changed_labels=int(relabelled(saved, again).sum()),

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import random
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
@@ -15,25 +12,11 @@ from emotune.evaluation.saved import read_evaluation
 
 from .conftest import Invoke
 
-if TYPE_CHECKING:
-    from emotune.data.dataset import TextDataset
-
 
 @pytest.mark.slow
 def test_a_sweep_ranks_models_by_their_own_thresholds(
-    invoke: Invoke, tiny_data: TextDataset, tiny_bert: Path, tmp_path: Path
+    invoke: Invoke, several_files: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
-    generator = random.Random(0)
-    files = tmp_path / "files"
-    files.mkdir()
-    for split in tiny_data.splits:
-        with (files / f"{split.name}.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["text", "labels"])
-            for text, number in zip(split.texts, split.label_ids, strict=True):
-                other = generator.randrange(len(split))
-                names = {split.labels[number], split.labels[split.label_ids[other]]}
-                writer.writerow([f"{text} {split.texts[other]}", ",".join(sorted(names))])
     settings = {
         "model.max_length": "32",
         "training.epochs": "4",
@@ -43,7 +26,7 @@ def test_a_sweep_ranks_models_by_their_own_thresholds(
         "training.device": "cpu",
     }
     result = invoke(
-        "sweep", "--data", files, "--label-separator", ",", "--label-column", "labels", "--models", tiny_bert,
+        "sweep", "--data", several_files, "--label-separator", ",", "--label-column", "labels", "--models", tiny_bert,
         "--methods", "lora,head", "--seeds", "2", "--output", tmp_path / "sweep",
         *(part for name, value in settings.items() for part in ("--set", f"{name}={value}")),
     )  # fmt: skip
@@ -71,7 +54,7 @@ def test_a_sweep_ranks_models_by_their_own_thresholds(
     assert "the tuned model" not in compared.stdout.lower()
     margin = invoke("compare", tmp_path / "sweep/best", trial / "predictions.parquet", "--margin", "1")
     assert margin.exit_code == 2
-    scores = ["--data", files / "test.csv", "--label-separator", ",", "--base", tiny_bert]
+    scores = ["--data", several_files / "test.csv", "--label-separator", ",", "--base", tiny_bert]
     written = invoke("evaluate", tmp_path / "sweep/best", *scores, "--output", tmp_path / "again.csv")
     assert written.exit_code == 0, written.output
     same = invoke("compare", tmp_path / "sweep/best", tmp_path / "again.csv", "--output", tmp_path / "b.html")

@@ -85,10 +85,8 @@ def drift(
     from emotune.folder.columns import unlabelled_columns
     from emotune.folder.format import read_description
     from emotune.settings.stored import seen_by
-    from emotune.tasks.base import refuse_several
 
     description = read_description(folder)
-    refuse_several(description.kind, "emotune drift")
     roles = unlabelled_columns(description, text_column, text_pair_column)
     # Everything about paths and files comes before the model is loaded.
     how = {**roles, **reading_options(reading)}
@@ -182,7 +180,7 @@ def _labelled(classifier: TunedClassifier, texts: list[str] | None) -> Labelled:
 
     with Predictor(classifier, precision="fp32") as predictor:
         found = predictor.predict(texts or [], progress=ConsoleProgress(1, make_console(stderr=True)))
-    return Labelled.of_predictions(found, classifier.task)
+    return Labelled.of_predictions(found)
 
 
 def _figures(found: Drift) -> dict[str, object]:

@@ -59,13 +59,13 @@ def in_words(found: Reproduction) -> str:
     from emotune.evaluation.words.formats import interval_in_points, signed_points
     from emotune.system.wording import counted
 
-    rows = counted(len(found.comparison.after.split), "test row")
+    rows = counted(len(found.again.split), "test row")
     if found.identical:
         return f"Reproduced: the same probabilities on {rows}, bit for bit."
-    accuracy = found.comparison.statistics.accuracy
+    right, change = found.again.split.task.right, found.difference
     difference = (
-        f"{counted(found.changed_labels, 'label')} of {rows} changed, accuracy differs by {signed_points(accuracy.estimate)} "
-        f"({interval_in_points(accuracy)}), and the largest difference of a probability is {found.largest_difference:.1e}."
+        f"{counted(found.changed_labels, 'label')} of {rows} changed, {right} differs by {signed_points(change.estimate)} "
+        f"({interval_in_points(change)}), and the largest difference of a probability is {found.largest_difference:.1e}."
     )
     versions = ", ".join(f"{name} {then} is now {now}" for name, (then, now) in found.other_versions.items())
     why = (

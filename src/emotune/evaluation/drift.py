@@ -57,9 +57,11 @@ class Labelled:
         return cls(found.split.texts, found.predictions, found.probabilities)
 
     @classmethod
-    def of_predictions(cls, found: Predictions, task: Task) -> Labelled:
-        """Return the texts of a prediction."""
-        return cls(found.texts, task.read_names(found.labels, found.label_names), found.probabilities)
+    def of_predictions(cls, found: Predictions) -> Labelled:
+        """Return the texts of a prediction that a predictor made."""
+        if found.decisions is None:
+            raise ValueError("the predictions have no decisions")
+        return cls(found.texts, found.decisions, found.probabilities)
 
     @cached_property
     def words(self) -> list[list[str]]:

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from emotune.data.dataset import Split
 from emotune.evaluation.margin import MarginTest, margin_test
-from emotune.evaluation.scores import Evaluation, score
+from emotune.evaluation.scores import Evaluation, relabelled, score
 from emotune.evaluation.words.formats import percent, share, signed_points
 from emotune.evaluation.words.margin import in_points, margin_sentence
 from emotune.exports.formats import ExportOptions
 from emotune.statistics.paired import PairedStatistics
+from emotune.statistics.several import SeveralStatistics
 from emotune.system.errors import VerificationError
 from emotune.system.wording import counted
 
@@ -49,8 +50,13 @@ class Agreement:
     export: Evaluation
     largest_difference: float
     changed_labels: int
-    statistics: PairedStatistics
+    statistics: PairedStatistics | SeveralStatistics
     test: MarginTest
+
+    @property
+    def right(self) -> str:
+        """Name of the share of rows that are right: "accuracy", or "subset accuracy"."""
+        return self.original.split.task.right
 
     @property
     def rows(self) -> int:
@@ -59,19 +65,19 @@ class Agreement:
 
     @property
     def agreement(self) -> float:
-        """Share of rows with the same label."""
+        """Share of rows with the same labels."""
         return 1 - self.changed_labels / self.rows
 
     @property
     def lost(self) -> float:
-        """Accuracy that the export loses, as a share of 1; negative if it gains."""
+        """Share of right rows that the export loses, as a share of 1; negative if it gains."""
         return -self.test.difference.estimate
 
     @property
     def sentence(self) -> str:
         """The result in words: that of the margin's test, unless every label is the same."""
         if not self.changed_labels:
-            return "Every label is the original's, so the accuracy is the same."
+            return f"Every label is the original's, so the {self.right} is the same."
         return margin_sentence(self.test, self.export, self.original)
 
     def figures(self) -> dict[str, Any]:
@@ -82,8 +88,8 @@ class Agreement:
             "largest_logit_difference": self.largest_difference,
             "changed_labels": self.changed_labels,
             "label_agreement": self.agreement,
-            "accuracy_before": self.original.metrics.accuracy,
-            "accuracy_after": self.export.metrics.accuracy,
+            f"{self.right.replace(' ', '_')}_before": self.original.right_share,
+            f"{self.right.replace(' ', '_')}_after": self.export.right_share,
             "margin": asdict(self.test),
             "verdict": self.sentence,
         }
@@ -94,8 +100,8 @@ class Agreement:
             "rows": f"{self.rows:,}",
             "same label": f"{percent(self.rows - self.changed_labels, self.rows)} ({self.changed_labels:,} differ)",
             "largest difference of a logit": f"{self.largest_difference:.1e}",
-            "accuracy of the original": share(self.original.metrics.accuracy),
-            "accuracy of the export": share(self.export.metrics.accuracy),
+            f"{self.right} of the original": share(self.original.right_share),
+            f"{self.right} of the export": share(self.export.right_share),
             "difference": signed_points(self.test.difference.estimate),
         }
 
@@ -106,10 +112,10 @@ class Agreement:
             VerificationError: In fp32 it gives other labels on more than 0.1 % of the rows; in int8 it loses more
                 accuracy than the margin on them.
         """
-        before, after = self.original.metrics.accuracy, self.export.metrics.accuracy
+        before, after = self.original.right_share, self.export.right_share
         about = (
             f"The export to {options.to} in {options.precision} differs from the original too much: of "
-            f"{counted(self.rows, 'row')} {self.changed_labels:,} get another label, accuracy {share(before)} becomes "
+            f"{counted(self.rows, 'row')} {self.changed_labels:,} get another label, {self.right} {share(before)} becomes "
             f"{share(after)}, and the largest difference of a logit is {self.largest_difference:.1e}."
         )
         if options.precision == "fp32" and self.agreement < LEAST_AGREEMENT:
@@ -153,19 +159,12 @@ def compared(
         _evaluation("the original", split, before),
         _evaluation(f"the {options.name} export", split, after),
     )
-    task = split.task
-    changed = sum(
-        a != b
-        for a, b in zip(
-            task.names(original.predictions, split.labels), task.names(export.predictions, split.labels), strict=True
-        )
-    )
-    statistics = task.compare(split.label_ids, original.predictions, export.predictions, split.labels)
+    statistics = split.task.compare(split.label_ids, original.predictions, export.predictions, split.labels)
     return Agreement(
         original=original,
         export=export,
         largest_difference=float(np.abs(after - before).max()),
-        changed_labels=changed,
+        changed_labels=int(relabelled(original, export).sum()),
         statistics=statistics,
         test=margin_test(statistics, options.margin),
     )

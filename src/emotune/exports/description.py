@@ -32,6 +32,9 @@ class ExportDescription(Record):
         max_length: Tokens per text; longer texts are cut.
         temperature: Divisor of the logits for calibrated probabilities, which run.py does not apply; None if there is
             none.
+        thresholds: Least probability of each label, by which run.py decides, for a model with several labels per text;
+            None for one label per text, or 0.5.
+        at_least_one: True if a text whose labels all stay below their thresholds gets its likeliest label.
         calibration: The texts that int8 was calibrated on, in words; "" for none.
         check: Figures of the comparison with the original.
         versions: Versions of the packages that wrote it.
@@ -50,6 +53,8 @@ class ExportDescription(Record):
     labels: tuple[str, ...]
     max_length: int
     temperature: Temperature | None
+    thresholds: tuple[float, ...] | None = None
+    at_least_one: bool = False
     calibration: str
     check: dict[str, Any]
     versions: dict[str, str]
@@ -66,6 +71,9 @@ def write_description(
         options: What was asked.
         source: Name of the exported folder.
         described: The exported folder's own description.
+        thresholds: Least probability of each label, by which run.py decides, for a model with several labels per text;
+            None for one label per text, or 0.5.
+        at_least_one: True if a text whose labels all stay below their thresholds gets its likeliest label.
         calibration: The texts that int8 was calibrated on, in words; "" for none.
         check: Figures of the comparison.
     """
@@ -82,6 +90,8 @@ def write_description(
         labels=described.labels,
         max_length=described.max_length,
         temperature=described.temperature,
+        thresholds=described.thresholds,
+        at_least_one=described.at_least_one,
         calibration=calibration,
         check=check,
         versions={**versions(), **{name: version(name) for name in packages if _is_used(name, options)}},

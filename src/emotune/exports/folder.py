@@ -14,7 +14,6 @@ from emotune.folder.format import Description
 from emotune.models.classifier import Classifier
 from emotune.system.text import printable
 from emotune.system.version import __version__
-from emotune.tasks.base import trained_for
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -23,7 +22,6 @@ SCRIPT = "run.py"
 _SCRIPTS = Path(__file__).with_name("scripts")
 # Text Embeddings Inference and vLLM read the limit on length from this file of Sentence Transformers.
 _LIMIT = "sentence_bert_config.json"
-_ONE_LABEL = "single_label_classification"
 
 
 def write_merged(model: PreTrainedModel, folder: Path) -> None:
@@ -60,8 +58,13 @@ def write_companions(classifier: Classifier, model: PreTrainedModel, options: Ex
     write_tokenizer(classifier, folder, alone=options.format.needs_tokenizer_json)
     limit = {"max_seq_length": classifier.max_length, "do_lower_case": False}
     (folder / _LIMIT).write_text(json.dumps(limit, indent=2) + "\n", encoding="utf-8")
-    entries = classifier.task.config(classifier.labels)
-    script: str = _rendered(f"{options.to}.py.jinja", one_label=trained_for(entries) == _ONE_LABEL)
+    task = classifier.task
+    script: str = _rendered(
+        f"{options.to}.py.jinja",
+        one_label=not task.several,
+        thresholds=list(task.thresholds or [0.5] * len(classifier.labels)),
+        at_least_one=task.at_least_one,
+    )
     (folder / SCRIPT).write_text(script, encoding="utf-8")
     return script
 

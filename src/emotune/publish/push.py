@@ -22,7 +22,6 @@ from emotune.system.names import is_hub_id
 from emotune.system.output import DESCRIPTION
 from emotune.system.text import printable
 from emotune.system.wording import in_full, listed, quoted
-from emotune.tasks.base import refuse_several
 
 _BRANCH = re.compile(r"\w[\w./-]*", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -99,7 +98,6 @@ def push(
     languages = (language,) if isinstance(language, str) else tuple(language)
     _check_arguments(name, branch, message, languages, license)
     description = read_description(folder)
-    refuse_several(description.kind, "emotune push")
     _refuse_changed(folder, description)
     texts = files_with_texts(folder)
     if texts and with_texts is None:

@@ -39,7 +39,9 @@ def _facts_of(folder: Path, changed: int) -> dict[str, Any]:
     return {
         "examples": probes[:EXAMPLES],
         "text_columns": list(KNOWN_NAMES["text"]),
-        "answered": _answered(folder, description.temperature) if (folder / PREDICTIONS).is_file() else None,
+        "answered": None
+        if description.kind.several or not (folder / PREDICTIONS).is_file()
+        else _answered(folder, description.temperature),
     }
 
 

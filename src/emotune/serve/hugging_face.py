@@ -85,7 +85,7 @@ def hugging_face_router(service: Service) -> APIRouter:
             [{"label": label, "score": score} for label, score in row]
             for row in served.predictor.task.ranked(rows, names, parameters.top_k or len(names))
         ]
-        service.tell(request, [str(row[0]["label"]) for row in scores])
+        service.tell(request, answers.labels)
         return answer(scores)
 
     return router

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter as Counts
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -83,10 +82,12 @@ class Metrics:
         """Count the predictions of a batch."""
         name = answers.served.name
         self.batches.labels(name).observe(len(answers.labels))
-        for label, number in Counts(answers.labels).items():
+        predictor = answers.served.predictor
+        counts = predictor.task.counts(predictor.task.decide(answers.logits), predictor.labels)
+        for label, number in counts.items():
             self.labels.labels(name, label).inc(number)
         confidence = self.confidence.labels(name)
-        for value in answers.served.predictor.task.confidence(answers.probabilities).tolist():
+        for value in predictor.task.confidence(answers.probabilities).tolist():
             confidence.observe(value)
         if any(answers.truncated):
             self.truncated.labels(name).inc(sum(answers.truncated))

@@ -21,7 +21,6 @@ from emotune.inference.predictor import Predictor
 from emotune.system.errors import ArtifactError, ConfigError
 from emotune.system.output import DESCRIPTION
 from emotune.system.wording import counted, in_full, listed
-from emotune.tasks.base import refuse_several
 from emotune.tasks.calibration import Temperature
 
 if TYPE_CHECKING:
@@ -189,7 +188,6 @@ class Models:
             return True
 
     def _load(self, name: str, saved: SavedFolder) -> Served:
-        refuse_several(saved.task, "emotune serve")
         digest = _digest(saved.folder)
         base = _base_of(saved)
         bases, common = (SharedBases(), None) if base not in self._shared else self._shared[base]

@@ -31,7 +31,7 @@ class PredictRequest(BaseModel):
         default=False, description="Scale probabilities by the temperature fitted on validation; no label changes."
     )
     least_probability: float = Field(
-        default=0.0, ge=0, le=1, description="Give no label to a text whose best label has a lower probability."
+        default=0.0, ge=0, le=1, description="Give no answer to a text whose answer has a lower probability."
     )
     top_k: int | None = Field(
         default=None,
@@ -43,8 +43,12 @@ class PredictRequest(BaseModel):
 class Prediction(BaseModel):
     """Prediction of one text."""
 
-    label: str | None = Field(description="The label; null below least_probability.")
-    probability: float = Field(description="Probability of the likeliest label.")
+    label: str | list[str] | None = Field(
+        description="The label, or the list of labels of a model with several per text; null below least_probability."
+    )
+    probability: float = Field(
+        description="Probability of the label; of a model with several labels per text, that of exactly these, as if they were independent."
+    )
     probabilities: dict[str, float] = Field(description="Probability by label.")
     truncated: bool = Field(description="True if the text was longer than the model's limit and was cut.")
 
@@ -109,12 +113,22 @@ def calibrated_probabilities(answers: Answers, *, calibrated: bool) -> NDArray[n
 def labels_of(
     answers: Answers, probabilities: NDArray[np.float64], least: float = 0.0
 ) -> tuple[list[str | None], list[float]]:
-    """Return the label of each text, None where its probability is below `least`, and that probability."""
+    """Return the label of each text, None where its probability is below `least`, and that probability.
+
+    Several labels of a text are joined.
+    """
     predictor = answers.served.predictor
     # Calibration changes no label.
     decisions = predictor.task.decide(answers.logits)
     labels, found = predictor.task.answers(probabilities, predictor.labels, least, decisions)
     return labels, found.tolist()
+
+
+def nested_labels(answers: Answers, probabilities: NDArray[np.float64], least: float) -> list[str | list[str] | None]:
+    """Return the same labels for JSON: of a model with several labels per text, a list for each text."""
+    predictor = answers.served.predictor
+    decisions = predictor.task.decide(answers.logits)
+    return predictor.task.nested_answers(probabilities, predictor.labels, least, decisions)
 
 
 def native_router(service: Service) -> APIRouter:
@@ -133,6 +147,7 @@ def native_router(service: Service) -> APIRouter:
         answers = await service.ask(request, served, body.texts)
         probabilities = calibrated_probabilities(answers, calibrated=body.calibrated)
         labels, best = labels_of(answers, probabilities, body.least_probability)
+        nested = nested_labels(answers, probabilities, body.least_probability)
         service.tell(request, labels)
         names = served.predictor.labels
         if body.top_k is None:
@@ -141,7 +156,7 @@ def native_router(service: Service) -> APIRouter:
             shown = [dict(row) for row in served.predictor.task.ranked(probabilities, names, body.top_k)]
         predictions = [
             {"label": label, "probability": value, "probabilities": row, "truncated": cut}
-            for label, value, row, cut in zip(labels, best, shown, answers.truncated, strict=True)
+            for label, value, row, cut in zip(nested, best, shown, answers.truncated, strict=True)
         ]
         return answer({"model": served.name, "labels": names, "predictions": predictions})
 

@@ -94,7 +94,7 @@ def tei_router(service: Service) -> APIRouter:
         names = served.predictor.labels
         ranked = served.predictor.task.ranked(rows, names, len(names))
         scores = [[{"score": score, "label": label} for label, score in row] for row in ranked]
-        service.tell(request, [str(row[0]["label"]) for row in scores])
+        service.tell(request, answers.labels)
         return answer(scores if is_batch else scores[0])
 
     @router.get("/info", response_model=TeiInfo, responses=refusals(TeiError, (401, 405)))

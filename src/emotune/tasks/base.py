@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.statistics.paired import PairedStatistics
-from emotune.system.errors import ConfigError
 from emotune.tasks.calibration import Temperature, Trust
 from emotune.tasks.scores import Metrics
 
@@ -100,22 +99,6 @@ class Simple:
 def trained_for(config: Mapping[str, Any]) -> str | None:
     """Return transformers' name of the problem that a checkpoint was trained for, or None if it has none."""
     return config.get("problem_type")
-
-
-def refuse_several(task: Task, what: str) -> None:
-    """Refuse a task with several labels per row where one label is needed.
-
-    Args:
-        task: The task.
-        what: What needs one label, as the beginning of a sentence: "emotune serve".
-
-    Raises:
-        ConfigError: Rows may have several labels.
-    """
-    if task.several:
-        raise ConfigError(
-            f"{what} is for one label per text, and this model gives any number of labels. emotune predict and emotune evaluate take it."
-        )
 
 
 class Task(ABC):

@@ -6,7 +6,7 @@ from emotune.evaluation.drift import Drift, Shift
 from emotune.evaluation.words.formats import LONGEST_NAME, p_number, p_value
 from emotune.evaluation.words.texts import TextTable
 from emotune.system.text import printable
-from emotune.system.wording import counted
+from emotune.system.wording import counted, quoted
 
 _MOST_LABELS = 3
 
@@ -88,12 +88,14 @@ def _said(shift: Shift, drift: Drift) -> str:
         change = f"{_figure(shift, shift.reference)}{unit} in the reference, {_figure(shift, shift.new)} now"
         verb = "differ" if shift.name.endswith("s") else "differs"
         return f"{shift.name} {verb} by {evidence} ({change})"
-    changes = sorted(drift.shares.items(), key=lambda item: -abs(item[1][1] - item[1][0]))[:_MOST_LABELS]
+    own = {label: found for label, found in drift.shares.items() if shift.name == f"label '{label}'"}
+    shares = own or drift.shares
+    changes = sorted(shares.items(), key=lambda item: -abs(item[1][1] - item[1][0]))[:_MOST_LABELS]
     labels = ", ".join(
-        f"'{printable(label, LONGEST_NAME)}' {_percent(old)} in the reference, {_percent(new)} now"
+        f"{'' if own else quoted(printable(label, LONGEST_NAME)) + ' '}{_percent(old)} in the reference, {_percent(new)} now"
         for label, (old, new) in changes
     )
-    return f"{shift.name} differ by {evidence} ({labels})"
+    return f"{shift.name} {'differs' if own else 'differ'} by {evidence} ({labels})"
 
 
 def _figure(shift: Shift, value: float | None) -> str:

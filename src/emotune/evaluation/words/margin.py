@@ -67,8 +67,9 @@ def margin_sentence(
     name, other = (printable(found.name, LONGEST_NAME) for found in (model, against))
     other = f"the best baseline ('{other}')" if is_best else f"'{other}'"
     points = in_points(100 * test.margin)
+    said = f"{f'{seeds}, ' if seeds else ''}{interval_in_points(test.difference)}"
     evidence = (
-        f"accuracy {signed_points(test.difference.estimate)} ({f'{seeds}, ' if seeds else ''}{interval_in_points(test.difference)}), "
+        f"{model.split.task.right} {signed_points(test.difference.estimate)} ({said}), "
         f"{counted(test.fixed, 'row')} fixed and {test.broken:,} broken of {test.rows:,}."
     )
     not_worse, equivalent = p_value(test.not_worse_p), p_value(test.equivalent_p)
@@ -84,11 +85,12 @@ def margin_sentence(
         )
     if test.is_worse:
         return f"'{name}' is worse than {other} by more than {points} ({p_value(test.worse_p)}): {evidence}"
+    alike = "accurate" if model.split.task.right == "accuracy" else "right"
     alone = " and this were the only comparison" if corrected else ""
     return (
         f"Not shown: that '{name}' is not worse than {other} by more than {points} ({not_worse}), and that they are equivalent within "
         f"{points} ({equivalent}): {evidence} With {counted(test.fixed + test.broken, 'changed row')} of {test.rows:,}, a margin of "
-        f"{100 * test.provable:.1f} points is the smallest that would be shown four times out of five if both were equally accurate{alone}."
+        f"{100 * test.provable:.1f} points is the smallest that would be shown four times out of five if both were equally {alike}{alone}."
     )
 
 
