@@ -264,8 +264,8 @@ def several_run(tiny_run: Run, several_files: Path, tmp_path_factory: pytest.Tem
         "data.source": str(several_files),
         "data.label_column": "labels",
         "data.label_separator": ",",
-        "training.epochs": 20,
-        "training.patience": 20,
+        "training.epochs": 30,
+        "training.patience": 30,
         "output.folder": str(tmp_path_factory.mktemp("run") / "several"),
     }
     progress = Recording()
