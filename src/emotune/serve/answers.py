@@ -17,7 +17,7 @@ class Answers:
 
     Attributes:
         served: The model that made them.
-        labels: One label name per text.
+        labels: The label of each text; several labels of a text are joined.
         probabilities: Shape (texts, classes), before calibration.
         logits: Shape (texts, classes).
         truncated: True for a text that was cut to the model's limit.

@@ -203,7 +203,7 @@ export class ManyPanel {
     const cut = rows.filter(({ found }) => found.truncated).length;
     const unlabelled = rows.length - failed.length - rows.filter(({ found }) => !found.error && this.labelOf(found)).length;
     const parts = [`${counted(rows.length - failed.length, "message")} labelled${job.stopped ? `, ${count(job.texts.length - rows.length)} not yet` : ""}.`];
-    if (unlabelled) parts.push(`${count(unlabelled)} of them ${unlabelled === 1 ? "has" : "have"} no label, being less probable than ${Math.round(100 * this.settings.least)}\u00a0%.`);
+    if (unlabelled) parts.push(`${count(unlabelled)} of them ${unlabelled === 1 ? "has" : "have"} no label${this.settings.least ? `, being less probable than ${Math.round(100 * this.settings.least)}\u00a0%` : ""}.`);
     if (cut) parts.push(`${counted(cut, "message")} cut to ${count(job.model.max_length)} tokens.`);
     if (failed.length) parts.push(`Left out: ${counted(failed.length, "message")}; ${failed.length === 1 ? "its row says" : "their rows say"} why.`);
     at("many-said").textContent = parts.join(" ");

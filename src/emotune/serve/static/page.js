@@ -94,7 +94,7 @@ function leastChanged() {
   at("least").setAttribute("aria-valuetext", `${step} %`);
   const answered = settings.facts?.answered;
   const found = answered && (settings.calibrated ? answered.calibrated : answered.plain);
-  at("answered").textContent = found ? answeredLine(answered.rows, found.coverage[step], found.risk[step]) : "Below it, a message gets no label.";
+  at("answered").textContent = found ? answeredLine(answered.rows, found.coverage[step], found.risk[step]) : "A label that is less probable is not given.";
   one.show();
   many.show();
 }
