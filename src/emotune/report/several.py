@@ -132,8 +132,10 @@ def comparison_page(comparisons: Sequence[SeveralComparison], remarks: Sequence[
     first, several = comparisons[0].before.name, len(comparisons) > 1
     tables = []
     for found in comparisons:
-        prefix = f"{found.after.name}: " if several else ""
-        tables += [{**_shown(table), "title": f"{prefix}{table.title}"} for table in several_tables(found)]
+        scores, *others = map(_shown, several_tables(found))
+        if several:  # the titles of the others name the model
+            scores["title"] = f"Scores of '{found.after.name}'"
+        tables += [scores, *others]
     return render_page(
         _TEMPLATE,
         title=f"{len(comparisons)} comparisons" if several else f"{comparisons[0].after.name} against {first}",
