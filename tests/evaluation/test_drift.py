@@ -11,8 +11,10 @@ from scipy import stats
 
 from emotune.data.dataset import Split, TextDataset
 from emotune.evaluation.drift import LEAST_CHANGE, LEVEL, Drift, Labelled, draw, find_drift
+from emotune.evaluation.words.drift import drift_sentences
 from emotune.folder.fingerprints import Fingerprints
 from emotune.system.errors import ConfigError
+from emotune.tasks.multi_label import MULTI_LABEL
 from emotune.tasks.single_label import SINGLE_LABEL
 
 from ..facts import facts
@@ -128,6 +130,27 @@ def test_figures_by_hand() -> None:
     )  # one text has 2 of them
     assert found.detectable > 1
     assert not found.look
+
+
+@pytest.mark.parametrize("labels", [("not toxic", "toxic"), ("toxic", "not toxic"), ("a", "odd\x1b[31mlabel")])
+def test_each_of_several_labels_has_its_own_share_and_test(labels: tuple[str, str]) -> None:
+    """Of two labels the second becomes more frequent; one may be named as the absence of the other."""
+    chosen = [np.zeros((200, 2), dtype=np.int8) for _ in range(2)]
+    for rows, with_first, with_second in zip(chosen, (40, 42), (60, 140), strict=True):
+        rows[:with_first, 0] = rows[200 - with_second :, 1] = 1
+    sides = [Labelled(["some words"] * 200, rows, np.where(rows == 1, 0.9, 0.1)) for rows in chosen]
+    found = find_drift(*sides, task=MULTI_LABEL, labels=labels, seen=None)
+    assert found.shares == {labels[0]: (0.2, 0.21), labels[1]: (0.3, 0.7)}
+    shifts = found.shifts[:2]
+    assert [shift.name for shift in shifts] == [f"label '{label}'" for label in labels]
+    expected = [
+        stats.chi2_contingency([[a, 200 - a], [b, 200 - b]], correction=False) for a, b in ((40, 42), (60, 140))
+    ]
+    assert [shift.p_value for shift in shifts] == pytest.approx([test.pvalue for test in expected])
+    verdict = drift_sentences(found)[0]
+    assert "differs by 40 points" in verdict
+    assert "(30.0 % in the reference, 70.0 % now)" in verdict
+    assert "\x1b" not in verdict
 
 
 def test_confidence_that_differs_by_arithmetic_only_is_the_same() -> None:

@@ -179,12 +179,13 @@ def find_drift(
     check_limits(level, least_change)
     rows = len(reference.texts), len(new.texts)
     found: list[tuple[str, str, float | None, float | None, Difference]] = []
-    shares: dict[str, tuple[float, float]] = {}
+    # Not from the tallies: "not joy" may be a label of its own, beside the rows without "joy".
+    counts = [task.counts(side.predictions, labels) for side in (reference, new)]
+    shares = {label: (counts[0][label] / rows[0], counts[1][label] / rows[1]) for label in labels}
     tallies = list(zip(task.tallies(reference.predictions, labels), task.tallies(new.predictions, labels), strict=True))
     for old, now in tallies:
         name = "labels" if len(tallies) == 1 else f"label '{next(iter(old))}'"
         found.append((name, "", None, None, counts_differ(list(old.values()), list(now.values()))))
-        shares |= {label: (old[label] / rows[0], now[label] / rows[1]) for label in old if label in labels}
     sides = [np.round(task.confidence(side.probabilities), _DECIMALS) for side in (reference, new)]
     found.append(_numbers("confidence", "mean probability", sides))
     sides = [side.lengths.astype(np.float64) for side in (reference, new)]

@@ -23,7 +23,7 @@ def drift_sentences(drift: Drift) -> list[str]:
         ]
     small = [shift for shift in drift.significant if shift not in drift.drifted]
     if small:
-        sizes = ", ".join(f"{shift.name} ({_points(shift.size)}, {p_value(shift.adjusted_p)})" for shift in small)
+        sizes = ", ".join(f"{_name(shift)} ({_points(shift.size)}, {p_value(shift.adjusted_p)})" for shift in small)
         found.append(f"Significant, but smaller than {points}: {sizes}.")
     if drift.detectable > drift.least_change:
         least = (
@@ -52,7 +52,7 @@ def drift_tables(drift: Drift) -> list[TextTable]:
         ["property", "reference", "new", "size, points", "p"],
         [
             (
-                f"{printable(shift.name, LONGEST_NAME)}{f' ({shift.unit})' if shift.unit else ''}",
+                f"{_name(shift)}{f' ({shift.unit})' if shift.unit else ''}",
                 _figure(shift, shift.reference),
                 _figure(shift, shift.new),
                 f"{100 * shift.size:.1f}",
@@ -87,7 +87,7 @@ def _said(shift: Shift, drift: Drift) -> str:
         unit = " words per text" if shift.unit == "words per text" else ""
         change = f"{_figure(shift, shift.reference)}{unit} in the reference, {_figure(shift, shift.new)} now"
         verb = "differ" if shift.name.endswith("s") else "differs"
-        return f"{shift.name} {verb} by {evidence} ({change})"
+        return f"{_name(shift)} {verb} by {evidence} ({change})"
     own = {label: found for label, found in drift.shares.items() if shift.name == f"label '{label}'"}
     shares = own or drift.shares
     changes = sorted(shares.items(), key=lambda item: -abs(item[1][1] - item[1][0]))[:_MOST_LABELS]
@@ -95,7 +95,12 @@ def _said(shift: Shift, drift: Drift) -> str:
         f"{'' if own else quoted(printable(label, LONGEST_NAME)) + ' '}{_percent(old)} in the reference, {_percent(new)} now"
         for label, (old, new) in changes
     )
-    return f"{shift.name} {'differs' if own else 'differ'} by {evidence} ({labels})"
+    return f"{_name(shift)} {'differs' if own else 'differ'} by {evidence} ({labels})"
+
+
+def _name(shift: Shift) -> str:
+    """Return the property's name for a terminal: that of a label is from the data."""
+    return printable(shift.name, LONGEST_NAME)
 
 
 def _figure(shift: Shift, value: float | None) -> str:
