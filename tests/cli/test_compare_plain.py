@@ -106,3 +106,18 @@ def test_what_cannot_be_compared_is_refused(
     assert files.exit_code == 2
     assert states(files.stderr, "--data is for folders")
     assert not page.exists()
+
+
+def test_labels_of_the_rows_are_renamed_as_the_message_says(
+    invoke: Invoke, plain: Path, tmp_path: Path, tiny_tokenizer: BertTokenizer
+) -> None:
+    second = make_checkpoint(tmp_path / "second", tiny_tokenizer, EMOTIONS, seed=1)
+    rows = [{"text": f"some text {number}", "label": "Joy" if number % 2 else "fear"} for number in range(8)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    given = ["compare", plain, second, "--data", tmp_path / "rows.jsonl", "--output", tmp_path / "page.html"]
+    refused = invoke(*given)
+    assert refused.exit_code == 2
+    assert "--map Joy=joy" in refused.stderr
+    assert invoke(*given, "--map", "Joy=joy").exit_code == 0
+    alone = invoke("compare", plain, second, "--map", "Joy=joy", "--output", tmp_path / "other.html")
+    assert states(alone.stderr, "--map renames labels of the rows of --data")

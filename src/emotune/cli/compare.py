@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from emotune.cli.arguments import Base
+from emotune.cli.arguments import Base, Map, renamed
 from emotune.system.errors import ConfigError
 from emotune.system.wording import in_full, listed
 
@@ -39,6 +39,7 @@ def compare(
             help="Labelled rows to score every folder on now; without it, saved predictions are read.",
         ),
     ] = None,
+    names: Map = None,
     base: Base = None,
     output: Annotated[
         Path, typer.Option(metavar="FILE", help="File for the report, one page that needs no network.")
@@ -92,7 +93,11 @@ def compare(
     twice = next((folder for folder, place in zip(folders, places, strict=True) if places.count(place) > 1), None)
     if twice is not None:
         raise ConfigError(f"{twice} is given twice. A model does not differ from itself.")
-    names = told_apart(places)
+    called = told_apart(places)
+    if names and data is None:
+        raise ConfigError(
+            "--map renames labels of the rows of --data, which is not given. Leave it out, or give --data."
+        )
     absent = next((folder for folder in folders if not folder.exists()), None)
     if absent is not None:
         raise ConfigError(
@@ -100,7 +105,7 @@ def compare(
         )
     descriptions = [None if folder.is_file() or is_plain(folder) else read_description(folder) for folder in folders]
     with open_output(output, overwrite, mark=MARK) as target:
-        evaluations = in_one_order(read_all(folders, names, descriptions, data, base))
+        evaluations = in_one_order(read_all(folders, called, descriptions, data, base, renamed(names)))
         temperatures = [None if description is None else description.temperature for description in descriptions]
         repeats = [
             ""
@@ -108,7 +113,7 @@ def compare(
             else seen_sentence(folder, name, description, evaluations[0].split)
             if data is not None
             else " ".join(filter(None, cautions(name, description)))
-            for folder, name, description in zip(folders, names, descriptions, strict=True)
+            for folder, name, description in zip(folders, called, descriptions, strict=True)
         ]
         if evaluations[0].split.task.several:
             compared = compare_several(evaluations, margin)
@@ -137,6 +142,7 @@ def read_all(
     descriptions: Sequence[Description | None],
     data: str | None = None,
     base: str | None = None,
+    renaming: dict[str, str] | None = None,
 ) -> list[Evaluation]:
     """Read predictions, of files with the labels of the first folder, or else their own; score folders that have none.
 
@@ -146,6 +152,7 @@ def read_all(
         descriptions: The `emotune.json` of each folder that emotune saved; None for the others.
         data: Labelled rows to score every folder on; None for the saved predictions of folders that have them.
         base: The base model of folders that are adapters, if they do not name it.
+        renaming: New names of labels of these rows by old ones.
     """
     from emotune.cli.console import ConsoleProgress, make_console, print_notice
     from emotune.data.load import load_split
@@ -165,7 +172,7 @@ def read_all(
             raise ConfigError("--data is for folders, whose models are scored on it. Leave it out to compare files.")
         facts = facts_of(folder, base_of(folder, base))
         labels, task = facts.labels, facts.task
-        rows = load_split(data, labels=labels, task=task)
+        rows = load_split(data, labels=labels, task=task, map=renaming)
         for note in rows.notes:
             print_notice(note)
     elif labels is None and files:
