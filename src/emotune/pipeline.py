@@ -60,6 +60,7 @@ from emotune.tracking.tracker import Group
 from emotune.tracking.tracking import Tracking, tracked
 from emotune.training.checkpoints import Checkpoints
 from emotune.training.options import TrainingOptions
+from emotune.training.positions import leave_room
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -172,6 +173,8 @@ def _run(
 
     with watch.step("Base model"):
         base = load_base(labels=data.labels, task=data.task, texts=data.train.texts, **config.model.model_dump())
+        if config.model.max_length is None:
+            base = leave_room(base, method)
         base = with_head_of(base, config.training.seed)
         precision = precision_for(base.model, options.precision, device)
         base.model.to(device)
@@ -185,7 +188,7 @@ def _run(
         audit = replace(audit, tokens=tokens)
         say_base(base, tokens, progress)
         if config.model.max_length is None:
-            progress.say(limit_line(base.max_length, tokens))
+            progress.say(limit_line(base.max_length, tokens, method.title if method.extra_tokens() else ""))
         check_refusal(method, base.model)
         progress.say(f"{method.title} will train {method.trains(base.model)}")
 

@@ -187,12 +187,19 @@ def length_rows(audit: Audit) -> Iterator[tuple[str, list[str]]]:
             yield "without a known token", [f"{audit.tokens.unread[split]:,}" for split in audit.counts]
 
 
-def limit_line(limit: int, tokens: TokenCounts) -> str:
-    """Return how the limit on tokens per text was chosen."""
+def limit_line(limit: int, tokens: TokenCounts, room_for: str = "") -> str:
+    """Return how the limit on tokens per text was chosen.
+
+    Args:
+        limit: The limit.
+        tokens: Tokens of the texts.
+        room_for: The method whose own tokens also need positions; "" if it has none.
+    """
     rows, cut = tokens.rows.get("train", 0), tokens.cut.get("train", 0)
     return (
-        f"limit of {limit} tokens per text, chosen from the training texts: {percent(rows - cut, rows)} of them are no longer "
-        "(another one: model.max_length)"
+        f"limit of {limit} tokens per text, chosen from the training texts"
+        + (f" with room for {room_for}" if room_for else "")
+        + f": {percent(rows - cut, rows)} of them are no longer (another one: model.max_length)"
     )
 
 

@@ -41,8 +41,8 @@ from emotune.system.progress import SILENT, Progress
 from emotune.system.wording import counted
 from emotune.tracking.tracker import Group
 from emotune.tracking.tracking import Tracking, tracked
-from emotune.training.finetune import check_positions
 from emotune.training.options import TrainingOptions, usual_epochs
+from emotune.training.positions import check_positions, leave_room
 from emotune.training.preflight import far_learning_rate
 
 
@@ -73,6 +73,11 @@ class SweepResult:
         """Folder of the best one's base model, if it is local; else None."""
         name = self.leaderboard.best.trial.config.model.name
         return name if Path(name).exists() else None
+
+    @property
+    def pairs(self) -> bool:
+        """True if the models read pairs of texts."""
+        return read_description(self.folder / "best").pairs
 
     @property
     def report(self) -> Path:
@@ -199,7 +204,7 @@ def refusals(candidates: Sequence[Candidate], base: Classifier, progress: Progre
         method = candidate.config.method
         try:
             check_refusal(method, base.model)
-            check_positions(base, method)
+            check_positions(leave_room(base, method) if candidate.config.model.max_length is None else base, method)
             method.adapted_modules(base.model)  # a target module may match nothing
         except MethodError as error:
             refused[candidate.label] = str(error)

@@ -31,6 +31,7 @@ from emotune.system.progress import Silent
 from emotune.tracking.tracker import Group, Results
 from emotune.tracking.tracking import Tracking, tracked
 from emotune.training.finetune import finetune
+from emotune.training.positions import leave_room
 
 TASK, RESULT = "trial.json", "result.json"
 
@@ -99,6 +100,8 @@ def _run_trial(
 
     data = load_data(**config.data_arguments())
     base = load_base(labels=data.labels, task=data.task, texts=data.train.texts, **config.model.model_dump())
+    if config.model.max_length is None:
+        base = leave_room(base, config.method)
     base.model.to(choose_device(config.training.device))
     with tracking.training() as curves:
         tuned = finetune(

@@ -29,9 +29,9 @@ from emotune.methods.refusals import check_refusal
 from emotune.models.classifier import Classifier
 from emotune.models.drawing import with_head_of
 from emotune.models.encoding import encode_split
-from emotune.models.families import position_limit, precision_for
+from emotune.models.families import precision_for
 from emotune.models.quantization import element_count
-from emotune.system.errors import ConfigError, DataError, MethodError, OutputError, TrainingError
+from emotune.system.errors import ConfigError, DataError, OutputError, TrainingError
 from emotune.system.internals.transformers import report_nowhere, use_one_gpu
 from emotune.system.memory import keep_freed_memory, peak_memory_bytes
 from emotune.system.options import checked_seed
@@ -50,6 +50,7 @@ from emotune.training.callbacks import (
 )
 from emotune.training.choice import NAME, best_epoch
 from emotune.training.options import TrainingOptions, usual_epochs
+from emotune.training.positions import check_positions
 from emotune.training.preflight import preflight
 from emotune.training.trainer import AdapterTrainer
 
@@ -201,20 +202,6 @@ class _Job:
                 f"There is no checkpoint to resume from in {self.checkpoints}. Start the run without resume."
             )
         return found
-
-
-def check_positions(base: Classifier, method: Method) -> None:
-    """Check that a method's own tokens leave enough positions for the texts.
-
-    Raises:
-        MethodError: The tokens of text and method exceed the model's positions.
-    """
-    limit, own = position_limit(base.model), method.extra_tokens()
-    if limit is not None and base.max_length + own > limit:
-        raise MethodError(
-            f"{base.max_length} tokens of text and {own} of {method.title} are more than the model's {limit} positions. "
-            f"Lower model.max_length to {limit - own} or less."
-        )
 
 
 def _train(job: _Job, callbacks: Sequence[TrainerCallback], progress: Progress) -> TunedClassifier:
