@@ -363,6 +363,7 @@ def _joined(rows: Split, found: list[list[_Fold]], name: str) -> Evaluation:
         logits=gathered([model.logits for _, model in parts]),
         metrics=score(rows, predictions, probabilities),
         seconds=sum(model.seconds for model in every),
+        cut=sum(model.cut for _, model in parts),
         note=note,
         validation_macro_f1=fmean(validated) if validated else None,
         has_seed=False,

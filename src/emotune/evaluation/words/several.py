@@ -8,6 +8,7 @@ from statistics import fmean
 from emotune.evaluation.leaks import SeveralLeaks
 from emotune.evaluation.scores import Evaluation
 from emotune.evaluation.several import SeveralComparison, metrics_of
+from emotune.evaluation.words.cut import cut_sentences
 from emotune.evaluation.words.formats import (
     LONGEST_NAME,
     duration,
@@ -78,7 +79,9 @@ def verdict(comparison: SeveralComparison, *, leaks: SeveralLeaks | None = None)
         labels = [label for label, change in changed.items() if (change.fixed > change.broken) is better]
         if labels:
             sentences.append(f"It makes significantly {kind} mistakes than '{name}' about {listed(labels)}.")
-    return sentences if leaks is None else [*sentences, leaks_sentence(leaks)]
+    if leaks is not None:
+        sentences.append(leaks_sentence(leaks))
+    return [*sentences, *cut_sentences(after)]
 
 
 def called(model: Evaluation) -> str:

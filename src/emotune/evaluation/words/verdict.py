@@ -22,11 +22,11 @@ from emotune.evaluation.rivals import (
 )
 from emotune.evaluation.scores import Evaluation, absent_classes
 from emotune.evaluation.seeds import SeedSummary
+from emotune.evaluation.words.cut import cut_sentences
 from emotune.evaluation.words.formats import (
     LONGEST_NAME,
     interval_in_points,
     p_value,
-    percent,
     share,
     signed_points,
 )
@@ -35,8 +35,6 @@ from emotune.evaluation.words.ordered import ordered_sentence
 from emotune.system.text import printable
 from emotune.system.wording import counted
 
-# Share of cut texts from which the verdict names it.
-MOST_CUT = 0.05
 _BETTER = {"accuracy": "is more accurate", "macro-F1": "has a higher macro-F1"}
 _WORSE = {"accuracy": "is less accurate", "macro-F1": "has a lower macro-F1"}
 
@@ -89,17 +87,7 @@ def sentences(
         found.insert(place, seen_before(comparison, comparison.seen))
     if before.is_chance:
         found.append(chance(before))
-    if after.cut > MOST_CUT * len(after.split):
-        found.append(cut_texts(after))
-    return found
-
-
-def cut_texts(evaluation: Evaluation) -> str:
-    """Return what share of the texts the model has not read to their end."""
-    return (
-        f"{percent(evaluation.cut, len(evaluation.split))} of the texts are longer than the model's limit on tokens and were cut: "
-        f"'{_name(evaluation)}' has read only their beginnings. With --long-texts windows it reads all of them."
-    )
+    return [*found, *cut_sentences(after)]
 
 
 def against(comparison: Comparison, rival: Rival, corrected_p: Mapping[str, float] | None = None) -> str:
