@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,16 @@ def pairs_of(given: Unlabelled) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("name", ["d.csv", "d.jsonl", "d.parquet", "d.txt"])
 def test_files(tmp_path: Path, name: str) -> None:
     assert pairs_of(open_unlabelled(write(tmp_path, name), pairs=True)) == ROWS
+
+
+def test_lines_need_not_have_the_columns_of_training(tmp_path: Path) -> None:
+    columns: dict[str, Any] = {"text_column": "premise", "text_pair_column": "hypothesis"}
+    assert pairs_of(open_unlabelled(write(tmp_path, "d.txt"), pairs=True, by_training=True, **columns)) == ROWS
+    with pytest.raises(DataError, match="has no column 'premise'"):
+        open_unlabelled(tmp_path / "d.txt", pairs=True, **columns)
+    headed = tmp_path / "headed.txt"
+    headed.write_text("premise\thypothesis\na\tb\n", encoding="utf-8")
+    assert pairs_of(open_unlabelled(headed, pairs=True, by_training=True, **columns)) == [("a", "b")]
 
 
 def test_lines_and_the_command_line() -> None:

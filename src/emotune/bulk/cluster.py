@@ -48,7 +48,7 @@ class ClusterJob:
         format: Name of the output's format.
         base: As for `load`.
         wanted: The columns to add.
-        columns: "text_column", "text_pair_column" and "pairs" of `open_unlabelled`.
+        columns: "text_column", "text_pair_column", "pairs" and "by_training" of `open_unlabelled`.
         how: Further arguments of `open_unlabelled`.
         stop: Refuse rows that cannot be predicted, before the first prediction.
         keep_formulas: As for `Delimited`.

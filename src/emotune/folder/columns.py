@@ -32,7 +32,7 @@ def described_columns(
 def unlabelled_columns(
     description: Description | None, text_column: str | None, text_pair_column: str | None
 ) -> dict[str, str | bool | None]:
-    """Return the arguments for `open_unlabelled`: those of `described_columns`, and whether rows are pairs.
+    """Return the arguments for `open_unlabelled`: those of `described_columns`, "pairs" and "by_training".
 
     Args:
         description: The saved model. For None, one that emotune did not save, rows are pairs if a column of second texts
@@ -48,4 +48,9 @@ def unlabelled_columns(
         raise ConfigError(
             "--text-pair-column is for models of pairs, and this one was trained on single texts. Leave it out."
         )
-    return {**described_columns(description, text_column, text_pair_column), "pairs": pairs}
+    named = text_column is not None or text_pair_column is not None
+    return {
+        **described_columns(description, text_column, text_pair_column),
+        "pairs": pairs,
+        "by_training": pairs and not named,
+    }

@@ -60,6 +60,7 @@ def open_unlabelled(
     text_column: str | None = None,
     text_pair_column: str | None = None,
     pairs: bool = False,
+    by_training: bool = False,
     max_characters: int = MAX_CHARACTERS,
     input_format: InputFormat | None = None,
     encoding: str | None = None,
@@ -78,6 +79,7 @@ def open_unlabelled(
         text_column: The column of texts; None finds it by name.
         text_pair_column: The column of second texts, if rows are pairs; None finds it by name.
         pairs: True for pairs of texts. Lines of a `.txt` file then have a tab between the texts.
+        by_training: True if the names of columns are those of the training data. Lines of text need not have them.
         max_characters: The longest text allowed.
         input_format: Format of what has no suffix, as for `load_data`; so are the following ones.
         encoding: Encoding of a text file.
@@ -103,7 +105,7 @@ def open_unlabelled(
         sheet=sheet,
     )
     files = _files(place, asked)
-    found = _opened(files, text_column, text_pair_column, pairs)
+    found = _opened(files, text_column, text_pair_column, pairs, by_training)
     return replace(found, notes=(*files.notes, *found.notes), identity=files.identity)
 
 
@@ -122,8 +124,12 @@ def _files(place: str | Path, asked: DataSource) -> _Files:
     return _Files(paths, tables, name, reading, notes, tuple(part for path in paths for part in _state(path)))
 
 
-def _opened(files: _Files, text_column: str | None, text_pair_column: str | None, pairs: bool) -> Unlabelled:
+def _opened(
+    files: _Files, text_column: str | None, text_pair_column: str | None, pairs: bool, by_training: bool
+) -> Unlabelled:
     reading = files.reading
+    if by_training and all(table.format == "text" and text_column not in table.columns for table in files.tables):
+        text_column = text_pair_column = None
     is_table = text_column is not None or reading.delimiter is not None or reading.columns is not None
     # The first line of text has the place of a header.
     if not is_table and not any(table.format != "text" or _is_labelled(table) for table in files.tables):
