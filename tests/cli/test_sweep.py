@@ -33,6 +33,7 @@ def sweeps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Plan, Any]]:
             seconds=75.0,
             report=Path("/place/leaderboard.html"),
             local_base=None,
+            pairs=False,
             leaderboard=SimpleNamespace(failures={}),
         )
 
@@ -191,12 +192,14 @@ def test_errors_of_the_job(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_trials_that_failed_end_with_1(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     board = SimpleNamespace(failures={"LoRA, seed 0": "no memory left"})
-    found = SimpleNamespace(folder=tmp_path, seconds=1.0, report=tmp_path, local_base="/a b", leaderboard=board)
+    found = SimpleNamespace(
+        folder=tmp_path, seconds=1.0, report=tmp_path, local_base="/a b", pairs=True, leaderboard=board
+    )
     monkeypatch.setattr("emotune.sweep.job.sweep", lambda *_: found)
     result = invoke("sweep")
     assert result.exit_code == 1
     assert result.stderr.startswith("1 trial failed; the leaderboard says why. The same command with --resume")
-    assert "--base '/a b'" in result.stdout
+    assert """--base '/a b' "the first text" "the second text\"""" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emotune.cli.examples import example_words
 from emotune.system.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def in_words(done: Pushed) -> list[str]:
     return [
         f"Pushed to {done.url} ({'private' if done.private else 'public'}): {what}{without}.",
         "",
-        "  " + f'emotune predict {done.name}@{done.commit} "I did not expect this at all"',
+        f"  emotune predict {done.name}@{done.commit} {example_words(done.pairs)}",
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from emotune.cli.examples import example_words
 from emotune.cli.settings import Flag, overrides, with_flags
 from emotune.system.errors import ConfigError
 
@@ -152,5 +153,4 @@ def run(
         f"\n{result.verdict}\n\nDone in {duration(result.seconds)}. The report is {printable(str(result.report))}"
     )
     typer.echo(f"The tuned model is in {folder}; try it:")
-    example = '"the first text" "the second text"' if result.classifier.pairs else '"I did not expect this at all"'
-    typer.echo(f"  {printable(command_name())} predict {folder}{base} {example}")
+    typer.echo(f"  {printable(command_name())} predict {folder}{base} {example_words(result.classifier.pairs)}")

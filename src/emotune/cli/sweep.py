@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emotune.cli.examples import example_words
 from emotune.cli.run import FLAGS as RUN_FLAGS
 from emotune.cli.settings import Flag, overrides, with_flags
 
@@ -166,7 +167,7 @@ def sweep(
     best = printable(shlex.quote(str(result.folder / "best")))
     base = f" --base {printable(shlex.quote(result.local_base))}" if result.local_base else ""
     typer.echo(f"The best model is in {best}; try it:")
-    typer.echo(f'  {printable(command_name())} predict {best}{base} "I did not expect this at all"')
+    typer.echo(f"  {printable(command_name())} predict {best}{base} {example_words(result.pairs)}")
     if result.leaderboard.failures:
         from emotune.cli.console import print_error
         from emotune.system.wording import counted

@@ -10,6 +10,7 @@ from typing import Any
 from emotune.folder.files import CARD
 from emotune.folder.format import Description
 from emotune.report.hub_metadata import SCORES, card_data, eval_results, model_index, relation
+from emotune.report.usage import example_texts, texts_read
 from emotune.system.errors import ArtifactError
 from emotune.system.names import is_hub_id
 from emotune.system.outside import translated
@@ -140,10 +141,6 @@ def _for_readers_there(text: str, name: str, left_out: Sequence[str]) -> str:
     return "\n".join(kept)
 
 
-def _reach(description: Description) -> str:
-    return f"{'windows of' if description.windows else 'the first'} {description.max_length}"
-
-
 def _short_card(description: Description) -> str:
     """Return the card of a folder that was saved from Python, which has none or only PEFT's form."""
     base, method = description.base_model, description.method
@@ -157,13 +154,13 @@ def _short_card(description: Description) -> str:
 # A text classifier, fine-tuned with {method.title}
 
 Made with emotune {description.emotune}. It has {len(description.labels)} labels: {labels}.
-It was trained and is used on {_reach(description)} tokens of each text.
+{texts_read(description.max_length, pairs=description.pairs, windows=description.windows)}
 
 ```python
 import emotune
 
 classifier = emotune.load({_FOLDER})
-predictions = emotune.predict(classifier, ["What a day. I could hug the whole world."])
+predictions = emotune.predict(classifier, {example_texts(description.pairs)})
 print(predictions.labels, predictions.probabilities)
 ```
 """

@@ -45,6 +45,7 @@ class Pushed:
         unknown: Files in the folder that emotune does not know and did not push.
         changed: False if the Hub had all of it already, so that no commit was made.
         notes: What the owner should know, one sentence each.
+        pairs: True for a model of pairs of texts.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Pushed:
     unknown: tuple[str, ...]
     changed: bool
     notes: tuple[str, ...]
+    pairs: bool = False
 
 
 def push(
@@ -183,6 +185,7 @@ def _push(
                 if str(found.message).startswith(_METADATA)
             ),
         ),
+        pairs=description.pairs,
     )
 
 

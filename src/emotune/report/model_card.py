@@ -28,6 +28,7 @@ from emotune.methods.base import Method, PeftMethod, head_and_pooler
 from emotune.methods.qlora import QLoRA
 from emotune.report.hub_metadata import card_data, model_index
 from emotune.report.probabilities import probabilities_sentence
+from emotune.report.usage import example_texts, texts_read
 from emotune.system.names import is_hub_id
 from emotune.system.text import printable
 from emotune.system.wording import counted
@@ -75,6 +76,8 @@ def model_card(
             front_matter=_Markdown(_front_matter(classifier, method, dataset_name, comparison)),
             classifier=classifier,
             labels=_listed(classifier.labels),
+            example=_Markdown(example_texts(classifier.pairs)),
+            reach=texts_read(classifier.max_length, pairs=classifier.pairs, windows=classifier.windows),
             base_is_on_hub=_is_on_hub(classifier),
             method=method,
             options=_options(method),
