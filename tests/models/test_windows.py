@@ -114,7 +114,8 @@ def test_a_predictor_reads_windows_and_cuts_nothing(tiny_base: Classifier) -> No
     cut = dataclasses.replace(tiny_base, max_length=LIMIT)
     read, first = Predictor(whole, precision="fp32"), Predictor(cut, precision="fp32")
     assert (read.predict(texts).truncated, first.predict(texts).truncated) == (0, 1)
-    assert np.array_equal(read.logits(texts)[1], first.logits(texts)[1])
+    # Batches of other sizes are summed in another order.
+    np.testing.assert_allclose(read.logits(texts)[1], first.logits(texts)[1], atol=2e-6)
     assert not np.allclose(read.logits(texts)[0], first.logits(texts)[0])
 
 
