@@ -117,7 +117,7 @@ class Service:
                     422,
                     "text_too_long",
                     f"Text {number} has {len(text):,} characters; at most {self.settings.max_characters:,} are possible. "
-                    "Shorten it: the model reads only its first tokens.",
+                    "Shorten it.",
                 )
             side = blank_side(text)
             if side is not None:
