@@ -402,9 +402,10 @@ def load_for(config: RunConfig, previous: Previous | None) -> TextDataset:
         previous.check_labels(data.labels)
     if data.task.several:
         several_labels.check_settings(config, data, from_folder=previous is not None)
+    data.task.check_options(config.training, data.train.label_ids)
+    if data.task.several:
         # So that the baselines follow the rule of the tuned model.
         return data.with_task(data.task.answering(at_least_one=config.training.at_least_one))
-    data.task.check_options(config.training, data.train.label_ids)
     return data
 
 

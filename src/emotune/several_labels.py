@@ -82,7 +82,6 @@ def check_settings(config: RunConfig, data: TextDataset, *, from_folder: bool) -
             f"{data.name} has several labels per row, and these settings are for one label per row so far: {'; '.join(mistakes)}. "
             "Leave them out."
         )
-    data.task.check_options(config.training, data.train.label_ids)
 
 
 def score_before(base: Classifier, data: TextDataset, precision: Precision, progress: Progress) -> SeveralComparison:

@@ -59,3 +59,23 @@ def test_a_sweep_ranks_models_by_their_own_thresholds(
     same = invoke("compare", tmp_path / "sweep/best", tmp_path / "again.csv", "--output", tmp_path / "b.html")
     assert same.exit_code == 0, same.output
     assert f"{best.right_share:.4f}" in same.stdout
+
+
+@pytest.mark.parametrize("option", [("--track", "tensorboard"), ("--full-baseline",)])
+def test_what_the_best_one_would_be_refused_for_is_refused_before_any_trial(
+    invoke: Invoke,
+    several_files: Path,
+    tiny_bert: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    option: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = invoke(
+        "sweep", "--data", several_files, "--label-separator", ",", "--label-column", "labels", "--models", tiny_bert,
+        "--methods", "head", "--seeds", "2", "--output", "sweep", *option,
+    )  # fmt: skip
+    assert result.exit_code == 2
+    assert "several labels per row" in result.output
+    assert "training.seeds" not in result.output
+    assert not (tmp_path / "sweep").exists()

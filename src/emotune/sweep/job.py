@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from emotune import pipeline
+from emotune import pipeline, several_labels
 from emotune.data.load import load_data
 from emotune.data.places.files import reads_once
 from emotune.evaluation.saved import read_evaluation
@@ -138,6 +138,8 @@ def _sweep(
         )
     with progress.step("Data"):
         data = load_data(**plan.candidates[0].config.data_arguments())
+        if data.task.several:  # else the main job of the best would refuse, after all trials
+            several_labels.check_settings(plan.candidates[0].trial(plan.seeds[0]).config, data, from_folder=False)
         progress.show(tables.data_table(data))
         for note in data.notes:
             progress.say(note)
