@@ -256,13 +256,6 @@ def test_a_run(tiny_bert: Path, tmp_path: Path) -> None:
     assert again.task.thresholds == tuple(saved["thresholds"])
     scored = emotune.evaluate(again, read_evaluation(output).split)
     np.testing.assert_array_equal(scored.predictions, read_evaluation(output).predictions)
-    for command in (
-        ["export", str(output), "--to", "merged"],
-        ["reproduce", str(output)],
-    ):
-        refused = CliRunner().invoke(app, command)
-        assert refused.exit_code == 2
-        assert "one label per text" in refused.stderr
     refused = CliRunner().invoke(
         app, ["run", "--data", str(rows), *arguments, "--margin", "1", "--output", str(tmp_path / "no")]
     )
