@@ -117,6 +117,20 @@ class TestStandardInput:
         piped("")
         assert refusal("-") == "Standard input is empty (0 bytes)."
 
+    def test_a_damaged_archive_is_refused(self, piped: Callable[..., Path]) -> None:
+        # The end of an archive, whose list of files is not where it says.
+        end = (
+            b"PK\x05\x06"
+            + bytes(4)
+            + b"\x01\0\x01\0"
+            + (50).to_bytes(4, "little")
+            + (10).to_bytes(4, "little")
+            + bytes(2)
+        )
+        piped(b"PK\x03\x04" + bytes(100) + end)
+        with pytest.raises(DataError, match="damaged"):
+            load_data("-")
+
     def test_is_no_terminal(self, piped: Callable[..., Path]) -> None:
         piped(CSV, terminal=True)
         assert "is a terminal" in refusal("-")

@@ -214,7 +214,10 @@ def form_of(path: Path) -> InputFormat:
     if start.startswith(b"SQLite format 3\0"):
         return "sqlite"
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            return "xlsx" if "xl/workbook.xml" in archive.namelist() else "zip"
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return "xlsx" if "xl/workbook.xml" in archive.namelist() else "zip"
+        except zipfile.BadZipFile:  # only its end is that of an archive; opening it says so
+            return "zip"
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     return "json" if text.startswith((b"{", b"[")) else "csv"
