@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotune.serve.models import Served
+from emotune.tasks.base import Targets
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,11 @@ class Answers:
     probabilities: NDArray[np.float64]
     logits: NDArray[np.float32]
     truncated: tuple[bool, ...]
+
+    @cached_property
+    def decisions(self) -> Targets:
+        """The predicted labels as the task has them; calibration changes none of them."""
+        return self.served.predictor.task.decide(self.logits)
 
     def rows(self, start: int, stop: int) -> Answers:
         """Return those of a range of the texts."""

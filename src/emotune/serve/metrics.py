@@ -83,7 +83,7 @@ class Metrics:
         name = answers.served.name
         self.batches.labels(name).observe(len(answers.labels))
         predictor = answers.served.predictor
-        counts = predictor.task.counts(predictor.task.decide(answers.logits), predictor.labels)
+        counts = predictor.task.counts(answers.decisions, predictor.labels)
         for label, number in counts.items():
             self.labels.labels(name, label).inc(number)
         confidence = self.confidence.labels(name)

@@ -118,17 +118,14 @@ def labels_of(
     Several labels of a text are joined.
     """
     predictor = answers.served.predictor
-    # Calibration changes no label.
-    decisions = predictor.task.decide(answers.logits)
-    labels, found = predictor.task.answers(probabilities, predictor.labels, least, decisions)
+    labels, found = predictor.task.answers(probabilities, predictor.labels, least, answers.decisions)
     return labels, found.tolist()
 
 
 def nested_labels(answers: Answers, probabilities: NDArray[np.float64], least: float) -> list[str | list[str] | None]:
     """Return the same labels for JSON: of a model with several labels per text, a list for each text."""
     predictor = answers.served.predictor
-    decisions = predictor.task.decide(answers.logits)
-    return predictor.task.nested_answers(probabilities, predictor.labels, least, decisions)
+    return predictor.task.nested_answers(probabilities, predictor.labels, least, answers.decisions)
 
 
 def native_router(service: Service) -> APIRouter:
