@@ -13,7 +13,7 @@ from emotune.system.errors import ConfigError
 from emotune.system.wording import in_full, listed
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Group, RenderableType
 
     from emotune.data.dataset import Split
     from emotune.evaluation.scores import Evaluation
@@ -72,15 +72,12 @@ def compare(
     $ emotune compare seed_0 seed_1 seed_2 --output seeds.html
     $ emotune compare fine_tuned_lora_model plain_model --data bundled:sample
     """
-    from rich.text import Text
-
     from emotune.cli.console import make_console
     from emotune.evaluation.margin import checked_margin
     from emotune.folder.format import read_description
     from emotune.folder.plain import is_plain
     from emotune.report.html import MARK, render_report
     from emotune.report.several import comparison_page
-    from emotune.report.tables import comparison_table, ranking_table
     from emotune.settings.portable import command
     from emotune.system.output import open_output
     from emotune.system.text import printable
@@ -115,25 +112,35 @@ def compare(
             else " ".join(filter(None, cautions(name, description)))
             for folder, name, description in zip(folders, called, descriptions, strict=True)
         ]
+        said = list(filter(None, repeats))
         if evaluations[0].split.task.several:
             compared = compare_several(evaluations, margin)
-            target.write(comparison_page(compared, list(filter(None, repeats)), command()))
+            target.write(comparison_page(compared, said, command()))
+            shown: RenderableType = several_table(compared, said)
         else:
             pages = reports(evaluations, temperatures, margin, repeats)
             target.write(render_report(*pages))
-    console = make_console()
-    if evaluations[0].split.task.several:
-        console.print(several_table(compared, list(filter(None, repeats))))
-        typer.echo(f"\nThe report is {printable(str(output.resolve()))}")
-        return
-    if len(pages) == 1:
-        console.print(comparison_table(pages[0].comparison, changes=True))
-        for line in filter(None, repeats):
-            console.print(Text(line))
-    else:
-        verdicts = [" ".join([*page.verdict, *(page.margin or ())]) for page in pages]
-        console.print(ranking_table([page.comparison for page in pages], verdicts))
+            shown = pages_table(pages, said)
+    make_console().print(shown)
     typer.echo(f"\nThe report is {printable(str(output.resolve()))}")
+
+
+def pages_table(pages: Sequence[Report], said: Sequence[str]) -> RenderableType:
+    """Return the pages of a report for the terminal: one in full, several as a ranking.
+
+    Args:
+        pages: Each later model, compared with the first.
+        said: Sentences on the models; a ranking has them in its verdicts.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    from emotune.report.tables import comparison_table, ranking_table
+
+    if len(pages) == 1:
+        return Group(comparison_table(pages[0].comparison, changes=True), *map(Text, said))
+    verdicts = [" ".join([*page.verdict, *(page.margin or ())]) for page in pages]
+    return ranking_table([page.comparison for page in pages], verdicts)
 
 
 def read_all(
