@@ -14,7 +14,6 @@ from emotune.system.wording import counted, in_full, word
 if TYPE_CHECKING:
     from emotune.data.unlabelled import Unlabelled
 
-_STANDARD_INPUT = ("-", "/dev/stdin")
 ABOUT_LINES = ("encoding", "max_characters")
 """Options of reading that are about lines of text as well as about rows."""
 
@@ -34,11 +33,13 @@ class Source:
 
 def find_source(folder: Path, given: Sequence[str], file: str | None) -> Source:
     """Return what the arguments name."""
+    from emotune.data.formats.copies import STANDARD_INPUT
+
     if given and file is not None:
         raise ConfigError("Texts were given both as arguments and with --file. Give one of the two.")
     if file is not None:
-        return Source() if file in _STANDARD_INPUT else Source(file)
-    if len(given) == 1 and given[0] in _STANDARD_INPUT:
+        return Source() if file in STANDARD_INPUT else Source(file)
+    if len(given) == 1 and given[0] in STANDARD_INPUT:
         return Source()
     if not given:
         if sys.stdin.isatty():

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotune.evaluation.scores import Evaluation
+from emotune.evaluation.scores import Evaluation, relabelled
 from emotune.statistics.paired import Interval, mcnemar
 from emotune.statistics.resampled import Resampled, corrected_resampled
 from emotune.tasks.calibration import Temperature
@@ -153,7 +153,7 @@ class FoldStudy:
             accuracy,
             macro_f1,
             changed=int((first.correct != second.correct).sum()),
-            relabelled=int((_rows(first.predictions) != _rows(second.predictions)).any(axis=1).sum()),
+            relabelled=int(relabelled(first, second).sum()),
             further={
                 score: corrected_resampled(differences, self.test_to_train)
                 for score, found in self.further.items()
@@ -223,8 +223,3 @@ def unbounded(found: Resampled) -> Interval:
 
 def _key(score: str) -> str:
     return score.replace(" ", "_")
-
-
-def _rows(predictions: NDArray[Any]) -> NDArray[Any]:
-    """Return predictions with one or several numbers per row as shape (rows, numbers)."""
-    return predictions.reshape(len(predictions), -1)
