@@ -91,3 +91,14 @@ def test_the_table_of_exports_follows_from_what_was_measured() -> None:
 def test_the_time_of_an_audit_follows_from_what_was_measured() -> None:
     seconds = measured("audit")["seconds_by_rows"]
     assert f"400,000 rows in {seconds['400000']:.0f} seconds" in WORDS
+
+
+def test_the_time_and_the_memory_of_a_million_rows_follow_from_what_was_measured() -> None:
+    found = measured("audit-made-up")["by_rows"]
+    largest = found["1000000"]
+    assert (
+        f"1,000,000 made-up rows in {largest['seconds']:.0f} seconds with a peak of {largest['peak_memory_bytes'] / 1e9:.2f} GB"
+        in WORDS
+    )
+    each = [f"{one['peak_memory_bytes'] / int(rows):,.0f}" for rows, one in found.items()]
+    assert f"{each[0]} bytes with 100,000 rows, {each[1]} with 250,000 and {each[2]} with 1,000,000" in WORDS
