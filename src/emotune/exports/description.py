@@ -71,9 +71,6 @@ def write_description(
         options: What was asked.
         source: Name of the exported folder.
         described: The exported folder's own description.
-        thresholds: Least probability of each label, by which run.py decides, for a model with several labels per text;
-            None for one label per text, or 0.5.
-        at_least_one: True if a text whose labels all stay below their thresholds gets its likeliest label.
         calibration: The texts that int8 was calibrated on, in words; "" for none.
         check: Figures of the comparison.
     """
