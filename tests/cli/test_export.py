@@ -21,7 +21,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def export(folder: Path, **options: Any) -> SimpleNamespace:
         values.update(options, folder=folder)
-        return SimpleNamespace(folder=Path("tuned_onnx_int8"))
+        return SimpleNamespace(folder=Path("tuned_onnx_int8"), pairs="text_pair_column" in options["reading"])
 
     monkeypatch.setattr(module, "export", export)
     return values
@@ -61,6 +61,13 @@ def test_what_is_passed_on(invoke: Invoke, asked: dict[str, Any]) -> None:
     }
     assert "run.py TEXT" in result.stdout
     assert str(Path("tuned_onnx_int8").resolve()) in result.stdout
+
+
+def test_columns_of_pairs_are_passed_on(invoke: Invoke, asked: dict[str, Any]) -> None:
+    result = invoke("export", "tuned", "--to", "onnx", "--data", "rows.csv", "--text-pair-column", "second")
+    assert result.exit_code == 0, result.exception
+    assert asked["reading"] == {"text_pair_column": "second"}
+    assert "run.py FIRST SECOND" in result.stdout
 
 
 def test_what_is_usual(invoke: Invoke, asked: dict[str, Any]) -> None:

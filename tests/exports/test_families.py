@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from transformers import BertTokenizer
 
-from emotune.exports.capture import captured
+from emotune.exports.capture import INPUTS, captured
 from emotune.exports.quiet import quiet, without_telemetry
 from emotune.exports.to_onnx import narrowing, write_onnx
 from emotune.exports.to_openvino import converted, write_openvino
@@ -71,6 +71,31 @@ def test_a_family(family: str, tiny_tokenizer: BertTokenizer, tmp_path: Path) ->
         np.testing.assert_allclose(onnx.run(None, given)[0], expected, atol=2e-5)
         if vino is not None:
             np.testing.assert_allclose(vino(given)["logits"], expected, atol=2e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["albert", "bert", "electra"])
+def test_types_of_tokens_reach_the_model(family: str, tiny_tokenizer: BertTokenizer, tmp_path: Path) -> None:
+    """Pairs of a family that has types of tokens, against plain transformers."""
+    import onnxruntime
+    import openvino
+    import torch
+
+    model, inputs = made(family, tiny_tokenizer), (*INPUTS, "token_type_ids")
+    with quiet(), without_telemetry():
+        program = captured(model, inputs)
+        write_onnx(program, tmp_path, inputs)
+        write_openvino(converted(program, family, inputs), tmp_path)
+    onnx = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    vino = openvino.compile_model(tmp_path / "openvino_model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    ids = np.random.default_rng(0).integers(10, len(tiny_tokenizer), (2, 9))
+    for second in (3, 7):
+        types = (np.arange(9) >= second).astype(np.int64)[None].repeat(2, axis=0)
+        given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": types}
+        with torch.inference_mode():
+            expected = model(**{name: torch.from_numpy(value) for name, value in given.items()}).logits.numpy()
+        np.testing.assert_allclose(onnx.run(None, given)[0], expected, atol=2e-5)
+        np.testing.assert_allclose(vino(given)["logits"], expected, atol=2e-5)
 
 
 def test_products_that_narrow() -> None:

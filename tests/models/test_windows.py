@@ -18,12 +18,15 @@ from emotune.models.classifier import Classifier
 from emotune.models.encoding import WINDOWS, encode, pooled
 from emotune.system.errors import DataError
 from emotune.system.pairs import TextPair
+from emotune.training.finetune import finetune
 from emotune.training.trainer import split_batch
 
 from ..tiny_models import CONFIGS, make_folder
 
 if TYPE_CHECKING:
     from transformers import BertTokenizer
+
+    from emotune.data.dataset import TextDataset
 
 LIMIT = 16
 # Of 4, 16, 17, 62 and 2 tokens.
@@ -159,3 +162,15 @@ def test_long_pairs_are_refused(tiny_base: Classifier) -> None:
     assert len(encode(tiny_base.tokenizer, [short], LIMIT, windows=True)) == 1
     with pytest.raises(DataError, match="1 pairs of texts are longer than 16 tokens, and windows are for single texts"):
         encode(tiny_base.tokenizer, [short, TextPair("badi " * 30, "bedo")], LIMIT, windows=True)
+
+
+def test_windows_over_pairs_are_refused_before_training(
+    tiny_base: Classifier, tiny_bert: Path, tiny_data: TextDataset
+) -> None:
+    short = TextPair("badi", "bedo")
+    said = r"rows are pairs of texts, and windows are for single texts.*--max-length"
+    with pytest.raises(DataError, match=said):
+        load_base(tiny_bert, labels=tiny_data.labels, long_texts="windows", texts=[short])
+    rows = dataclasses.replace(tiny_data.train, texts=(short,) * len(tiny_data.train))
+    with pytest.raises(DataError, match=said):
+        finetune(dataclasses.replace(tiny_base, windows=True), dataclasses.replace(tiny_data, train=rows))

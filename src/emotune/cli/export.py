@@ -13,6 +13,7 @@ from emotune.cli.arguments import (
     Folder,
     LabelColumn,
     TextColumn,
+    TextPairColumn,
     reading_options,
     with_reading,
 )
@@ -39,6 +40,7 @@ def export(
         ),
     ] = None,
     text_column: TextColumn = None,
+    text_pair_column: TextPairColumn = None,
     label_column: LabelColumn = None,
     margin: Annotated[
         float, typer.Option(metavar="POINTS", help="Points of accuracy that int8 may lose on the checked rows.")
@@ -66,7 +68,7 @@ def export(
     from emotune.system.text import printable
 
     read_options(ExportOptions, {"to": to, "precision": precision, "margin": margin})
-    columns = {"text_column": text_column, "label_column": label_column}
+    columns = {"text_column": text_column, "text_pair_column": text_pair_column, "label_column": label_column}
     how = {**{name: value for name, value in columns.items() if value is not None}, **reading_options(reading)}
     if how and data is None and calibration is None:
         raise ConfigError(
@@ -86,6 +88,7 @@ def export(
         base=base,
         progress=ConsoleProgress(STEPS),
     )
+    texts = "FIRST SECOND" if found.pairs else "TEXT"
     typer.echo(
-        f"\nThe export is {printable(str(found.folder.resolve()))}\nRun it: python {printable(str(found.folder / 'run.py'))} TEXT"
+        f"\nThe export is {printable(str(found.folder.resolve()))}\nRun it: python {printable(str(found.folder / 'run.py'))} {texts}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from emotune.system.errors import ModelError
@@ -11,17 +12,27 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
     from transformers import PreTrainedModel
 
+    from emotune.models.classifier import Classifier
+
 INPUTS = ("input_ids", "attention_mask")
 OUTPUT = "logits"
+_TYPES = "token_type_ids"
 # Rows and tokens of the example; neither number is kept in the graph.
 _ROWS, _TOKENS = 2, 8
 
 
-def captured(model: PreTrainedModel) -> ExportedProgram:
-    """Capture a plain classifier as a graph from token ids and mask to logits, for any number of rows and tokens.
+def inputs_of(classifier: Classifier) -> tuple[str, ...]:
+    """Return the names of what the exported model takes: ids and mask, and the types of tokens where pairs have them."""
+    types = classifier.pairs and _TYPES in classifier.tokenizer.model_input_names
+    return (*INPUTS, *([_TYPES] if types else []))
+
+
+def captured(model: PreTrainedModel, inputs: Sequence[str] = INPUTS) -> ExportedProgram:
+    """Capture a plain classifier as a graph from its inputs to logits, for any number of rows and tokens.
 
     Args:
         model: A plain transformers classifier, in float32 and evaluation mode.
+        inputs: The result of `inputs_of`.
 
     Raises:
         ModelError: PyTorch cannot capture it.
@@ -36,12 +47,14 @@ def captured(model: PreTrainedModel) -> ExportedProgram:
             super().__init__()
             self.classifier = model
 
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        def forward(self, *values: torch.Tensor) -> Any:
             """Return the logits, shape (rows, classes)."""
-            return self.classifier(input_ids=input_ids, attention_mask=attention_mask).logits
+            return self.classifier(**dict(zip(inputs, values, strict=True))).logits
 
     # Ordinary tokens: those at the beginning of a vocabulary may be padding, which GPT-2's head looks for.
     ids = torch.arange(_ROWS * _TOKENS).reshape(_ROWS, _TOKENS) + min(50, model.config.vocab_size - _ROWS * _TOKENS - 1)
+    # Mask and types are of ones, each a tensor of its own: PyTorch takes one tensor given twice for one input.
+    values = (ids, *(torch.ones_like(ids) for _ in inputs[1:]))
     free = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
     with translated(
         lambda reason: ModelError(
@@ -50,5 +63,5 @@ def captured(model: PreTrainedModel) -> ExportedProgram:
         )
     ):
         return torch.export.export(
-            Logits().eval(), (ids, torch.ones_like(ids)), dynamic_shapes=dict.fromkeys(INPUTS, free), strict=False
+            Logits().eval(), values, dynamic_shapes={"values": (free,) * len(values)}, strict=False
         )

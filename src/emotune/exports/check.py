@@ -23,6 +23,7 @@ from emotune.exports.formats import ExportOptions
 from emotune.statistics.paired import PairedStatistics
 from emotune.statistics.several import SeveralStatistics
 from emotune.system.errors import VerificationError
+from emotune.system.pairs import TextPair
 from emotune.system.wording import counted
 
 LEAST_AGREEMENT = 0.999
@@ -175,7 +176,7 @@ def fresh_logits(folder: Path, texts: Sequence[str], lengths: NDArray[np.int64])
 
     Args:
         folder: The export.
-        texts: The texts.
+        texts: The texts, or pairs of them.
         lengths: Their numbers of tokens: batches are of similar lengths.
 
     Returns:
@@ -185,12 +186,13 @@ def fresh_logits(folder: Path, texts: Sequence[str], lengths: NDArray[np.int64])
         VerificationError: The script fails.
     """
     order = np.argsort(-lengths, kind="stable")
-    batches = [[texts[row] for row in order[start : start + _BATCH]] for start in range(0, len(order), _BATCH)]
+    given = [[text.first, text.second] if isinstance(text, TextPair) else text for text in texts]
+    batches = [[given[row] for row in order[start : start + _BATCH]] for start in range(0, len(order), _BATCH)]
     with tempfile.TemporaryDirectory(prefix="emotune-") as temporary:
-        given, written = Path(temporary) / "texts.json", Path(temporary) / "logits.npy"
-        given.write_text(json.dumps(batches), encoding="utf-8")
+        asked, written = Path(temporary) / "texts.json", Path(temporary) / "logits.npy"
+        asked.write_text(json.dumps(batches), encoding="utf-8")
         driver = Path(__file__).with_name("driver.py")
-        command = [sys.executable, "-P", str(driver), str(folder), str(given), str(written)]
+        command = [sys.executable, "-P", str(driver), str(folder), str(asked), str(written)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise VerificationError(

@@ -29,7 +29,9 @@ class ExportDescription(Record):
         method: Name of the method that trained it.
         task: Name of the task.
         labels: Label names, in the order of the logits.
-        max_length: Tokens per text; longer texts are cut.
+        max_length: Tokens per text or pair; longer ones are cut, unless there are windows.
+        pairs: True if it takes pairs of texts.
+        windows: True if `run.py` reads longer texts in overlapping windows.
         temperature: Divisor of the logits for calibrated probabilities, which run.py does not apply; None if there is
             none.
         thresholds: Least probability of each label, by which run.py decides, for a model with several labels per text;
@@ -52,6 +54,8 @@ class ExportDescription(Record):
     task: str
     labels: tuple[str, ...]
     max_length: int
+    pairs: bool = False
+    windows: bool = False
     temperature: Temperature | None
     thresholds: tuple[float, ...] | None = None
     at_least_one: bool = False
@@ -86,6 +90,8 @@ def write_description(
         task=described.task,
         labels=described.labels,
         max_length=described.max_length,
+        pairs=described.pairs,
+        windows=described.windows,
         temperature=described.temperature,
         thresholds=described.thresholds,
         at_least_one=described.at_least_one,

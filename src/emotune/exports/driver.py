@@ -1,7 +1,7 @@
 """Run an export's own run.py on many texts, in a process that has no emotune: python driver.py FOLDER TEXTS LOGITS.
 
-TEXTS is a JSON list of batches, each a list of texts. LOGITS is the .npy file to write, shape (texts, classes), in the
-same order. This file is run by its path; nothing imports it.
+TEXTS is a JSON list of batches, each a list of texts or of pairs [first, second]. LOGITS is the .npy file to write,
+shape (texts, classes), in the same order. This file is run by its path; nothing imports it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy as np
 
 from emotune.data.dataset import Split
 from emotune.evaluation.words.margin import in_points
-from emotune.exports.capture import captured
+from emotune.exports.capture import captured, inputs_of
 from emotune.exports.check import LEAST_AGREEMENT, Agreement, compared, fresh_logits
 from emotune.exports.description import write_description
 from emotune.exports.folder import write_companions, write_merged, write_readme
@@ -25,7 +25,6 @@ from emotune.folder.load import load_saved
 from emotune.folder.tuned import TunedClassifier
 from emotune.inference.predictor import Predictor
 from emotune.models.encoding import encode
-from emotune.system.errors import ConfigError
 from emotune.system.output import EXPORT_DESCRIPTION, check_output, written_whole
 from emotune.system.progress import SILENT, Progress
 from emotune.system.wording import counted
@@ -45,12 +44,14 @@ class Exported:
         options: What was asked.
         agreement: The comparison with the original.
         size: Bytes of the model's files.
+        pairs: True if it takes pairs of texts.
     """
 
     folder: Path
     options: ExportOptions
     agreement: Agreement
     size: int
+    pairs: bool = False
 
 
 def export(
@@ -102,14 +103,6 @@ def export(
     options.check_installed()
     folder = Path(folder)
     description = read_description(folder)
-    if description.windows:
-        raise ConfigError(
-            f"'{folder}' reads long texts in windows, and exports cut them. Use emotune predict or serve."
-        )
-    if description.pairs:
-        raise ConfigError(
-            f"'{folder}' was trained on pairs of texts, and exports take single texts. Use emotune predict or serve."
-        )
     source = folder.resolve().name
     target = Path(f"{source}_{options.name}" if output is None else output)
     check_output(target, overwrite, [folder, *_local(data, calibration)], mark=EXPORT_DESCRIPTION)
@@ -131,7 +124,7 @@ def export(
             agreement = _checked(classifier, rows, options, work, progress)
         write_readme(work, options, source, description, script, _how(agreement, options), agreement.in_words())
         write_description(work, options, source, description, texts.note if texts else "", agreement.figures())
-    return Exported(target, options, agreement, size)
+    return Exported(target, options, agreement, size, description.pairs)
 
 
 def _write_model(
@@ -141,16 +134,17 @@ def _write_model(
     texts: Calibration | None,
     folder: Path,
 ) -> None:
+    inputs = inputs_of(classifier)
     if options.to == "merged":
         write_merged(merged, folder)
     elif options.to == "onnx":
-        write_onnx(captured(merged), folder)
+        write_onnx(captured(merged, inputs), folder, inputs)
         if options.precision == "int8":
             quantize_onnx(folder)
     else:
         with without_telemetry():
-            model = converted(captured(merged), merged.config.model_type)
-            if texts is not None:
+            model = converted(captured(merged, inputs), merged.config.model_type, inputs)
+            if texts is not None:  # of a long text, what one window holds
                 model = quantized(model, encode(classifier.tokenizer, texts.texts, classifier.max_length))
             write_openvino(model, folder)
 
@@ -161,7 +155,7 @@ def _checked(
     """Compare an export with the original, and refuse it if it differs too much."""
     with Predictor(classifier, precision="fp32") as predictor:
         before = predictor.logits(rows.texts, progress=progress)
-    lengths = encode(classifier.tokenizer, rows.texts, classifier.max_length).lengths
+    lengths = encode(classifier.tokenizer, rows.texts, classifier.max_length, classifier.windows).lengths
     found = compared(rows, before, fresh_logits(folder, rows.texts, np.asarray(lengths)), options)
     for name, value in found.in_words().items():
         progress.say(f"{name}: {value}")

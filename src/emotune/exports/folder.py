@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotune.exports.capture import INPUTS, inputs_of
 from emotune.exports.formats import ExportOptions
 from emotune.exports.tokenizer import write_tokenizer
 from emotune.folder.format import Description
 from emotune.models.classifier import Classifier
+from emotune.models.encoding import overlap_of
 from emotune.system.text import printable
 from emotune.system.version import __version__
 
@@ -64,6 +66,14 @@ def write_companions(classifier: Classifier, model: PreTrainedModel, options: Ex
         one_label=not task.several,
         thresholds=list(task.thresholds or [0.5] * len(classifier.labels)),
         at_least_one=task.at_least_one,
+        pairs=bool(classifier.pairs),
+        types=len(inputs_of(classifier)) > len(INPUTS),
+        windows=classifier.windows,
+        stride=overlap_of(classifier.tokenizer, classifier.max_length),
+        given="named(texts)" if classifier.pairs else "texts",
+        usage="pairs of texts: python run.py FIRST SECOND [FIRST SECOND ...]"
+        if classifier.pairs
+        else 'texts: python run.py "a text" "another"',
     )
     (folder / SCRIPT).write_text(script, encoding="utf-8")
     return script
@@ -89,9 +99,11 @@ def write_readme(
         checked: How the export was checked, in a paragraph.
         figures: Figures of the check by name.
     """
+    given = ', and takes a pair as `{"text": FIRST, "text_pair": SECOND}`' if description.pairs else ""
+    cut = "`truncation=True`, which reads one window" if description.windows else "`truncation=True`"
     usable = (
-        'Plain `pipeline("text-classification", FOLDER)` of transformers loads this folder. It cuts no text unless it '
-        "is given `truncation=True`.\nThe folder has what Text Embeddings Inference and vLLM read; it was not run "
+        f'Plain `pipeline("text-classification", FOLDER)` of transformers loads this folder{given}. It cuts no text unless it '
+        f"is given {cut}.\nThe folder has what Text Embeddings Inference and vLLM read; it was not run "
         "with them."
         if options.to == "merged"
         else ""
@@ -103,7 +115,11 @@ def write_readme(
         precision=options.precision,
         labels=", ".join(_code(label) for label in description.labels),
         emotune=__version__,
-        max_length=description.max_length,
+        pairs=description.pairs,
+        reach=_reach(description),
+        example='"a man plays the guitar" "somebody makes music"'
+        if description.pairs
+        else '"I did not expect this at all"',
         packages=" ".join(options.format.runs),
         script=script,
         usable=usable,
@@ -111,6 +127,18 @@ def write_readme(
         figures=figures,
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _reach(description: Description) -> str:
+    """Return a sentence on texts beyond the limit."""
+    if description.windows:
+        return (
+            f"Texts longer than {description.max_length} tokens are read in overlapping windows, whose logits are averaged by "
+            "their tokens."
+        )
+    if description.pairs:
+        return f"Of pairs with more than {description.max_length} tokens, the longer text is cut."
+    return f"Texts longer than {description.max_length} tokens are cut."
 
 
 def _rendered(template: str, **values: Any) -> str:

@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from emotune.data.columns import text_only_column
+from emotune.data.columns import pair_columns, text_only_column
 from emotune.data.dataset import Split
 from emotune.data.load import load_data, load_split, open_splits
 from emotune.data.options import DataSource
 from emotune.data.places.texts import open_unlabelled
 from emotune.data.unlabelled import all_texts, column_of
 from emotune.evaluation.saved import read_evaluation
+from emotune.folder.columns import described_columns, unlabelled_columns
 from emotune.folder.format import PREDICTIONS, Description
 from emotune.settings.run import RunConfig
 from emotune.system.errors import ArtifactError, ConfigError, DataError
+from emotune.system.pairs import are_pairs
 from emotune.system.wording import counted, quoted
 
 CALIBRATION_TEXTS = 300
@@ -58,7 +60,12 @@ def rows_to_check(
         DataError: The given rows cannot be read, or have other labels.
     """
     if data is not None:
-        return load_split(data, labels=description.labels, task=description.kind, **reading)
+        chosen = described_columns(description, reading.get("text_column"), reading.get("text_pair_column"))
+        found = load_split(data, labels=description.labels, task=description.kind, **{**reading, **chosen})
+        if are_pairs(found.texts) != description.pairs:
+            seen, expected = ("pairs", "single texts") if are_pairs(found.texts) else ("single texts", "pairs")
+            raise DataError(f"{quoted(str(data))} has {seen}, and '{folder}' was trained on {expected}.")
+        return found
     if not (folder / PREDICTIONS).is_file():
         raise ArtifactError(
             f"'{folder}' has no {PREDICTIONS}, so it keeps no test rows to check the export with. "
@@ -93,7 +100,9 @@ def calibration_texts(
         DataError: The texts cannot be read, or are too few.
     """
     texts, name = (
-        _own_texts(folder, description) if given is None else (_texts_of(given, reading), Path(str(given)).name)
+        _own_texts(folder, description)
+        if given is None
+        else (_texts_of(given, description, reading), Path(str(given)).name)
     )
     left = [text for text in dict.fromkeys(texts) if text not in checked]
     if len(left) < _LEAST_TEXTS:
@@ -126,15 +135,19 @@ def _own_texts(folder: Path, description: Description) -> tuple[Sequence[str], s
     return found.train.texts, data.name
 
 
-def _texts_of(source: str | Path, reading: Mapping[str, Any]) -> Sequence[str]:
+def _texts_of(source: str | Path, description: Description, reading: Mapping[str, Any]) -> Sequence[str]:
     """Return the texts of a file, or of the training split of anything else."""
     asked = DataSource(source=source, **reading)
     if Path(source).expanduser().is_file():
         of_texts = {name: value for name, value in reading.items() if name != "label_column"}
-        return [text for _, text in all_texts(open_unlabelled(source, **of_texts))]
+        roles = unlabelled_columns(description, asked.text_column, asked.text_pair_column)
+        return [text for _, text in all_texts(open_unlabelled(source, **{**of_texts, **roles}))]
     _, tables = open_splits(asked)
     if "train" not in tables:
         raise DataError(f"{quoted(source)} has no train split to calibrate int8 on. Give a file of training texts.")
     table = tables["train"]
-    column = text_only_column(table, asked.text_column)
-    return [text for _, text in all_texts(column_of(table, column, asked.max_characters))]
+    chosen = described_columns(description, asked.text_column, asked.text_pair_column)
+    column, pair = (
+        pair_columns(table, **chosen) if description.pairs else (text_only_column(table, asked.text_column), None)
+    )
+    return [text for _, text in all_texts(column_of(table, column, asked.max_characters, pair))]

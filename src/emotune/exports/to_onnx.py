@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,13 @@ _AXES = ("rows", "tokens")
 _LARGEST = 2_000_000_000
 
 
-def write_onnx(program: ExportedProgram, folder: Path) -> None:
+def write_onnx(program: ExportedProgram, folder: Path, inputs: Sequence[str] = INPUTS) -> None:
     """Write a captured classifier as model.onnx, with float32 weights.
 
     Args:
         program: The result of `captured`.
         folder: An existing folder.
+        inputs: The result of `inputs_of`.
 
     Raises:
         ModelError: It is too large for one file, or PyTorch cannot translate it.
@@ -41,7 +43,7 @@ def write_onnx(program: ExportedProgram, folder: Path) -> None:
         written = torch.onnx.export(
             program,
             dynamo=True,
-            input_names=list(INPUTS),
+            input_names=list(inputs),
             output_names=[OUTPUT],
             external_data=False,
             verbose=False,

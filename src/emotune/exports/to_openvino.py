@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 MODEL = "openvino_model.xml"
 
 
-def converted(program: ExportedProgram, kind: str) -> Any:
+def converted(program: ExportedProgram, kind: str, inputs: Sequence[str] = INPUTS) -> Any:
     """Convert a captured classifier to a model of OpenVINO, with float32 weights.
 
     Args:
         program: The result of `captured`.
         kind: The model's type, for the message.
+        inputs: The result of `inputs_of`.
 
     Raises:
         ModelError: OpenVINO cannot convert it, as GPT-2 and the first DeBERTa.
@@ -41,7 +42,7 @@ def converted(program: ExportedProgram, kind: str) -> Any:
         )
     ):
         model = openvino.convert_model(program)
-    for port, name in zip(model.inputs, INPUTS, strict=True):
+    for port, name in zip(model.inputs, inputs, strict=True):
         port.get_tensor().set_names({name})
     model.outputs[0].get_tensor().set_names({OUTPUT})
     return model
@@ -73,6 +74,7 @@ def write_openvino(model: Any, folder: Path) -> None:
 
 def _one_by_one(encoded: Encoded) -> Iterator[Sequence[np.ndarray]]:
     """Yield the inputs of each text by itself, so that padding has no part in the calibration."""
-    for ids in encoded.ids:
+    for number, ids in enumerate(encoded.ids):
         row = ids.astype(np.int64)[None]
-        yield row, np.ones_like(row)
+        types = [] if encoded.types is None else [encoded.types[number].astype(np.int64)[None]]
+        yield row, np.ones_like(row), *types

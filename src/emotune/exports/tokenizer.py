@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from emotune.exports.capture import INPUTS
+from emotune.exports.capture import inputs_of
 from emotune.folder.tuned import clean_tokenizer
 from emotune.models.classifier import Classifier
+from emotune.models.encoding import overlap_of
 from emotune.system.errors import ModelError
 
 TOKENIZER = "tokenizer.json"
@@ -25,14 +26,15 @@ def write_tokenizer(classifier: Classifier, folder: Path, *, alone: bool) -> Non
         ModelError: `alone`, for a tokenizer that exists only as Python code.
     """
     tokenizer: Any = clean_tokenizer(classifier)
-    # What emotune gives the model: no types of tokens, and padding behind the text. Only what is among the arguments that
+    # What emotune gives the model: types of tokens for pairs only, and padding behind the text. Only what is among the arguments that
     # the tokenizer was made with is saved.
-    for name, value in (("model_input_names", list(INPUTS)), ("padding_side", "right")):
+    for name, value in (("model_input_names", list(inputs_of(classifier))), ("padding_side", "right")):
         setattr(tokenizer, name, value)
         tokenizer.init_kwargs[name] = value
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:
-        backend.enable_truncation(classifier.max_length, direction=tokenizer.truncation_side)
+        stride = overlap_of(tokenizer, classifier.max_length) if classifier.windows else 0
+        backend.enable_truncation(classifier.max_length, stride=stride, direction=tokenizer.truncation_side)
         backend.enable_padding(pad_id=int(tokenizer.pad_token_id), pad_token=tokenizer.pad_token, direction="right")
     elif alone:
         raise ModelError(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from emotune.folder.format import read_description
 from emotune.folder.saved import SavedFolder
 from emotune.models.classifier import Classifier
+from emotune.models.encoding import refuse_windows_over_pairs
 from emotune.models.load import OpenBase, check_labels
 from emotune.models.options import HeadRule, ModelSource
 from emotune.system.errors import ArtifactError, MethodError, ModelError
@@ -63,6 +64,7 @@ def load_base(
             configuration, its architecture cannot classify texts, a required head cannot be kept, or a saved adapter
             cannot be merged.
         ArtifactError: A folder that emotune saved is incomplete or damaged.
+        DataError: `texts` are pairs, and windows are for single texts.
         HubError: The Hub could not be reached, or refused the model.
     """
     check_labels(labels, task)
@@ -74,6 +76,7 @@ def load_base(
         fresh_head=fresh_head,
         keep_head=keep_head,
     )
+    refuse_windows_over_pairs(texts, source.long_texts == "windows")
     # Passed on unchanged: a Path is never the name of a repository.
     found = open_base(name, revision).classifier(
         labels, max_length=max_length, head=source.head, task=task, texts=texts

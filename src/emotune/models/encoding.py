@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emotune.data.dataset import Split
 from emotune.system.errors import DataError, ModelError
 from emotune.system.locks import lock_of
-from emotune.system.pairs import TextPair, sides_of
+from emotune.system.pairs import TextPair, are_pairs, sides_of
 
 if TYPE_CHECKING:
     import torch
@@ -142,6 +142,19 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length:
         return _in_windows(tokenizer, texts, max_length, encoded) if windows else encoded
 
 
+def refuse_windows_over_pairs(texts: Sequence[str], windows: bool) -> None:
+    """Refuse to train with windows on pairs of texts, before anything is trained.
+
+    Raises:
+        DataError: The texts are pairs, and windows were asked for.
+    """
+    if windows and are_pairs(texts):
+        raise DataError(
+            "The rows are pairs of texts, and windows are for single texts. Leave long_texts=windows out (--long-texts windows); "
+            "a higher model.max_length (--max-length) reads more of long pairs."
+        )
+
+
 def token_lengths(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], most: int) -> NDArray[np.int64]:
     """Return the tokens per text or pair, shape (texts,); `most` for those with more. It needs no padding token."""
     with lock_of(tokenizer):
@@ -188,7 +201,7 @@ def _in_windows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_le
             texts[row],
             truncation=True,
             max_length=max_length,
-            stride=(max_length - tokenizer.num_special_tokens_to_add()) // _OVERLAP,
+            stride=overlap_of(tokenizer, max_length),
             return_overflowing_tokens=True,
             return_attention_mask=False,
             return_token_type_ids=False,
@@ -197,6 +210,11 @@ def _in_windows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_le
         windows[row] = np.array([len(window) for window in found], dtype=np.int64)
     lengths = np.fromiter((len(found) for found in ids), dtype=np.int64, count=len(ids))
     return Encoded(tuple(ids), lengths, 0, cut.pad_id, types=cut.types, windows=tuple(windows))
+
+
+def overlap_of(tokenizer: PreTrainedTokenizerBase, max_length: int) -> int:
+    """Return the tokens that a window shares with the one before, special ones not counted."""
+    return (max_length - tokenizer.num_special_tokens_to_add()) // _OVERLAP
 
 
 def pooled(values: torch.Tensor, windows: Sequence[NDArray[np.int64]] | None) -> torch.Tensor:

@@ -7,7 +7,7 @@ question, over one copy of the base's weights.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -104,7 +104,8 @@ class Background:
             raise ArtifactError(
                 f"The base model '{name}' was a local folder, and is not in this one. Start the service with --base FOLDER."
             )
-        classifier = self._opened().classifier(saved.labels, max_length=saved.max_length, task=saved.task)
+        found = self._opened().classifier(saved.labels, max_length=saved.max_length, task=saved.task)
+        classifier = replace(found, pairs=saved.description.pairs, windows=saved.description.windows)
         return classifier, Predictor(classifier, precision=self.served.predictor.precision)
 
     @cached_property

@@ -28,7 +28,7 @@ from emotune.methods.lora import LoRA
 from emotune.methods.refusals import check_refusal
 from emotune.models.classifier import Classifier
 from emotune.models.drawing import with_head_of
-from emotune.models.encoding import encode_split
+from emotune.models.encoding import encode_split, refuse_windows_over_pairs
 from emotune.models.families import precision_for
 from emotune.models.quantization import element_count
 from emotune.system.errors import ConfigError, DataError, OutputError, TrainingError
@@ -142,6 +142,7 @@ def finetune(
     if keep_epoch is not None and not 1 <= keep_epoch <= (options.epochs or keep_epoch):
         raise ConfigError(f"keep_epoch is {keep_epoch}; expected an epoch from 1 to {options.epochs}.")
     data.task.check_options(options, data.train.label_ids)
+    refuse_windows_over_pairs(data.train.texts, base.windows)
     check_positions(base, method)
     if processes() > 1 and checkpoints is None:
         raise OutputError(
