@@ -44,6 +44,7 @@ class Model:
             "base": classifier.name,
             "method": classifier.method.title,
             "max_length": classifier.max_length,
+            "pairs": bool(classifier.pairs),
             "calibrated": classifier.temperature is not None,
             "report": (folder / "report.html").is_file(),
         }

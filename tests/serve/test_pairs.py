@@ -42,7 +42,7 @@ def client(folder: Path, served_folder: Path) -> Iterator[TestClient]:
 def expected(folder: Path) -> dict[str, Any]:
     with Predictor(load(folder), precision="fp32") as predictor:
         found = predictor.predict(list(PAIRS))
-    return {"labels": list(found.labels), "probabilities": found.probabilities}
+    return {"labels": list(found.labels), "label_names": found.label_names, "probabilities": found.probabilities}
 
 
 def test_v1(client: TestClient, expected: dict[str, Any]) -> None:
@@ -100,9 +100,67 @@ def test_the_other_kind_and_blank_sides_are_refused(
     assert said in refused.json()["error"]["message"]
 
 
-def test_the_page_refuses(client: TestClient) -> None:
-    refused = client.post("/page/pairs/base", json={"text": "badi"})
-    if refused.status_code == 409:
-        assert "takes pairs" in refused.json()["error"]["message"]
-    else:
-        assert refused.status_code == 404  # without the page
+def test_the_pages_routes_take_pairs(client: TestClient, expected: dict[str, Any]) -> None:
+    first, second = PAIRS[0]
+    pair = {"text": first, "text_pair": second}
+    before = client.post("/page/pairs/base", json=pair)
+    assert before.status_code == 200, before.text
+    assert set(before.json()["probabilities"]) == set(expected["label_names"])
+    other = client.post("/page/pairs/base", json={"text": second, "text_pair": first}).json()
+    assert other["probabilities"] != before.json()["probabilities"]
+    words = client.post("/page/pairs/words", json=pair | {"label": expected["labels"][0]}).json()["words"]
+    assert [word["text"] for word in words] == [*first.split(), "␟", *second.split()]
+    facts = client.get("/page/pairs").json()
+    assert all(len(example) == 2 for example in facts["examples"])
+    assert all(len(example) == 1 for example in client.get("/page/tuned").json()["examples"])
+
+
+@pytest.mark.parametrize(
+    ("model", "question", "said"),
+    [
+        ("pairs", {"text": "badi"}, "This is a single text, and this model takes pairs."),
+        ("tuned", {"text": "badi", "text_pair": "bedo"}, "This is a pair, and this model takes single texts."),
+        ("pairs", {"text": "badi", "text_pair": " "}, "The second text is blank"),
+        ("pairs", {"text": " ", "text_pair": "badi"}, "The first text is blank"),
+    ],
+)
+def test_the_pages_routes_refuse_the_other_kind_and_blank_sides(
+    client: TestClient, model: str, question: dict[str, str], said: str
+) -> None:
+    refused = client.post(f"/page/{model}/base", json=question)
+    assert refused.status_code == 422
+    assert said in refused.json()["error"]["message"]
+
+
+def test_limits_and_the_description_hold_for_pairs(client: TestClient, folder: Path) -> None:
+    app = make_app(Models.open([folder], precision="fp32"), ServeSettings(max_characters=12, max_texts=2))
+    with TestClient(app) as small:
+        ask = "/v1/models/pairs/predict"
+        both = small.post(ask, json={"texts": [["badi bedo", "luvu defo"]]})
+        assert both.status_code == 422
+        assert "at most 12" in both.json()["error"]["message"]
+        assert small.post(ask, json={"texts": [["a", "b"]] * 3}).status_code == 413
+        assert small.post(ask, json={"texts": [["a", "b", "c"]]}).status_code == 422
+        assert small.post(ask, json={"texts": [["a"]]}).status_code == 422
+        assert small.post(ask, json={"texts": [["a", "b"]]}).status_code == 200
+    texts = client.get("/openapi.json").json()["components"]["schemas"]["PredictRequest"]["properties"]["texts"]
+    kinds = texts["items"]["anyOf"]
+    assert {"type": "string"} in kinds
+    assert any(kind.get("minItems") == kind.get("maxItems") == 2 for kind in kinds if kind["type"] == "array")
+
+
+def test_a_model_with_windows_reads_long_texts_whole(served_folder: Path, tiny_bert: Path, tmp_path: Path) -> None:
+    target = tmp_path / "windows"
+    tuned = dataclasses.replace(load(served_folder), windows=True)
+    tuned.save(target)
+    source(target, str(tiny_bert))
+    texts = ["badi bedo " * 40 + end for end in ("luvu", "defo", "pave " * 30)]
+    with Predictor(tuned, precision="fp32") as predictor:
+        expected = predictor.predict(texts).probabilities
+    with TestClient(make_app(Models.open([target], precision="fp32"), ServeSettings())) as client:
+        found = client.post("/v1/models/windows/predict", json={"texts": texts}).json()["predictions"]
+        before = client.post("/page/windows/base", json={"text": texts[0]}).json()["probabilities"]
+        other = client.post("/page/windows/base", json={"text": texts[1]}).json()["probabilities"]
+    np.testing.assert_allclose([list(row["probabilities"].values()) for row in found], expected, atol=1e-6)
+    assert not any(row["truncated"] for row in found)
+    assert before != other  # the base model reads the end, too

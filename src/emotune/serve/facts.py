@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from emotune.data.column_names import KNOWN_NAMES
 from emotune.evaluation.saved import read_evaluation
+from emotune.folder.columns import described_columns
 from emotune.folder.format import PREDICTIONS, read_description
 from emotune.system.output import DESCRIPTION
 from emotune.tasks.base import Targets, Task
@@ -23,7 +24,9 @@ LONGEST_EXAMPLE = 60
 
 
 def facts_of(folder: Path) -> dict[str, Any]:
-    """Return example messages, names of text columns, and coverage and risk by threshold on the test rows.
+    """Return examples, names of columns, and coverage and risk by threshold on the test rows.
+
+    An example is a list of one text, or of the two of a pair. A model of pairs names the columns that it was trained on.
 
     Raises:
         ArtifactError: The folder is damaged.
@@ -35,10 +38,14 @@ def facts_of(folder: Path) -> dict[str, Any]:
 @lru_cache(maxsize=64)
 def _facts_of(folder: Path, changed: int) -> dict[str, Any]:
     description = read_description(folder)
-    probes = [text for text in description.verification.texts if 10 < len(text) <= LONGEST_EXAMPLE]
+    stored = description.verification
+    sides = (stored.texts,) if stored.seconds is None else (stored.texts, stored.seconds)
+    examples = [found for found in zip(*sides, strict=True) if all(10 < len(text) <= LONGEST_EXAMPLE for text in found)]
+    columns = described_columns(description, None, None)
     return {
-        "examples": probes[:EXAMPLES],
+        "examples": examples[:EXAMPLES],
         "text_columns": list(KNOWN_NAMES["text"]),
+        "pair_columns": [name for name in columns.values() if name is not None] if description.pairs else [],
         "answered": None
         if description.kind.several or not (folder / PREDICTIONS).is_file()
         else _answered(folder, description.temperature),

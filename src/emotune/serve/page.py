@@ -19,7 +19,8 @@ from emotune.folder.files import REPORT
 from emotune.serve.explaining import Background, Backgrounds, Served, marked
 from emotune.serve.facts import facts_of
 from emotune.system.errors import EmotuneError
-from emotune.system.text import is_blank, printable
+from emotune.system.pairs import TextPair, blank_side
+from emotune.system.text import printable
 
 STATIC = Path(__file__).with_name("static")
 # The page looks like the report: it uses its stylesheet, and adds to it.
@@ -53,19 +54,21 @@ class Models(Protocol):
 
 
 class Question(BaseModel):
-    """A text for the base model."""
+    """A text for the base model, or a pair of texts."""
 
     model_config = ConfigDict(extra="forbid")
 
     text: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
+    text_pair: Annotated[str, Field(max_length=LONGEST_TEXT)] | None = None
 
 
 class WordsQuestion(BaseModel):
-    """A text, and the label that its words are weighed for."""
+    """A text or a pair, and the label that its words are weighed for."""
 
     model_config = ConfigDict(extra="forbid")
 
     text: Annotated[str, Field(min_length=1, max_length=LONGEST_EXPLAINED)]
+    text_pair: Annotated[str, Field(max_length=LONGEST_EXPLAINED)] | None = None
     label: str
 
 
@@ -121,8 +124,8 @@ def page_router(models: Models, *, base: str | Path | None = None) -> APIRouter:
 
     @router.post("/page/{name}/base")
     async def before(name: str, question: Question, request: Request) -> Response:
-        def answer(background: Background) -> dict[str, Any]:
-            found = background.before([question.text])
+        def answer(background: Background, text: str) -> dict[str, Any]:
+            found = background.before([text])
             predictions = found.predictions
             return {
                 "name": found.name,
@@ -132,7 +135,7 @@ def page_router(models: Models, *, base: str | Path | None = None) -> APIRouter:
             }
 
         served = find(name)
-        return unknown(name) if served is None else await answered(served, question.text, request, answer)
+        return unknown(name) if served is None else await answered(served, question, request, answer)
 
     @router.post("/page/{name}/words")
     async def words(name: str, question: WordsQuestion, request: Request) -> Response:
@@ -144,20 +147,26 @@ def page_router(models: Models, *, base: str | Path | None = None) -> APIRouter:
                 422, "unknown_label", f"The label is none of the model's: {', '.join(served.predictor.labels)}."
             )
 
-        def answer(background: Background) -> dict[str, Any]:
-            found = background.words(question.text, question.label)
+        def answer(background: Background, text: str) -> dict[str, Any]:
+            found = background.words(text, question.label)
             return {"label": question.label, "words": None if found is None else marked(found)}
 
-        return await answered(served, question.text, request, answer)
+        return await answered(served, question, request, answer)
 
     async def answered(
-        served: Served, text: str, request: Request, answer: Callable[[Background], dict[str, Any]]
+        served: Served,
+        question: Question | WordsQuestion,
+        request: Request,
+        answer: Callable[[Background, str], dict[str, Any]],
     ) -> Response:
         """Answer in a thread, after the questions before it."""
-        if served.predictor.pairs:
-            return refusal(409, "not_available", "The page shows single texts, and this model takes pairs. Use /v1.")
-        if is_blank(text):
-            return refusal(422, "blank_text", "The text is blank: there is nothing to classify in it.")
+        if bool(served.predictor.pairs) != (question.text_pair is not None):
+            seen, expected = ("a single text", "pairs") if served.predictor.pairs else ("a pair", "single texts")
+            return refusal(422, "not_supported", f"This is {seen}, and this model takes {expected}.")
+        text = question.text if question.text_pair is None else TextPair(question.text, question.text_pair)
+        side = blank_side(text)
+        if side is not None:
+            return refusal(422, "blank_text", f"The {side} is blank: there is nothing to classify in it.")
         if turn.statistics().tasks_waiting >= MOST_WAITING:
             return refusal(429, "busy", "The service is busy. Try again in a few seconds.", {"Retry-After": "2"})
         async with turn:
@@ -165,7 +174,7 @@ def page_router(models: Models, *, base: str | Path | None = None) -> APIRouter:
             if await request.is_disconnected():
                 return Response(status_code=499)
             try:
-                found = await to_thread.run_sync(lambda: answer(backgrounds.of(served)))
+                found = await to_thread.run_sync(lambda: answer(backgrounds.of(served), text))
             except EmotuneError as error:
                 return refusal(409, "not_available", _without_path(str(error), served.folder))
         return JSONResponse(found, headers=HEADERS | {"Cache-Control": "no-store"})

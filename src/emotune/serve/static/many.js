@@ -2,7 +2,7 @@
 
 import { labelAll } from "./batches.js";
 import { FileError, decoded, lines, readFile, write } from "./csv.js";
-import { at, count, counted, element, isBlank, kept, percent } from "./show.js";
+import { BETWEEN, at, count, counted, element, isBlank, kept, percent } from "./show.js";
 
 const LARGEST_FILE = 20_000_000;
 const MOST_ROWS = 100_000;
@@ -17,12 +17,13 @@ export class ManyPanel {
     this.problem = problem;
     this.file = null;
     this.job = null;
+    this.hadPairs = false;
     this.shown = SHOWN;
     at("lines").addEventListener("input", () => this.inputChanged());
     at("choose").addEventListener("click", () => at("file").click());
     at("file").addEventListener("change", () => this.open(at("file").files[0]));
     at("remove").addEventListener("click", () => this.remove());
-    at("column").addEventListener("change", () => this.inputChanged());
+    for (const id of ["column", "column-pair"]) at(id).addEventListener("change", () => this.inputChanged());
     at("header").addEventListener("change", () => this.headerChanged());
     at("start").addEventListener("click", () => this.start());
     at("cancel").addEventListener("click", () => this.controller.abort());
@@ -70,8 +71,29 @@ export class ManyPanel {
     }
   }
 
+  get pairs() {
+    return this.settings.model?.pairs ?? false;
+  }
+
   get textColumns() {
     return this.settings.facts?.text_columns ?? ["text"];
+  }
+
+  /** Names of the columns of both texts: those that a model of pairs was trained on. */
+  get pairColumns() {
+    return this.settings.facts?.pair_columns ?? [];
+  }
+
+  /** Show what another model needs; a model of pairs takes the columns that it was trained on. */
+  modelChanged() {
+    const again = this.pairs || this.hadPairs;
+    this.hadPairs = this.pairs;
+    at("second-column").hidden = !this.pairs;
+    at("column-label").textContent = this.pairs ? "Column of the first texts" : "Column of the messages";
+    at("lines-label").textContent = this.pairs ? "Pairs, one per line, with a tab between the two texts" : "Messages, one per line";
+    if (this.controller) return;
+    if (this.file !== null && again) this.headerChanged();
+    else this.inputChanged();
   }
 
   remove() {
@@ -92,24 +114,46 @@ export class ManyPanel {
   headerChanged() {
     const { names } = this;
     const lower = names.map((name) => name.toLowerCase());
-    const known = this.textColumns.map((name) => lower.indexOf(name)).find((place) => place >= 0);
-    const chosen = known ?? longestColumn(this.file.rows.slice(0, 50), names.length);
-    at("column").replaceChildren(...names.map((name, place) => new Option(name, place, place === chosen, place === chosen)));
+    const wanted = this.pairs ? this.pairColumns.slice(0, 1) : this.textColumns;
+    const known = wanted.map((name) => lower.indexOf(name.toLowerCase())).find((place) => place >= 0);
+    const chosen = known ?? (this.pairs ? 0 : longestColumn(this.file.rows.slice(0, 50), names.length));
+    const second = lower.indexOf(this.pairColumns[1]?.toLowerCase());
+    this.offer("column", names, chosen);
+    this.offer("column-pair", names, second >= 0 ? second : Math.min(chosen + 1, names.length - 1));
     const { uneven, rows } = this.file;
     at("file-note").hidden = uneven === 0;
     at("file-note").textContent = `${counted(uneven, "row")} of ${count(rows.length)} ${uneven === 1 ? "has" : "have"} another number of cells than the first; missing cells are taken as empty.`;
     this.inputChanged();
   }
 
+  /** Fill a list of columns, with one chosen. */
+  offer(id, names, chosen) {
+    at(id).replaceChildren(...names.map((name, place) => new Option(name, place, place === chosen, place === chosen)));
+  }
+
   /** What is to be labelled: names of columns, rows, and the messages among their cells. */
   get input() {
     if (this.file === null) {
-      const rows = lines(at("lines").value).filter((line) => !isBlank(line)).map((line) => [line]);
-      return { name: "messages", names: ["text"], rows, texts: rows.map(([text]) => text) };
+      const given = lines(at("lines").value).filter((line) => !isBlank(line));
+      if (this.pairs) {
+        const rows = given.map((line) => line.split("\t"));
+        return { name: "pairs", names: ["text", "text_pair"], rows, texts: rows };
+      }
+      return { name: "messages", names: ["text"], rows: given.map((line) => [line]), texts: given };
     }
-    const column = Number(at("column").value);
+    const { columns } = this;
     const rows = this.file.rows.slice(at("header").checked ? 1 : 0);
-    return { name: this.file.name.replace(/\.[^.]*$/, ""), names: this.names, rows, texts: rows.map((row) => row[column] ?? "") };
+    return { name: this.file.name.replace(/\.[^.]*$/, ""), names: this.names, rows, texts: rows.map((row) => this.textOf(row, columns)) };
+  }
+
+  /** Numbers of the columns of the texts: one, or two for a model of pairs. */
+  get columns() {
+    return (this.pairs ? ["column", "column-pair"] : ["column"]).map((id) => Number(at(id).value));
+  }
+
+  textOf(row, columns) {
+    const cells = columns.map((column) => row[column] ?? "");
+    return this.pairs ? cells : cells[0];
   }
 
   inputChanged() {
@@ -124,11 +168,11 @@ export class ManyPanel {
 
   preview() {
     const { names, rows } = this.input;
-    const chosen = Number(at("column").value);
+    const chosen = this.columns;
     at("file-name").textContent = this.file.name;
     at("file-rows").textContent = counted(rows.length, "row");
     const marked = (made, place) => {
-      if (place === chosen) made.classList.add("chosen");
+      if (chosen.includes(place)) made.classList.add("chosen");
       made.dir = "auto";
       return made;
     };
@@ -183,7 +227,7 @@ export class ManyPanel {
     at("running").hidden = !on;
     at("cancel").hidden = !on;
     at("start").disabled = on;
-    for (const id of ["lines", "choose", "remove", "column", "header"]) at(id).disabled = on;
+    for (const id of ["lines", "choose", "remove", "column", "column-pair", "header"]) at(id).disabled = on;
     if (on) at("cancel").focus();
     else at("start").focus();
     at("rate").textContent = "";
@@ -242,7 +286,7 @@ export class ManyPanel {
     this.shown += rows.length;
     at("table").tBodies[0].append(
       ...rows.map(({ found, place }) => {
-        const text = Object.assign(element("td", "", shortened(this.job.texts[place], 500)), { dir: "auto" });
+        const text = Object.assign(element("td", "", shortened([this.job.texts[place]].flat().join(BETWEEN), 500)), { dir: "auto" });
         if (found.error) return element("tr", "", text, Object.assign(element("td", "unlabelled", found.error), { colSpan: 2 }));
         const label = this.labelOf(found);
         return element("tr", "", text, Object.assign(element("td", label ? "" : "unlabelled", label || "no label"), { dir: "auto" }), element("td", "", percent(found.probability)));

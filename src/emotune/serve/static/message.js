@@ -1,7 +1,7 @@
 // One message: its probabilities while it is typed, the base model's beside them, and the words that count.
 
 import { ask } from "./service.js";
-import { at, count, counted, debounced, element, isBlank, kept, percent, topLabel, whole } from "./show.js";
+import { BETWEEN, SEPARATOR, at, count, counted, debounced, element, isBlank, kept, percent, topLabel, whole } from "./show.js";
 
 const PAUSE = 180;
 const PAUSE_FOR_WORDS = 250;
@@ -31,7 +31,7 @@ export class MessagePanel {
     this.unfolded = false;
     this.asked = {};
     this.field = at("message");
-    this.field.addEventListener("input", () => this.changed());
+    for (const field of [this.field, at("second")]) field.addEventListener("input", () => this.changed());
     this.predictSoon = debounced(PAUSE, () => this.predict());
     this.wordsSoon = debounced(PAUSE_FOR_WORDS, () => this.explain());
     this.saySoon = debounced(700, () => this.say());
@@ -41,8 +41,34 @@ export class MessagePanel {
     });
   }
 
+  get pairs() {
+    return this.settings.model?.pairs ?? false;
+  }
+
+  /** The fields: one, or two for a model of pairs. */
+  get fields() {
+    return this.pairs ? [this.field, at("second")] : [this.field];
+  }
+
+  /** The texts of the fields. */
+  get sides() {
+    return this.fields.map((field) => whole(field.value));
+  }
+
+  /** The message as one text, which tells it from others. */
   get text() {
-    return whole(this.field.value);
+    return this.sides.join(SEPARATOR);
+  }
+
+  /** True until every field holds something. */
+  get blank() {
+    return this.sides.some(isBlank);
+  }
+
+  /** The message as the page's own routes take it. */
+  get question() {
+    const [text, second] = this.sides;
+    return this.pairs ? { text, text_pair: second } : { text };
   }
 
   /** Start again for another model. */
@@ -51,6 +77,9 @@ export class MessagePanel {
     this.prediction = this.before = this.chosen = null;
     this.unfolded = false;
     this.rows.clear();
+    at("second-side").hidden = !this.pairs;
+    at("message-label").textContent = this.pairs ? "First text" : "Message";
+    this.field.placeholder = this.pairs ? "The first text" : "Type or paste a message";
     at("bars").querySelectorAll(".bar").forEach((bar) => bar.remove());
     for (const label of this.settings.model.labels) this.addRow(label);
     this.showNothing(); // no number of one model under the name of another
@@ -61,11 +90,13 @@ export class MessagePanel {
     const holder = at("examples");
     holder.querySelectorAll("button").forEach((button) => button.remove());
     for (const example of examples) {
-      const button = element("button", "", example);
+      const button = element("button", "", example.join(BETWEEN));
       button.type = "button";
       button.dir = "auto";
       button.addEventListener("click", () => {
-        this.field.value = example;
+        this.fields.forEach((field, side) => {
+          field.value = example[side];
+        });
         this.field.focus();
         this.changed();
       });
@@ -95,14 +126,14 @@ export class MessagePanel {
   }
 
   hideExamples() {
-    at("examples").hidden = !isBlank(this.text) || at("examples").children.length < 2;
+    at("examples").hidden = !this.sides.every(isBlank) || at("examples").children.length < 2;
   }
 
   changed() {
     this.chosen = null;
     this.hideExamples();
     if (!at("words").hidden) this.busy("words", true); // they are of the earlier message
-    if (isBlank(this.text)) {
+    if (this.blank) {
       for (const controller of Object.values(this.asked)) controller.abort();
       this.prediction = this.before = null;
       this.showNothing();
@@ -141,12 +172,12 @@ export class MessagePanel {
 
   /** Ask for everything about the message that the settings want. */
   async predict() {
-    const { text } = this;
-    if (isBlank(text) || !this.settings.model) return;
+    const { text, sides } = this;
+    if (this.blank || !this.settings.model) return;
     const path = `v1/models/${encodeURIComponent(this.settings.model.name)}/predict`;
     if (this.settings.compare) this.compare();
     try {
-      const answer = await this.ask("prediction", path, { texts: [text], calibrated: this.settings.calibrated });
+      const answer = await this.ask("prediction", path, { texts: [this.pairs ? sides : text], calibrated: this.settings.calibrated });
       if (answer === null) return;
       this.prediction = { ...answer.predictions[0], text };
       this.problem(null);
@@ -158,10 +189,10 @@ export class MessagePanel {
   }
 
   async compare() {
-    const { text } = this;
-    if (isBlank(text)) return;
+    const { text, question } = this;
+    if (this.blank) return;
     try {
-      const answer = await this.ask("before", `page/${encodeURIComponent(this.settings.model.name)}/base`, { text });
+      const answer = await this.ask("before", `page/${encodeURIComponent(this.settings.model.name)}/base`, question);
       if (answer === null) return;
       this.before = { ...answer, text };
     } catch (error) {
@@ -196,7 +227,10 @@ export class MessagePanel {
     at("unsure").hidden = labels.length > 0;
     at("unsure").textContent = `The most probable, ${top}, has ${percent(probabilities[top])}.`;
     at("cut").hidden = !prediction.truncated;
-    at("cut").textContent = `The message is longer than the model reads: it was cut to ${counted(settings.model.max_length, "token")}.`;
+    const limit = counted(settings.model.max_length, "token");
+    at("cut").textContent = this.pairs
+      ? `The two texts are longer than the model reads: the longer one was cut, to ${limit} of both.`
+      : `The message is longer than the model reads: it was cut to ${limit}.`;
     const compared = settings.compare && before !== null;
     // Both sides are of the same message, or the base model's is left empty until its answer comes.
     const both = compared && before.text === prediction.text;
@@ -273,9 +307,9 @@ export class MessagePanel {
   }
 
   async explain() {
-    const { text, settings } = this;
+    const { text, settings, question } = this;
     const holder = at("words");
-    if (!settings.explain || isBlank(text)) {
+    if (!settings.explain || this.blank) {
       holder.hidden = true;
       return;
     }
@@ -286,7 +320,7 @@ export class MessagePanel {
       return;
     }
     try {
-      const answer = await this.ask("words", `page/${encodeURIComponent(settings.model.name)}/words`, { text, label });
+      const answer = await this.ask("words", `page/${encodeURIComponent(settings.model.name)}/words`, { ...question, label });
       if (answer === null || this.text !== text) return;
       if (answer.words === null) {
         this.showWords([], "This model's tokenizer does not tell which word a token belongs to, so words cannot be weighed.");
@@ -306,6 +340,7 @@ export class MessagePanel {
 
   showWords(words, caption) {
     const pieces = words.flatMap(({ gap, text, weight }) => {
+      if (this.pairs && text === SEPARATOR) return [BETWEEN.trimEnd()];
       if (weight < LEAST_MARK) return [gap, text];
       const mark = element("mark", "", text);
       mark.style.setProperty("--weight", (STRONGEST_MARK * weight).toFixed(3));

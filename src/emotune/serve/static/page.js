@@ -52,16 +52,18 @@ async function choose(model) {
   at("calibrated-setting").hidden = !model.calibrated;
   at("name").textContent = model.name;
   document.title = `${model.name} · emotune`;
-  at("about").textContent = `${model.base}, tuned with ${model.method} · ${counted(model.labels.length, "label")} · reads ${counted(model.max_length, "token")} per message`;
+  at("about").textContent = `${model.base}, tuned with ${model.method} · ${counted(model.labels.length, "label")} · reads ${counted(model.max_length, "token")} per ${model.pairs ? "pair" : "message"}`;
   const link = at("report").firstElementChild;
   at("report").hidden = !model.report;
   link.href = `page/${encodeURIComponent(model.name)}/report`;
   one.reset();
+  many.modelChanged();
   try {
     const facts = await ask(`page/${encodeURIComponent(model.name)}`);
     if (settings.model !== model) return;
     settings.facts = facts;
     one.showExamples(facts.examples);
+    many.modelChanged();
   } catch (error) {
     // Examples, and figures on the threshold, are missing then; predictions are not.
     console.info(error.message);

@@ -45,5 +45,10 @@ export function debounced(milliseconds, run) {
 const BLANK = /^[\s\u001c-\u001f\u0085\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*$/;
 export const isBlank = (text) => BLANK.test(text);
 
+/** The sign between the texts of a pair in the service's answers. Few fonts have it. */
+export const SEPARATOR = "\u241f";
+/** What stands between them on the page. */
+export const BETWEEN = " | ";
+
 /** Return text without halves of characters, which no JSON parser has to accept. */
 export const whole = (text) => (text.toWellFormed ? text.toWellFormed() : text);
