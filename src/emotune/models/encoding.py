@@ -163,9 +163,19 @@ def token_lengths(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], most
 
 
 def keep_types_of(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Let a tokenizer give the types of tokens only to a model that distinguishes two types or more."""
-    if (getattr(model.config, "type_vocab_size", 0) or 0) < 2:
-        tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != _TYPES]
+    """Let a tokenizer give the types of tokens to a model that distinguishes two types or more, and to no other.
+
+    The tokenizer of ALBERT knows the types of pairs, and does not give them unless asked. The names of what it gives are
+    saved with it, so that plain transformers gives a saved model the same.
+    """
+    typed = (getattr(model.config, "type_vocab_size", 0) or 0) > 1
+    if typed and _TYPES not in tokenizer.model_input_names:
+        found = tokenizer("a", "a", return_token_type_ids=True).get(_TYPES, [])
+        typed = len(set(found)) > 1
+    names = [name for name in tokenizer.model_input_names if name != _TYPES] + [_TYPES] * typed
+    if sorted(names) != sorted(tokenizer.model_input_names):
+        tokenizer.model_input_names = names
+        tokenizer.init_kwargs["model_input_names"] = names
 
 
 def _encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> Encoded:
