@@ -127,6 +127,21 @@ def test_folds_count_the_cut_texts_of_all_of_them(
     assert "--long-texts" not in found.verdict
 
 
+def test_a_sweep(settings: Callable[[str], dict[str, Any]], tmp_path: Path) -> None:
+    """The best model takes pairs, and the command that is suggested gives it one."""
+    given = [f"{key}={value}" for key, value in settings("pairs").items() if key.startswith(("model.max", "training."))]
+    own = settings("pairs")
+    options = [option for value in given for option in ("--set", value)]
+    where = ["--data", own["data.source"], "--models", own["model.name"], "--output", "sweep"]
+    command = [sys.executable, "-m", "emotune", "sweep", "--methods", "lora", *where, *options]
+    done = subprocess.run(
+        [*command, "--set", "training.seeds=1"], cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith('"the first text" "the second text"')
+    assert read_description(tmp_path / "sweep" / "best").pairs
+
+
 def test_a_cluster_gives_the_predictions_of_this_machine(
     done: tuple[str, Path, Recording], hub_named_bert: Path, tmp_path: Path
 ) -> None:

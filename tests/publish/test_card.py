@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +17,9 @@ from emotune.system.errors import ArtifactError
 
 from ..conftest import described
 from .conftest import mistakes_in_card
+
+if TYPE_CHECKING:
+    from emotune.folder.tuned import TunedClassifier
 
 NAME = "user/emotions"
 
@@ -39,6 +43,24 @@ def test_metadata_is_added_and_the_rest_is_kept(pushable: Path) -> None:
     assert pushed == own | {"license": "apache-2.0", "language": ["en", "de"]}
     assert metadata(card(pushable)) == own
     assert not {"license", "language"} & set(own)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "windows", "said"),
+    [
+        (False, False, "on the first 32 tokens of each text; longer texts were cut there."),
+        (True, False, "on the first 32 tokens of each pair of texts; of longer pairs, the longer text was cut"),
+        (False, True, "on every text whole: one longer than 32 tokens in overlapping windows"),
+    ],
+)
+def test_a_short_card_says_what_is_read(
+    tiny_tuned: TunedClassifier, tmp_path: Path, pairs: bool, windows: bool, said: str
+) -> None:
+    saved = replace(tiny_tuned, pairs=pairs, windows=windows).save(tmp_path / "tuned")
+    text = card(saved)
+    assert said in text
+    assert ('[("A man plays the guitar.", "Somebody makes music.")]' in text) == pairs
+    assert f'emotune.load("{NAME}")' in text
 
 
 def test_scores_are_those_of_the_folder(pushable: Path) -> None:
