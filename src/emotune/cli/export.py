@@ -53,7 +53,7 @@ def export(
 
     The export is run in a fresh process and compared with the original on the test rows that the folder keeps. If it
     differs by more than stated, the exit code is 1 and nothing is written: in fp32 at least 99.9 % of the labels must
-    be the same; int8 may lose --margin points of accuracy on these rows.
+    be the same, and logits may differ by rounding only; int8 may lose --margin points of accuracy on these rows.
 
     Examples:
     $ emotune export fine_tuned_lora_model --to merged

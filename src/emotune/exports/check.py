@@ -29,6 +29,13 @@ from emotune.system.wording import counted
 LEAST_AGREEMENT = 0.999
 """Share of rows on which an export in fp32 must give the original's label."""
 
+LARGEST_DIFFERENCE = 1e-3
+"""Difference of a logit that an export in fp32 may have, as a share of the largest logit, or of 1 if that is less.
+
+Rounding alone was below 2e-5 in every family; a missing input or a wrong activation is far above, and may leave labels as
+they are.
+"""
+
 # Rows per batch of the check: what a program that uses the export would give it.
 _BATCH = 32
 _LONGEST_OUTPUT = 2000
@@ -42,6 +49,7 @@ class Agreement:
         original: Evaluation of the original.
         export: Evaluation of the export.
         largest_difference: Largest absolute difference of a logit.
+        largest_logit: Largest absolute logit of the original.
         changed_labels: Rows whose predicted label differs.
         statistics: The export against the original.
         test: The test of the margin.
@@ -50,6 +58,7 @@ class Agreement:
     original: Evaluation
     export: Evaluation
     largest_difference: float
+    largest_logit: float
     changed_labels: int
     statistics: PairedStatistics | SeveralStatistics
     test: MarginTest
@@ -110,8 +119,8 @@ class Agreement:
         """Refuse an export that differs more than its precision may.
 
         Raises:
-            VerificationError: In fp32 it gives other labels on more than 0.1 % of the rows; in int8 it loses more
-                accuracy than the margin on them.
+            VerificationError: In fp32 it gives other labels on more than 0.1 % of the rows, or a logit that differs by
+                more than rounding; in int8 it loses more accuracy than the margin on them.
         """
         before, after = self.original.right_share, self.export.right_share
         about = (
@@ -123,6 +132,12 @@ class Agreement:
             raise VerificationError(
                 f"{about}\nIn fp32 at least {100 * LEAST_AGREEMENT:g} % of the labels must be the same. Nothing was written. "
                 "Check the folder with emotune verify, or use another format."
+            )
+        allowed = LARGEST_DIFFERENCE * max(1.0, self.largest_logit)
+        if options.precision == "fp32" and self.largest_difference > allowed:
+            raise VerificationError(
+                f"{about}\nIn fp32 no logit may differ by more than {allowed:.1e}, which rounding does not reach. Nothing was "
+                "written. Check the folder with emotune verify, or use another format."
             )
         if options.precision == "int8" and self.lost > options.margin / 100:
             raise VerificationError(
@@ -165,6 +180,7 @@ def compared(
         original=original,
         export=export,
         largest_difference=float(np.abs(after - before).max()),
+        largest_logit=float(np.abs(before).max()),
         changed_labels=int(relabelled(original, export).sum()),
         statistics=statistics,
         test=margin_test(statistics, options.margin),

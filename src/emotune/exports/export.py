@@ -71,9 +71,9 @@ def export(
     """Export a saved folder to a format that runs without emotune, after checking that it gives the same labels.
 
     The check runs the export in a fresh process and compares it with the original on the test rows that the folder
-    keeps. In fp32 at least 99.9 % of the rows must get the same labels. In int8 the accuracy on these rows (subset
-    accuracy if they have several labels each) may fall by `margin` points at most; whether the rows are enough to show
-    that it is not worse is reported beside it.
+    keeps. In fp32 at least 99.9 % of the rows must get the same labels, and logits may differ by rounding only. In int8
+    the accuracy on these rows (subset accuracy if they have several labels each) may fall by `margin` points at most;
+    whether the rows are enough to show that it is not worse is reported beside it.
 
     While it converts, the process prints and logs nothing, since the libraries do so much of it.
 
@@ -167,7 +167,7 @@ def _checked(
 def _how(found: Agreement, options: ExportOptions) -> str:
     """Return how the export was checked, for its README."""
     rule = (
-        f"at least {100 * LEAST_AGREEMENT:g} % of the labels must be the same"
+        f"at least {100 * LEAST_AGREEMENT:g} % of the labels must be the same, and logits differ by rounding only"
         if options.precision == "fp32"
         else f"{found.right} may fall by {in_points(options.margin)} at most"
     )
