@@ -177,6 +177,18 @@ def test_equal_models_are_called_so(invoke: Invoke, folders: list[Path], tmp_pat
     assert f"<p><strong>{escape(expected, quote=True)}</strong></p>" in page.replace("&#39;", "&#x27;")
 
 
+def test_labels_in_another_order_are_matched_by_name(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
+    path = folders[2] / "emotune.json"
+    description = json.loads(path.read_text(encoding="utf-8"))
+    description["labels"].reverse()
+    path.write_text(json.dumps(description), encoding="utf-8")
+    result = invoke("compare", "good", "same", "bad")
+    assert result.exit_code == 0, result.output
+    assert "'good' and 'same' predict the same label on every row (36 rows)." in result.stdout
+    assert "'bad' is less accurate than 'good'" in result.stdout
+    assert invoke("compare", "same", "good", "--overwrite").exit_code == 0
+
+
 def test_three_are_ranked_and_corrected(invoke: Invoke, folders: list[Path], tmp_path: Path) -> None:
     result = invoke("compare", "good", "bad", "same", "--output", "three.html")
     assert result.exit_code == 0, result.output

@@ -97,7 +97,7 @@ def test_different_rows_are_refused_with_how_they_differ(
         "other order": split.take([1, 0, 2, 3]),
         "other labels of rows": make_split([0, 1, 2, 1]),
         "other labels and order": make_split([0, 1, 2, 1]).take([1, 0, 2, 3]),
-        "other label names": make_split([0, 1, 2, 0], labels=("sadness", "love", "joy")),
+        "other label names": make_split([0, 1, 2, 0], labels=("sadness", "love", "fear")),
     }[difference]
     here = make_evaluation(split, [0, 0, 0, 0], "here")
     elsewhere = make_evaluation(other, [0] * len(other), "elsewhere")

@@ -215,13 +215,14 @@ def base_of(folder: Path, base: str | None) -> str | None:
 
 
 def in_one_order(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """Return the evaluations with their rows in the order of the first; say where rows were matched by their texts."""
+    """Return the evaluations with their labels and rows in the order of the first; say where texts matched the rows."""
     from emotune.cli.console import print_notice
     from emotune.evaluation.foreign import matched
+    from emotune.evaluation.label_order import with_labels_of
 
     first, *others = evaluations
     found = [first]
-    for other in others:
+    for other in (with_labels_of(first, given) for given in others):
         moved = matched(first, other)
         if moved is not None:
             print_notice(

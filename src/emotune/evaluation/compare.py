@@ -9,6 +9,7 @@ from itertools import count
 from typing import cast
 
 from emotune.evaluation.comparison import Comparison
+from emotune.evaluation.label_order import with_labels_of
 from emotune.evaluation.margin import checked_margin
 from emotune.evaluation.scores import Evaluation
 from emotune.evaluation.several import SeveralComparison
@@ -41,7 +42,8 @@ def compare(
 ) -> PrintedComparison:
     """Put two evaluations side by side, and baselines with them.
 
-    Models with the same name are numbered, so that they can be told apart. Of rows with several labels the result is a
+    Models with the same name are numbered, so that they can be told apart. Labels in another order than those of the
+    first model are matched by their names. Of rows with several labels the result is a
     `SeveralComparison`.
 
     Args:
@@ -63,18 +65,16 @@ def compare(
                 f"compare takes what evaluate returns, and was given {type(given).__name__}. Score each model on the same rows first: "
                 "compare(evaluate(first, data.test), evaluate(second, data.test)). Saved folders are compared by emotune compare."
             )
-    for other in (after, *baselines):
+    after, *others = (with_labels_of(before, other) for other in (after, *baselines))
+    for other in (after, *others):
         if other.split.labels != before.split.labels:
-            raise DataError(
-                f"Cannot compare '{before.name}' with '{other.name}': their labels differ "
-                f"({', '.join(before.split.labels)} against {', '.join(other.split.labels)}). Score both on the same data."
-            )
+            raise DataError(f"Cannot compare '{before.name}' with '{other.name}': {_how_labels_differ(before, other)}")
         if other.split.fingerprint != before.split.fingerprint:
             raise DataError(
                 f"Cannot compare '{before.name}' with '{other.name}': they were scored on different rows. "
                 f"{_how_they_differ(before, other)}"
             )
-    before, after, *others = _told_apart([before, after, *baselines])
+    before, after, *others = _told_apart([before, after, *others])
     if before.split.task.several:
         if margin is not None:
             raise ConfigError("A margin is about accuracy, and these rows have several labels. Leave it out.")
@@ -95,6 +95,15 @@ def _told_apart(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
         taken.add(name)
         apart.append(replace(found, name=name))
     return apart
+
+
+def _how_labels_differ(before: Evaluation, other: Evaluation) -> str:
+    """Return the difference between the labels of two evaluations, and what to do about it."""
+    first, second = before.split.labels, other.split.labels
+    both = f"({', '.join(first)} against {', '.join(second)})"
+    if set(first) == set(second):
+        return f"their labels have a meaningful order, and it differs {both}. Train both with the same --labels."
+    return f"their labels differ {both}. Score both on the same data."
 
 
 def _how_they_differ(before: Evaluation, other: Evaluation) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from emotune.data.dataset import Split
 from emotune.evaluation.evaluate import evaluate
-from emotune.evaluation.scores import Evaluation, score
+from emotune.evaluation.label_order import on_rows
+from emotune.evaluation.scores import Evaluation
 from emotune.folder.facts import facts_of
 from emotune.folder.load import load
 from emotune.system.errors import DataError
@@ -57,16 +58,4 @@ def score_folder(
         name=name,
         progress=progress,
     )
-    if own == rows.labels:
-        return replace(found, split=rows)
-    places = [own.index(label) for label in rows.labels]
-    predictions = rows.task.read_names(task.written(found.predictions, own), rows.labels)
-    probabilities = None if found.probabilities is None else found.probabilities[:, places]
-    return replace(
-        found,
-        split=rows,
-        probabilities=probabilities,
-        logits=None if found.logits is None else found.logits[:, places],
-        predictions=predictions,
-        metrics=score(rows, predictions, probabilities),
-    )
+    return replace(found, split=rows) if own == rows.labels else on_rows(found, rows)

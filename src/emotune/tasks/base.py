@@ -134,6 +134,14 @@ class Task(ABC):
         """Return the task with or without the rule `at_least_one`; a task with one label per text returns itself."""
         return self
 
+    def reordered(self, places: Sequence[int]) -> Task | None:
+        """Return the task for the same labels in another order; None if their order has a meaning.
+
+        Args:
+            places: The old number of each label, in the new order.
+        """
+        return self
+
     def decided_on(self, options: LossOptions, targets: Targets, logits: NDArray[np.floating]) -> Task:
         """Return the task with thresholds chosen on validation rows; a task without any returns itself.
 

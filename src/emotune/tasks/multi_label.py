@@ -67,6 +67,10 @@ class MultiLabel(Task):
         """Return the task with or without the rule that every text gets a label."""
         return replace(self, never_empty=at_least_one)
 
+    def reordered(self, places: Sequence[int]) -> MultiLabel:
+        """Return the task with the threshold of each label in its new place."""
+        return self.deciding(None if self.chosen is None else [self.chosen[place] for place in places])
+
     def decided_on(self, options: LossOptions, targets: Targets, logits: NDArray[np.floating]) -> MultiLabel:
         """Return the task with the thresholds of the best macro-F1 on validation rows."""
         task, probabilities = self.answering(at_least_one=options.at_least_one), sigmoid(logits)

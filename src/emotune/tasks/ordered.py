@@ -21,7 +21,7 @@ from emotune.statistics.ordered import (
     quadratic_weighted_kappa,
 )
 from emotune.statistics.paired import PairedStatistics
-from emotune.tasks.base import Targets
+from emotune.tasks.base import Targets, Task
 from emotune.tasks.scores import Metrics
 from emotune.tasks.single_label import SingleLabel
 
@@ -75,6 +75,10 @@ class Ordered(SingleLabel):
             quadratic_weighted_kappa=quadratic_weighted_kappa(targets, predictions),
             off_by=tuple(float(share) for share in steps),
         )
+
+    def reordered(self, places: Sequence[int]) -> Task | None:
+        """Return None: labels in another order are other labels."""
+        return None
 
     def further_scores(self, metrics: Metrics) -> dict[str, float]:
         """Return the scores that count steps of the order."""
