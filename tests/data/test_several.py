@@ -122,6 +122,32 @@ def test_other_columns_make_columns_of_zeros_and_ones_ambiguous(further: str, tm
         load_data(path)
 
 
+@pytest.mark.parametrize("cell", ["2", "", "x"])
+def test_a_column_that_is_almost_of_zeros_and_ones_is_not_dropped(cell: str, tmp_path: Path) -> None:
+    lines = one_hot(made_up()).splitlines()
+    number, text, anger, _, joy = lines[7].split(",")
+    lines[7] = ",".join((number, text, anger, cell, joy))
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError) as refused:
+        load_data(path)
+    said = str(refused.value)
+    assert "'anger', 'fear', 'joy' look like one column for each label, but 'fear' holds" in said
+    assert f"'{cell}' in line 8; expected 0, 1" in said
+    assert said.endswith("--label-columns anger,fear,joy.")
+
+
+def test_the_columns_advised_include_one_that_is_zero_at_first(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    lines = [
+        f"{line},{0 if number else 'rare'},{'m' if number else 'more'}"
+        for number, line in enumerate(one_hot(made_up()).splitlines())
+    ]
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match="--label-columns anger,fear,joy,rare"):
+        load_data(path)
+
+
 def test_one_column_of_zeros_and_ones_is_not_taken_for_labels(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("text,seen\n" + "\n".join(f"text {number},{number % 2}" for number in range(30)))

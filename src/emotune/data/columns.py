@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from emotune.data.column_names import KNOWN_NAMES, Role, has_clear_name, is_commonest, named_like, normal
-from emotune.data.table import Broken, Table
+from emotune.data.flags import ROWS_LOOKED_AT, flags_of, one_hot_hint
+from emotune.data.table import Table
 from emotune.system.errors import DataError
 from emotune.system.wording import listed, quoted, word
 
@@ -27,8 +28,6 @@ _PAIRS = (
 )
 # Further pairs, one of which is named like a column of texts. That one alone is read, and the pair is only offered.
 _OFFERED_PAIRS = (("text", "text_pair"), ("question", "sentence"), ("sentence", "question"))
-_ONE_HOT = {"0": "0", "0.0": "0", "false": "0", "1": "1", "1.0": "1", "true": "1"}
-_ROWS_LOOKED_AT = 1000
 TAB = "\t"
 SEPARATORS = (TAB, ";", ",", "|")
 
@@ -255,7 +254,7 @@ def columns_of_objects(objects: Iterable[Mapping[str, object]]) -> tuple[str, ..
     Args:
         objects: The objects; the first thousand are read.
     """
-    looked_at = list(islice(objects, _ROWS_LOOKED_AT))
+    looked_at = list(islice(objects, ROWS_LOOKED_AT))
     counts = Counter(str(key) for row in looked_at for key in row)
     slips: set[str] = set()
     for names in KNOWN_NAMES.values():
@@ -330,7 +329,7 @@ def _column(table: Table, role: Role, chosen: str | None) -> str:
             f"Choose one with --{role}-column NAME."
         )
     message = f"no column is named like one of {role}s ({', '.join(KNOWN_NAMES[role])}). {columns}\n"
-    hint = table.hint or (_pairs_hint(table) if role == "text" else _one_hot_hint(table))
+    hint = table.hint or (_pairs_hint(table) if role == "text" else one_hot_hint(table))
     message += hint or f"Name it with --{role}-column NAME."
     if role == "label":
         raise UnlabelledError(table.source, columns[0].lower() + columns[1:].removesuffix("."), message)
@@ -357,31 +356,12 @@ def _pair_offer(found: Columns) -> Iterator[str]:
             return
 
 
-def _one_hot_hint(table: Table) -> str:
-    """Return advice where every label has a column of zeros and ones; "" where the first rows show otherwise."""
-    others = [column for column in table.columns if column and not has_clear_name([column], "text")]
-    labels = [column for column, values in _values(table, others).items() if values == {"0", "1"}]
-    if len(labels) < 2:
-        return ""
-    return f"{listed(labels)} look like one column for each label. Name them: --label-columns {word(','.join(labels))}."
-
-
 def _one_hot(table: Table, others: Set[str | None]) -> tuple[str, ...] | None:
     """Return the columns with one label each, if it is plain that these are all but the given ones and row numbers.
 
     In the first rows, each holds only 0 and 1, and at least two of them hold both.
     """
     columns = [name for name in table.columns if name not in others and not _INDEX.fullmatch(name.strip().lower())]
-    values = _values(table, columns) if len(columns) > 1 else {}
-    plain = all(found and found <= {"0", "1"} for found in values.values())
-    return tuple(columns) if plain and sum(len(found) == 2 for found in values.values()) > 1 else None
-
-
-def _values(table: Table, columns: Sequence[str]) -> dict[str, set[str]]:
-    """Return whether columns hold "0" and "1" in the first rows that can be read, and "" for anything else."""
-    seen: dict[str, set[str]] = {column: set() for column in columns}
-    for _, values in islice(table.read(columns), _ROWS_LOOKED_AT):
-        for column, value in zip(columns, values, strict=True):
-            if not isinstance(value, Broken):
-                seen[column].add(_ONE_HOT.get(str(value).strip().lower(), ""))
-    return seen
+    found = flags_of(table, columns) if len(columns) > 1 else {}
+    plain = all(flags.values and not flags.others for flags in found.values())
+    return tuple(columns) if plain and sum(flags.are_plain for flags in found.values()) > 1 else None
