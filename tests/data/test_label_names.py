@@ -161,6 +161,8 @@ class TestSeveral:
         found = list(label_findings(dict.fromkeys(names, 4)))
         assert len(found) == (joined > 0)
         if joined:
+            separator = next(one for one in "|;," if any(one in name for name in names))
+            assert f"name their separator, --label-separator '{separator}'," in found[0]
             assert found[0].startswith(
                 f"{joined} label{'s look' if joined > 1 else ' looks'} like several labels in one, in {4 * joined} rows"
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 
 from emotune.system.wording import counted, last_part, listed, quoted, word
@@ -27,7 +27,6 @@ _SEPARATORS = ("|", ";", ",", "/", "+", "&")
 _LONGEST_ADVICE = 120
 # Number of names of a kind that are shown.
 _SHOWN = 3
-MULTI_LABEL = "Where rows have several labels (multi-label), name their separator, as in --label-separator ',', or give lists in JSON Lines"
 
 
 @lru_cache(maxsize=4096)
@@ -82,13 +81,20 @@ def label_findings(names: Mapping[str, int]) -> Iterator[str]:
         rest = len(several) - _SHOWN
         yield f"{counted(rest, 'more group')} of labels {'differs' if rest == 1 else 'differ'} only in case, quotes or spelling."
 
-    joined = _joined(names)
+    separator, joined = joined_by(names)
     if joined:
         rows = sum(names[name] for name in joined)
         yield (
             f"{counted(len(joined), 'label')} {'looks' if len(joined) == 1 else 'look'} like several labels in one, in "
-            f"{counted(rows, 'row')}, such as {listed(joined[:_SHOWN])}: each is trained as a separate class. {MULTI_LABEL}."
+            f"{counted(rows, 'row')}, such as {listed(joined[:_SHOWN])}: each is trained as a separate class. "
+            f"Where rows have several labels (multi-label), name their separator, {separator_option(separator)}, or give lists in "
+            "JSON Lines."
         )
+
+
+def separator_option(separator: str) -> str:
+    """Return the option that names a separator of labels, as one writes it in a shell."""
+    return f"--label-separator '{separator}'"
 
 
 def _likeness(name: str) -> str:
@@ -110,20 +116,28 @@ def _spelt(name: str, plain: str) -> str:
     return quoted(shown)
 
 
-def _joined(names: Mapping[str, int]) -> list[str]:
-    """Return names made of other names, by the separator that gives most of them: "joy|love", "2,3"."""
-    best: list[str] = []
+def joined_by(names: Mapping[str, int], known: Collection[str] = ()) -> tuple[str, list[str]]:
+    """Return names made of other names, "joy|love" or "2,3", and before them the separator that gives most of them.
+
+    Args:
+        names: The names, such as the labels with their numbers of rows.
+        known: Further names that others may be made of.
+
+    Returns:
+        "" and no names where none are.
+    """
+    best: tuple[str, list[str]] = ("", [])
     for separator in _SEPARATORS:
         parts = {name: [part.strip() for part in name.split(separator)] for name in names if separator in name}
         parts = {name: found for name, found in parts.items() if all(found)}
         times = Counter(part for found in parts.values() for part in set(found))
-        singles = names.keys() - parts.keys()
+        singles = (names.keys() | set(known)) - parts.keys()
         made = [name for name, found in parts.items() if all(part in singles or times[part] > 1 for part in found)]
         # Names such as "rock/pop" and "news, sport" also have a separator, but their parts are not labels.
         if (
             2 * len(made) >= len(parts)
             and any(part in singles for name in made for part in parts[name])
-            and len(made) > len(best)
+            and len(made) > len(best[1])
         ):
-            best = made
+            best = (separator, made)
     return best
