@@ -261,3 +261,47 @@ def test_an_audit_counts_labels() -> None:
     assert len(found.contradictions) == 1
     assert found.label_findings == ()
     assert any("several labels" in note for note in found.notes)
+
+
+def separated(tmp_path: Path, rows: list[dict[str, Any]], separator: str = "|") -> Path:
+    path = tmp_path / "rows.csv"
+    lines = (f'{row["text"]},"{separator.join(row["labels"])}"' for row in rows)
+    path.write_text("text,labels\n" + "\n".join(lines))
+    return path
+
+
+@pytest.mark.parametrize("separator", ["|", ";", ","])
+def test_an_empty_cell_among_several_labels_is_said_to_be_none(separator: str, tmp_path: Path) -> None:
+    path = separated(tmp_path, made_up(), separator)
+    advice = f"--label-separator '{separator}': then an empty cell is a row without labels."
+    for read in (load_data, lambda path: load_split(path, labels=tuple(WORDS), task=MULTI_LABEL)):
+        with pytest.raises(DataError) as refused:
+            read(path)
+        said = str(refused.value)
+        assert "the label is missing (empty, null or NaN) in" in said
+        assert f"If 'anger{separator}fear'" in said
+        assert said.endswith(advice)
+    check(load_data(path, label_separator=separator), made_up())
+    # A model of one label per text could not use the advice.
+    with pytest.raises(DataError) as refused:
+        load_split(path, labels=tuple(WORDS))
+    assert "--label-separator" not in str(refused.value)
+
+
+def test_an_empty_cell_among_single_labels_is_missing(tmp_path: Path) -> None:
+    path = separated(tmp_path, [row for row in made_up() if len(row["labels"]) < 2])
+    with pytest.raises(DataError, match="the label is missing") as refused:
+        load_data(path)
+    assert "--label-separator" not in str(refused.value)
+
+
+def test_unknown_labels_made_of_known_ones_name_their_separator(tmp_path: Path) -> None:
+    path = separated(tmp_path, [row for row in made_up() if len(row["labels"]) > 1])
+    labels = tuple(WORDS)
+    with pytest.raises(DataError, match=r"If 'anger\|fear', .* are several labels each, add --label-separator '\|'\.$"):
+        load_split(path, labels=labels, task=MULTI_LABEL)
+    found = load_split(path, labels=labels, task=MULTI_LABEL, label_separator="|")
+    assert found.counts == counts([row for row in made_up() if len(row["labels"]) > 1])
+    with pytest.raises(DataError, match=r"the model does not have: 'anger\|fear'") as refused:
+        load_split(path, labels=labels)
+    assert "--label-separator" not in str(refused.value)

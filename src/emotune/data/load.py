@@ -15,7 +15,7 @@ from emotune.data.columns import Columns, UnlabelledError, column_notes
 from emotune.data.dataset import SPLIT_NAMES, Split, TextDataset
 from emotune.data.formats.copies import InputFormat
 from emotune.data.groups import group_names
-from emotune.data.label_names import clean_name
+from emotune.data.label_names import clean_name, joined_by, separator_option
 from emotune.data.labels import ordered_labels, refuse_no_order
 from emotune.data.options import FOLD_REPEATS, MAX_CHARACTERS, DataSource
 from emotune.data.places.found import Source
@@ -368,7 +368,7 @@ def load_split(
                 "Choose one with --split NAME."
             )
         table = found.tables[own_name]
-    rows = read_labelled(table, asked)
+    rows = read_labelled(table, asked, several=task.several)
     renamed = renaming_notes(asked.map, [rows.found])
     # Models may have been trained with names that were not cleaned.
     of_model = {clean_name(label): label for label in labels}
@@ -379,7 +379,7 @@ def load_split(
     rows = replace(
         rows, names=tuple(shown_names(names) for names in sets), several=None if rows.several is None else sets
     )
-    _refuse_labels_outside(labels, rows, "the model does not have")
+    _refuse_labels_outside(labels, rows, "the model does not have", several=task.several)
     notes = (*found.notes, *reading_notes({own_name: table}, {own_name: rows.columns}), *rows.notes, *renamed)
     return replace(_split(name or own_name, rows, labels, task), notes=notes, left_out=rows.left_out)
 
@@ -469,8 +469,15 @@ def _these(train: LabelledRows) -> str:
     )
 
 
-def _refuse_labels_outside(labels: Sequence[str], rows: LabelledRows, lacking: str) -> None:
-    """Refuse rows whose label has no id; `lacking` says in words what does not have the label."""
+def _refuse_labels_outside(labels: Sequence[str], rows: LabelledRows, lacking: str, *, several: bool = False) -> None:
+    """Refuse rows whose label has no id.
+
+    Args:
+        labels: The labels with ids.
+        rows: The rows.
+        lacking: What does not have the label, in words.
+        several: True if rows could have several labels.
+    """
     known = set(labels)
     unknown = Counter(name for name in chain.from_iterable(rows.label_sets) if name not in known)
     if unknown:
@@ -479,6 +486,9 @@ def _refuse_labels_outside(labels: Sequence[str], rows: LabelledRows, lacking: s
             f"--map {word(f'{name}={alike[name.casefold()]}')}" for name in sorted(unknown) if name.casefold() in alike
         ]
         hint = f"\nIf they differ only in case: {' '.join(names)}" if len(names) == len(unknown) else ""
+        separator, joined = joined_by(unknown, labels) if several else ("", [])
+        if joined:
+            hint = f"\nIf {listed(sorted(joined))} are several labels each, add {separator_option(separator)}."
         raise DataError(
             f"{rows.source} has labels that {lacking}: {listed(sorted(unknown))} "
             f"({counted(unknown.total(), 'row')}). Known are {listed(labels)}.{hint}"

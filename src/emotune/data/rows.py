@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from emotune.data.columns import Columns, UnlabelledError, text_and_label_columns, with_further
-from emotune.data.label_names import respelt_note
+from emotune.data.label_names import joined_by, respelt_note, separator_option
 from emotune.data.labels import LabelError, WithheldError
 from emotune.data.left_out import SKIP_KINDS, UNLABELLED_KINDS, LeftOut, left_out_notes
 from emotune.data.options import DataSource
@@ -18,10 +18,12 @@ from emotune.data.table import Broken, Table
 from emotune.system.errors import DataError
 from emotune.system.pairs import TextPair, blank_side
 from emotune.system.text import is_unicode
-from emotune.system.wording import LONGER, UNCLOSED_QUOTE, counted, quoted
+from emotune.system.wording import LONGER, UNCLOSED_QUOTE, counted, listed, quoted
 
 # Number of reasons that a message names if no row can be used.
 MOST_REASONS = 3
+# Number of labels that look like several that a message names.
+MOST_JOINED = 3
 # Up to this many rows that cannot be read are listed, even if they are most of the rows.
 FEW_BROKEN = 20
 NO_LABEL = "the label is missing"
@@ -81,12 +83,13 @@ class LabelledRows(_ReadRows):
     class_names: tuple[str, ...] | None
 
 
-def read_labelled(table: Table, asked: DataSource) -> LabelledRows:
+def read_labelled(table: Table, asked: DataSource, *, several: bool = True) -> LabelledRows:
     """Read a table's texts and labels.
 
     Args:
         table: The table.
         asked: How rows are read.
+        several: False if rows with several labels could not be used, so that messages do not advise to read them.
 
     Raises:
         DataError: A column is not found; there are no rows; or texts or labels are missing or not valid.
@@ -95,7 +98,7 @@ def read_labelled(table: Table, asked: DataSource) -> LabelledRows:
     reader = LabelReader(table, columns, asked)
     rows, left_out = _without(table, _read(table, columns, asked, reader), asked)
     if rows.faulty:
-        raise _refusal(table, rows)
+        raise _refusal(table, rows, _several_hint(rows, reader, asked) if several else "")
     if not rows.usable:
         raise no_rows(table)
     reader.check_separator()
@@ -169,7 +172,7 @@ def read_all(table: Table, asked: DataSource) -> AllRows:
     # Rows that are skipped are listed like all others.
     rows, left_out = _without(table, rows, asked.changed(on_error=None))
     if rows.faulty and asked.on_error == "stop":
-        raise _refusal(table, rows)
+        raise _refusal(table, rows, _several_hint(rows, reader, asked))
     # If nothing or little can be read, the file is not what its name says, and the advice is for all of it.
     if rows.mostly_broken and asked.on_error != "skip":
         broken = rows.broken
@@ -325,8 +328,21 @@ def _without_swallowing(table: Table, columns: Columns, rows: _Rows, labels: Set
     return _Rows(usable, sorted([*rows.faulty, *swallowing], key=lambda row: row.number), rows.respelt)
 
 
-def _refusal(table: Table, rows: _Rows) -> DataError:
-    """Return the error of a table with rows that cannot be used."""
+def _several_hint(rows: _Rows, reader: LabelReader, asked: DataSource) -> str:
+    """Return how an empty cell becomes a row without labels, where other cells look like several labels; else ""."""
+    if reader.several:
+        return ""
+    separator, joined = joined_by(Counter(row.names[0] for row in rows.usable), asked.labels or ())
+    if not joined:
+        return ""
+    return (
+        f"\nIf {listed(sorted(joined)[:MOST_JOINED])} are several labels each, add {separator_option(separator)}: "
+        "then an empty cell is a row without labels."
+    )
+
+
+def _refusal(table: Table, rows: _Rows, hint: str = "") -> DataError:
+    """Return the error of a table with rows that cannot be used; `hint` is advice on missing labels."""
     kinds = {row.kind for row in rows.faulty}
     withheld = [row for row in rows.faulty if row.kind == "withheld"]
     if withheld and not rows.usable and kinds <= {"withheld", "unlabelled"}:
@@ -339,7 +355,7 @@ def _refusal(table: Table, rows: _Rows) -> DataError:
         return _blank(table, blank_rows)
     unlabelled = [row.number for row in rows.faulty]
     seen = f"the label is missing (empty, null or NaN) in {counted(len(unlabelled), 'row')}"
-    message = f"{seen}: {table.numbered(unlabelled)}. Label them, or add {DROP}{_cleaning(table, rows)}."
+    message = f"{seen}: {table.numbered(unlabelled)}. Label them, or add {DROP}{_cleaning(table, rows)}.{hint}"
     return DataError(f"{table.source}: {message}") if rows.usable else UnlabelledError(table.source, seen, message)
 
 
