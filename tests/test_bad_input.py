@@ -88,7 +88,7 @@ CASES: list[tuple[Callable[[Path], list[str | Path]], tuple[str, ...]]] = [
     (separator_in_no_row, ("d.csv", "'|'", "in no row")),
     (label_that_training_lacks, ("t.csv", "the training rows lack: 'fear' (1 row)", "'anger', 'joy'")),
     (label_of_several_that_training_lacks, ("t.csv", "the training rows lack: 'fear' (1 row)", "'anger', 'joy'")),
-    (groups_fewer_than_folds, ("3 groups by 'author'", "fewer than the 5 folds", "--folds 3")),
+    (groups_fewer_than_folds, ("3 groups by 'author'", "too few for 5 folds", "--folds 5")),
     (times_that_are_none, ("d.csv, line 2", "'week 0'", "ISO date", "--time-column")),
     (one_hot_of_other_numbers, ("d.csv, line 9", "'anger'", "'3'", "0", "1")),
     (pair_with_a_blank_side, ("d.csv", "second text is empty or blank", "line 6", "--on-error skip")),

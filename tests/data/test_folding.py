@@ -12,9 +12,10 @@ import pytest
 from emotune.data.dataset import TextDataset
 from emotune.data.duplicates import find_duplicates
 from emotune.data.load import load_data
+from emotune.data.splits.folding import fewest_groups
 from emotune.system.errors import ConfigError, DataError
 
-from ..facts import facts, one_states
+from ..facts import facts, one_states, states
 
 WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -29,6 +30,12 @@ def rows_of(count: int, authors: int = 1000, seed: int = 0) -> list[dict[str, An
         }
         for i in range(count)
     ]
+
+
+def of_equal_groups(groups: int, each: int = 30) -> list[dict[str, Any]]:
+    """Rows of groups that all have equally many of each class."""
+    rows = rows_of(groups * each)
+    return [{**row, "label": "abc"[i % 3], "author": f"author {i // 3 % groups}"} for i, row in enumerate(rows)]
 
 
 def check_parts(data: TextDataset, rows: int, folds: int, repeats: int) -> None:
@@ -102,9 +109,32 @@ def test_of_fold_gives_the_rows(tmp_path: Path) -> None:
 
 
 class TestRefusals:
-    def test_fewer_groups_than_folds(self) -> None:
-        with pytest.raises(DataError, match=facts("3 groups by 'author'", "5 folds", "--folds 3")):
-            load_data(rows_of(100, authors=3), folds=5, group_column="author")
+    @pytest.mark.parametrize(("groups", "folds"), [(3, 5), (2, 3), (2, 2), (3, 2)])
+    def test_too_few_groups_for_any_folds(self, groups: int, folds: int) -> None:
+        with pytest.raises(DataError) as refused:
+            load_data(of_equal_groups(groups), folds=folds, group_column="author")
+        said = str(refused.value)
+        assert states(said, f"{groups} groups by 'author'", f"{folds} folds", "at least 5 (--folds 5)", "more groups")
+        assert not any(words in said for words in ("more rows", "files", "or fold", "one split", "use --folds"))
+        assert len(load_data(of_equal_groups(5), folds=5, group_column="author").folds[0]) == 5
+
+    def test_fewer_groups_than_folds_but_enough(self) -> None:
+        with pytest.raises(DataError, match="Use --folds 6, bring rows of more groups, or name another column"):
+            load_data(of_equal_groups(6), folds=9, group_column="author")
+        assert len(load_data(of_equal_groups(6), folds=6, group_column="author").folds[0]) == 6
+
+    @pytest.mark.parametrize("share", [0.1, 0.15, 0.2, 0.3, 0.5])
+    def test_the_fewest_equal_groups_are_the_fewest(self, share: float) -> None:
+        fewest = fewest_groups(share)
+        load_data(of_equal_groups(fewest), folds=fewest, group_column="author", validation_size=share)
+        for folds in range(2, fewest):
+            with pytest.raises(DataError, match="groups"):
+                load_data(of_equal_groups(fewest - 1), folds=folds, group_column="author", validation_size=share)
+
+    def test_what_cannot_be_cut_in_a_fold_is_not_to_be_given_as_files(self) -> None:
+        with pytest.raises(DataError) as refused:
+            load_data(of_equal_groups(4), folds=4, group_column="author")
+        assert str(refused.value).endswith("Bring rows of more groups, or change validation_size.")
 
     def test_a_class_of_fewer_rows_than_folds(self) -> None:
         rows = [*rows_of(100), *({"text": f"rare {i}", "label": "rare", "author": "x"} for i in range(4))]

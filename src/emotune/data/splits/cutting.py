@@ -89,7 +89,7 @@ def _folded(train: Split, asked: DataSource, folds: int, seed: int, notes: list[
         validation_size=asked.validation_size,
         seed=seed,
         groups=together,
-        together=Together(asked.group_column),
+        together=Together(asked.group_column, folds=True),
     )
     splits = {"train": train, **{name: train.take([], name) for name in ("validation", "test")}}
     known = KnownGroups(tuple(splits[name].texts for name in SPLIT_NAMES), repeats)

@@ -6,6 +6,7 @@ everything else are chosen, and a part for training. The rows of one group, and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotune.data.dataset import Fold, Split
-from emotune.data.splits.splitting import COPIES, Together, cut_splits
+from emotune.data.splits.splitting import LARGEST_FACTOR, Together, cut_splits
 from emotune.system.errors import DataError
 from emotune.system.wording import counted, quoted
 
@@ -43,7 +44,7 @@ def make_folds(
     validation_size: float,
     seed: int,
     groups: NDArray[np.int64],
-    together: Together = COPIES,
+    together: Together,
 ) -> Folding:
     """Assign rows to folds, stratified, as often as there are repeats.
 
@@ -61,7 +62,7 @@ def make_folds(
             fold's training rows are too few to set a part aside.
     """
     numbers = np.unique(groups, return_inverse=True)[1].astype(np.int64)
-    _refuse_few(rows, numbers, folds, together)
+    _refuse_few(rows, numbers, folds, validation_size, together)
     found = []
     for repeat in range(repeats):
         of_row = _assigned(rows, numbers, folds, (seed, repeat))
@@ -155,8 +156,8 @@ def _fold(
     return Fold(left[cut.rows["train"]], left[cut.rows["validation"]], np.flatnonzero(scored))
 
 
-def _refuse_few(rows: Split, groups: NDArray[np.int64], folds: int, together: Together) -> None:
-    """Refuse fewer groups than folds, and classes of fewer rows than folds."""
+def _refuse_few(rows: Split, groups: NDArray[np.int64], folds: int, validation_size: float, together: Together) -> None:
+    """Refuse classes of fewer rows than folds, and fewer groups than folds and their validation need, however large."""
     rare = {label: count for label, count in rows.counts.items() if count < folds}
     if rare:
         label = min(rare, key=lambda name: rare[name])
@@ -167,12 +168,38 @@ def _refuse_few(rows: Split, groups: NDArray[np.int64], folds: int, together: To
             f"score it.\n{remedy} more rows of it, or leave it out."
         )
     number = int(groups.max()) + 1
-    if number < folds:
-        what = "different texts" if together.column is None else f"groups by {quoted(together.column)}"
+    # Beside the groups that a fold scores, there must be one to train on and one for validation.
+    if number >= (4 if folds == 2 else folds):
+        return
+    kind = "texts" if together.column is None else "groups"
+    parts = f"a fold needs some {kind} to score, others to validate on, and others to train on"
+    if together.column is None:
         raise DataError(
-            f"The {len(rows):,} rows are {number:,} {what}, fewer than the {folds} folds, and {together.rule}, or fold.\n"
-            f"Use at most --folds {max(2, number)}, or bring more rows."
+            f"The {len(rows):,} rows are {counted(number, 'different text')}, too few for {folds} folds: {together.rule}, and {parts}.\n"
+            "Use fewer folds, or bring more texts."
         )
+    fewest = fewest_groups(validation_size)
+    ways = ["bring rows of more groups", "name another column with --group-column"]
+    if number >= fewest:
+        ways = [f"use --folds {number}", *ways]
+    raise DataError(
+        f"The {len(rows):,} rows are {counted(number, 'group')} by {quoted(together.column)}, too few for {folds} folds: "
+        f"{together.rule}, and {parts}.\n"
+        f"Of equally large groups, folds need at least {fewest} (--folds {fewest}), with {validation_size:g} of the rows for validation. "
+        f"{together.advice(*ways)}"
+    )
+
+
+def fewest_groups(validation_size: float) -> int:
+    """Return how few equally large groups can be folded, in as many folds.
+
+    A fold then scores one group and leaves the others, and validation may get at most twice the rows asked for
+    (`LARGEST_FACTOR`), so that it gets one of them only if there are enough; one more is for training.
+
+    Args:
+        validation_size: Share of a fold's training rows that is set aside for validation.
+    """
+    return 1 + max(2, math.ceil(1 / (LARGEST_FACTOR * validation_size)))
 
 
 def _refuse_lost(
@@ -189,7 +216,7 @@ def _refuse_lost(
         what = "different texts" if together.column is None else f"groups by {quoted(together.column)}"
         raise DataError(
             f"The class {quoted(lost[0])} has {counted(len(holding), 'row')} in {units:,} {what}, and no way was found to have one "
-            f"of them in each of {folds} folds: {together.rule}, or fold.\nUse fewer folds, bring more rows of it, or leave it out."
+            f"of them in each of {folds} folds: {together.rule}.\nUse fewer folds, bring more rows of it, or leave it out."
         )
 
 

@@ -36,18 +36,36 @@ class Together:
 
     Attributes:
         column: The column of groups; None if only copies are kept together.
+        folds: True for the folds of a cross-validation, which cannot be given as files.
     """
 
     column: str | None = None
+    folds: bool = False
 
     @property
     def rule(self) -> str:
         """The rule, as a clause."""
         if self.column is None:
-            return "copies (nearly equal texts too) stay in one split"
+            return f"copies (nearly equal texts too) stay {self.where}"
         return (
-            f"rows with one value of {quoted(self.column)} stay in one split, and so do copies (nearly equal texts too)"
+            f"rows with one value of {quoted(self.column)} stay {self.where}, and so do copies (nearly equal texts too)"
         )
+
+    @property
+    def where(self) -> str:
+        """Where they stay, behind "stay"."""
+        return "together" if self.folds else "in one split"
+
+    def advice(self, *ways: str, files: str = "give the splits as files") -> str:
+        """Return a sentence of what can be done.
+
+        Args:
+            ways: Clauses.
+            files: The clause that follows them where splits can be given as files.
+        """
+        *first, last = ways if self.folds else (*ways, files)
+        said = ", ".join([*first, f"or {last}"]) if first else last
+        return f"{said[0].upper()}{said[1:]}."
 
     @property
     def subject(self) -> str:
@@ -173,7 +191,8 @@ def _cut(
     if not classes <= size <= len(rows) - classes * (1 + still_to_cut):
         raise DataError(
             f"{counted(len(rows), 'row')} of {counted(classes, 'class', 'classes')} are too few to cut a {name} split of "
-            f"{counted(size, 'row')} from. Bring more rows, change {name}_size, or give a {name} file of your own."
+            f"{counted(size, 'row')} from. "
+            + together.advice("bring more rows", f"change {name}_size", files=f"give a {name} file of your own")
         )
     if rows.repeats == 0:
         aside = _stratified(rows, size, seed)
@@ -189,7 +208,7 @@ def _cut(
         raise DataError(
             f"The class {quoted(label)} cannot be on both sides of a cut for {name}: its "
             f"{counted(int(rows.counts[missing[0]]), 'row')} left belong together, or with rows of other classes, and {together.rule}.\n"
-            "Bring more rows of it, leave it out, or give the splits as files."
+            + together.advice("bring more rows of it", "leave it out")
         )
     found = int(aside.sum())
     if not size / LARGEST_FACTOR <= found <= size * LARGEST_FACTOR:
@@ -198,7 +217,9 @@ def _cut(
         raise DataError(
             f"A {name} split of {counted(size, 'row')} was asked for, and {counted(found, 'row')} came out: {together.rule}, and "
             f"the largest group of {len(rows.sizes):,} has {largest:,} of the {len(rows):,} rows left.\n"
-            f"{'Leave copies out, c' if together.column is None else 'C'}hange {name}_size, or give the splits as files."
+            + together.advice(
+                "leave copies out" if together.column is None else "bring rows of more groups", f"change {name}_size"
+            )
         )
     return aside
 
@@ -223,7 +244,7 @@ def _refuse_rare_classes(train: Split, groups: NDArray[np.int64], cut: tuple[str
         raise DataError(
             f"The {len(train):,} training rows have {counted(int(groups.max()) + 1, 'group')} by {quoted(together.column)}; cutting "
             f"{' and '.join(cut)} from them needs at least {needed}, since {together.rule}.\n"
-            "Bring rows of more groups, name another column with --group-column, or give the splits as files."
+            + together.advice("bring rows of more groups", "name another column with --group-column")
         )
     different = Rows(train.task.strata(train.label_ids), groups, len(train.labels)).groups_of(
         np.ones(len(train), dtype=bool)
@@ -242,11 +263,11 @@ def _refuse_rare_classes(train: Split, groups: NDArray[np.int64], cut: tuple[str
     elif count >= needed:
         texts = int(different[train.labels.index(label)])
         has += f" of {counted(texts, 'different text')} (nearly equal ones count as one)"
-        of, why = " different texts", ", since copies stay in one split"
+        of, why = " different texts", f", since copies stay {together.where}"
     raise DataError(
         f"The class {quoted(label)} has {has}{others}; cutting {' and '.join(cut)} from the "
         f"training rows needs at least {needed}{of} of every class{why}.\n"
-        "Bring more rows of it, leave it out, or give the splits as files."
+        + together.advice("bring more rows of it", "leave it out")
     )
 
 
