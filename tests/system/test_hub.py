@@ -239,7 +239,7 @@ def test_refusal_names_the_cause_and_the_remedy(what: str, words: list[str], ref
 
 
 @pytest.mark.slow
-def test_unreachable_hub_is_found_fast_and_names_both_ways_on(tmp_path: Path) -> None:
+def test_unreachable_hub_is_found_fast_and_names_the_ways_on(tmp_path: Path) -> None:
     # One port refuses connections; the other accepts them and never answers, as a broken network does.
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -256,9 +256,10 @@ for what, port in (("refuses", 1), ("hangs", {silent.getsockname()[1]})):
         found = run_script(script, hub_environment("http://127.0.0.1:1", tmp_path))
     assert time.monotonic() - start < 60  # the libraries alone would wait for minutes
     assert set(found) == {"refuses model", "refuses data", "hangs model", "hangs data"}
+    ways = ("--preset quickstart", "--model bundled:minilm", "--model FOLDER", "--data FILE")
     for message in found.values():
         assert message.startswith("HubError: The Hugging Face Hub (http://127.0.0.1:")
-        assert all(way in message for way in ("--preset quickstart", "--model FOLDER", "--data FILE"))
+        assert all(way in message for way in ways)
         assert len(message.splitlines()) == 3
     for what, here in (("model", "folder"), ("data", "file or folder")):
         assert f"there is no {here} of that name." in found[f"refuses {what}"]
@@ -359,7 +360,10 @@ def test_other_errors_pass_unchanged(error: Exception) -> None:
 
 def test_offline_mode_with_nothing_cached_says_what_to_unset() -> None:
     with (
-        pytest.raises(HubError, match=r"not in the local cache.*HF_HUB_OFFLINE.*\n.*--preset quickstart"),
+        pytest.raises(
+            HubError,
+            match=r"not in the local cache.*HF_HUB_OFFLINE.*\n.*--model bundled:minilm.*\n.*--preset quickstart",
+        ),
         translate_hub_errors("owner/name", "model"),
     ):
         raise ConnectionError("offline mode is enabled")

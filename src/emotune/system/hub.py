@@ -17,8 +17,8 @@ PROBE_SECONDS = 8.0
 """Seconds without an answer after which the Hub counts as unreachable."""
 
 _WAYS_ON = (
-    "Without the network: `emotune run --preset quickstart` uses the model and data that come with emotune;\n"
-    "or give your own with `--model FOLDER` and `--data FILE`."
+    "Without the network: give your own `--data FILE`, with `--model bundled:minilm`, which comes with emotune, or `--model FOLDER`;\n"
+    "`emotune run --preset quickstart` uses the model and data that come with emotune."
 )
 
 _logger = logging.getLogger(__name__)
