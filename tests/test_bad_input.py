@@ -133,6 +133,29 @@ def test_a_url_that_answers_with_a_page(tmp_path: Path, page: str) -> None:
     refused(tmp_path, ["--data", page], page, "web page (HTML)", "'Log in'", "raw or download")
 
 
+@pytest.mark.parametrize("command", ["run", "sweep"])
+def test_windows_over_pairs_before_the_splits_are_shown(tmp_path: Path, command: str) -> None:
+    rows = [(text, "a second text", label) for text, label in ROWS]
+    data = table(tmp_path / "d.csv", "premise,hypothesis,label", rows)
+    words = [
+        "--data",
+        str(data),
+        "--long-texts",
+        "windows",
+        "--model",
+        str(tmp_path),
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    if command == "sweep":
+        words[words.index("--model")] = "--models"
+    result = CliRunner().invoke(app, [command, *words])
+    assert result.exit_code == 2
+    assert states(result.stderr, "pairs of texts, and windows are for single texts", "--max-length"), result.stderr
+    assert "test" not in result.output.replace(str(tmp_path), ""), result.output
+    assert not (tmp_path / "out").exists()
+
+
 def refused(folder: Path, options: Sequence[str | Path], *parts: str) -> None:
     before = sorted(folder.rglob("*"))
     words = ["run", *options, "--model", "bundled:minilm", "--output", folder / "out"]

@@ -44,6 +44,7 @@ from emotune.methods.refusals import check_refusal
 from emotune.models.check import check_base
 from emotune.models.classifier import Classifier
 from emotune.models.drawing import with_head_of
+from emotune.models.encoding import refuse_windows_over_pairs
 from emotune.models.families import precision_for
 from emotune.report import tables
 from emotune.report.audit_tables import audit_lines, limit_line, tokens_line, unknown_lines
@@ -390,7 +391,8 @@ def load_for(config: RunConfig, previous: Previous | None) -> TextDataset:
     """Load the data of a run, with the labels of the earlier model if it is compared with one.
 
     Raises:
-        DataError: The data cannot be used, or its labels are not those of the earlier model.
+        DataError: The data cannot be used; its labels are not those of the earlier model; or its rows are pairs, and
+            windows were asked for.
     """
     try:
         data = load_data(**config.data_arguments())
@@ -400,6 +402,7 @@ def load_for(config: RunConfig, previous: Previous | None) -> TextDataset:
         raise
     if previous is not None:
         previous.check_labels(data.labels)
+    refuse_windows_over_pairs(data.train.texts, config.model.long_texts == "windows")
     if data.task.several:
         several_labels.check_settings(config, data, from_folder=previous is not None)
     data.task.check_options(config.training, data.train.label_ids)

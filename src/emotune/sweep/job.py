@@ -19,6 +19,7 @@ from emotune.folder.base import load_base
 from emotune.folder.format import read_description
 from emotune.methods.refusals import check_refusal
 from emotune.models.classifier import Classifier
+from emotune.models.encoding import refuse_windows_over_pairs
 from emotune.pipeline import RunResult, checkpoints_of
 from emotune.report import tables
 from emotune.settings import portable
@@ -140,6 +141,8 @@ def _sweep(
         data = load_data(**plan.candidates[0].config.data_arguments())
         if data.task.several:  # else the main job of the best would refuse, after all trials
             several_labels.check_settings(plan.candidates[0].trial(plan.seeds[0]).config, data, from_folder=False)
+        for model in dict.fromkeys(found.config.model for found in plan.candidates):
+            refuse_windows_over_pairs(data.train.texts, model.long_texts == "windows")
         progress.show(tables.data_table(data))
         for note in data.notes:
             progress.say(note)
