@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from emotune.data.alike import said_of_all
 from emotune.data.columns import Columns, UnlabelledError, text_and_label_columns, with_further
 from emotune.data.label_names import joined_by, respelt_note, separator_option
 from emotune.data.labels import LabelError, WithheldError
 from emotune.data.left_out import SKIP_KINDS, UNLABELLED_KINDS, LeftOut, left_out_notes
 from emotune.data.options import DataSource
-from emotune.data.several import LabelReader, LabelSets, SurrogateError, shown_names
-from emotune.data.splits.times import check_time
+from emotune.data.several import FlagError, LabelReader, LabelSets, SurrogateError, shown_names
+from emotune.data.splits.times import TimeError, check_time
 from emotune.data.table import Broken, Table
 from emotune.system.errors import DataError
 from emotune.system.pairs import TextPair, blank_side
@@ -153,11 +154,13 @@ class AllRows(_ReadRows):
         numbers: Line or row numbers of the usable rows in the source.
         unusable: The other rows.
         lack_labels: True if a missing or withheld label is all that is wrong with those.
+        alike: The message on them, if all rows cannot be used for one reason that can be mended in all.
     """
 
     numbers: tuple[int, ...]
     unusable: tuple[UnusableRow, ...]
     lack_labels: bool
+    alike: str = ""
 
 
 def read_all(table: Table, asked: DataSource) -> AllRows:
@@ -186,6 +189,7 @@ def read_all(table: Table, asked: DataSource) -> AllRows:
         names=tuple(shown_names(row.names) for row in rows.usable),
         unusable=tuple(UnusableRow(row.number, row.reason) for row in rows.faulty),
         lack_labels=all(row.kind in ("withheld", "unlabelled") for row in rows.faulty),
+        alike=_alike(rows),
         columns=columns,
         notes=(*_notes_on_labels(table, rows.respelt), *left_out_notes(table.source, left_out)),
         places=tuple(table.at(row.number) for row in rows.usable) if asked.further else (),
@@ -205,12 +209,16 @@ class _Faulty:
         kind: "broken" if it cannot be read, "withheld" or "unlabelled" if it has no label, "blank", or "other".
         reason: The reason, as a clause.
         message: The reason as the message of an error, with the row's place.
+        error: The kind of error that said so.
+        cells: The cells that the error is about, if it names them.
     """
 
     number: int
     kind: str
     reason: str
     message: str
+    error: type[Exception] = DataError
+    cells: tuple[object, ...] = ()
 
 
 class _Usable(NamedTuple):
@@ -309,7 +317,9 @@ def _faulty(table: Table, number: int, kind: str, error: Exception) -> _Faulty:
     place = f"{table.at(number)}: "
     said = str(error).removeprefix(place)
     message = str(error) if isinstance(error, DataError) else f"{place}{said}."
-    return _Faulty(number, kind, said.splitlines()[0], message)
+    cells = error.cells if isinstance(error, (FlagError, TimeError)) else ()
+    # The error itself would keep the frames that it passed through.
+    return _Faulty(number, kind, said.splitlines()[0], message, type(error), cells)
 
 
 def _without_swallowing(table: Table, columns: Columns, rows: _Rows, labels: Set[str]) -> _Rows:
@@ -348,6 +358,9 @@ def _refusal(table: Table, rows: _Rows, hint: str = "") -> DataError:
     if withheld and not rows.usable and kinds <= {"withheld", "unlabelled"}:
         return UnlabelledError(table.at(withheld[0].number), withheld[0].reason)
     said = next((row.message for row in rows.faulty if row.message), "")
+    alike = _alike(rows)
+    if alike:
+        return DataError(alike)
     if said:
         return _with_others(table, said, rows)
     blank_rows = [row for row in rows.faulty if row.kind == "blank"]
@@ -357,6 +370,13 @@ def _refusal(table: Table, rows: _Rows, hint: str = "") -> DataError:
     seen = f"the label is missing (empty, null or NaN) in {counted(len(unlabelled), 'row')}"
     message = f"{seen}: {table.numbered(unlabelled)}. Label them, or add {DROP}{_cleaning(table, rows)}.{hint}"
     return DataError(f"{table.source}: {message}") if rows.usable else UnlabelledError(table.source, seen, message)
+
+
+def _alike(rows: _Rows) -> str:
+    """Return the message on a table whose rows all cannot be used for one reason; "" where there is another to give."""
+    if rows.usable or not rows.faulty:
+        return ""
+    return said_of_all(rows.faulty[0].message, {row.error for row in rows.faulty}, [row.cells for row in rows.faulty])
 
 
 def _with_others(table: Table, said: str, rows: _Rows) -> DataError:
@@ -411,6 +431,8 @@ def none_usable(table: Table, split: str, rows: AllRows) -> DataError:
         seen = f"{reasons[0][0]} in {counted(len(unusable), 'row')}"
         message = f"no row of the {split} split can be used: {seen}.\nLabel the rows, or {_OTHERS}"
         return UnlabelledError(table.source, seen, message)
+    if rows.alike:
+        return DataError(rows.alike)
     if not unusable:
         return DataError(f"{str(no_rows(table)).removesuffix('.')}, so nothing of the {split} split can be used.")
     parts = [f"{reason.removesuffix('.')} ({count:,})" for reason, count in reasons[:MOST_REASONS]]

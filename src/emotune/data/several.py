@@ -29,6 +29,23 @@ class SurrogateError(LabelError):
     """Error of a label that is not valid Unicode."""
 
 
+class FlagError(LabelError):
+    """Error of columns with one label each, of which one holds neither 0 nor 1.
+
+    Attributes:
+        cells: The row's cells of these columns.
+    """
+
+    def __init__(self, message: str, cells: Sequence[object]) -> None:
+        super().__init__(message)
+        self.cells = tuple(cells)
+
+
+def is_flag(cell: object) -> bool:
+    """Return whether a cell says that a row has a label, or has not."""
+    return str(cell).strip().lower() in _YES | _NO
+
+
 class LabelReader:
     """Reads the cells of a row that hold its labels, and renames the labels.
 
@@ -74,7 +91,9 @@ class LabelReader:
             if value in _YES:
                 found.append(column)
             elif value not in _NO:
-                raise LabelError(f"the column {quoted(column)} holds {quoted(cell)}; expected 0, 1, true or false")
+                raise FlagError(
+                    f"the column {quoted(column)} holds {quoted(cell)}; expected 0, 1, true or false", cells
+                )
         return tuple(found)
 
     def _of_cell(self, cell: object) -> tuple[str, ...] | None:

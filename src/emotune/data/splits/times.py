@@ -20,10 +20,23 @@ _SECONDS, _MILLISECONDS = (10**8, 10**10), (10**11, 10**13)
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(?:\.0*)?")
 _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
-_EXPECTED = (
+EXPECTED = (
     "an ISO date (2024-05-31), a date with a time (2024-05-31 18:30, 2024-05-31T18:30:00Z), Unix seconds or milliseconds, "
     "or a whole number"
 )
+"""What a time may be, in words."""
+
+
+class TimeError(DataError):
+    """Error of a cell that is no time.
+
+    Attributes:
+        cells: The cell.
+    """
+
+    def __init__(self, message: str, cell: object) -> None:
+        super().__init__(message)
+        self.cells = (cell,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,16 +105,17 @@ def check_time(cell: object, place: str, column: str) -> tuple[str, int]:
         column: The column's name.
 
     Raises:
-        DataError: The time is missing, or is none.
+        TimeError: The time is missing, or is none.
     """
     try:
         return _read(cell)
     except (ValueError, OverflowError):
         missing = cell is None or (isinstance(cell, str) and not cell.strip()) or cell != cell
         seen = "is missing" if missing else f"is {quoted(cell)}"
-        raise DataError(
+        raise TimeError(
             f"{place}: the time in column {quoted(column)} {seen}.\n"
-            f"Expected {_EXPECTED}. Correct or remove the row, or name another column with --time-column."
+            f"Expected {EXPECTED}. Correct or remove the row, or name another column with --time-column.",
+            cell,
         ) from None
 
 
