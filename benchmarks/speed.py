@@ -18,12 +18,16 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 from results import machine, quote, read, write
+
+from emotune.system.threads import prepare_environment
 
 CONTENDERS = Path(__file__).parent / "contenders.py"
 
@@ -53,12 +57,13 @@ TRAINING_FP32 = {
 }
 PREDICTION = {
     "emotune": "emotune",
-    "emotune-int8": "emotune, precision int8",
+    "emotune-int8": "emotune, precision int8 (OpenVINO)",
     "pipeline": "transformers pipeline as it comes",
     "pipeline-32": "pipeline, batch_size=32",
     "onnx": "ONNX Runtime fp32, sorted, batch 64",
     "onnx-int8": "ONNX Runtime dynamic int8, sorted, batch 64",
     "openvino": "OpenVINO, sorted, batch 64",
+    "openvino-int8": "OpenVINO int8 (NNCF), sorted, batch 64",
 }
 
 # Each duel: its key in the results, its title, the job, its contenders (the first is compared with the others), the
@@ -77,21 +82,30 @@ class Contender:
     Args:
         job: "training" or "prediction".
         name: Name of the contender.
-        model: "minilm" or "bert-base".
+        model: "minilm" or "bert-base"; for prediction and "tune", the folder of a tuned MiniLM.
+        variables: Further environment variables.
     """
 
-    def __init__(self, job: str, name: str, model: str) -> None:
+    def __init__(self, job: str, name: str, model: str, variables: Mapping[str, str] | None = None) -> None:
         self.name = name
-        threads = str(len(os.sched_getaffinity(0)))
-        # emotune bounds oneDNN's cache when it loads a model; the others keep oneDNN's own default.
-        cache = {} if name.startswith("emotune") else {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "1024"}
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
+            "TOKENIZERS_PARALLELISM": "false",
+            **(variables or {}),
+        }
+        # emotune runs as its command does, and bounds oneDNN's cache; the others keep the libraries' own defaults.
+        if name.startswith("emotune"):
+            prepare_environment(environment)
+        else:
+            environment["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "1024"
         self.process = subprocess.Popen(
             [sys.executable, "-W", "ignore", str(CONTENDERS), job, name, model],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false", **cache},
+            env=environment,
         )
         self.ready = self._answer()
 
@@ -178,6 +192,11 @@ def one_answer(job: str, name: str, model: str) -> dict[str, Any]:
     return answer
 
 
+def tuned_folder(work: Path) -> str:
+    """Return the folder of a MiniLM tuned for two epochs, made in `work` unless EMOTUNE_BENCH_FOLDER names one."""
+    return os.environ.get("EMOTUNE_BENCH_FOLDER") or one_answer("tune", "emotune", str(work / "tuned"))["saved"]
+
+
 def measure(only: str, rounds: int) -> dict[str, Any]:
     """Measure everything, or one part."""
     result: dict[str, Any] = {"machine": machine(), "rounds": rounds}
@@ -185,7 +204,9 @@ def measure(only: str, rounds: int) -> dict[str, Any]:
         if only in ("all", part.job):
             limit = one_answer("limit", part.precision, part.model)
             names = list(part.contenders)
-            figures = duel(part.job, names, part.model, rounds if part.model == "minilm" else max(3, rounds // 2))
+            with tempfile.TemporaryDirectory() as work:
+                model = part.model if part.job == "training" else tuned_folder(Path(work))
+                figures = duel(part.job, names, model, rounds if part.model == "minilm" else max(3, rounds // 2))
             result[part.key] = figures
             result[f"{part.key}_limit"] = share_of_limit(figures[names[0]], limit, part.operations)
     if only in ("all", "growth"):

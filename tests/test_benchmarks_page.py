@@ -20,7 +20,7 @@ def measured(name: str) -> dict[str, Any]:
     return dict(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("benchmark", ["main_job", "speed"])
+@pytest.mark.parametrize("benchmark", ["busy", "main_job", "speed"])
 def test_quotes_the_results_that_the_benchmark_wrote(benchmark: str) -> None:
     rest = PAGE.split(f"<!-- results: written by benchmarks/{benchmark}.py -->\n")[1]
     table = (RESULTS / f"{benchmark}.md").read_text(encoding="utf-8")

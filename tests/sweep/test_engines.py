@@ -235,12 +235,13 @@ def test_a_trial_ends_when_its_sweep_is_gone(make_plan: MakePlan, tmp_path: Path
     process.stdout.close()
 
 
-def test_several_share_the_cores_unless_the_environment_says_otherwise(
+def test_several_share_the_cores(
     stand_in: Callable[[str], None], make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_in("sys.exit(os.environ.get('OMP_NUM_THREADS', 'none') + ' ' + os.environ['TMPDIR'])")
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    for given, workers, expected in ((None, 1, "none"), (None, 3, "2"), ("5", 3, "5")):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    for given, workers, expected in ((None, 1, "none"), (None, 3, "2"), ("5", 3, "2"), ("1", 3, "1"), ("5", 1, "5")):
         if given is None:
             monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         else:

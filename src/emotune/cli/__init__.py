@@ -5,6 +5,7 @@ No module here imports torch, transformers or pydantic before a command needs it
 
 from __future__ import annotations
 
+import os
 import sys
 from io import TextIOWrapper
 from typing import Annotated, Any
@@ -32,6 +33,7 @@ from emotune.cli.sweep import FLAGS as SWEEP_FLAGS
 from emotune.cli.sweep import sweep
 from emotune.cli.verify import verify
 from emotune.system.errors import EmotuneError
+from emotune.system.threads import prepare_environment
 
 
 class Commands(TyperGroup):
@@ -101,5 +103,6 @@ def main() -> None:
         # Escape characters that a terminal without UTF-8 cannot show, rather than crash.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    prepare_environment(os.environ)  # before any library starts its threads
     quiet_libraries()
     app()

@@ -21,6 +21,7 @@ from emotune.sweep.trial import RESULT, TASK
 from emotune.system.errors import OutputError
 from emotune.system.output import check_room
 from emotune.system.text import LONGEST_REASON, printable
+from emotune.system.threads import prepare_environment, share_cores, usable_cores
 
 # Result of a trial: the content of its files by name.
 Files = dict[str, bytes]
@@ -74,8 +75,9 @@ class TrialProcess:
         (work / TASK).write_text(json.dumps(task), encoding="utf-8")
         (work / "tmp").mkdir()
         environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(work / "tmp"))}
+        prepare_environment(environment)
         if threads is not None:
-            environment.setdefault("OMP_NUM_THREADS", str(threads))
+            share_cores(environment, threads)
         self._errors: IO[bytes] = (work / "stderr.txt").open("wb")
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "emotune.sweep.trial", str(work)],
@@ -161,10 +163,9 @@ class LocalEngine:
     """
 
     def __init__(self, workers: int, folder: Path) -> None:
-        cores = os.cpu_count() or 1
         self.workers = workers
         self.description = f"this machine, {workers} at a time"
-        self._threads = max(1, cores // workers) if workers > 1 else None
+        self._threads = max(1, usable_cores() // workers) if workers > 1 else None
         self._folder = folder
         self._running: set[TrialProcess] = set()
         self._lock = threading.Lock()
