@@ -189,8 +189,8 @@ class TestRefusalsBeforeAnythingIsLoaded:
         with pytest.raises(ArtifactError, match=r"keeps no test rows.*--data FILE"):
             export(tiny_saved, to="onnx", output=tmp_path / "out")
 
-    def test_int8_of_openvino_with_local_data(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match=r"local file or folder.*--calibration FILE"):
+    def test_int8_of_openvino_without_training_texts(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=r"keeps none.*--calibration FILE"):
             export(LORA, to="openvino", precision="int8", output=tmp_path / "out")
 
     def test_no_folder(self, tmp_path: Path) -> None:
@@ -202,12 +202,9 @@ def test_a_method_that_cannot_be_merged(tmp_path: Path, monkeypatch: pytest.Monk
     """Its own refusal is what is said."""
 
     class Unmergeable:
-        model = None
-
-        class method:
-            @staticmethod
-            def merge(model: object) -> None:
-                raise MethodError("Prompt tuning cannot be merged.")
+        @staticmethod
+        def merged() -> None:
+            raise MethodError("Prompt tuning cannot be merged.")
 
     monkeypatch.setattr(module, "load_saved", lambda *_, **__: Unmergeable)
     with pytest.raises(MethodError, match="cannot be merged"):

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from transformers import BertTokenizer
 
-from emotune.exports.capture import INPUTS, captured
-from emotune.exports.quiet import quiet, without_telemetry
 from emotune.exports.to_onnx import narrowing, write_onnx
-from emotune.exports.to_openvino import converted, write_openvino
+from emotune.inference.graph import INPUTS, captured
+from emotune.inference.openvino_model import converted, write_openvino
 from emotune.system.errors import ModelError
+from emotune.system.quiet import quiet, without_telemetry
 
 from ..tiny_models import CONFIGS, make_config
 
@@ -49,7 +49,7 @@ def test_a_family(family: str, tiny_tokenizer: BertTokenizer, tmp_path: Path) ->
     vino = None
     if family in NOT_IN_OPENVINO:
         with quiet(), without_telemetry(), pytest.raises(ModelError, match=rf"type '{family}'.*--to onnx"):
-            converted(program, family)
+            converted(program, family, advice="Export it with --to onnx.")
     else:
         with quiet(), without_telemetry():
             import openvino

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from emotune.data.dataset import TextDataset
+from emotune.data.kept import CALIBRATION_TEXTS
 from emotune.data.places.sources import SAMPLE_FOLDER
-from emotune.exports.rows import CALIBRATION_TEXTS, calibration_texts, rows_to_check
-from emotune.folder.format import DataEntry, Description, read_description
+from emotune.exports.rows import calibration_texts, rows_to_check
+from emotune.folder.format import Description, read_description
 from emotune.system.errors import ArtifactError, ConfigError, DataError
 
 SAVED = Path(__file__).parents[1] / "fixtures" / "v0_1_0"
@@ -62,33 +64,16 @@ def test_no_checked_row_is_calibrated_on(described: Description) -> None:
         calibration_texts(LORA, described, SAVED / "data" / "test.csv", set(rows_to_check(LORA, described, None).texts))
 
 
-def test_local_data_must_be_given(described: Description) -> None:
-    assert described.data is not None
-    assert described.data.was_local
-    with pytest.raises(ConfigError, match=r"local file or folder.*--calibration FILE"):
+def test_a_folder_gives_the_training_texts_that_it_keeps(tiny_saved: Path, tiny_data: TextDataset) -> None:
+    checked = set(tiny_data.train.texts[:20])
+    found = calibration_texts(tiny_saved, read_description(tiny_saved), None, checked)
+    assert set(found.texts) == set(tiny_data.train.texts) - checked
+    assert "training texts of" in found.note
+
+
+def test_a_folder_that_keeps_none_needs_them(described: Description) -> None:
+    with pytest.raises(ConfigError, match=r"keeps none: it was pushed without texts.*--calibration FILE"):
         calibration_texts(LORA, described, None, ())
-    with pytest.raises(ConfigError, match=r"not recorded.*--calibration FILE"):
-        calibration_texts(LORA, described.changed(configuration=None, data=None), None, ())
-
-
-def bundled(described: Description, fingerprint: str) -> Description:
-    """The description of a folder that was trained on the bundled sample."""
-    entry = DataEntry(name="bundled:sample", was_local=False, fingerprint=fingerprint)
-    return described.changed(configuration={"data": {"source": "bundled:sample"}, "training": {"seed": 3}}, data=entry)
-
-
-def test_bundled_data_is_loaded_again(described: Description) -> None:
-    from emotune.data.load import load_data
-
-    data = load_data("bundled:sample")
-    found = calibration_texts(LORA, bundled(described, data.fingerprint), None, set(data.test.texts))
-    assert set(found.texts) <= set(data.train.texts)
-    assert found.note == "300 training texts of bundled:sample"
-
-
-def test_data_that_has_changed(described: Description) -> None:
-    with pytest.raises(DataError, match=r"has changed.*--calibration FILE"):
-        calibration_texts(LORA, bundled(described, "0" * 64), None, ())
 
 
 def test_a_folder_without_a_training_split(described: Description, tmp_path: Path) -> None:

@@ -11,28 +11,30 @@ import numpy as np
 
 from emotune.data.dataset import Split
 from emotune.evaluation.words.margin import in_points
-from emotune.exports.capture import captured, inputs_of
 from emotune.exports.check import LEAST_AGREEMENT, Agreement, compared, fresh_logits
 from emotune.exports.description import write_description
 from emotune.exports.folder import write_companions, write_merged, write_readme
 from emotune.exports.formats import ExportOptions
-from emotune.exports.quiet import quiet, without_telemetry
 from emotune.exports.rows import Calibration, calibration_texts, rows_to_check
 from emotune.exports.to_onnx import quantize_onnx, write_onnx
-from emotune.exports.to_openvino import converted, quantized, write_openvino
 from emotune.folder.format import read_description
 from emotune.folder.load import load_saved
 from emotune.folder.tuned import TunedClassifier
+from emotune.inference.graph import captured, inputs_of
+from emotune.inference.openvino_model import converted, quantized, write_openvino
 from emotune.inference.predictor import Predictor
 from emotune.models.encoding import encode
 from emotune.system.output import EXPORT_DESCRIPTION, check_output, written_whole
 from emotune.system.progress import SILENT, Progress
+from emotune.system.quiet import quiet, without_telemetry
 from emotune.system.wording import counted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 STEPS = 3
+_WITHOUT_GRAPH = "Export it with --to merged, which needs no graph."
+_WITHOUT_OPENVINO = "Export it with --to onnx or --to merged."
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +114,7 @@ def export(
         texts = calibration_texts(folder, description, calibration, set(rows.texts), reading or {})
     with progress.step(f"Load and merge '{source}'"):
         classifier = load_saved(folder, base=base)
-        merged = classifier.method.merge(classifier.model)
+        merged = classifier.merged()
     with written_whole(target, overwrite, mark=EXPORT_DESCRIPTION) as work:
         with progress.step(f"Write {options.format.title} in {options.precision}"), quiet():
             script = write_companions(classifier, merged, options, work)
@@ -138,12 +140,13 @@ def _write_model(
     if options.to == "merged":
         write_merged(merged, folder)
     elif options.to == "onnx":
-        write_onnx(captured(merged, inputs), folder, inputs)
+        write_onnx(captured(merged, inputs, advice=_WITHOUT_GRAPH), folder, inputs)
         if options.precision == "int8":
             quantize_onnx(folder)
     else:
         with without_telemetry():
-            model = converted(captured(merged, inputs), merged.config.model_type, inputs)
+            program = captured(merged, inputs, advice=_WITHOUT_GRAPH)
+            model = converted(program, merged.config.model_type, inputs, advice=_WITHOUT_OPENVINO)
             if texts is not None:  # of a long text, what one window holds
                 model = quantized(model, encode(classifier.tokenizer, texts.texts, classifier.max_length))
             write_openvino(model, folder)

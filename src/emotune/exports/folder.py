@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotune.exports.capture import INPUTS, inputs_of
 from emotune.exports.formats import ExportOptions
 from emotune.exports.tokenizer import write_tokenizer
 from emotune.folder.format import Description
+from emotune.inference.graph import INPUTS, inputs_of
 from emotune.models.classifier import Classifier
 from emotune.models.encoding import overlap_of
 from emotune.system.text import printable

@@ -12,20 +12,18 @@ import numpy as np
 
 from emotune.data.columns import pair_columns, text_only_column
 from emotune.data.dataset import Split
-from emotune.data.load import load_data, load_split, open_splits
+from emotune.data.kept import CALIBRATION_TEXTS
+from emotune.data.load import load_split, open_splits
 from emotune.data.options import DataSource
 from emotune.data.places.texts import open_unlabelled
 from emotune.data.unlabelled import all_texts, column_of
 from emotune.evaluation.saved import read_evaluation
 from emotune.folder.columns import described_columns, unlabelled_columns
-from emotune.folder.format import PREDICTIONS, Description
-from emotune.settings.run import RunConfig
+from emotune.folder.format import KEPT, PREDICTIONS, Description
+from emotune.folder.kept import read_kept
 from emotune.system.errors import ArtifactError, ConfigError, DataError
 from emotune.system.pairs import are_pairs
 from emotune.system.wording import counted, quoted
-
-CALIBRATION_TEXTS = 300
-"""Texts that int8 is calibrated on, as NNCF recommends."""
 
 _LEAST_TEXTS = 16
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
@@ -91,12 +89,12 @@ def calibration_texts(
     Args:
         folder: The exported folder.
         description: Its description.
-        given: File of texts, or data set with a training split, given by the caller; None for the folder's own data.
+        given: File of texts, or data set with a training split, given by the caller; None for those that the folder keeps.
         checked: Texts of the rows that the export is checked on.
         reading: Arguments of `load_data` that say how the given texts are read.
 
     Raises:
-        ConfigError: The folder's data was local or is not known, and no texts are given.
+        ConfigError: The folder keeps no training texts, and none are given.
         DataError: The texts cannot be read, or are too few.
     """
     texts, name = (
@@ -115,24 +113,14 @@ def calibration_texts(
 
 
 def _own_texts(folder: Path, description: Description) -> tuple[Sequence[str], str]:
-    """Return the training texts of the folder's data, and the data's name."""
-    stored, data = description.configuration, description.data
-    if stored is None or data is None or data.was_local:
-        why = "was a local file or folder" if data is not None and data.was_local else "is not recorded"
+    """Return the training texts that the folder keeps, and the data's name."""
+    if not (folder / KEPT).is_file():
         raise ConfigError(
-            f"int8 is calibrated on training texts, and the data of '{folder}' {why}. "
-            "Give the training data: --calibration FILE (calibration=... in Python)."
+            f"int8 is calibrated on training texts, and '{folder}' keeps none: it was pushed without texts, or saved by an "
+            "earlier version. Give the training data: --calibration FILE (calibration=... in Python)."
         )
-    values: dict[str, Any] = {f"data.{name}": value for name, value in stored.get("data", {}).items()}
-    values["training.seed"] = stored.get("training", {}).get("seed", 0)
-    config = RunConfig.load(overrides={name: value for name, value in values.items() if value is not None})
-    found = load_data(**config.data_arguments())
-    if found.fingerprint != data.fingerprint:
-        raise DataError(
-            f"{quoted(data.name)} has changed since '{folder}' was trained on it: its fingerprint is {found.fingerprint[:12]}…, "
-            f"expected {data.fingerprint[:12]}…. Give the training data of that time: --calibration FILE."
-        )
-    return found.train.texts, data.name
+    data = description.data
+    return read_kept(folder, description).calibration, "its training data" if data is None else data.name
 
 
 def _texts_of(source: str | Path, description: Description, reading: Mapping[str, Any]) -> Sequence[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotune.exports.capture import INPUTS, OUTPUT
+from emotune.inference.graph import INPUTS, OUTPUT
 from emotune.system.errors import ModelError
 from emotune.system.outside import translated
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from emotune.exports.capture import inputs_of
 from emotune.folder.tuned import clean_tokenizer
+from emotune.inference.graph import inputs_of
 from emotune.models.classifier import Classifier
 from emotune.models.encoding import overlap_of
 from emotune.system.errors import ModelError

@@ -1,4 +1,4 @@
-"""The captured graph of a classifier, from which ONNX and OpenVINO are written."""
+"""The captured graph of a classifier, from which models of ONNX and OpenVINO are made."""
 
 from __future__ import annotations
 
@@ -27,12 +27,16 @@ def inputs_of(classifier: Classifier) -> tuple[str, ...]:
     return (*INPUTS, *([_TYPES] if types else []))
 
 
-def captured(model: PreTrainedModel, inputs: Sequence[str] = INPUTS) -> ExportedProgram:
+def captured(model: PreTrainedModel, inputs: Sequence[str] = INPUTS, *, advice: str = "") -> ExportedProgram:
     """Capture a plain classifier as a graph from its inputs to logits, for any number of rows and tokens.
+
+    The last layer of the graph computes first tokens only, where the head reads no others and the fast path covers the
+    model.
 
     Args:
         model: A plain transformers classifier, in float32 and evaluation mode.
         inputs: The result of `inputs_of`.
+        advice: What to do instead if it cannot be captured, for the message.
 
     Raises:
         ModelError: PyTorch cannot capture it.
@@ -40,12 +44,14 @@ def captured(model: PreTrainedModel, inputs: Sequence[str] = INPUTS) -> Exported
     import torch
     from torch.export import Dim
 
+    from emotune.engine.first_token import for_first_tokens  # imports torch
+
     class Logits(torch.nn.Module):
         """The classifier, with its logits as the only output."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.classifier = model
+            self.classifier = for_first_tokens(model)
 
         def forward(self, *values: torch.Tensor) -> Any:
             """Return the logits, shape (rows, classes)."""
@@ -59,7 +65,7 @@ def captured(model: PreTrainedModel, inputs: Sequence[str] = INPUTS) -> Exported
     with translated(
         lambda reason: ModelError(
             f"A model of type '{model.config.model_type}' cannot be captured as a graph by PyTorch {torch.__version__}: "
-            f"{reason}.\nExport it with --to merged, which needs no graph."
+            f"{reason}.\n{advice}"
         )
     ):
         return torch.export.export(

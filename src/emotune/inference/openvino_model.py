@@ -1,4 +1,4 @@
-"""OpenVINO: converted from the captured graph, quantized to int8 by NNCF with training texts."""
+"""Models of OpenVINO: converted from the captured graph, quantized to int8 by NNCF with training texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotune.exports.capture import INPUTS, OUTPUT
+from emotune.inference.graph import INPUTS, OUTPUT
 from emotune.system.errors import ModelError
 from emotune.system.outside import translated
 from emotune.system.text import printable
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 MODEL = "openvino_model.xml"
 
 
-def converted(program: ExportedProgram, kind: str, inputs: Sequence[str] = INPUTS) -> Any:
+def converted(program: ExportedProgram, kind: str, inputs: Sequence[str] = INPUTS, *, advice: str = "") -> Any:
     """Convert a captured classifier to a model of OpenVINO, with float32 weights.
 
     Args:
         program: The result of `captured`.
         kind: The model's type, for the message.
         inputs: The result of `inputs_of`.
+        advice: What to do instead if it cannot be converted, for the message.
 
     Raises:
         ModelError: OpenVINO cannot convert it, as GPT-2 and the first DeBERTa.
@@ -37,7 +38,7 @@ def converted(program: ExportedProgram, kind: str, inputs: Sequence[str] = INPUT
 
     with translated(
         lambda reason: ModelError(
-            f"OpenVINO {version('openvino')} cannot convert a model of type '{kind}'. Export it with --to onnx or --to merged.\n"
+            f"OpenVINO {version('openvino')} cannot convert a model of type '{kind}'. {advice}\n"
             f"OpenVINO's reason: {printable(reason)}"
         )
     ):
@@ -48,12 +49,14 @@ def converted(program: ExportedProgram, kind: str, inputs: Sequence[str] = INPUT
     return model
 
 
-def quantized(model: Any, encoded: Encoded) -> Any:
+def quantized(model: Any, encoded: Encoded, *, but_narrowing: bool = False) -> Any:
     """Return the model with matrix products in int8, their scales calibrated on the given texts.
 
     Args:
-        model: The result of `converted`.
+        model: The result of `converted`, which is left unchanged.
         encoded: Token ids of training texts.
+        but_narrowing: Leave out products with fewer outputs than inputs: the second of each feed-forward block, whose
+            input has outliers, and the head. They cause most of the difference from float32 (benchmarks/LOG.md).
     """
     import nncf
 
@@ -62,7 +65,20 @@ def quantized(model: Any, encoded: Encoded) -> Any:
         nncf.Dataset(list(_one_by_one(encoded))),
         model_type=nncf.ModelType.TRANSFORMER,
         subset_size=len(encoded),
+        ignored_scope=nncf.IgnoredScope(names=narrowing(model)) if but_narrowing else None,
     )
+
+
+def narrowing(model: Any) -> list[str]:
+    """Return the names of the matrix products whose weight gives fewer outputs than it takes inputs."""
+    found = []
+    for node in model.get_ops():
+        if node.get_type_name() == "MatMul" and node.input_value(1).get_node().get_type_name() == "Constant":
+            shape = list(node.input_value(1).get_shape())
+            inputs, outputs = reversed(shape) if node.get_attributes()["transpose_b"] else shape
+            if inputs > outputs:
+                found.append(node.get_friendly_name())
+    return found
 
 
 def write_openvino(model: Any, folder: Path) -> None:
