@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -182,18 +183,38 @@ def train_trainer(model: str, name: str) -> None:
         ).train()
 
 
-def predict(model: str, name: str) -> None:
-    """Label the test split's texts, or the first 256 if all would take minutes; tokenization is included."""
+def tune(folder: str) -> None:
+    """Tune MiniLM for two epochs, and save it for the contenders at prediction."""
+    import emotune
+
     data = load()
-    base = load_base(model, data.labels)
+    say(ready=True)
+    wait()
+    tuned = emotune.finetune(load_base("minilm", data.labels), data, options=emotune.TrainingOptions(epochs=2))
+    tuned.save(folder)
+    say(saved=folder)
+
+
+def predict(folder: str, name: str) -> None:
+    """Label the test split's texts, or 256 of them if all would take minutes; tokenization is included.
+
+    Args:
+        folder: A folder that `tune` has written.
+        name: The contender.
+    """
+    import emotune
+
+    data = load()
+    tuned = emotune.load(folder)
     texts = list(data.test.texts)
-    with tempfile.TemporaryDirectory() as folder:
-        labeller = LABELLERS[name](base, Path(folder))
-        few = texts[:: max(1, len(texts) // 256)] if name.startswith("pipeline") else texts
+    every = max(1, len(texts) // 256) if name.startswith("pipeline") else 1
+    few, truth = texts[::every], data.test.label_ids[::every]
+    with tempfile.TemporaryDirectory() as work:
+        labeller = LABELLERS[name](tuned, Path(work))
         labeller(few[:64])
-        labeller(few)
+        accuracy = float((labeller(few) == truth).mean())
         say(ready=True)
-        tokens = sum(map(len, base.tokenizer(few)["input_ids"])) / len(few)
+        tokens = sum(map(len, tuned.tokenizer(few)["input_ids"])) / len(few)
         while True:
             wait()
             started = time.perf_counter()
@@ -201,35 +222,48 @@ def predict(model: str, name: str) -> None:
             seconds = time.perf_counter() - started
             if len(labels) != len(few):
                 raise RuntimeError("a label is missing")
-            say(examples=len(few), seconds=seconds, tokens_per_example=tokens, peak_memory_bytes=peak())
+            say(
+                examples=len(few),
+                seconds=seconds,
+                tokens_per_example=tokens,
+                peak_memory_bytes=peak(),
+                accuracy=accuracy,
+            )
 
 
-Labeller = Callable[[list[str]], list[Any]]
+Labeller = Callable[[list[str]], Any]
+"""Function from texts to label ids, shape (texts,)."""
 
 
-def emotune_labeller(base: Any, folder: Path, precision: str) -> Labeller:
-    """Predict with `emotune.predict`."""
+def emotune_labeller(tuned: Any, folder: Path, precision: str) -> Labeller:
+    """Predict with `emotune.Predictor`."""
+    import numpy as np
+
     import emotune
 
-    return lambda texts: list(emotune.predict(base, texts, precision=precision).labels)
+    predictor = emotune.Predictor(tuned, precision=precision)
+    number = {label: place for place, label in enumerate(tuned.labels)}
+    return lambda texts: np.array([number[label] for label in predictor.predict(texts).labels])
 
 
-def pipeline_labeller(base: Any, folder: Path, **options: Any) -> Labeller:
+def pipeline_labeller(tuned: Any, folder: Path, **options: Any) -> Labeller:
     """Predict with transformers' pipeline."""
+    import numpy as np
     from transformers import pipeline
 
-    classify = pipeline("text-classification", model=base.model, tokenizer=base.tokenizer, device="cpu")
-    return lambda texts: classify(texts, truncation=True, **options)
+    classify = pipeline("text-classification", model=tuned.merged(), tokenizer=tuned.tokenizer, device="cpu")
+    number = {label: place for place, label in enumerate(tuned.labels)}
+    return lambda texts: np.array([number[found["label"]] for found in classify(texts, truncation=True, **options)])
 
 
 def sorted_labeller(tokenizer: Any, run: Callable[[Any], Any]) -> Labeller:
     """Sort by length, and pad each batch of 64 to its longest, as a careful user does with an exported model."""
     import numpy as np
 
-    def label(texts: list[str]) -> list[int]:
+    def label(texts: list[str]) -> Any:
         ids = tokenizer(texts, truncation=True, max_length=128)["input_ids"]
         order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
-        labels = [0] * len(ids)
+        labels = np.zeros(len(ids), dtype=np.int64)
         for start in range(0, len(order), 64):
             rows = order[start : start + 64]
             longest = len(ids[rows[-1]])
@@ -238,14 +272,13 @@ def sorted_labeller(tokenizer: Any, run: Callable[[Any], Any]) -> Labeller:
             for place, row in enumerate(rows):
                 batch[place, : len(ids[row])] = ids[row]
                 mask[place, : len(ids[row])] = 1
-            for row, best in zip(rows, run((batch, mask)).argmax(-1).tolist(), strict=True):
-                labels[row] = best
+            labels[rows] = run((batch, mask)).argmax(-1)
         return labels
 
     return label
 
 
-def export(base: Any, folder: Path) -> Path:
+def export(tuned: Any, folder: Path) -> Path:
     """Export the model as ONNX with free batch size and length."""
     import torch
 
@@ -261,11 +294,12 @@ def export(base: Any, folder: Path) -> Path:
             return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
 
     path = folder / "model.onnx"
-    base.model.set_attn_implementation("eager")
+    merged = tuned.merged()
+    merged.set_attn_implementation("eager")
     example = (torch.ones(2, 8, dtype=torch.long), torch.ones(2, 8, dtype=torch.long))
     sizes = {0: torch.export.Dim("rows"), 1: torch.export.Dim("length", max=512)}
     torch.onnx.export(
-        Logits(base.model).eval(),
+        Logits(merged).eval(),
         example,
         str(path),
         input_names=["input_ids", "attention_mask"],
@@ -277,11 +311,11 @@ def export(base: Any, folder: Path) -> Path:
     return path
 
 
-def onnx_labeller(base: Any, folder: Path, *, int8: bool) -> Labeller:
+def onnx_labeller(tuned: Any, folder: Path, *, int8: bool) -> Labeller:
     """Predict with ONNX Runtime."""
     import onnxruntime
 
-    path = export(base, folder)
+    path = export(tuned, folder)
     if int8:
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -291,26 +325,35 @@ def onnx_labeller(base: Any, folder: Path, *, int8: bool) -> Labeller:
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return sorted_labeller(
-        base.tokenizer, lambda batch: session.run(None, {"input_ids": batch[0], "attention_mask": batch[1]})[0]
+        tuned.tokenizer, lambda batch: session.run(None, {"input_ids": batch[0], "attention_mask": batch[1]})[0]
     )
 
 
-def openvino_labeller(base: Any, folder: Path) -> Labeller:
-    """Predict with OpenVINO, which chooses its own precision."""
+def openvino_labeller(tuned: Any, folder: Path, *, int8: bool) -> Labeller:
+    """Predict with OpenVINO, which chooses its own precision; in int8 with the products quantized as NNCF advises."""
     import openvino
 
-    compiled = openvino.Core().compile_model(openvino.convert_model(str(export(base, folder))), "CPU")
-    return sorted_labeller(base.tokenizer, lambda batch: compiled(list(batch))[0])
+    model = openvino.convert_model(str(export(tuned, folder)))
+    if int8:
+        import nncf
+        import numpy as np
+
+        found = [tuned.tokenizer(text)["input_ids"] for text in load().train.texts[:300]]
+        rows = [[np.array([ids]), np.ones((1, len(ids)), dtype=np.int64)] for ids in found]
+        model = nncf.quantize(model, nncf.Dataset(rows), model_type=nncf.ModelType.TRANSFORMER, subset_size=len(rows))
+    compiled = openvino.Core().compile_model(model, "CPU")
+    return sorted_labeller(tuned.tokenizer, lambda batch: compiled(list(batch))[0])
 
 
 LABELLERS: dict[str, Callable[[Any, Path], Labeller]] = {
-    "emotune": lambda base, folder: emotune_labeller(base, folder, "auto"),
-    "emotune-int8": lambda base, folder: emotune_labeller(base, folder, "int8"),
+    "emotune": partial(emotune_labeller, precision="auto"),
+    "emotune-int8": partial(emotune_labeller, precision="int8"),
     "pipeline": pipeline_labeller,
-    "pipeline-32": lambda base, folder: pipeline_labeller(base, folder, batch_size=32),
-    "onnx": lambda base, folder: onnx_labeller(base, folder, int8=False),
-    "onnx-int8": lambda base, folder: onnx_labeller(base, folder, int8=True),
-    "openvino": openvino_labeller,
+    "pipeline-32": partial(pipeline_labeller, batch_size=32),
+    "onnx": partial(onnx_labeller, int8=False),
+    "onnx-int8": partial(onnx_labeller, int8=True),
+    "openvino": partial(openvino_labeller, int8=False),
+    "openvino-int8": partial(openvino_labeller, int8=True),
 }
 
 
@@ -405,6 +448,8 @@ def main() -> None:
         train_trainer(model, name)
     elif job == "prediction":
         predict(model, name)
+    elif job == "tune":
+        tune(model)
     elif job == "limit":
         limit(model, name)
     else:

@@ -27,16 +27,16 @@ from typing import Any
 import numpy as np
 
 import emotune
-from emotune.exports.capture import captured
+from emotune.data.kept import CALIBRATION_TEXTS
 from emotune.exports.check import compared
 from emotune.exports.folder import write_companions, write_merged
 from emotune.exports.formats import ExportOptions
-from emotune.exports.quiet import quiet, without_telemetry
-from emotune.exports.rows import CALIBRATION_TEXTS
 from emotune.exports.to_onnx import quantize_onnx, write_onnx
-from emotune.exports.to_openvino import converted, quantized, write_openvino
 from emotune.folder.tuned import TunedClassifier
+from emotune.inference.graph import captured
+from emotune.inference.openvino_model import converted, quantized, write_openvino
 from emotune.models.encoding import encode
+from emotune.system.quiet import quiet, without_telemetry
 
 sys.path.insert(0, str(Path(__file__).parent))
 from results import machine, write

@@ -48,6 +48,7 @@ FILES = {
     "fingerprints.npz",
     "emotune.json",
     "predictions.parquet",
+    "quantization.parquet",
     "report.html",
     "tokenizer.json",
     "tokenizer_config.json",

@@ -31,6 +31,7 @@ WEIGHTS = "adapter_model.safetensors"
 FILES = {"README.md", WEIGHTS, "adapter_config.json", "config.json", "emotune.json"} | {
     "tokenizer.json",
     "tokenizer_config.json",
+    "quantization.parquet",
 }
 
 

@@ -144,7 +144,7 @@ class TestSharing:
 
 class TestPredictions:
     @pytest.mark.slow
-    @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
     def test_are_bitwise_those_of_folders_loaded_by_themselves(
         self, folders: list[Path], tiny_bert: Path, tiny_data: TextDataset, precision: str
     ) -> None:

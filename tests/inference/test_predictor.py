@@ -91,14 +91,14 @@ class TestNumbers:
         assert found.labels == tuple(tiny_data.labels[i] for i in expected.predictions)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8", "auto"])
+    @pytest.mark.parametrize("precision", ["fp32", "bf16", "auto"])
     def test_of_every_call_are_those_of_a_predictor_made_for_it(
         self, tiny_tuned: Classifier, requests: list[list[str]], precision: str
     ) -> None:
         with Predictor(tiny_tuned, precision=precision) as predictor:
             for texts in requests:
                 assert_same(predictor.predict(texts), predict(tiny_tuned, texts, precision=precision))
-        assert predictor.precision in ("fp32", "bf16", "int8")
+        assert predictor.precision in ("fp32", "bf16")
         assert predictor.precision == precision or precision == "auto"
         assert (predictor.labels, predictor.max_length) == (tiny_tuned.labels, 32)
 
@@ -165,10 +165,10 @@ class TestHolding:
     def test_predictors_of_different_precision_work_beside_each_other_and_beside_evaluate(
         self, tiny_tuned: Classifier, tiny_data: TextDataset, requests: list[list[str]]
     ) -> None:
-        predictors = [Predictor(tiny_tuned, precision=name) for name in ("fp32", "bf16", "int8")]
+        predictors = [Predictor(tiny_tuned, precision=name) for name in ("fp32", "bf16")]
         expected = [[predict(tiny_tuned, texts, precision=p.precision) for texts in requests] for p in predictors]
         scores = evaluate(tiny_tuned, tiny_data.test).logits
-        started = threading.Barrier(4)
+        started = threading.Barrier(3)
 
         def work(predictor: Predictor) -> list[Predictions]:
             started.wait(timeout=60)
@@ -218,7 +218,7 @@ def engine_of(predictor: Predictor) -> Any:
 
 class TestThreads:
     @pytest.mark.slow
-    @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
     def test_get_what_a_lone_call_gives(
         self, tiny_tuned: Classifier, requests: list[list[str]], precision: str
     ) -> None:
@@ -265,8 +265,6 @@ class TestOtherModels:
         np.testing.assert_allclose(found.probabilities, torch.stack(rows).softmax(-1), rtol=1e-4, atol=1e-6)
         assert_same(found, predict(tuned, texts, precision="fp32"))
         np.testing.assert_array_equal(found.probabilities, evaluate(tuned, tiny_data.test).probabilities)
-        with pytest.raises(ConfigError, match=f"int8 is not available for this model: {family} is not among"):
-            Predictor(tuned, precision="int8")
 
     @pytest.mark.parametrize("method", [Bottleneck(size=4), PrefixTuning(tokens=2)], ids=lambda method: method.name)
     def test_methods_that_cannot_be_merged(self, tiny_base: Classifier, tiny_data: TextDataset, method: Method) -> None:

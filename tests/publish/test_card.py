@@ -140,8 +140,11 @@ def test_metadata_that_cannot_be_read_is_refused(folder: Path) -> None:
 
 
 def test_texts_are_counted_by_file(folder: Path) -> None:
-    assert in_words(files_with_texts(folder)) == "36 texts in predictions.parquet, 2 texts in report.html"
+    assert in_words(files_with_texts(folder)) == (
+        "36 texts in predictions.parquet, 156 texts in quantization.parquet, 2 texts in report.html"
+    )
     (folder / "report.html").unlink()
+    (folder / "quantization.parquet").unlink()
     assert in_words(files_with_texts(folder)) == "36 texts in predictions.parquet"
     (folder / "predictions.parquet").write_bytes(b"no")
     with pytest.raises(ArtifactError, match="is damaged"):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from emotune.folder.files import CARD, KNOWN_FILES, REPORT
-from emotune.folder.format import PREDICTIONS
+from emotune.folder.format import KEPT, PREDICTIONS
 from tests.hub_server import Hub
 
 from .conftest import READER, STRANGER, serve, session
@@ -101,13 +101,13 @@ def test_a_folder_that_has_not_changed_makes_no_commit(pushed: dict[str, Any], h
 
 def test_a_folder_without_texts_says_so_in_its_description(pushed: dict[str, Any], hub: Hub, mine: Path) -> None:
     there = files_of(hub, "no-texts")
-    assert not {PREDICTIONS, REPORT} & set(there)
-    assert pushed["branch"]["left_out"] == [PREDICTIONS, REPORT]
+    assert not {PREDICTIONS, KEPT, REPORT} & set(there)
+    assert pushed["branch"]["left_out"] == [PREDICTIONS, KEPT, REPORT]
     mine_described = json.loads((mine / "emotune.json").read_text(encoding="utf-8"))
-    assert json.loads(there["emotune.json"]) == mine_described | {"left_out": [PREDICTIONS, REPORT]}
+    assert json.loads(there["emotune.json"]) == mine_described | {"left_out": [PREDICTIONS, KEPT, REPORT]}
     card = there[CARD].decode()
     assert "| `predictions.parquet` |" not in card
-    assert "Left out when this was pushed: `predictions.parquet` and `report.html`" in card
+    assert "Left out when this was pushed: `predictions.parquet`, `quantization.parquet` and `report.html`" in card
     assert any("Earlier commits still hold" in note for note in pushed["branch"]["notes"])
     texts = (mine / REPORT).read_text().split("<p>")[1].split("<")[0]
     assert not any(texts.encode() in content for content in there.values())
@@ -136,7 +136,7 @@ attempt("many", lambda: sorted(emotune.load_many([{NAME!r}, {str(mine)!r}], base
     assert found["verified"]["rows"] == 8 + 36
     assert (found["verified"]["left_out"], found["verified"]["changed_labels"]) == ([], 0)
     assert found["verified branch"]["rows"] == 8
-    assert found["verified branch"]["left_out"] == [PREDICTIONS, REPORT]
+    assert found["verified branch"]["left_out"] == [PREDICTIONS, KEPT, REPORT]
     assert found["predictions"] == 36
     assert "left out when the folder was pushed" in found["no predictions"]
     assert found["many"] == sorted([NAME, str(mine)])
@@ -196,7 +196,7 @@ attempt("replaced", push, folder, "user/secret", with_texts=True, overwrite=True
     expected = {
         "no answer": (
             "ConfigError",
-            "36 texts in predictions.parquet, 2 texts in report.html",
+            "36 texts in predictions.parquet, 156 texts in quantization.parquet, 2 texts in report.html",
             "--with-texts",
             "--without-texts",
         ),

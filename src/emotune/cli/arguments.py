@@ -134,7 +134,10 @@ Device = Annotated[
 
 Precision = Annotated[
     str,
-    typer.Option(metavar="NAME", help="fp32, bf16 or int8; auto is bf16 where the hardware multiplies it, else fp32."),
+    typer.Option(
+        metavar="NAME",
+        help="fp32, bf16, or int8 by OpenVINO; auto is bf16 where the hardware multiplies it, else fp32.",
+    ),
 ]
 
 DataConfig = Annotated[

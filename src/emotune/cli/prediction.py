@@ -172,6 +172,7 @@ def predict_on_ray(given: list[str], to: Output, asked: Asked, workers: int | No
 
 
 def _load(asked: Asked) -> Predictor:
+    from emotune.cli.console import ConsoleProgress, make_console
     from emotune.folder.load import load
     from emotune.inference.predictor import Predictor
     from emotune.system.precision import choose_device
@@ -179,7 +180,12 @@ def _load(asked: Asked) -> Predictor:
     device = choose_device(asked.device)
     classifier = load(asked.folder, base=asked.base)
     classifier.model.to(device)
-    return Predictor(classifier, precision=asked.precision, calibrated=asked.calibrated)
+    return Predictor(
+        classifier,
+        precision=asked.precision,
+        calibrated=asked.calibrated,
+        progress=ConsoleProgress(1, make_console(stderr=True)),
+    )
 
 
 def _identity(given: Unlabelled, name: str, to: Output, asked: Asked, predictor: Predictor) -> dict[str, object]:

@@ -76,10 +76,10 @@ def push(
 
 def in_words(done: Pushed) -> list[str]:
     """Return the lines about a finished push: what is where, and how it is loaded."""
-    from emotune.system.wording import counted
+    from emotune.system.wording import counted, enumerated
 
     what = f"{counted(len(done.files), 'file')} in one commit" if done.changed else "it was there already, unchanged"
-    without = f", without {' and '.join(done.left_out)}" if done.left_out else ""
+    without = f", without {enumerated(done.left_out)}" if done.left_out else ""
     return [
         f"Pushed to {done.url} ({'private' if done.private else 'public'}): {what}{without}.",
         "",

@@ -64,6 +64,7 @@ def serve(
     from emotune.system.extras import require
 
     require("serve", ("fastapi", "prometheus_client", "uvicorn"), "emotune serve")
+    from emotune.cli.console import ConsoleProgress, make_console
     from emotune.serve.server import serve as serve_folders
     from emotune.serve.settings import ServeSettings, read_keys
     from emotune.system.options import read_options
@@ -84,7 +85,8 @@ def serve(
         typer.echo(f"Serving {', '.join(models.names)} at {address}. Stop with Ctrl-C.")
         _warn_about_the_network(settings.host, bool(settings.keys))
 
-    serve_folders(folders, settings, base=base, precision=precision, device=device, started=started)
+    progress = ConsoleProgress(1, make_console(stderr=True))
+    serve_folders(folders, settings, base=base, precision=precision, device=device, progress=progress, started=started)
 
 
 def _warn_about_the_network(host: str, has_keys: bool) -> None:

@@ -18,7 +18,7 @@ def verify(folder: Folder, base: Base = None) -> None:
     $ emotune verify fine_tuned_lora_model
     """
     from emotune.folder.verify import verify as verify_folder
-    from emotune.system.wording import counted
+    from emotune.system.wording import counted, enumerated
 
     found = verify_folder(folder, base=base)
     if not found.was_saved:
@@ -34,6 +34,6 @@ def verify(folder: Folder, base: Base = None) -> None:
     )
     if found.left_out:
         typer.echo(
-            f"Not checked: {' and '.join(found.left_out)}, left out when the folder was pushed (--without-texts). "
+            f"Not checked: {enumerated(found.left_out)}, left out when the folder was pushed (--without-texts). "
             "The model's files and its logits were."
         )

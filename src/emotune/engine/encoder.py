@@ -19,7 +19,6 @@ from emotune.engine.attention import Attention
 from emotune.engine.biases import Bias
 from emotune.engine.bottleneck import BottleneckProjection
 from emotune.engine.dropout import MaskPool
-from emotune.engine.int8 import Int8Projection
 from emotune.engine.layers import COVERED, LayerModules, layer_modules
 from emotune.engine.layout import Layout
 from emotune.engine.linear import CommonWeights, Projection
@@ -98,7 +97,7 @@ class EncoderLayer:
         first_only: Compute only the first token of each text.
         attention_pool: Masks for dropout on the output of attention.
         output_pool: Masks for dropout on the output of the feed-forward block.
-        dtype: Data type of the products; int8 is for prediction only, with everything else in float32.
+        dtype: Data type of the products.
         share: Let the modules' weights be views of the joint ones.
         merge: Add adapters to the weights, and what BitFit trains to the biases.
         common: As for `Projection.of`.
@@ -117,17 +116,11 @@ class EncoderLayer:
         merge: bool,
         common: CommonWeights | None = None,
     ) -> None:
-        int8 = dtype == torch.int8
-        dtype = torch.float32 if int8 else dtype
-
         def projection(*layers: nn.Module) -> Projection:
             return Projection.of(layers, dtype, share=share, merge=merge, common=common)
 
-        def finished(part: Projection) -> Projection:
-            return Int8Projection(part) if int8 else part
-
         def alone(layer: nn.Module) -> Projection | BottleneckProjection:
-            part = finished(projection(layer))
+            part = projection(layer)
             if not hasattr(layer, "emotune_bottleneck_down"):
                 return part
             return BottleneckProjection(part, layer, dtype, trained=not merge)
@@ -138,8 +131,7 @@ class EncoderLayer:
         joint = projection(modules.query, modules.key, modules.value)
         # With `first_only`, query is a separate product.
         hidden = len(joint.weight) // 3
-        parts = [joint.part(0, hidden), joint.part(hidden, 3 * hidden)] if first_only else [joint]
-        self.inputs = [finished(part) for part in parts]
+        self.inputs = [joint.part(0, hidden), joint.part(hidden, 3 * hidden)] if first_only else [joint]
         self.attended = alone(modules.attended)
         self.inner = alone(modules.inner)
         self.outer = alone(modules.outer)
@@ -279,7 +271,7 @@ class Encoder:
         first_only: Return only the first token of each text.
         share: Let the modules' weights be views of the joint ones, for training; otherwise the weights are copies.
         merge: Add adapters to the weights, for prediction; later changes of the weights have no effect.
-        common: Matrices that several models on one base share; LoRA then stays beside them. Not for int8.
+        common: Matrices that several models on one base share; LoRA then stays beside them.
     """
 
     def __init__(
@@ -302,7 +294,7 @@ class Encoder:
             return pools.setdefault(rate, MaskPool(rate))
 
         modules = list(layer_modules(encoder, config.model_type))
-        self.dtype = torch.float32 if dtype == torch.int8 else dtype
+        self.dtype = dtype
         device = next(encoder.parameters()).device
         self.attention = choose_attention(config.num_attention_heads, config.hidden_size, self.dtype, device)
         self.layers = [

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from emotune.engine import int8
 from emotune.engine.dropout import MaskPool, PooledDropout
 from emotune.engine.encoder import Encoder
 from emotune.engine.layers import why_not
@@ -68,12 +67,11 @@ def use_pooled_dropout(model: nn.Module, pools: dict[float, MaskPool]) -> None:
                 setattr(parent, name, replacement)
 
 
-def why_not_installed(model: nn.Module, dtype: torch.dtype) -> str | None:
+def why_not_installed(model: nn.Module) -> str | None:
     """Return the reason why the fast path does not cover a model, in words, or None if it does.
 
     Args:
         model: The sequence classifier, or PEFT's model around it.
-        dtype: Data type of the products.
     """
     classifier = inner_model(model)
     reason = why_not(classifier, encoder_of(classifier))
@@ -81,8 +79,6 @@ def why_not_installed(model: nn.Module, dtype: torch.dtype) -> str | None:
         return reason
     if getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
         return "trained vectors stand before its texts"
-    if dtype == torch.int8 and not int8.available():
-        return f"PyTorch {torch.__version__} has no int8 products"
     return None
 
 
@@ -107,7 +103,7 @@ def install(
     Returns:
         None, or the reason, in words, why the fast path does not cover the model, which is then left unchanged.
     """
-    reason = why_not_installed(model, dtype)
+    reason = why_not_installed(model)
     if reason is not None:
         return reason
     classifier = inner_model(model)
@@ -166,13 +162,13 @@ def packed(model: nn.Module, dtype: torch.dtype, common: CommonWeights | None = 
 
     Args:
         model: The sequence classifier, or PEFT's model around it; `why_not_installed` has found nothing against it.
-        dtype: Data type of the products; may be int8.
+        dtype: Data type of the products.
         common: Matrices that several models on one base share, which saves their copies; adapters of LoRA are then
-            computed beside them. It has no use in int8.
+            computed beside them.
     """
     classifier = inner_model(model)
     module = encoder_of(classifier)
-    stack = Encoder(module, classifier.config, dtype, merge=True, common=None if dtype == torch.int8 else common)
+    stack = Encoder(module, classifier.config, dtype, merge=True, common=common)
     layers = module.get_submodule(FAMILIES[classifier.config.model_type].layers)
     found: Any = on_same_memory(classifier, {layers: nn.Identity()})
     setattr(found, found.base_model_prefix, PackedEncoder(encoder_of(found), stack))

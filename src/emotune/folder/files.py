@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emotune.folder.fingerprints import FINGERPRINTS
-from emotune.folder.format import PREDICTIONS
+from emotune.folder.format import KEPT, PREDICTIONS
 from emotune.methods.registry import METHODS
 from emotune.models.folder import CONFIG, TOKENIZER_FILES
 from emotune.system.output import DESCRIPTION
@@ -14,7 +14,7 @@ PICTURES = ("confusion_matrix.png", "training_curve.png")
 WEIGHTS = tuple(dict.fromkeys(name for method in METHODS.values() for name in method.files))
 """Files that methods save: weights as safetensors, and PEFT's configuration of them."""
 
-WITH_TEXTS = (PREDICTIONS, REPORT)
+WITH_TEXTS = (PREDICTIONS, KEPT, REPORT)
 """Files with texts of the data."""
 
 OF_TEXTS = (FINGERPRINTS,)

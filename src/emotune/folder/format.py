@@ -30,6 +30,7 @@ from emotune.tasks.single_label import SINGLE_LABEL
 
 FORMAT: Final = 2
 PREDICTIONS = "predictions.parquet"
+KEPT = "quantization.parquet"
 # Files that determine predictions, or hold them. The model card is left out: users may edit it.
 CHECKED = (
     "adapter_model.safetensors",
@@ -37,6 +38,7 @@ CHECKED = (
     "model.safetensors",
     "config.json",
     PREDICTIONS,
+    KEPT,
     "tokenizer.json",
     "tokenizer_config.json",
 )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotune.folder.format import PREDICTIONS, Description, read_description, sha256
+from emotune.folder.format import KEPT, PREDICTIONS, Description, read_description, sha256
+from emotune.folder.kept import read_kept
 from emotune.folder.place import saved_folder
 from emotune.folder.tuned import TunedClassifier
 from emotune.methods.base import Method
@@ -50,7 +52,7 @@ class SavedFolder:
                 "Say where it is with --base FOLDER (base=... in Python)."
             )
         for name in (*method.files, "config.json", "tokenizer_config.json", *description.files):
-            if name == PREDICTIONS:  # not needed for loading
+            if name in (PREDICTIONS, KEPT):  # not needed for loading
                 continue
             if not (folder / name).is_file():
                 raise ArtifactError(
@@ -117,6 +119,7 @@ class SavedFolder:
             training=self.description.training,
             temperature=self.description.temperature,
             made_from=recorded.made_from,
+            kept=partial(read_kept, self.folder, self.description) if (self.folder / KEPT).is_file() else None,
         )
 
     def _tokenizer(self, tokenizers: dict[str, PreTrainedTokenizerBase]) -> PreTrainedTokenizerBase:

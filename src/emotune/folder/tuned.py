@@ -23,6 +23,7 @@ from emotune.folder.format import (
     versions,
     write_description,
 )
+from emotune.folder.kept import write_kept
 from emotune.folder.probes import PROBES
 from emotune.folder.record import TrainingRecord
 from emotune.inference.forward import compute_logits
@@ -33,7 +34,7 @@ from emotune.models.encoding import encode
 from emotune.system.output import written_whole
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,6 +53,10 @@ class TunedClassifier(Classifier):
     def is_tuned(self) -> bool:
         """True: emotune fine-tuned it."""
         return True
+
+    def merged(self) -> PreTrainedModel:
+        """Return a separate plain model, as the method merges it."""
+        return self.method.merge(self.model)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Save the tuned adapter, head, tokenizer and labels as a folder that plain PEFT and transformers load.
@@ -80,7 +85,7 @@ class TunedClassifier(Classifier):
 
 
 def write_model(classifier: TunedClassifier, folder: Path) -> None:
-    """Write the trained weights, the tokenizer and the labels into an existing folder."""
+    """Write the trained weights, the tokenizer, the labels and the rows kept for int8 into an existing folder."""
     from transformers import AutoConfig
 
     classifier.method.save(classifier.model, folder)
@@ -88,6 +93,8 @@ def write_model(classifier: TunedClassifier, folder: Path) -> None:
     config = AutoConfig.for_model(**classifier.model.config.to_dict())
     config.name_or_path = ""
     config.save_pretrained(folder)
+    if classifier.kept is not None:
+        write_kept(classifier.kept(), folder)
 
 
 def clean_tokenizer(classifier: Classifier) -> PreTrainedTokenizerBase:

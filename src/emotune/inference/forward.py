@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from emotune.models.encoding import WINDOWS, Encoded, batches_by_length, pooled
 from emotune.models.sharing import on_same_memory
-from emotune.system.errors import ConfigError
 from emotune.system.memory import keep_freed_memory, return_freed_memory
 from emotune.system.progress import SILENT, Progress
 
@@ -47,12 +46,9 @@ class TorchEngine:
 
     Args:
         model: A sequence classifier.
-        dtype: Data type of matrix products: bfloat16, int8, or None for the weights' own, which is the reference.
+        dtype: Data type of matrix products: bfloat16, or None for the weights' own, which is the reference.
         fast: Use the fast path if it covers the model; else run the modules of transformers and PEFT.
         common: Matrices that several engines on one base share; None for matrices of its own, adapters merged.
-
-    Raises:
-        ConfigError: int8 for a model that the fast path does not cover.
     """
 
     def __init__(
@@ -63,17 +59,12 @@ class TorchEngine:
         fast: bool = True,
         common: CommonWeights | None = None,
     ) -> None:
-        import torch
-
         from emotune.engine.install import packed, why_not_installed  # imports torch
 
         keep_freed_memory()
         products = dtype or next(model.parameters()).dtype
-        reason = why_not_installed(model, products) if fast else "it was not asked for"
-        if reason is not None and dtype == torch.int8:
-            raise ConfigError(f"int8 is not available for this model: {reason}. Use bf16 or fp32.")
         self._dtype = dtype
-        self._packed = reason is None
+        self._packed = fast and why_not_installed(model) is None
         self._model = packed(model, products, common) if self._packed else on_same_memory(model).eval()
 
     def logits(
@@ -126,9 +117,6 @@ def compute_logits(
 
     Returns:
         Shape (texts, classes).
-
-    Raises:
-        ConfigError: int8 for a model that the fast path does not cover.
     """
     engine = TorchEngine(model, dtype, fast=fast)
     return engine.logits(encoded, max_tokens=max_tokens, progress=progress, description=description)

@@ -27,7 +27,8 @@ def predict(
         progress: Front end that shows a bar.
 
     Raises:
-        ConfigError: The precision is unknown, or this model or device does not support it; or there is no temperature.
+        ConfigError: The precision is unknown, or this model or device does not support it; or there is no
+            temperature. For int8, `Predictor` lists further errors.
         DataError: There is no text, a text is blank, or an entry is not text.
     """
     checked = checked_list(texts, "predict", "predict(classifier, [text])", classifier.pairs)
@@ -55,7 +56,8 @@ def predict_stream(
         The predictions of each chunk, in the order of the texts; nothing if there are no texts.
 
     Raises:
-        ConfigError: The precision is unknown, or this model or device does not support it; or there is no temperature.
+        ConfigError: The precision is unknown, or this model or device does not support it; or there is no
+            temperature. For int8, `Predictor` lists further errors.
         DataError: A text is blank or not text. It is raised when that text is reached, after the chunks before it.
     """
     refuse_no_list(texts, "predict_stream", "predict_stream(classifier, [text])")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from emotune.data.dataset import Split, TextDataset
 from emotune.inference.forward import Engine, TorchEngine
+from emotune.inference.int8 import int8_engine
 from emotune.models.classifier import Classifier
 from emotune.models.encoding import Encoded, encode
 from emotune.models.families import precision_for
@@ -68,9 +69,9 @@ class Predictor:
     predictors, make no difference. But its weights must not be changed in place, since those that need no conversion
     are shared: the embeddings, the pooler, the head, and in fp32 the matrices of the layers without adapters. Each
     predictor has one copy of the others: in fp32 of every adapted matrix, and of queries, keys and values, which become
-    one matrix; in bf16 of all matrices of the layers, in half the size; in int8 in a quarter. For BERT base with LoRA
-    on all linear layers that is 340, 170 or 85 MB. A model that the fast path does not cover runs with the modules of
-    transformers and PEFT, and needs no copies of weights.
+    one matrix; in bf16 of all matrices of the layers, in half the size. For BERT base with LoRA on all linear layers
+    that is 340 or 170 MB. In int8, OpenVINO has its own copy of the whole model. A model that the fast path does not
+    cover runs with the modules of transformers and PEFT, and needs no copies of weights.
 
     Attributes:
         labels: Label names, in the order of the logits.
@@ -82,16 +83,24 @@ class Predictor:
     Args:
         classifier: A tuned classifier, on the device for prediction.
         precision: Arithmetic of matrix products: "fp32", as in `evaluate` and plain transformers; "bf16"; "int8", on a
-            processor; or "auto": bf16 if the hardware multiplies it, else fp32. docs/benchmarks.md lists their costs.
+            processor by OpenVINO, quantized and checked when it is first asked for; or "auto": bf16 if the hardware
+            multiplies it, else fp32. docs/benchmarks.md lists their costs.
         calibrated: Divide the logits by the temperature fitted on validation; no label changes. The aim is that
             probabilities of 0.8 are right 80 % of the time; the report says how close they are on the test rows.
             Without it, probabilities are those of plain transformers.
         common: Matrices that several predictors on one base share (`load_many`), so that each holds only its adapter.
             LoRA is then computed beside the matrix and not merged, which costs some speed. It has no use in int8, and
             methods whose adapters can only be folded into the weight keep a matrix of their own.
+        progress: Front end that is told how int8 compares with fp32.
 
     Raises:
-        ConfigError: The precision is unknown, or this model or device does not support it; or there is no temperature.
+        ConfigError: The precision is unknown, or this model or device does not support it; or there is no
+            temperature. For int8 also, if OpenVINO is not installed or the model keeps no rows (`save`).
+        MethodError: int8 for adapters that cannot be merged.
+        ModelError: int8 for a model that OpenVINO cannot convert.
+        OutputError: The folder for caches, where a model in int8 is kept, cannot be written.
+        VerificationError: In int8 the model gives other labels than in fp32 on more than 1 % of the validation rows that
+            it keeps, or is right on 0.2 points fewer of them.
     """
 
     def __init__(
@@ -101,6 +110,7 @@ class Predictor:
         precision: str = "auto",
         calibrated: bool = False,
         common: CommonWeights | None = None,
+        progress: Progress = SILENT,
     ) -> None:
         if calibrated and classifier.temperature is None:
             raise ConfigError(
@@ -117,7 +127,11 @@ class Predictor:
         self._temperature = classifier.temperature if calibrated else None
         self._tokenizer = classifier.tokenizer
         self.task = classifier.task
-        self._engine: Engine | None = TorchEngine(classifier.model, chosen.products, common=common)
+        self._engine: Engine | None = (
+            int8_engine(classifier, progress)
+            if chosen.name == "int8"
+            else TorchEngine(classifier.model, chosen.products, common=common)
+        )
 
     def predict(self, texts: Sequence[str | Pair], *, progress: Progress = SILENT) -> Predictions:
         """Predict the label of each text.

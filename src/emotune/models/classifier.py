@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotune.data.kept import KeptRows
 from emotune.models.heads import CheckpointHead
 from emotune.system.errors import ArtifactError
 from emotune.tasks.base import Task
@@ -38,6 +41,7 @@ class Classifier:
             has no head, and for a model loaded from a saved folder.
         new_parameters: Names of the parameters that `load_base` drew at random, since the checkpoint lacks them: those
             of a new head or pooler. `finetune` redraws them from its own seed.
+        kept: Function that returns the rows kept for int8; None if there are none.
         made_from: How emotune made the base model, if it did: "LoRA on bert-base-uncased, merged"; else "".
     """
 
@@ -55,6 +59,7 @@ class Classifier:
     checkpoint_head: CheckpointHead | None = None
     new_parameters: tuple[str, ...] = ()
     made_from: str = ""
+    kept: Callable[[], KeptRows] | None = None
 
     @property
     def is_tuned(self) -> bool:
@@ -65,6 +70,16 @@ class Classifier:
     def has_new_head(self) -> bool:
         """True if its head is random and untrained, so that its scores measure chance."""
         return not self.is_tuned and not (self.checkpoint_head is not None and self.checkpoint_head.kept)
+
+    def merged(self) -> PreTrainedModel:
+        """Return a separate plain model of transformers, adapters merged, in float32 and evaluation mode.
+
+        Raises:
+            MethodError: The base model's weights cannot express what was trained.
+        """
+        model = copy.deepcopy(self.model)
+        plain: PreTrainedModel = model.merge_and_unload() if hasattr(model, "peft_config") else model
+        return plain.float().eval()
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Refuse to save: a base model has nothing to save.

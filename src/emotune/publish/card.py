@@ -14,6 +14,7 @@ from emotune.report.usage import example_texts, texts_read
 from emotune.system.errors import ArtifactError
 from emotune.system.names import is_hub_id
 from emotune.system.outside import translated
+from emotune.system.wording import enumerated
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # Stands in the form that PEFT saves as a card.
@@ -131,7 +132,7 @@ def _for_readers_there(text: str, name: str, left_out: Sequence[str]) -> str:
     lines = text.split("\n")
     kept = [line for line in lines if not any(line.startswith(f"| `{file}`") for file in left_out)]
     if left_out:
-        names = " and ".join(f"`{file}`" for file in left_out)
+        names = enumerated([f"`{file}`" for file in left_out])
         kept = [
             *"\n".join(kept).rstrip("\n").split("\n"),
             "",

@@ -21,7 +21,7 @@ from emotune.system.errors import ArtifactError, ConfigError, HubError, OutputEr
 from emotune.system.names import is_hub_id
 from emotune.system.output import DESCRIPTION
 from emotune.system.text import printable
-from emotune.system.wording import in_full, listed, quoted
+from emotune.system.wording import enumerated, in_full, listed, quoted
 
 _BRANCH = re.compile(r"\w[\w./-]*", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -291,6 +291,6 @@ def _notes(description: Description, card: str, there: Repository | None, left_o
     earlier = sorted(there.files & set(left_out)) if there is not None else []
     if earlier:
         notes.append(
-            f"Earlier commits still hold {' and '.join(earlier)}: a push does not change the history of a repository."
+            f"Earlier commits still hold {enumerated(earlier)}: a push does not change the history of a repository."
         )
     return notes

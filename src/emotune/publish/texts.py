@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotune.folder.files import REPORT, WITH_TEXTS
-from emotune.folder.format import PREDICTIONS
+from emotune.folder.format import KEPT, PREDICTIONS
 from emotune.system.errors import ArtifactError
 from emotune.system.text import reason_of
 from emotune.system.wording import counted
@@ -48,7 +48,7 @@ def _texts_in(path: Path) -> int:
     import pyarrow.parquet as pq
 
     try:
-        if path.name == PREDICTIONS:
+        if path.name in (PREDICTIONS, KEPT):
             return int(pq.read_metadata(path).num_rows)
         assert path.name == REPORT
         return path.read_text(encoding="utf-8").count(_EXAMPLE)

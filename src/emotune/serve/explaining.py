@@ -106,7 +106,9 @@ class Background:
             )
         found = self._opened().classifier(saved.labels, max_length=saved.max_length, task=saved.task)
         classifier = replace(found, pairs=saved.description.pairs, windows=saved.description.windows)
-        return classifier, Predictor(classifier, precision=self.served.predictor.precision)
+        # int8 needs rows that a tuned model keeps, and a base model does not.
+        own = self.served.predictor.precision
+        return classifier, Predictor(classifier, precision="auto" if own == "int8" else own)
 
     @cached_property
     def _tuned(self) -> TunedClassifier:

@@ -20,6 +20,7 @@ from emotune.folder.saved import SavedFolder
 from emotune.inference.predictor import Predictor
 from emotune.system.errors import ArtifactError, ConfigError
 from emotune.system.output import DESCRIPTION
+from emotune.system.progress import SILENT, Progress
 from emotune.system.wording import counted, in_full, listed
 from emotune.tasks.calibration import Temperature
 
@@ -94,13 +95,17 @@ class Models:
         folders: Folders by name, each checked.
         precision: As for `Predictor`.
         device: "cpu", "cuda" or "mps".
+        progress: Front end that is told how int8 compares with fp32.
 
     Attributes:
         device: As given.
     """
 
-    def __init__(self, folders: Mapping[str, SavedFolder], precision: str, device: str) -> None:
+    def __init__(
+        self, folders: Mapping[str, SavedFolder], precision: str, device: str, progress: Progress = SILENT
+    ) -> None:
         self._precision = precision
+        self._progress = progress
         self.device = device
         self._given = {name: saved.given for name, saved in folders.items()}
         self._served: dict[str, Served] = {}
@@ -126,6 +131,7 @@ class Models:
         base: str | Path | None = None,
         precision: str = "auto",
         device: str = "cpu",
+        progress: Progress = SILENT,
     ) -> Models:
         """Load saved folders.
 
@@ -134,6 +140,7 @@ class Models:
             base: As for `load_many`.
             precision: As for `Predictor`.
             device: "cpu", "cuda", "mps", or "auto" for the first available of cuda, mps and cpu.
+            progress: Front end that is told how int8 compares with fp32.
 
         Raises:
             ArtifactError: A folder is incomplete or damaged, or does not give its saved predictions.
@@ -144,7 +151,7 @@ class Models:
         checked = check_folders(folders, base)
         from emotune.system.precision import choose_device
 
-        return cls(checked, precision, choose_device(device))
+        return cls(checked, precision, choose_device(device), progress)
 
     def __iter__(self) -> Iterator[Served]:
         return iter(tuple(self._served.values()))
@@ -193,7 +200,7 @@ class Models:
         bases, common = (SharedBases(), None) if base not in self._shared else self._shared[base]
         classifier = bases.classifier(saved)
         classifier.model.to(self.device)
-        predictor = Predictor(classifier, precision=self._precision, common=common)
+        predictor = Predictor(classifier, precision=self._precision, common=common, progress=self._progress)
         _check_probes(saved, predictor)
         info = ModelInfo(
             name=name,

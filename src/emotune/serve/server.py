@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotune.serve.settings import ServeSettings
 from emotune.system.errors import ConfigError, EmotuneError
+from emotune.system.progress import SILENT, Progress
 from emotune.system.text import reason_of
 from emotune.system.wording import in_full
 
@@ -64,6 +65,7 @@ def serve(
     base: str | Path | None = None,
     precision: str = "auto",
     device: str = "auto",
+    progress: Progress = SILENT,
     started: Callable[[str, Models], Any] = lambda address, models: None,
 ) -> None:
     """Serve folders until SIGTERM or SIGINT; SIGHUP reloads those that have changed.
@@ -74,6 +76,7 @@ def serve(
         base: As for `Models.open`.
         precision: As for `Models.open`.
         device: As for `Models.open`.
+        progress: As for `Models.open`.
         started: Called with the address and the models once the service takes requests.
 
     Raises:
@@ -85,7 +88,7 @@ def serve(
     folders = list(folders)
     default_name(check_folders(folders, base), settings.default)
     with listening_socket(settings.host, settings.port) as listening:
-        models = Models.open(folders, base=base, precision=precision, device=device)
+        models = Models.open(folders, base=base, precision=precision, device=device, progress=progress)
         _run(models, settings, listening, started)
 
 

@@ -26,10 +26,10 @@ class Precision:
 
     @property
     def products(self) -> torch.dtype | None:
-        """Dtype of matrix products, or None for the weights' own float32."""
+        """PyTorch's dtype of matrix products, or None for the weights' own float32; int8 is not PyTorch's."""
         import torch
 
-        return {"bf16": torch.bfloat16, "int8": torch.int8}.get(self.name)
+        return torch.bfloat16 if self.name == "bf16" else None
 
 
 def choose_device(asked: str = "auto") -> str:

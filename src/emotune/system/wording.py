@@ -55,6 +55,12 @@ def listed(values: Iterable[object]) -> str:
     return _enumerated([quoted(value) for value in values])
 
 
+def enumerated(items: Sequence[str]) -> str:
+    """Return items as a clause: "a", "a and b", "a, b and c"."""
+    *head, last = items
+    return f"{', '.join(head)} and {last}" if head else last
+
+
 def counted(number: int, singular: str, plural: str | None = None) -> str:
     """Return the number with its noun: "1 row", "1,000 rows"."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

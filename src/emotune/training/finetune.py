@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotune.data.dataset import TextDataset
+from emotune.data.kept import KeptRows
 from emotune.data.tokens import ANOTHER_MODEL, are_unreadable
 from emotune.engine.dropout import MaskPool
 from emotune.engine.install import install, use_pooled_dropout
@@ -268,6 +269,7 @@ def _train(job: _Job, callbacks: Sequence[TrainerCallback], progress: Progress) 
         task = task.decided_on(options, data.validation.label_ids, logits)
     else:
         del trainer, model, copied
+    kept = KeptRows.of(data)
     return TunedClassifier(
         name=base.name,
         source=base.source,
@@ -283,6 +285,7 @@ def _train(job: _Job, callbacks: Sequence[TrainerCallback], progress: Progress) 
         training=record,
         checkpoint_head=base.checkpoint_head,
         made_from=base.made_from,
+        kept=lambda: kept,
     )
 
 
