@@ -231,6 +231,32 @@ def predict(folder: str, name: str) -> None:
             )
 
 
+def latency(folder: str, name: str) -> None:
+    """Label 100 texts of the test split, one per call, as a service does for a single client.
+
+    Args:
+        folder: A folder that `tune` has written.
+        name: The contender.
+    """
+    import emotune
+
+    tuned = emotune.load(folder)
+    texts = list(load().test.texts[:100])
+    with tempfile.TemporaryDirectory() as work:
+        labeller = LABELLERS[name](tuned, Path(work))
+        for text in texts:
+            labeller([text])
+        say(ready=True)
+        tokens = sum(map(len, tuned.tokenizer(texts)["input_ids"])) / len(texts)
+        while True:
+            wait()
+            started = time.perf_counter()
+            for text in texts:
+                labeller([text])
+            seconds = time.perf_counter() - started
+            say(examples=len(texts), seconds=seconds, tokens_per_example=tokens, peak_memory_bytes=peak())
+
+
 Labeller = Callable[[list[str]], Any]
 """Function from texts to label ids, shape (texts,)."""
 
@@ -448,6 +474,8 @@ def main() -> None:
         train_trainer(model, name)
     elif job == "prediction":
         predict(model, name)
+    elif job == "latency":
+        latency(model, name)
     elif job == "tune":
         tune(model)
     elif job == "limit":

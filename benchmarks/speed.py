@@ -7,7 +7,8 @@ Protocol: every contender runs in its own process (benchmarks/contenders.py), pi
 threads. It sets up, warms up, and then waits. The contenders take turns, one block of work each (A B C A B C ...), so
 that other load on the machine affects all of them equally. A row of the table is the median over the blocks, with the
 smallest and the largest; ratios are medians of the ratios within a round. Peak memory is that of the contender's
-process. Results go to benchmarks/results/speed.json and speed.md, and into docs/benchmarks.md.
+process. Results go to benchmarks/results/speed.json and speed.md, and into docs/benchmarks.md. With --only, those of
+one part take the place of its earlier ones, so that parts may come from different runs; a ratio never does.
 """
 
 from __future__ import annotations
@@ -65,6 +66,13 @@ PREDICTION = {
     "openvino": "OpenVINO, sorted, batch 64",
     "openvino-int8": "OpenVINO int8 (NNCF), sorted, batch 64",
 }
+LATENCY = {
+    "emotune": "emotune",
+    "emotune-int8": "emotune, precision int8 (OpenVINO)",
+    "pipeline": "transformers pipeline as it comes",
+    "onnx": "ONNX Runtime fp32",
+    "onnx-int8": "ONNX Runtime dynamic int8",
+}
 
 # Each duel: its key in the results, its title, the job, its contenders (the first is compared with the others), the
 # model, the precision of the limit, and operations per parameter and token.
@@ -73,6 +81,7 @@ DUELS = (
     Duel("training_bert-base", f"Training {MODELS['bert-base']}", "training", TRAINING, "bert-base", "bf16", 4),
     Duel("training_fp32", f"Training {MODELS['minilm']} without bf16", "training", TRAINING_FP32, "minilm", "fp32", 4),
     Duel("prediction_minilm", f"Prediction with {MODELS['minilm']}", "prediction", PREDICTION, "minilm", "bf16", 2),
+    Duel("latency_minilm", "One text per call, as a service for one client", "latency", LATENCY, "minilm", "bf16", 2),
 )
 
 
@@ -199,7 +208,7 @@ def tuned_folder(work: Path) -> str:
 
 def measure(only: str, rounds: int) -> dict[str, Any]:
     """Measure everything, or one part."""
-    result: dict[str, Any] = {"machine": machine(), "rounds": rounds}
+    result: dict[str, Any] = {"machine": machine(), "rounds": rounds} if only == "all" else {}
     for part in DUELS:
         if only in ("all", part.job):
             limit = one_answer("limit", part.precision, part.model)
@@ -208,6 +217,7 @@ def measure(only: str, rounds: int) -> dict[str, Any]:
                 model = part.model if part.job == "training" else tuned_folder(Path(work))
                 figures = duel(part.job, names, model, rounds if part.model == "minilm" else max(3, rounds // 2))
             result[part.key] = figures
+            result[f"{part.key}_machine"] = machine()
             result[f"{part.key}_limit"] = share_of_limit(figures[names[0]], limit, part.operations)
     if only in ("all", "growth"):
         result["growth"] = one_answer("growth", "emotune", "minilm")["seconds_by_rows"]
@@ -262,14 +272,16 @@ def table(result: dict[str, Any]) -> str:
 def main() -> None:
     """Measure the parts that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("all", "training", "prediction", "growth", "start", "table"), default="all")
+    parser.add_argument(
+        "--only", choices=("all", "training", "prediction", "latency", "growth", "start", "table"), default="all"
+    )
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
-    result = (read("speed") or {}) if arguments.only == "table" else measure(arguments.only, arguments.rounds)
-    if arguments.only == "all":
+    result = (read("speed") or {}) if arguments.only != "all" else {}
+    if arguments.only != "table":
+        result |= measure(arguments.only, arguments.rounds)
         write("speed", result)
-    if arguments.only in ("all", "table"):
-        quote("speed", table(result))
+    quote("speed", table(result))
     print(table(result))
 
 

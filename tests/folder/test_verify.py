@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..conftest import Run
 
 WEIGHTS = "adapter_model.safetensors"
-PREDICTIONS = "predictions.parquet"
+PREDICTIONS, KEPT = "predictions.parquet", "quantization.parquet"
 
 
 @pytest.fixture
@@ -46,6 +46,18 @@ def test_a_folder_as_it_was_saved_passes(folder: Path, hub_named_bert: Path) -> 
 def test_a_folder_without_test_rows_passes(tiny_saved: Path, tiny_bert: Path) -> None:
     assert check(tiny_saved, tiny_bert).ok
     assert check(tiny_saved, tiny_bert).rows == 8
+
+
+def test_a_sample_of_the_test_rows(folder: Path, hub_named_bert: Path) -> None:
+    found = check(folder, hub_named_bert, 10)
+    assert (found.rows, found.test_rows) == (10 + 8, 36)
+    assert found.ok
+    assert check(folder, hub_named_bert, 36).rows == 36 + 8
+    # The rows are drawn, and compared with their own predictions.
+    table = pq.read_table(folder / PREDICTIONS)
+    flipped = ["joy" if label != "joy" else "fear" for label in table["prediction"].to_pylist()]
+    pq.write_table(table.set_column(2, "prediction", pa.array(flipped)), folder / PREDICTIONS)
+    assert check(folder, hub_named_bert, 10).changed_labels == 10
 
 
 def test_verify_asks_a_fresh_process(tiny_run: Run) -> None:
@@ -273,6 +285,7 @@ def test_what_passes(changes: dict[str, object], ok: bool) -> None:
     ("changes", "files", "logits", "remedy"),
     [
         ({"changed_files": (PREDICTIONS,), "changed_labels": 3}, "unchanged", "are those", "The model can be used"),
+        ({"missing_files": (KEPT,)}, "unchanged", "are those", "before it is computed in int8"),
         ({"changed_files": (WEIGHTS,), "probe_difference": 0.5}, "changed", "are not those", "Do not use"),
         ({"changed_files": (WEIGHTS,)}, "changed", "are those", "Do not use"),
         ({"probe_difference": 0.5}, "unchanged", "are not those", "Do not use"),

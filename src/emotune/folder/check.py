@@ -1,4 +1,4 @@
-"""Check a saved folder in this process; `verify` starts `python -m emotune.folder.check FOLDER` as a fresh one."""
+"""Check a saved folder in this process; `verify` starts it as a fresh one: `python -m emotune.folder.check`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ from emotune.system.errors import EmotuneError
 SAVED, FAST, MODULES = "saved", "fast", "modules"
 
 
-def check(folder: str | Path, base: str | Path | None = None) -> Verification:
+def check(folder: str | Path, base: str | Path | None = None, most_rows: int | None = None) -> Verification:
     """Check a saved folder in this process.
 
     Args:
         folder: A folder written by `save`.
         base: The location of the base model, if the folder does not name it.
+        most_rows: Most test rows to predict again, drawn with a fixed seed; None for all.
 
     Raises:
         ArtifactError: The folder is incomplete or damaged.
@@ -52,12 +53,16 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
     logits = plain_logits(classifier, probes.inputs)
     difference = probe_difference = _largest_difference(logits, np.asarray(probes.logits))
     rows = len(probes.texts)
-    changed_labels = 0
+    changed_labels = test_rows = 0
     # Those of a cross-validation are by the models of its folds; their checksum was compared.
     if (folder / PREDICTIONS).is_file() and description.cross_validation is None:
         table = read_table(folder / PREDICTIONS, classifier.labels)
         texts, labels = texts_of(table), table["prediction"]
         saved = numbers_of(table, classifier.labels, folder / PREDICTIONS)
+        test_rows = len(texts)
+        if most_rows is not None and most_rows < test_rows:
+            sample = np.sort(np.random.default_rng(0).choice(test_rows, most_rows, replace=False))
+            texts, labels, saved = [texts[row] for row in sample], [labels[row] for row in sample], saved[sample]
         found_logits = plain_logits(classifier, texts)
         again = classifier.task.probabilities(found_logits)
         found = classifier.task.written(classifier.task.decide(found_logits), classifier.labels)
@@ -65,7 +70,15 @@ def check(folder: str | Path, base: str | Path | None = None) -> Verification:
         difference = max(difference, _largest_difference(again, saved))
         rows += len(texts)
     return Verification(
-        rows, difference, probes.tolerance, changed_labels, changed_files, missing_files, probe_difference, left_out
+        rows,
+        difference,
+        probes.tolerance,
+        changed_labels,
+        changed_files,
+        missing_files,
+        probe_difference,
+        left_out,
+        test_rows=test_rows,
     )
 
 
@@ -101,9 +114,12 @@ def plain_logits(classifier: Classifier, texts: Sequence[str]) -> NDArray[np.flo
 
 
 def _main() -> int:
-    way, folder, base = sys.argv[1], Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None
+    way, folder = sys.argv[1], Path(sys.argv[2])
+    base, most_rows = (json.loads(option) for option in sys.argv[3:])
     try:
-        result = asdict(check(folder, base)) if way == SAVED else plain_results(folder, base, fast=way == FAST)
+        result = (
+            asdict(check(folder, base, most_rows)) if way == SAVED else plain_results(folder, base, fast=way == FAST)
+        )
     except EmotuneError as error:
         sys.stdout.write(" ".join(str(error).split()) + "\n")
         return 2

@@ -21,6 +21,7 @@ class Verification:
         left_out: Files that were left out on purpose when the folder was pushed to the Hub, and are not there.
         was_saved: True if the results were saved with the folder; False for a plain folder of transformers or PEFT, whose
             results in one fresh process were compared with those of another.
+        test_rows: Number of test rows in the folder, of which a sample may have been predicted again.
     """
 
     rows: int
@@ -32,6 +33,7 @@ class Verification:
     probe_difference: float = 0.0
     left_out: tuple[str, ...] = ()
     was_saved: bool = True
+    test_rows: int = 0
 
     @property
     def ok(self) -> bool:
