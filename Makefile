@@ -61,6 +61,7 @@ lint: ready  ## Ruff, mypy and import-linter, which holds the directions of impo
 
 bench: ready  ## The figures of docs/benchmarks.md, on the data that EMOTUNE_EMOTION_DATA names: about an hour
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/busy.py
 	$(BIN)/python benchmarks/main_job.py
 
 lock:  ## Resolve the dependencies afresh and pin them

@@ -371,6 +371,33 @@ def openvino_labeller(tuned: Any, folder: Path, *, int8: bool) -> Labeller:
     return sorted_labeller(tuned.tokenizer, lambda batch: compiled(list(batch))[0])
 
 
+def ctranslate2_labeller(tuned: Any, folder: Path) -> Labeller:
+    """Predict with CTranslate2 in int8, which has the encoder and its pooler but no head for classification."""
+    import ctranslate2
+    import numpy as np
+    from ctranslate2.converters.transformers import TransformersConverter
+
+    merged = tuned.merged()
+    merged.bert.save_pretrained(folder / "bert")
+    tuned.tokenizer.save_pretrained(folder / "bert")
+    TransformersConverter(str(folder / "bert")).convert(str(folder / "converted"))
+    threads = len(os.sched_getaffinity(0))
+    encoder = ctranslate2.Encoder(str(folder / "converted"), compute_type="int8", intra_threads=threads)
+    weight, bias = merged.classifier.weight.detach().numpy(), merged.classifier.bias.detach().numpy()
+
+    def label(texts: list[str]) -> Any:
+        ids = tuned.tokenizer(texts, truncation=True, max_length=128)["input_ids"]
+        order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
+        labels = np.zeros(len(ids), dtype=np.int64)
+        for start in range(0, len(order), 64):
+            rows = order[start : start + 64]
+            pooled = np.array(encoder.forward_batch([ids[row] for row in rows]).pooler_output)
+            labels[rows] = (pooled @ weight.T + bias).argmax(-1)
+        return labels
+
+    return label
+
+
 LABELLERS: dict[str, Callable[[Any, Path], Labeller]] = {
     "emotune": partial(emotune_labeller, precision="auto"),
     "emotune-int8": partial(emotune_labeller, precision="int8"),
@@ -380,6 +407,7 @@ LABELLERS: dict[str, Callable[[Any, Path], Labeller]] = {
     "onnx-int8": partial(onnx_labeller, int8=True),
     "openvino": partial(openvino_labeller, int8=False),
     "openvino-int8": partial(openvino_labeller, int8=True),
+    "ctranslate2": ctranslate2_labeller,
 }
 
 

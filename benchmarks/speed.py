@@ -65,6 +65,7 @@ PREDICTION = {
     "onnx-int8": "ONNX Runtime dynamic int8, sorted, batch 64",
     "openvino": "OpenVINO, sorted, batch 64",
     "openvino-int8": "OpenVINO int8 (NNCF), sorted, batch 64",
+    "ctranslate2": "CTranslate2 int8, sorted, batch 64",
 }
 LATENCY = {
     "emotune": "emotune",

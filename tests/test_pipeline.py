@@ -69,7 +69,7 @@ def unverified(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, str | None]]
     """Spares a test the fresh process; gives what would have been verified, and with which base."""
     asked: list[tuple[Path, str | None]] = []
 
-    def passes(folder: Path, *, base: str | None = None) -> Verification:
+    def passes(folder: Path, *, base: str | None = None, most_rows: int) -> Verification:
         asked.append((folder, base))
         return Verification(0, 0.0, 1e-4, 0, ())
 

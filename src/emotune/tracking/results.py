@@ -12,8 +12,8 @@ from emotune.evaluation.scores import Evaluation, accuracy_interval
 from emotune.evaluation.words.margin import margin_lines
 from emotune.evaluation.words.tables import results_table
 from emotune.evaluation.words.verdict import sentences
-from emotune.folder.files import REPORT
-from emotune.folder.format import PREDICTIONS, versions
+from emotune.folder.files import REPORT, WITH_TEXTS
+from emotune.folder.format import versions
 from emotune.handover import Findings
 from emotune.report.model_card import markdown_table
 from emotune.report.tables import costs
@@ -72,7 +72,7 @@ def results_of(found: Findings, config: RunConfig, folder: Path) -> Results:
             [*verdict, markdown_table(table), *(f"- {name}: {words}" for name, words in costs(record).items())]
         ),
         files=tuple(folder / name for name in (*FILES, *([REPORT] if asked.texts else []))),
-        model=ModelFiles(folder, base, () if asked.texts else (PREDICTIONS, REPORT)) if asked.model else None,
+        model=ModelFiles(folder, base, () if asked.texts else WITH_TEXTS) if asked.model else None,
     )
 
 
