@@ -166,6 +166,7 @@ def duel(job: str, names: list[str], model: str, rounds: int) -> dict[str, Any]:
             "per_second_least": min(rates[name]),
             "per_second_most": max(rates[name]),
             "blocks": len(rates[name]),
+            "rates": rates[name],
             "emotune_is_faster_by": statistics.median(o / t for o, t in zip(ours, rates[name], strict=True)),
             "peak_memory_bytes": last[name]["peak_memory_bytes"],
             **{key: value for key, value in last[name].items() if key in ("tokens_per_example", "accuracy")},
@@ -233,6 +234,11 @@ def measure(only: str, rounds: int) -> dict[str, Any]:
     return result
 
 
+def shown(rate: float) -> str:
+    """Return a rate with three digits, or all digits before the point."""
+    return f"{rate:,.0f}" if rate >= 1000 else f"{rate:.3g}"
+
+
 def table(result: dict[str, Any]) -> str:
     """Return the Markdown tables of docs/benchmarks.md: contenders, then growth and start."""
     lines = [
@@ -247,9 +253,8 @@ def table(result: dict[str, Any]) -> str:
         first = next(iter(part.contenders))
         for name, figures in result[part.key].items():
             ratio = "1" if name == first else f"{figures['emotune_is_faster_by']:.1f}"
-            rate = (
-                f"{figures['per_second']:.3g} ({figures['per_second_least']:.3g} to {figures['per_second_most']:.3g})"
-            )
+            least, most = shown(figures["per_second_least"]), shown(figures["per_second_most"])
+            rate = f"{shown(figures['per_second'])} ({least} to {most})"
             share = limit["share"] * figures["per_second"] / result[part.key][first]["per_second"]
             memory = f"{figures['peak_memory_bytes'] / 1e9:.2f} GB"
             lines.append(f"| {part.contenders[name]} | {rate} | {ratio} | {share:.0%} | {memory} |")

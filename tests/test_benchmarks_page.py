@@ -40,14 +40,30 @@ def test_the_scores_follow_from_the_runs(data: str) -> None:
 def test_the_speeds_follow_from_what_was_measured() -> None:
     table = (RESULTS / "speed.md").read_text(encoding="utf-8")
     speed = measured("speed")
-    for part in ("training_minilm", "training_bert-base", "training_fp32", "prediction_minilm"):
+    parts = ("training_minilm", "training_bert-base", "training_fp32", "prediction_minilm", "latency_minilm")
+    for part in parts:
         for name, figures in speed[part].items():
-            rate = f"| {figures['per_second']:.3g} ({figures['per_second_least']:.3g} to"
+            # With three digits, or all of those before the point.
+            median, least = (
+                f"{figures[key]:,.0f}" if figures[key] >= 1000 else f"{figures[key]:.3g}"
+                for key in ("per_second", "per_second_least")
+            )
+            rate = f"| {median} ({least} to"
             rows = [line for line in table.splitlines() if rate in line]
             assert len(rows) == 1, name
             first = name == next(iter(speed[part]))
             assert f"| {'1' if first else format(figures['emotune_is_faster_by'], '.1f')} |" in rows[0]
             assert figures["per_second_least"] <= figures["per_second"] <= figures["per_second_most"]
+
+
+def test_how_int8_compares_follows_from_what_was_measured() -> None:
+    found = {name: figures["per_second"] for name, figures in measured("speed")["prediction_minilm"].items()}
+    own = found["emotune-int8"]
+    assert (
+        f"{own / found['openvino-int8']:.2f} times as fast as OpenVINO int8 as a careful user runs it, "
+        f"{own / found['onnx-int8']:.2f} times as fast as ONNX Runtime's dynamic int8, and {own / found['pipeline']:.1f} times as "
+        "fast as `pipeline`" in WORDS
+    )
 
 
 def test_what_precision_costs_follows_from_what_was_measured() -> None:
@@ -79,7 +95,7 @@ def test_the_table_of_exports_follows_from_what_was_measured() -> None:
     names |= {
         "openvino_int8": "`openvino`, int8",
         "emotune fp32": "emotune, fp32",
-        "emotune int8": "emotune's own int8",
+        "emotune int8": "emotune, int8",
     }
     for key, found in measured("exports")["runners"].items():
         figures = f"{found['points_lost']:.2f} | {found['texts_per_second']} | {found['megabytes'] or ''}"
