@@ -3,7 +3,7 @@
     EMOTUNE_EMOTION_DATA=/path/to/emotion python benchmarks/exports.py fine_tuned_lora_model [ROWS [SPLIT]]
 
 Protocol: the folder is written in every format and precision, by the functions of `emotune export`; int8 of OpenVINO is
-calibrated on 300 training texts. Their own scripts label ROWS rows of the split (all of test if not given) in one
+calibrated on 1,000 training texts. Their own scripts label ROWS rows of the split (all of test if not given) in one
 process, in batches of 32 rows of similar lengths, beside emotune's Predictor. Labels, logits and accuracy are compared
 with those of the Predictor in fp32. Then they take turns on every fourth batch, three rounds, of which the median counts.
 Rates are of the scripts as they are: each library chooses its threads, and OMP_NUM_THREADS those of PyTorch. The result
@@ -96,7 +96,7 @@ def main() -> None:
 
 def write_all(tuned: TunedClassifier, texts: Sequence[str], place: Path) -> None:
     """Write every export into a folder of its name, from one captured graph."""
-    merged = tuned.method.merge(tuned.model)
+    merged = tuned.merged()
     with quiet(), without_telemetry():
         for options in EXPORTS:
             (place / options.name).mkdir()

@@ -88,8 +88,11 @@ class TestEngine:
         changed = replace(other, model=model)
         int8_engine(changed)
         assert len(list(cache.iterdir())) == 2
-        (made / "check.json").unlink()  # an interrupted one is made again
+        (made / "check.json").unlink()
         (made / "openvino_model.xml").unlink()
+        int8_engine(tiny_tuned)  # what is incomplete is made again
+        assert (made / "openvino_model.xml").is_file()
+        assert len(list(cache.iterdir())) == 2
 
     def test_threads_get_what_a_lone_call_gives(self, tiny_tuned: TunedClassifier, tiny_data: TextDataset) -> None:
         requests = [[text] for text in tiny_data.test.texts[:8]] + [list(tiny_data.test.texts), ["badi"] * 3]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -221,6 +222,8 @@ def _written(folder: Path) -> Iterator[Path]:
             work = Path(temporary) / folder.name
             work.mkdir()
             yield work
+            if not (folder / _FIGURES).is_file():
+                shutil.rmtree(folder, ignore_errors=True)  # somebody has deleted a part of it
             try:
                 work.replace(folder)
             except OSError:
